@@ -1,0 +1,47 @@
+"""Find and fix label errors in text tables on a lake: confident learning as Spark jobs."""
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lakewinnow.config import Config
+    from lakewinnow.configfile import load_config
+    from lakewinnow.errors import (
+        ConfigError,
+        DataError,
+        EngineError,
+        LakewinnowError,
+        ProviderError,
+        SchemaError,
+    )
+    from lakewinnow.pipeline import RunResult, run
+
+__version__ = version("lakewinnow")
+
+__all__ = [
+    "Config",
+    "ConfigError",
+    "DataError",
+    "EngineError",
+    "LakewinnowError",
+    "ProviderError",
+    "RunResult",
+    "SchemaError",
+    "load_config",
+    "run",
+]
+
+_HOMES = {
+    "Config": "config",
+    "load_config": "configfile",
+    "RunResult": "pipeline",
+    "run": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Found when asked for: a worker that needs one stage's function should not import the rest.
+    if name not in __all__:
+        raise AttributeError(f"module 'lakewinnow' has no attribute {name!r}")
+    return getattr(import_module(f"lakewinnow.{_HOMES.get(name, 'errors')}"), name)

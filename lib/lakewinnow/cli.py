@@ -1,0 +1,182 @@
+"""The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
+
+import argparse
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NoReturn
+
+from lakewinnow import __version__
+from lakewinnow.errors import ConfigError, EngineError, LakewinnowError, Shown, did_you_mean
+
+INTERRUPTED: Final = 130
+STAGE_COMMANDS: Final = {
+    "ingest": "split the source into corpus/ and quarantine/",
+    "embed": "… and embed the texts that are new",
+    "crossval": "… and make out-of-sample probabilities",
+    "noise": "… and estimate the noise model",
+    "label_issues": "… and find the label issues",
+    "duplicates": "… and find exact duplicates",
+    "decide": "… and decide what happens to each row",
+    "publish": "… and write clean/, review/ and dropped/",
+    "evaluate": "… and compare with evaluate.reference",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    parser = _parser()
+    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    try:
+        options = parser.parse_args(arguments)
+        return int(options.command(options))
+    except LakewinnowError as error:
+        if debug:
+            traceback.print_exc()
+        for problem in error.problems:
+            print(f"lakewinnow: error: {problem}", file=sys.stderr)
+            print(
+                f"hint: {problem.hint or 'see `lakewinnow --help` and the README'}", file=sys.stderr
+            )
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lakewinnow: interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
+        if debug:
+            traceback.print_exc()
+        print(f"lakewinnow: error: {_engine_error(error)}", file=sys.stderr)
+        print("hint: run again with --debug for the traceback", file=sys.stderr)
+        return EngineError.exit_code
+
+
+class _Parser(argparse.ArgumentParser):
+    """Argument errors in this project's form, with exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(
+            "usage",
+            "command line",
+            "a command of `lakewinnow --help`",
+            Shown(message),
+            _near_command(message),
+        )
+
+
+def _near_command(message: str) -> str:
+    if "invalid choice: '" not in message:
+        return "see `lakewinnow --help`"
+    typed = message.partition("invalid choice: '")[2].partition("'")[0]
+    commands = ["run", "top", "init", "doctor", *STAGE_COMMANDS]
+    return did_you_mean(typed, commands) or f"one of {', '.join(commands)}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="lakewinnow",
+        description="Find label errors in a labelled text table and write a clean dataset.",
+        epilog="Exit codes: 0 done, 2 configuration, 3 schema, 4 data, 5 provider, 6 engine, "
+        "130 interrupted.",
+    )
+    parser.add_argument("--version", action="version", version=f"lakewinnow {__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    run = commands.add_parser("run", help="run everything: from the source table to clean/")
+    _add_run_options(run)
+    run.set_defaults(command=_run, until="evaluate")
+    for name, text in STAGE_COMMANDS.items():
+        stage = commands.add_parser(name, help=text)
+        _add_run_options(stage)
+        stage.set_defaults(command=_run, until=name)
+
+    top = commands.add_parser("top", help="show the worst label issues of a finished run")
+    _add_config_options(top)
+    top.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
+    top.set_defaults(command=_top)
+
+    init = commands.add_parser("init", help="write a commented configuration for a table")
+    init.add_argument("path", metavar="PATH", help="a CSV, JSON lines or Parquet file or folder")
+    init.add_argument("-o", "--output", type=Path, default=Path("lakewinnow.yaml"), metavar="FILE")
+    init.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    init.set_defaults(command=_init)
+
+    doctor = commands.add_parser("doctor", help="say what is missing on this machine")
+    doctor.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    doctor.set_defaults(command=_doctor)
+    return parser
+
+
+def _add_config_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "config", nargs="+", metavar="CONFIG", help="YAML files, later ones over earlier ones"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="override one key, e.g. crossval.folds=5",
+    )
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_run_options(parser: argparse.ArgumentParser) -> None:
+    _add_config_options(parser)
+    parser.add_argument(
+        "--restart", action="store_true", help="do every stage again (embeddings stay)"
+    )
+    parser.add_argument(
+        "--quiet", action="store_true", help="no progress; errors and the result only"
+    )
+    parser.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")
+
+
+def _run(options: argparse.Namespace) -> int:
+    from lakewinnow import pipeline, terminal
+    from lakewinnow.configfile import load_config
+    from lakewinnow.spark.session import session, stop
+
+    config = load_config(*options.config, overrides=options.set)
+    with terminal.progress(quiet=options.quiet) as observer:
+        observer.started("session")
+        spark = session(remote=options.remote)
+        try:
+            observer.watch(spark)
+            result = pipeline.run(
+                config, spark, until=options.until, restart=options.restart, observer=observer
+            )
+        finally:
+            stop(spark)
+    if options.until in ("publish", "evaluate"):
+        terminal.print_summary(result, options.config, options.set)
+    return 0
+
+
+def _top(options: argparse.Namespace) -> int:
+    from lakewinnow import terminal
+    from lakewinnow.configfile import load_config
+
+    if options.n < 1:
+        raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
+    terminal.print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
+    return 0
+
+
+def _init(options: argparse.Namespace) -> int:
+    from lakewinnow import starter
+
+    print(starter.write(options.path, options.output))
+    return 0
+
+
+def _doctor(_: argparse.Namespace) -> int:
+    from lakewinnow import doctor
+
+    return int(doctor.examine())
+
+
+def _engine_error(error: Exception) -> str:
+    """Return the one line of a Spark (or any other) exception that says what happened."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

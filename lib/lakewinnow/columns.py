@@ -1,0 +1,40 @@
+"""The name of every column that lakewinnow writes, once."""
+
+from typing import Final
+
+# corpus/
+ROW_ID: Final = "row_id"
+TEXT: Final = "text"
+TEXT_KEY: Final = "text_key"  # SHA-256 of the NFC-normalised text
+LABEL: Final = "label"  # index into the class list, 0 .. K-1
+GIVEN_LABEL: Final = "given_label"  # the label as it came, as a string
+FOLD: Final = "fold"
+SHARD: Final = "shard"
+SOURCE: Final = "source"  # struct of the input's other columns, as they came
+
+# quarantine/
+ERROR_CODE: Final = "error_code"
+ERROR: Final = "error"
+
+# embeddings/
+PROVIDER: Final = "provider"
+MODEL: Final = "model"
+DIMENSIONS: Final = "dimensions"
+VECTOR: Final = "vector"
+
+# pred_probs/
+PRED_PROBS: Final = "pred_probs"
+
+# issues/
+TEXT_PREVIEW: Final = "text_preview"
+PREDICTED_LABEL: Final = "predicted_label"
+PREDICTED_PROB: Final = "predicted_prob"
+SUGGESTED_LABEL: Final = "suggested_label"
+SUGGESTED_PROB: Final = "suggested_prob"
+IS_LABEL_ISSUE: Final = "is_label_issue"
+LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
+LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
+IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
+EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
+DECISION: Final = "decision"  # keep, fix, review or drop
+REASON: Final = "reason"

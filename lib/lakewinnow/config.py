@@ -1,0 +1,208 @@
+"""The configuration: frozen sections, and the keys, types and defaults that a user may rely on.
+
+One class a section of the YAML file. A field's annotation is its check: `Literal` lists the
+choices, `Annotated[..., AtLeast(2)]` a bound, `| None` an optional value. Reading and checking
+live in `lakewinnow.configfile`; past it no code asks whether a key is there.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The smallest value a number may have."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f"at least {self.bound:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return value >= self.bound
+
+
+@dataclass(frozen=True)
+class Between:
+    """The closed range a number must lie in."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the range."""
+        return self.low <= value <= self.high
+
+
+Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
+Count = Annotated[int, AtLeast(1)]
+Fraction = Annotated[float, Between(0, 1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """Where the labelled rows come from, and which columns matter."""
+
+    path: str | None = None
+    table: str | None = None
+    format: Format | None = None
+    options: Options = field(default_factory=dict)
+    text: str
+    label: str
+    id: str | None = None
+    pred_probs: str | None = None
+    classes: tuple[str, ...] | None = None
+    embedding: str | None = None
+    max_text_length: Count = 100_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenAIConfig:
+    """How to talk to an OpenAI-compatible embeddings service."""
+
+    base_url: str | None = None
+    mode: Literal["sync", "batch"] = "sync"
+    max_requests_per_minute: Count = 3000
+    max_tokens_per_minute: Count = 1_000_000
+    max_cost_usd: Annotated[float, AtLeast(0)] | None = None
+    price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
+    max_retries: Annotated[int, AtLeast(0)] = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingConfig:
+    """How a text becomes a vector, and where vectors are kept."""
+
+    provider: Literal["static", "sentence-transformers", "openai"] = "static"
+    layers: Literal["final"] | tuple[int, ...] = "final"
+    candidates: tuple[Options, ...] = ()
+    model: str | None = None
+    dimensions: Count | None = None
+    store: str | None = None
+    batch_size: Count | None = None
+    openai: OpenAIConfig = field(default_factory=OpenAIConfig)
+
+
+@dataclass(frozen=True)
+class EmbeddingIdentity:
+    """What decides a vector beside the text: with the text key, the key of the store."""
+
+    provider: str
+    model: str
+    dimensions: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossvalConfig:
+    """How out-of-sample probabilities are made."""
+
+    mode: Literal["shard", "global"] = "shard"
+    rows_per_shard: Count = 50_000
+    max_train_rows: Count = 200_000
+    folds: Annotated[int, Between(2, 1000)] = 10
+    seed: int = 0
+    standardize: Literal["auto"] | bool = "auto"
+    classifier: str = "logistic"
+    params: Options = field(
+        default_factory=lambda: {"C": 1.0, "class_weight": "balanced", "max_iter": 1000}
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelIssuesConfig:
+    """Which rows are called label issues, and in which order."""
+
+    method: Literal["confident_learning", "posterior"] = "confident_learning"
+    filter_by: Literal[
+        "prune_by_noise_rate",
+        "prune_by_class",
+        "both",
+        "confident_learning",
+        "predicted_neq_given",
+        "low_self_confidence",
+        "low_normalized_margin",
+    ] = "prune_by_noise_rate"
+    rank_by: Literal["self_confidence", "normalized_margin", "confidence_weighted_entropy"] = (
+        "self_confidence"
+    )
+    adjust_pred_probs: bool = False
+    frac_noise: Fraction = 1.0
+    min_examples_per_class: Annotated[int, AtLeast(0)] = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChecksConfig:
+    """The checks beside label issues; null turns one off."""
+
+    outliers: Options | None = None
+    near_duplicates: Options | None = None
+    exact_duplicates: Options | None = field(default_factory=dict)
+    imbalance: Options | None = None
+    drift: Options | None = None
+    text: Options | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CleanConfig:
+    """What happens to the rows that have an issue."""
+
+    label_issues: Literal["drop", "fix", "review", "keep"] = "drop"
+    fix_above: Fraction | None = None
+    else_: Literal["drop", "review", "keep"] = "review"
+    decisions: str | None = None
+    outliers: Literal["drop", "review", "keep"] = "keep"
+    near_duplicates: Literal["drop", "review", "keep"] = "keep"
+    exact_duplicates: Literal["drop", "review", "keep"] = "drop"
+    max_drop_fraction: Fraction = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """How the clean dataset is written."""
+
+    format: Literal["parquet"] = "parquet"
+    partition_by: tuple[str, ...] = ()
+    rows_per_file: Count = 500_000
+    mode: Literal["errorifexists", "overwrite"] = "errorifexists"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateConfig:
+    """What to measure the cleaned data against."""
+
+    holdout: str | None = None
+    format: Format | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportConfig:
+    """Fine-tuning files to write beside the clean dataset."""
+
+    format: Literal["openai-chat"] | None = None
+    system: str | None = None
+    validation_fraction: Fraction = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """Everything a run depends on."""
+
+    input: InputConfig
+    workspace: str
+    embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
+    crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
+    label_issues: LabelIssuesConfig = field(default_factory=LabelIssuesConfig)
+    checks: ChecksConfig = field(default_factory=ChecksConfig)
+    clean: CleanConfig = field(default_factory=CleanConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+    evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
+    export: ExportConfig = field(default_factory=ExportConfig)

@@ -1,0 +1,374 @@
+"""Confident learning as states that add up over blocks of rows (Northcutt, Jiang & Chuang 2021).
+
+Pass 1 sums self-confidence per given label (`ThresholdState`), pass 2 counts confident guesses per
+given label (`JointState`); all else is arithmetic on K x K matrices. Every number equals that of
+cleanlab 2.9.0 in float64 with a stable `argsort`, whatever the order and the size of the blocks.
+
+Matrices have rows = given label and columns = guessed true label unless a name says otherwise.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Literal, Self, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from lakewinnow.core.types import BoolArray, FloatArray, IntArray
+from lakewinnow.errors import ConfigError, DataError
+
+EPSILON: Final = 1e-6  # cleanlab's slack in every comparison of probabilities
+THRESHOLD_FLOOR: Final = 2e-6  # has to exceed EPSILON
+EMPTY_CLASS_THRESHOLD: Final = 2.0  # no probability reaches it
+NOT_COUNTED: Final = -1  # the guess for a row that is confidently in no class
+TINY: Final = 1e-100  # least denominator
+LIMB_BITS: Final = 31  # a limb of 2^31 leaves an int64 room for 2^32 rows a class
+N_LIMBS: Final = 3  # 93 bits: every double from 2^-40 up is held in full
+
+PyMethod: TypeAlias = Literal["cnt", "eqn", "marginal", "marginal_ps"]
+
+
+@dataclass(frozen=True, eq=False)
+class ThresholdState:
+    """Exact sum of self-confidence and number of rows, per given label.
+
+    A float sum would change with the order of the blocks, so the sum is held in fixed point:
+    limb i counts units of 2^(-31 (i + 1)), and what lies below 2^-93 is dropped row by row.
+
+    Attributes
+    ----------
+    limbs : int64, shape (K, 3)
+    counts : int64, shape (K,)
+    """
+
+    limbs: IntArray
+    counts: IntArray
+
+    @classmethod
+    def zero(cls, n_classes: int) -> Self:
+        """Return the state of no rows."""
+        return cls(np.zeros((n_classes, N_LIMBS), np.int64), np.zeros(n_classes, np.int64))
+
+    def update(self, labels: IntArray, pred_probs: FloatArray) -> Self:
+        """Return the state with a block of rows added.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,)
+        pred_probs : float64, shape (n, K)
+
+        Raises
+        ------
+        DataError : "label_out_of_range"
+        """
+        check_labels(labels, len(self.counts))
+        limbs, counts = self.limbs.copy(), self.counts.copy()
+        rest = pred_probs[np.arange(len(labels)), labels]
+        for limb in range(N_LIMBS):
+            rest = rest * 2.0**LIMB_BITS  # exact, as are the floor and the difference
+            whole = np.floor(rest)
+            np.add.at(limbs[:, limb], labels, whole.astype(np.int64))
+            rest = rest - whole
+        np.add.at(counts, labels, 1)
+        return type(self)(limbs, counts)
+
+    def merge(self, other: Self) -> Self:
+        """Return the state of both sets of rows."""
+        return type(self)(self.limbs + other.limbs, self.counts + other.counts)
+
+    def thresholds(self) -> FloatArray:
+        """Mean self-confidence per given label, shape (K,) (eq. 2).
+
+        The exact rational is rounded once to float64; at least 2e-6, and 2 for an empty class.
+        """
+        thresholds = np.full(len(self.counts), EMPTY_CLASS_THRESHOLD)
+        for k in np.flatnonzero(self.counts):
+            total = 0
+            for limb in self.limbs[k]:
+                total = (total << LIMB_BITS) + int(limb)
+            # Python divides integers of any size with one correct rounding
+            mean = total / (int(self.counts[k]) << (LIMB_BITS * N_LIMBS))
+            thresholds[k] = max(mean, THRESHOLD_FLOOR)
+        return thresholds
+
+    def to_rows(self) -> IntArray:
+        """Rows (label, limb 0, limb 1, limb 2, count), shape (classes present, 5)."""
+        present = np.flatnonzero(self.counts)
+        return np.column_stack([present, self.limbs[present], self.counts[present]])
+
+    @classmethod
+    def from_rows(cls, n_classes: int, rows: IntArray) -> Self:
+        """Sum rows of any number of states, in any order."""
+        state = cls.zero(n_classes)
+        check_labels(rows[:, 0], n_classes)
+        np.add.at(state.limbs, rows[:, 0], rows[:, 1:-1])
+        np.add.at(state.counts, rows[:, 0], rows[:, -1])
+        return state
+
+
+@dataclass(frozen=True, eq=False)
+class JointState:
+    """Number of rows per (guess, given label), and the number of label issues.
+
+    Attributes
+    ----------
+    counts : int64, shape (K, K), rows = guess, columns = given label; this way round because the
+        last bit of the calibrated joint depends on the order of summation, and this is cleanlab's
+    n_label_issues : int, rows whose guess differs from their label, less those never flagged;
+        cleanlab's `num_label_issues` by "off_diagonal"
+    """
+
+    counts: IntArray
+    n_label_issues: int
+
+    @classmethod
+    def zero(cls, n_classes: int) -> Self:
+        """Return the state of no rows."""
+        return cls(np.zeros((n_classes, n_classes), np.int64), 0)
+
+    def update(self, labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray) -> Self:
+        """Return the state with a block of rows added.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,)
+        pred_probs : float64, shape (n, K)
+        thresholds : float64, shape (K,); states counted under different ones do not add up
+        """
+        predicted = pred_probs.argmax(axis=1)
+        guesses = _guesses(pred_probs, thresholds, predicted)
+        counted = guesses != NOT_COUNTED
+        counts = self.counts.copy()
+        cells = guesses[counted] * len(counts) + labels[counted]
+        np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
+        off_diagonal = counted & (guesses != labels)
+        issues = off_diagonal & ~_unflagged(labels, pred_probs, predicted)
+        return type(self)(counts, self.n_label_issues + int(np.count_nonzero(issues)))
+
+    def merge(self, other: Self) -> Self:
+        """Return the state of both sets of rows."""
+        return type(self)(self.counts + other.counts, self.n_label_issues + other.n_label_issues)
+
+    @property
+    def confident_joint(self) -> IntArray:
+        """Raw confident joint, int64, shape (K, K), rows = given, columns = guessed true label.
+
+        As in cleanlab at least one row counts as right in every class, even in an empty one.
+        """
+        counts = self.counts.copy()
+        np.fill_diagonal(counts, np.maximum(counts.diagonal(), 1))
+        return counts.T
+
+    def to_rows(self) -> IntArray:
+        """Rows (guess, given, count) of the cells that are not empty, shape (cells + 1, 3).
+
+        The last row is (-1, -1, number of label issues).
+        """
+        guess, given = np.nonzero(self.counts)
+        cells = np.column_stack([guess, given, self.counts[guess, given]])
+        return np.vstack([cells, [[NOT_COUNTED, NOT_COUNTED, self.n_label_issues]]])
+
+    @classmethod
+    def from_rows(cls, n_classes: int, rows: IntArray) -> Self:
+        """Sum rows of any number of states, in any order."""
+        is_cell = rows[:, 0] != NOT_COUNTED
+        counts = np.zeros((n_classes, n_classes), np.int64)
+        np.add.at(counts, (rows[is_cell, 0], rows[is_cell, 1]), rows[is_cell, 2])
+        return cls(counts, int(rows[~is_cell, 2].sum()))
+
+
+def check_labels(labels: IntArray, n_classes: int) -> None:
+    """Raise DataError "label_out_of_range" unless all labels are in 0 .. K-1."""
+    wrong = np.flatnonzero((labels < 0) | (labels >= n_classes))
+    if len(wrong):
+        raise DataError(
+            "label_out_of_range",
+            "label",
+            f"0 .. {n_classes - 1}, the positions in the class list",
+            int(labels[wrong[0]]),
+            f"{len(wrong)} rows of a block have such a label; is the class list complete?",
+        )
+
+
+def confident_guesses(pred_probs: FloatArray, thresholds: FloatArray) -> IntArray:
+    """Guess each row's true class from the classes whose threshold it reaches.
+
+    One such class: that one, even if it is not the most probable. Several: the most probable of
+    all classes, even if that one is below its own threshold. None: -1, the row is not counted.
+
+    Parameters
+    ----------
+    pred_probs : float64, shape (n, K)
+    thresholds : float64, shape (K,)
+
+    Returns
+    -------
+    int64, shape (n,)
+    """
+    return _guesses(pred_probs, thresholds, pred_probs.argmax(axis=1))
+
+
+def _guesses(pred_probs: FloatArray, thresholds: FloatArray, predicted: IntArray) -> IntArray:
+    confident = pred_probs >= thresholds - EPSILON
+    n_confident = np.count_nonzero(confident, axis=1)
+    guesses = np.where(n_confident == 1, confident.argmax(axis=1), predicted)
+    guesses[n_confident == 0] = NOT_COUNTED
+    return guesses
+
+
+def unflagged(labels: IntArray, pred_probs: FloatArray) -> BoolArray:
+    """Rows that no filter but the two `low_*` may flag, shape (n,).
+
+    They are those whose given label is the most probable class once 1e-6 is added to it.
+
+    Parameters
+    ----------
+    labels : int64, shape (n,)
+    pred_probs : float64, shape (n, K)
+    """
+    return _unflagged(labels, pred_probs, pred_probs.argmax(axis=1))
+
+
+def _unflagged(labels: IntArray, pred_probs: FloatArray, predicted: IntArray) -> BoolArray:
+    # Without copying pred_probs: when the sum only equals the maximum, the lower index wins, and
+    # `predicted` is the lowest index that has the maximum.
+    rows = np.arange(len(labels))
+    raised = pred_probs[rows, labels] + EPSILON
+    largest = pred_probs[rows, predicted]
+    at_least_level = (raised > largest) | ((raised == largest) & (labels < predicted))
+    wins: BoolArray = (predicted == labels) | at_least_level
+    return wins
+
+
+def round_preserving_sum(values: FloatArray) -> IntArray:
+    """Round to integers that add up to the rounded sum, shape (n,).
+
+    What is missing (or too much) goes one by one to the entries that were rounded down (up) the
+    most. Among equals the highest index is raised first, the lowest index lowered first: it is the
+    order of a stable `argsort`, where cleanlab's own depends on the processor.
+    """
+    rounded = np.rint(values)
+    target = np.rint(np.sum(values))
+    while abs(np.rint(np.sum(rounded)) - target) > EPSILON:
+        missing = np.rint(target - np.rint(np.sum(rounded)))
+        by_residual = np.argsort(values - rounded, kind="stable")
+        if missing > 0:
+            by_residual = by_residual[::-1]
+        rounded[by_residual[: int(abs(missing))]] += np.sign(missing)
+    return rounded.astype(np.int64)
+
+
+def calibrate(confident_joint: npt.NDArray[np.number], counts: IntArray) -> IntArray:
+    """Scale a confident joint so that its rows sum to the number of rows per given label.
+
+    Parameters
+    ----------
+    confident_joint : shape (K, K), rows = given label
+    counts : int64, shape (K,), rows per given label
+
+    Returns
+    -------
+    int64, shape (K, K), C-ordered
+
+    Notes
+    -----
+    The sum over all entries runs down the columns, whatever the memory order of the argument:
+    cleanlab's own joint is the transpose of a C-ordered matrix, and another order of summation
+    changes the last bit, which flips roundings.
+    """
+    by_guess = np.ascontiguousarray(confident_joint.T)
+    scaled = by_guess / np.maximum(by_guess.sum(axis=0), TINY) * counts
+    scaled = scaled / np.maximum(np.sum(scaled), TINY) * int(counts.sum())
+    return np.array([round_preserving_sum(row) for row in scaled.T], np.int64)
+
+
+def estimate_joint(confident_joint: IntArray) -> FloatArray:
+    """P(given label, true label), shape (K, K), from a calibrated confident joint."""
+    joint: FloatArray = confident_joint / max(float(confident_joint.sum()), TINY)
+    return joint
+
+
+@dataclass(frozen=True, eq=False)
+class LatentEstimate:
+    """Distribution of the true label, and how it and the given label depend on each other.
+
+    Attributes
+    ----------
+    py : float64, shape (K,), P(true label)
+    noise_matrix : float64, shape (K, K), P(given = row | true = column)
+    inverse_noise_matrix : float64, shape (K, K), P(true = row | given = column)
+    """
+
+    py: FloatArray
+    noise_matrix: FloatArray
+    inverse_noise_matrix: FloatArray
+
+
+def estimate_latent(
+    confident_joint: IntArray,
+    counts: IntArray,
+    *,
+    py_method: PyMethod = "cnt",
+    converge: bool = False,
+) -> LatentEstimate:
+    """Estimate P(true label) and both noise matrices, as cleanlab's `estimate_latent`.
+
+    Parameters
+    ----------
+    confident_joint : int64, shape (K, K), calibrated, rows = given label
+    counts : int64, shape (K,), rows per given label
+    py_method : how P(true label) follows from the matrices
+    converge : make the three estimates agree with each other (3 rounds of 5 iterations)
+
+    Raises
+    ------
+    ConfigError : "unknown_py_method"
+    """
+    ps = counts / float(counts.sum())
+    per_true = confident_joint.sum(axis=0).astype(np.float64)
+    per_given = confident_joint.sum(axis=1).astype(np.float64)
+    noise = confident_joint / np.maximum(per_true, TINY)
+    inverse = confident_joint.T / np.maximum(per_given, TINY)
+    match py_method:
+        case "cnt":
+            py = _py_from_diagonals(ps, noise, inverse)
+        case "eqn":
+            py = _distribution(np.linalg.inv(noise) @ ps)
+        case "marginal":
+            py = _distribution(per_true / max(float(per_true.sum()), TINY))
+        case "marginal_ps":
+            py = _distribution(inverse @ ps)
+        case _:
+            known = ", ".join(get_args(PyMethod))
+            raise ConfigError("unknown_py_method", "py_method", f"one of {known}", py_method)
+    noise, inverse = _clip_noise_rates(noise), _clip_noise_rates(inverse)
+    if converge:
+        py, noise, inverse = _converge(ps, py, noise, inverse)
+    return LatentEstimate(py, noise, inverse)
+
+
+def _py_from_diagonals(ps: FloatArray, noise: FloatArray, inverse: FloatArray) -> FloatArray:
+    return _distribution(inverse.diagonal() / np.maximum(noise.diagonal(), TINY) * ps)
+
+
+def _distribution(values: FloatArray, least: float = EPSILON) -> FloatArray:
+    clipped = np.clip(values, least, 1.0)
+    distribution: FloatArray = clipped / max(float(clipped.sum()), TINY)
+    return distribution
+
+
+def _clip_noise_rates(matrix: FloatArray) -> FloatArray:
+    clipped = np.clip(matrix, 0, 0.9999)
+    np.fill_diagonal(clipped, matrix.diagonal())  # the diagonal holds no noise rates
+    columns: FloatArray = clipped / np.maximum(clipped.sum(axis=0), TINY)
+    return columns
+
+
+def _converge(
+    ps: FloatArray, py: FloatArray, noise: FloatArray, inverse: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    for _ in range(3):
+        for _ in range(5):
+            inverse = _clip_noise_rates((noise * py).T / np.maximum(ps, TINY))
+            py = _py_from_diagonals(ps, noise, inverse)
+        noise = _clip_noise_rates((inverse * ps).T / np.maximum(py, TINY))
+    return _distribution(py, least=1e-5), _clip_noise_rates(noise), _clip_noise_rates(inverse)

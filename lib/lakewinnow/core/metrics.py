@@ -1,0 +1,83 @@
+"""How good the out-of-sample probabilities are: accuracy, log loss, calibration error.
+
+All sums are in fixed point, so that the figures do not depend on the order of the rows.
+"""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+
+from lakewinnow.core.types import FloatArray, IntArray
+
+N_BINS: Final = 15  # of equal width, as in Guo et al. 2017
+_TICK: Final = 2.0**-32  # 2^26 rows of the largest log loss, 36, still fit an int64
+_LEAST: Final = float(np.finfo(np.float64).eps)  # scikit-learn's clip in log_loss
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationState:
+    """Counts of right predictions by confidence, and the sum of log losses.
+
+    Attributes
+    ----------
+    bins : int64, shape (15, 3): rows, rows predicted right, sum of top probabilities in 2^-32
+    losses : int64, shape (K, 2), per given label: rows, sum of -ln P(given label) in 2^-32
+    """
+
+    bins: IntArray
+    losses: IntArray
+
+    @classmethod
+    def zero(cls, n_classes: int) -> Self:
+        """Return the state of no rows."""
+        return cls(np.zeros((N_BINS, 3), np.int64), np.zeros((n_classes, 2), np.int64))
+
+    def update(self, labels: IntArray, pred_probs: FloatArray) -> Self:
+        """Return the state with a block of rows added.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,)
+        pred_probs : float64, shape (n, K)
+        """
+        rows = np.arange(len(labels))
+        predicted = pred_probs.argmax(axis=1)
+        confidence = pred_probs[rows, predicted]
+        which = np.minimum((confidence * N_BINS).astype(np.int64), N_BINS - 1)
+        bins = self.bins.copy()
+        np.add.at(bins[:, 0], which, 1)
+        np.add.at(bins[:, 1], which, (predicted == labels).astype(np.int64))
+        np.add.at(bins[:, 2], which, np.rint(confidence / _TICK).astype(np.int64))
+        losses = self.losses.copy()
+        loss = -np.log(np.clip(pred_probs[rows, labels], _LEAST, 1.0))
+        np.add.at(losses[:, 0], labels, 1)
+        np.add.at(losses[:, 1], labels, np.rint(loss / _TICK).astype(np.int64))
+        return type(self)(bins, losses)
+
+    def merge(self, other: Self) -> Self:
+        """Return the state of both sets of rows."""
+        return type(self)(self.bins + other.bins, self.losses + other.losses)
+
+    def figures(self) -> dict[str, float]:
+        """Return what the probabilities are worth.
+
+        Returns
+        -------
+        dict
+            accuracy; log_loss; balanced_log_loss, the mean over classes of theirs; ece, the
+            expected calibration error (Guo et al. 2017); and what a classifier has to beat:
+            prior_log_loss, of the class shares, and balanced_prior_log_loss, ln(number of classes).
+        """
+        counts, ticks = self.losses[self.losses[:, 0] > 0].T
+        n_rows = int(counts.sum())
+        shares = counts / n_rows
+        gaps = np.abs(self.bins[:, 1] - self.bins[:, 2] * _TICK)
+        return {
+            "accuracy": int(self.bins[:, 1].sum()) / n_rows,
+            "log_loss": int(ticks.sum()) * _TICK / n_rows,
+            "balanced_log_loss": float((ticks * _TICK / counts).mean()),
+            "ece": float(gaps.sum()) / n_rows,
+            "prior_log_loss": float(-(shares * np.log(shares)).sum()),
+            "balanced_prior_log_loss": float(np.log(len(counts))),
+        }

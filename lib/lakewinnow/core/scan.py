@@ -1,0 +1,139 @@
+"""One pass of a selection over blocks of rows: what runs where the rows are."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Final
+
+import numpy as np
+
+from lakewinnow.core.candidates import Candidates
+from lakewinnow.core.cells import Pairs
+from lakewinnow.core.order import id_images
+from lakewinnow.core.selection import Cuts, Selection, Tally
+from lakewinnow.core.types import Block, BoolArray, IntArray, ObjectArray
+
+SPARE_CANDIDATES: Final = 2**17  # collected beyond twice the need before the highest are dropped
+
+
+def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
+    """Count and collect the rows of some blocks as the plan's next pass asks for.
+
+    Parameters
+    ----------
+    plan : not done
+    blocks : any part of the corpus; together the scans of a pass see each row once
+    """
+    state = _Scan(plan)
+    for block in blocks:
+        state.add(block)
+    return state.tally()
+
+
+def selected(block: Block, cuts: Cuts) -> BoolArray:
+    """Rows of a block that at least one cell selects, shape (n,)."""
+    mask = np.zeros(len(block.labels), bool)
+    by_id = np.zeros(len(cuts.cells), bool)
+    by_id[list(cuts.row_id)] = True
+    for pairs in cuts.cells.pairs(block.labels, block.pred_probs):
+        cut = cuts.score[pairs.cell]
+        within = pairs.score <= cut
+        for at in np.flatnonzero((pairs.score == cut) & by_id[pairs.cell]).tolist():
+            within[at] = block.row_ids[pairs.row[at]] <= cuts.row_id[int(pairs.cell[at])]
+        mask[pairs.row[within]] = True
+    return mask
+
+
+class _Scan:
+    """Counters and candidates of a pass, filled block by block."""
+
+    def __init__(self, plan: Selection) -> None:
+        self.open = plan.open
+        self.cells = plan.cuts.cells.take(plan.open.cell)
+        self.collects = plan.collects
+        self.bin_bits = plan.bin_bits
+        self.are_whole = plan.open.are_whole
+        self.low, self.high = plan.open.score_bounds  # a collecting cell's `high` sinks as it fills
+        # Of these intervals the score alone does not say whether a row is in them, or in which bin
+        self.needs_ids = self.open.is_one_score & (~self.collects | self.open.is_part_of_a_score)
+        self.counter = np.cumsum(~self.collects) - 1  # number of each counting cell
+        n_counting = int(np.count_nonzero(~self.collects))
+        self.counts = np.zeros(n_counting << self.bin_bits, np.int64)
+        self.rows = [Candidates.none()]
+        self.n_rows = 0
+        self.most_rows = 2 * int(self.open.need[self.collects].sum()) + SPARE_CANDIDATES
+        self.id_bounds = Candidates.none()  # lowest and highest id of the cells that count ids
+
+    def add(self, block: Block) -> None:
+        for pairs in self.cells.pairs(block.labels, block.pred_probs):
+            within = pairs.score <= self.high[pairs.cell]
+            if not self.are_whole:
+                within &= pairs.score >= self.low[pairs.cell]
+            self._add_pairs(pairs.take(within), block.row_ids)
+
+    def _add_pairs(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
+        if self.needs_ids.any():
+            by_id = self.needs_ids[pairs.cell]
+            self._add_by_id(pairs.take(by_id), row_ids)
+            pairs = pairs.take(~by_id)
+        collects = self.collects[pairs.cell]
+        self._collect(pairs.take(collects), row_ids)
+        counted = pairs.take(~collects)
+        bins = self.open.score_bins(counted.cell, counted.score, self.bin_bits)
+        self._count(counted.cell, bins)
+
+    def _add_by_id(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
+        ids = _ids(row_ids, pairs.row)
+        images = np.full(len(ids), -1)  # below all intervals
+        for prefix in set(self.open.prefix[np.unique(pairs.cell)]):
+            with_prefix = np.flatnonzero(self.open.prefix[pairs.cell] == prefix)
+            encoded = [row_id.encode() for row_id in ids[with_prefix]]
+            begins = np.array([row_id.startswith(prefix) for row_id in encoded], bool)
+            found = id_images(encoded, skip=len(prefix))
+            images[with_prefix] = np.where(begins, found, -1)
+        within = (images >= self.open.id_low[pairs.cell]) & (
+            images <= self.open.id_high[pairs.cell]
+        )
+        pairs, ids, images = pairs.take(within), ids[within], images[within]
+
+        collects = self.collects[pairs.cell]
+        self._collect(pairs.take(collects), row_ids)
+        counted = pairs.take(~collects)
+        self._count(counted.cell, self.open.id_bins(counted.cell, images[~collects], self.bin_bits))
+        self._keep_id_bounds(Candidates(counted.cell, counted.score, ids[~collects]))
+
+    def _count(self, cell: IntArray, bins: IntArray) -> None:
+        np.add.at(self.counts, (self.counter[cell] << self.bin_bits) + bins, 1)
+
+    def _collect(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
+        self.rows.append(Candidates(pairs.cell, pairs.score, _ids(row_ids, pairs.row)))
+        self.n_rows += len(pairs.row)
+        if self.n_rows > self.most_rows:
+            self._drop_highest()
+
+    def _drop_highest(self) -> None:
+        # One more than the need shows that rows level at the cut do not all fit
+        lowest = Candidates.concat(self.rows).lowest(self.open.need + 1)
+        self.rows, self.n_rows = [lowest.rows], len(lowest.rows)
+        n_kept = np.bincount(lowest.rows.cell, minlength=len(self.open))
+        is_full = self.collects & (n_kept > self.open.need)
+        self.high[is_full] = lowest.cut[is_full]
+
+    def tally(self) -> Tally:
+        """Return what the blocks added so far hold, by position in the selection's cells."""
+        self._drop_highest()
+        filled = np.flatnonzero(self.counts)
+        counting = self.open.cell[~self.collects][filled >> self.bin_bits]
+        number = filled & ((1 << self.bin_bits) - 1)
+        bins = np.column_stack([counting, number, self.counts[filled]])
+        rows = Candidates.concat([*self.rows, self.id_bounds])
+        return Tally(bins, replace(rows, cell=self.open.cell[rows.cell]))
+
+    def _keep_id_bounds(self, rows: Candidates) -> None:
+        bounds = Candidates.concat([self.id_bounds, rows]).id_bounds()
+        cells = np.repeat(np.array(list(bounds), np.int64), 2)
+        row_ids = np.array([row_id for both in bounds.values() for row_id in both], object)
+        self.id_bounds = Candidates(cells, self.low[cells], row_ids)
+
+
+def _ids(row_ids: Sequence[str], rows: IntArray) -> ObjectArray:
+    return np.array([row_ids[row] for row in rows.tolist()], object)

@@ -1,0 +1,33 @@
+"""Array types, and the block of rows that every pass over the data works on."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray: TypeAlias = npt.NDArray[np.float64]
+IntArray: TypeAlias = npt.NDArray[np.int64]
+BoolArray: TypeAlias = npt.NDArray[np.bool_]
+ObjectArray: TypeAlias = npt.NDArray[np.object_]  # of str or bytes
+
+
+class Block(NamedTuple):
+    """Some rows of the corpus: any number, in any order.
+
+    Attributes
+    ----------
+    labels : int64, shape (n,), given labels in 0 .. K-1
+    pred_probs : float64, shape (n, K), C-ordered, out-of-sample, free of NaN
+    row_ids : n strings, each once in the corpus; compared by code point, which is also the order
+        of their UTF-8 bytes
+    """
+
+    labels: IntArray
+    pred_probs: FloatArray
+    row_ids: Sequence[str]
+
+    def take(self, rows: IntArray) -> "Block":
+        """Return some of the rows."""
+        row_ids = [self.row_ids[row] for row in rows.tolist()]
+        return Block(self.labels[rows], self.pred_probs[rows], row_ids)

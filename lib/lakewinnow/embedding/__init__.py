@@ -1,0 +1,1 @@
+"""Text to vectors: one module a provider, and the registry that finds it."""

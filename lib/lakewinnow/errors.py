@@ -1,0 +1,100 @@
+"""What can go wrong, and the exit code each kind of fault gives the command.
+
+Every error says where, what was expected, what was got, and what to do about it. Several faults
+found together (all the misspelt keys of a configuration, say) travel as one `LakewinnowError` whose
+`problems` are printed one by one.
+"""
+
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import ClassVar, Self
+
+
+class LakewinnowError(Exception):
+    """Base of every error this package raises on purpose.
+
+    Parameters
+    ----------
+    code : str
+        Stable, machine-readable name of the fault, e.g. ``"unknown_key"``.
+    where : str
+        The configuration key, column or path at fault.
+    expected, got : str, object
+        What would have been right, and what was there.
+    hint : str
+        What to do about it, in one line.
+    """
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(
+        self, code: str, where: str, expected: str, got: object = None, hint: str = ""
+    ) -> None:
+        super().__init__(code, where, expected, got, hint)  # all in args, so that it pickles
+        self.code, self.where, self.hint = code, where, hint
+        self.also: tuple[LakewinnowError, ...] = ()
+
+    def __str__(self) -> str:
+        _, where, expected, got, _ = self.args
+        return f"{where}: expected {expected}, got {got if isinstance(got, Shown) else repr(got)}"
+
+    def at(self, where: str) -> Self:
+        """Return the same error about another key: the reference's, say, not the input's."""
+        code, _, expected, got, hint = self.args
+        return type(self)(code, where, expected, got, hint)
+
+    @property
+    def problems(self) -> tuple["LakewinnowError", ...]:
+        """Every problem found together, in the order found."""
+        return (self, *self.also)
+
+    @classmethod
+    def together(cls, problems: Sequence[Self]) -> Self:
+        """One error carrying all the others, so that a user sees every fault at once."""
+        first, *rest = problems
+        first.also = tuple(rest)
+        return first
+
+
+class ConfigError(LakewinnowError):
+    """The configuration or the command line is wrong."""
+
+    exit_code = 2
+
+
+class SchemaError(LakewinnowError):
+    """The input table lacks a column, or has it in a type that cannot be used."""
+
+    exit_code = 3
+
+
+class DataError(LakewinnowError):
+    """The rows themselves cannot be worked with, or writing would destroy something."""
+
+    exit_code = 4
+
+
+class ProviderError(LakewinnowError):
+    """An embedding provider is missing, refuses, or keeps failing."""
+
+    exit_code = 5
+
+
+class EngineError(LakewinnowError):
+    """Java or Spark cannot be started, or a Spark job failed."""
+
+    exit_code = 6
+
+
+class Shown(str):
+    """Text that an error message shows as it is, without quotes."""
+
+    __slots__ = ()
+
+
+def did_you_mean(got: str, known: Sequence[str]) -> str:
+    """Return ``"did you mean 'x'?"`` for the nearest known name, or an empty string."""
+    near = get_close_matches(got, known, n=1) or [
+        name for name in known if name.casefold() == got.casefold()
+    ]
+    return f"did you mean {near[0]!r}?" if near else ""

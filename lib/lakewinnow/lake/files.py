@@ -1,0 +1,136 @@
+"""Small files and folders of a workspace, on any file system that Arrow knows.
+
+Tables are read and written by Spark; this module is for what Spark has no call for: a JSON record
+under its own name, the size of a folder, the rename that publishes a table.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from pyarrow import dataset, fs
+
+from lakewinnow.errors import ConfigError, Shown
+
+_SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
+_ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
+_RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
+
+
+def absolute(path: str) -> str:
+    """Return a local path as an absolute one; leave what has a scheme (``s3a://…``) as it is."""
+    return path if _SCHEME.match(path) else str(Path(path).expanduser().absolute())
+
+
+class Files:
+    """The files below one root folder.
+
+    Parameters
+    ----------
+    root : str
+        A local path, or a URI of a scheme that pyarrow serves (hdfs, s3a, gs, abfss).
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = absolute(root)
+        match = _SCHEME.match(self.root)
+        scheme = match.group(1).lower() if match else "file"
+        self.renames_folders = scheme in _RENAMES_FOLDERS
+        self._fs, self._base = _open(self.root, scheme)
+
+    def path(self, name: str) -> str:
+        """Return the path of a file or folder below the root, as Spark takes it."""
+        return f"{self.root.rstrip('/')}/{name}"
+
+    def exists(self, name: str = "") -> bool:
+        """Whether a file or folder is there."""
+        return bool(self._info(name).type != fs.FileType.NotFound)
+
+    def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
+        """List what is below a folder; nothing when it is not there."""
+        selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
+        return sorted(self._fs.get_file_info(selector), key=lambda info: info.path)
+
+    def size(self, name: str) -> int:
+        """Total bytes of a file, or of the data files below a folder."""
+        info = self._info(name)
+        if info.type == fs.FileType.File:
+            return int(info.size)
+        return sum(i.size for i in self.entries(name, recursive=True) if _is_data(i))
+
+    def count_rows(self, name: str) -> int:
+        """Rows of a Parquet folder, from its footers."""
+        if not any(_is_data(info) for info in self.entries(name, recursive=True)):
+            return 0
+        return int(
+            dataset.dataset(self._at(name), filesystem=self._fs, format="parquet").count_rows()
+        )
+
+    def first_ranks(self, name: str, columns: list[str], rank: str, n: int) -> list[dict[str, Any]]:
+        """Read the rows of rank 1 .. n of a Parquet folder; rows without a rank are left out."""
+        source = dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
+        top = source.to_table(columns=columns, filter=dataset.field(rank) <= n)
+        return list(top.sort_by(rank).to_pylist())
+
+    def read_json(self, name: str) -> Any:
+        """Read a JSON file; None when it is not there."""
+        if not self.exists(name):
+            return None
+        with self._fs.open_input_stream(self._at(name)) as stream:
+            return json.loads(stream.read())
+
+    def write_json(self, name: str, content: object) -> None:
+        """Write a JSON file whole: beside its place first, where the file system can rename."""
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+
+    def write_text(self, name: str, text: str) -> None:
+        """Write a text file whole: beside its place first, where the file system can rename."""
+        folder, _, leaf = name.rpartition("/")
+        self._fs.create_dir(self._at(folder), recursive=True)
+        beside = f"{folder}/_{leaf}.writing".lstrip("/") if self.renames_folders else name
+        with self._fs.open_output_stream(self._at(beside)) as stream:
+            stream.write(text.encode())
+        if beside != name:
+            self._fs.move(self._at(beside), self._at(name))
+
+    def delete(self, name: str) -> None:
+        """Delete a file or a folder with all that is in it; do nothing when it is not there."""
+        kind = self._info(name).type
+        if kind == fs.FileType.Directory:
+            self._fs.delete_dir(self._at(name))
+        elif kind == fs.FileType.File:
+            self._fs.delete_file(self._at(name))
+
+    def move(self, name: str, to: str) -> None:
+        """Put a folder in another's place, which is deleted first."""
+        self.delete(to)
+        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
+        self._fs.move(self._at(name), self._at(to))
+
+    def _at(self, name: str) -> str:
+        return f"{self._base.rstrip('/')}/{name}".rstrip("/") or "/"
+
+    def _info(self, name: str) -> fs.FileInfo:
+        return self._fs.get_file_info(self._at(name))
+
+
+def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
+    if scheme == "file":
+        return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root.replace("dbfs:/", "/dbfs/"))
+    uri = _SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root)
+    try:
+        opened, base = fs.FileSystem.from_uri(uri)
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise ConfigError(
+            "file_system",
+            "workspace",
+            "a path that pyarrow can open",
+            Shown(f"{root} ({str(error).splitlines()[0]})"),
+            hint="use a mounted path, or hdfs://, s3a://, gs:// or abfss:// with credentials set",
+        ) from error
+    return opened, str(base)
+
+
+def _is_data(info: fs.FileInfo) -> bool:
+    return info.type == fs.FileType.File and not info.base_name.startswith(("_", "."))

@@ -1,0 +1,221 @@
+"""The user's own table: read as it stands, its columns checked before any job runs."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final, cast
+from unicodedata import normalize
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+from pyspark.errors import AnalysisException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import (
+    BinaryType,
+    ByteType,
+    DataType,
+    IntegerType,
+    LongType,
+    ShortType,
+    StringType,
+    StructType,
+)
+
+from lakewinnow.config import InputConfig
+from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.lake.files import absolute
+
+MALFORMED: Final = "malformed_line"  # the raw text of a line that could not be parsed
+
+_INTEGERS = (ByteType, ShortType, IntegerType, LongType)
+
+# RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
+# a label 007 stays what it is. `input.options` overrides any of these.
+_CSV_OPTIONS: Mapping[str, str] = {
+    "header": "true",
+    "multiLine": "true",
+    "quote": '"',
+    "escape": '"',
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source table, and what identifies its present content."""
+
+    df: DataFrame  # the input's columns, then `malformed_line` where the format can have one
+    schema: StructType  # the input's columns alone
+    n_bytes: int
+    fingerprint: str
+
+    @property
+    def malformed(self) -> Column:
+        """The raw text of a line that could not be parsed, else null."""
+        return F.col(MALFORMED) if MALFORMED in self.df.columns else F.lit(None).cast("string")
+
+
+def column(name: str) -> Column:
+    """Return the column of exactly this name, dots and spaces included."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def own_name(name: str, input_columns: list[str]) -> str:
+    """Name of a column that we add beside the input's: prefixed where the input has one like it."""
+    taken = {column_name.casefold() for column_name in input_columns}
+    return f"lakewinnow_{name}" if name.casefold() in taken else name
+
+
+def text_key(text: Column) -> Column:
+    """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
+    return cast("Column", _text_keys(text))
+
+
+@pandas_udf(BinaryType())  # type: ignore[call-overload, untyped-decorator, unused-ignore]
+def _text_keys(texts: pd.Series) -> pd.Series:
+    return texts.map(lambda text: hashlib.sha256(normalize("NFC", text).encode()).digest())
+
+
+def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open the input and check its columns.
+
+    Raises
+    ------
+    DataError
+        The path or table is not there, or holds nothing.
+    SchemaError
+        A named column is missing, or has a type that cannot be used.
+    """
+    df, schema = _open(spark, config, format_)
+    _check_columns(schema, config)
+    files = df.inputFiles()
+    n_bytes, fingerprint = _fingerprint(files, format_)
+    return Source(df, schema, n_bytes, fingerprint)
+
+
+def check_partition_columns(source: Source, names: Sequence[str]) -> None:
+    """Raise SchemaError for a column of `output.partition_by` that the input does not have."""
+    columns = source.schema.names
+    problems = [
+        SchemaError(
+            "missing_column",
+            "output.partition_by",
+            f"one of the table's columns ({', '.join(columns)})",
+            name,
+            did_you_mean(name, columns),
+        )
+        for name in names
+        if name not in columns
+    ]
+    if problems:
+        raise SchemaError.together(problems)
+
+
+def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataFrame, StructType]:
+    where = "input.table" if config.table else "input.path"
+    try:
+        if config.table is not None:
+            df = spark.table(config.table)
+            return df, df.schema
+        path = absolute(config.path or "")
+        options = {k: _text(v) for k, v in config.options.items()}
+        if format_ not in ("csv", "json"):
+            df = spark.read.format(format_).options(**options).load(path)
+            return df, df.schema
+        options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
+        return _open_text_format(spark, path, format_, options)
+    except AnalysisException as error:
+        raise _cannot_read(error, where, config) from error
+
+
+def _open_text_format(
+    spark: SparkSession, path: str, format_: str, options: dict[str, str]
+) -> tuple[DataFrame, StructType]:
+    """Read CSV or JSON lines so that a line which does not parse comes back as raw text."""
+    reader = (
+        spark.read.format(format_).options(**options).option("columnNameOfCorruptRecord", MALFORMED)
+    )
+    found = reader.load(path).schema
+    schema = StructType([f for f in found.fields if f.name != MALFORMED])
+    if not schema.fields:
+        got = Shown("no columns" if not found.fields else "no line that parses")
+        raise DataError(
+            "empty_input", "input.path", f"a {format_} file with columns and rows", got, path
+        )
+    with_malformed = StructType([*schema.fields]).add(MALFORMED, StringType())
+    return reader.schema(with_malformed).load(path), schema
+
+
+def _cannot_read(
+    error: AnalysisException, where: str, config: InputConfig
+) -> DataError | SchemaError:
+    condition = error.getCondition() or ""
+    got = config.table or config.path
+    if condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+        return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+    if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
+        return DataError("empty_input", where, "a table with columns and rows", got)
+    reason = Shown(str(error).splitlines()[0])
+    return SchemaError("cannot_read", where, "a table that Spark can read", reason)
+
+
+def _near_path(config: InputConfig) -> str:
+    if config.path is None:
+        return "check the catalog and schema, e.g. catalog.schema.name"
+    path = Path(absolute(config.path))
+    siblings = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, siblings, n=1)
+    if near:
+        return f"did you mean {str(path.parent / near[0])!r}?"
+    return f"relative paths start at {Path.cwd()}" if not Path(config.path).is_absolute() else ""
+
+
+def _check_columns(schema: StructType, config: InputConfig) -> None:
+    wanted = {"input.text": config.text, "input.label": config.label, "input.id": config.id}
+    problems = [
+        SchemaError(
+            "missing_column",
+            key,
+            f"one of the table's columns ({', '.join(schema.names)})",
+            name,
+            did_you_mean(name, schema.names),
+        )
+        for key, name in wanted.items()
+        if name is not None and name not in schema.names
+    ]
+    if problems:
+        raise SchemaError.together(problems)
+    checks: Sequence[tuple[str, str | None, tuple[type[DataType], ...], str]] = (
+        ("input.text", config.text, (StringType,), "a string column"),
+        ("input.label", config.label, (StringType, *_INTEGERS), "a string or integer column"),
+        ("input.id", config.id, (StringType, *_INTEGERS), "a string or integer column"),
+    )
+    for key, name, allowed, expected in checks:
+        if name is not None and not isinstance(schema[name].dataType, allowed):
+            got = Shown(f"{name} {schema[name].dataType.simpleString()}")
+            problems.append(
+                SchemaError("wrong_column_type", key, expected, got, "cast it in the source table")
+            )
+    if problems:
+        raise SchemaError.together(problems)
+
+
+def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
+    """Hash the names, sizes and times of the files (a table's files have unique names already)."""
+    digest, total = hashlib.sha256(format_.encode()), 0
+    for uri in sorted(files):
+        digest.update(uri.encode())
+        parts = urlsplit(uri)
+        local = Path(unquote(parts.path))
+        if parts.scheme in ("", "file") and local.is_file():
+            stat = local.stat()
+            total += stat.st_size
+            digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+    return total, digest.hexdigest()
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

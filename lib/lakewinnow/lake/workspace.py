@@ -1,0 +1,149 @@
+"""A workspace: named tables that are published whole, and the commit record of each stage.
+
+A table is written to ``_staging/`` and moved to its place; where the file system has no rename it
+is written in place. Either way nobody should trust a table before its stage's commit record
+(``_commits/STAGE.json``) is there: the record is deleted before a table is touched and written
+after the last one is in place, so a killed run leaves no record, and the stage runs again.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
+
+from lakewinnow.errors import EngineError, Shown
+from lakewinnow.lake.files import Files
+
+_STAGING = "_staging"
+_COMMITS = "_commits"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageReport:
+    """What a stage did: `reads` counts passes by table, `details` is what else is worth keeping."""
+
+    rows_in: int
+    rows_out: int
+    reads: Mapping[str, int]
+    writes: Sequence[str] = ()
+    bytes_in: int = 0  # of what is read outside the workspace
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """The record that makes a stage's tables valid."""
+
+    name: str
+    fingerprint: str
+    seconds: float
+    rows_in: int
+    rows_out: int
+    passes: int
+    bytes_read: int
+    bytes_written: int
+    tables: Mapping[str, int]  # rows by table
+    details: Mapping[str, Any]
+
+
+class Lake:
+    """The tables and records of one workspace.
+
+    Parameters
+    ----------
+    spark : SparkSession
+        Classic or Connect.
+    workspace : str
+        Folder that both Spark and this process can reach.
+    """
+
+    def __init__(self, spark: SparkSession, workspace: str) -> None:
+        self.spark = spark
+        self.files = Files(workspace)
+
+    def read(self, name: str) -> DataFrame:
+        """Read a table of this workspace."""
+        return self.spark.read.parquet(self.files.path(name))
+
+    def publish(
+        self,
+        name: str,
+        df: DataFrame,
+        *,
+        schema: StructType | None = None,
+        partition_by: Sequence[str] = (),
+        rows_per_file: int = 0,
+    ) -> None:
+        """Write a table beside its place and put it there whole.
+
+        Parameters
+        ----------
+        schema : StructType, optional
+            Fixes the columns, their order and types; a frame that lacks one fails before it runs.
+        """
+        if schema is not None:
+            df = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
+        target = f"{_STAGING}/{name}" if self.files.renames_folders else name
+        writer = df.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
+        if partition_by:
+            writer = writer.partitionBy(*partition_by)
+        writer.parquet(self.files.path(target))
+        if not self.files.exists(target):
+            raise EngineError(
+                "workspace_not_shared",
+                "workspace",
+                "a folder that Spark and this process share",
+                Shown(self.files.root),
+                "give a full URI, e.g. hdfs://… or s3a://…",
+            )
+        if target != name:
+            self.files.move(target, name)
+
+    def commit(self, name: str, fingerprint: str, seconds: float, report: StageReport) -> Commit:
+        """Write the record that makes a stage's tables valid."""
+        size = {table: self.files.size(table) for table in {*report.reads, *report.writes}}
+        commit = Commit(
+            name=name,
+            fingerprint=fingerprint,
+            seconds=round(seconds, 3),
+            rows_in=report.rows_in,
+            rows_out=report.rows_out,
+            passes=max(report.reads.values(), default=0),
+            bytes_read=report.bytes_in + sum(size[t] * n for t, n in report.reads.items()),
+            bytes_written=sum(size[table] for table in report.writes),
+            tables={table: self.rows(table) for table in report.writes if "." not in table},
+            details=report.details,
+        )
+        self.files.write_json(f"{_COMMITS}/{name}.json", asdict(commit))
+        return commit
+
+    def committed(self, name: str) -> Commit | None:
+        """Return a stage's record if its tables are still there."""
+        record = self.files.read_json(f"{_COMMITS}/{name}.json")
+        if record is None:
+            return None
+        commit = Commit(**record)
+        return commit if all(self.files.exists(table) for table in commit.tables) else None
+
+    def revoke(self, name: str) -> None:
+        """Delete a stage's record, before its tables are touched."""
+        self.files.delete(f"{_COMMITS}/{name}.json")
+
+    def details(self, name: str) -> Mapping[str, Any]:
+        """Return what an earlier stage of this run left in its record."""
+        commit = self.committed(name)
+        if commit is None:
+            raise EngineError(
+                "no_commit", name, "a committed stage", None, "run it again with --restart"
+            )
+        return commit.details
+
+    def rows(self, name: str) -> int:
+        """Rows of a published table, from its Parquet footers."""
+        return self.files.count_rows(name)
+
+    def is_ours(self) -> bool:
+        """Whether an earlier run has used this workspace."""
+        return self.files.exists(_COMMITS)

@@ -1,0 +1,327 @@
+"""The run, readable top to bottom.
+
+Every stage reads named tables of the workspace and writes named tables. `Stages` runs one, or finds
+that an earlier run has already published what it would write.
+"""
+
+import hashlib
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from importlib.metadata import version
+from typing import Any, Final, Protocol
+
+from pyspark.sql import SparkSession
+
+from lakewinnow import configfile, validation
+from lakewinnow.config import Config
+from lakewinnow.errors import DataError, EngineError, LakewinnowError, Shown
+from lakewinnow.lake.source import Source, check_partition_columns, read_source
+from lakewinnow.lake.workspace import Commit, Lake, StageReport
+from lakewinnow.spark.session import session
+from lakewinnow.stages import (
+    crossval,
+    decide,
+    duplicates,
+    embed,
+    evaluate,
+    ingest,
+    label_issues,
+    noise,
+    publish,
+)
+
+STAGES: Final = (
+    "ingest",
+    "embed",
+    "crossval",
+    "noise",
+    "label_issues",
+    "duplicates",
+    "decide",
+    "publish",
+    "evaluate",
+)
+OUTPUTS: Final = ("clean", "review", "dropped")
+
+
+class Observer(Protocol):
+    """Who is told how a run goes. The default tells nobody."""
+
+    def started(self, name: str) -> None:
+        """Tell that a stage begins."""
+
+    def finished(self, commit: Commit, *, resumed: bool) -> None:
+        """Tell that a stage is done, or was found done."""
+
+    def warned(self, message: str) -> None:
+        """Tell what a user should know although the run goes on."""
+
+
+class _Silent:
+    def started(self, name: str) -> None: ...
+    def finished(self, commit: Commit, *, resumed: bool) -> None: ...
+    def warned(self, message: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes
+    ----------
+    workspace : str
+    rows : mapping
+        in, clean, review, dropped, quarantine. Empty when the run stopped at an earlier stage.
+    summary, manifest : mapping
+        The contents of summary.json and manifest.json.
+    """
+
+    workspace: str
+    rows: Mapping[str, int]
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+
+def run(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    until: str = STAGES[-1],
+    restart: bool = False,
+    observer: Observer | None = None,
+) -> RunResult:
+    """Run every stage up to `until`, leaving out those that are already done.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Default: the active session, else a local one.
+    until : str
+        The last stage to run, one of `STAGES`.
+    restart : bool
+        Do everything again. The embedding store is kept: what is paid for stays paid for.
+
+    Raises
+    ------
+    LakewinnowError
+        ConfigError, SchemaError, DataError, ProviderError or EngineError; see `errors`.
+    """
+    observer = observer or _Silent()
+    for key in validation.passed_over(config):
+        observer.warned(f"{key}: not in this version yet, passed over")
+    observer.started("session")
+    lake = Lake(spark or session(), config.workspace)
+    source, reference = _open_inputs(lake.spark, config)
+    stages = Stages(lake, config, source, restart=restart, until=until, observer=observer)
+    stages.claim_workspace()
+
+    stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
+    stages.run("embed", lambda: embed.run(lake, config.embedding))
+    stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
+    stages.run("noise", lambda: noise.run(lake))
+    stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
+    if config.checks.exact_duplicates is not None:
+        stages.run("duplicates", lambda: duplicates.run(lake))
+    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks))
+    stages.run("publish", lambda: publish.run(lake, config.input, config.clean, config.output))
+    if reference is not None:
+        stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
+    return stages.account_for_every_row()
+
+
+class Stages:
+    """Runs stages in order; resumes after those whose record has the fingerprint it would get.
+
+    A stage's fingerprint covers the input, its own and all earlier sections of the configuration
+    and this package's version, so a change redoes what depends on it and nothing before.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        config: Config,
+        source: Source,
+        *,
+        restart: bool,
+        until: str,
+        observer: Observer,
+    ) -> None:
+        self._lake, self._config, self._source, self._observer = lake, config, source, observer
+        self._restart = restart
+        self._fingerprints = _fingerprints(config, source)
+        self._names = STAGES[: STAGES.index(until) + 1]
+        self._commits: list[Commit] = []
+        self._redo = restart
+
+    def claim_workspace(self) -> None:
+        """Make sure that running will not destroy what is not this run's; save the configuration.
+
+        Raises
+        ------
+        DataError
+            ``"output_exists"``: other data, or another configuration's result, are in the way.
+        """
+        if self._config.output.mode == "errorifexists" and not self._restart:
+            for table in OUTPUTS:
+                if self._lake.files.exists(table) and not self._is_own("publish"):
+                    where = self._lake.files.path(table)
+                    raise DataError(
+                        "output_exists",
+                        "workspace",
+                        "no output of another run or configuration",
+                        Shown(where),
+                        "choose another workspace, or --set output.mode=overwrite",
+                    )
+        self._lake.files.write_text("config.yaml", configfile.dump(self._config))
+
+    def _is_own(self, stage: str) -> bool:
+        """Whether a stage's output is what this run would write, or half of it after a kill."""
+        if not self._lake.is_ours():
+            return False
+        commit = self._lake.committed(stage)
+        return commit is None or commit.fingerprint == self._fingerprints[stage]
+
+    def run(self, name: str, stage: Callable[[], StageReport]) -> None:
+        """Run one stage, unless it is done or lies after the last one wanted."""
+        if name not in self._names:
+            return
+        commit = None if self._redo else self._lake.committed(name)
+        if commit is not None and commit.fingerprint == self._fingerprints[name]:
+            self._done(commit, resumed=True)
+            return
+        self._redo = True  # what comes after reads what is about to change
+        self._observer.started(name)
+        self._lake.revoke(name)
+        started = time.monotonic()
+        report = stage()
+        seconds = time.monotonic() - started
+        self._done(
+            self._lake.commit(name, self._fingerprints[name], seconds, report), resumed=False
+        )
+
+    def _done(self, commit: Commit, *, resumed: bool) -> None:
+        self._commits.append(commit)
+        self._observer.finished(commit, resumed=resumed)
+        for warning in commit.details.get("warnings", ()):
+            self._observer.warned(warning)
+
+    def account_for_every_row(self) -> RunResult:
+        """Write summary.json and manifest.json; fail if a row is missing or doubled.
+
+        Raises
+        ------
+        EngineError
+            ``"rows_unaccounted"``
+        """
+        workspace = self._lake.files.root
+        details = {commit.name: commit.details for commit in self._commits}
+        if "publish" not in details:
+            return RunResult(workspace, {}, {}, {})
+        ingested = self._lake.committed("ingest")
+        n_in = ingested.rows_in if ingested else 0
+        rows = {"in": n_in, **{t: self._lake.rows(t) for t in (*OUTPUTS, "quarantine")}}
+        if n_in != sum(n for table, n in rows.items() if table != "in"):
+            raise EngineError(
+                "rows_unaccounted",
+                "rows",
+                "in = clean + review + dropped + quarantine",
+                rows,
+                "run again with --restart; if it stays, please report it",
+            )
+        summary = _summary(rows, details)
+        manifest = _manifest(self._config, self._lake.spark, self._source, self._commits, rows)
+        self._lake.files.write_json("summary.json", summary)
+        self._lake.files.write_json("manifest.json", manifest)
+        return RunResult(workspace, rows, summary, manifest)
+
+
+def _open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | None]:
+    """Open and check all that is read from outside, before anything is written."""
+    source = read_source(spark, config.input, validation.input_format(config.input))
+    check_partition_columns(source, config.output.partition_by)
+    if config.evaluate.reference is None:
+        return source, None
+    corrected = replace(
+        config.input, path=config.evaluate.reference, table=None, format=config.evaluate.format
+    )
+    try:
+        return source, read_source(spark, corrected, validation.input_format(corrected))
+    except LakewinnowError as error:
+        raise error.at("evaluate.reference") from error
+
+
+def _fingerprints(config: Config, source: Source) -> dict[str, str]:
+    """Hash, for each stage, of what decides its result and that of all stages before it."""
+    resolved = configfile.to_dict(config)
+    sections: Mapping[str, tuple[str, ...]] = {
+        "ingest": ("input", "crossval"),
+        "embed": ("embedding",),
+        "label_issues": ("label_issues",),
+        "duplicates": ("checks",),
+        "decide": ("clean",),
+        "publish": ("output",),
+        "evaluate": ("evaluate",),
+    }
+    chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
+    fingerprints = {}
+    for name in STAGES:
+        own = {section: resolved[section] for section in sections.get(name, ())}
+        if name == "publish":
+            own["output"] = {
+                **own["output"],
+                "mode": None,
+            }  # says what to replace, not what to write
+        chain.update(json.dumps([name, own], sort_keys=True).encode())
+        fingerprints[name] = chain.hexdigest()
+    return fingerprints
+
+
+def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    summary: dict[str, Any] = {
+        "rows": rows,
+        "label_issues": details["label_issues"]["label_issues"],
+        "crossval": details["noise"]["crossval"],
+        "embedding": {k: v for k, v in details["embed"].items() if k != "warnings"},
+        "quarantine": details["ingest"]["rejected"],
+    }
+    if "duplicates" in details:
+        summary["exact_duplicates"] = details["duplicates"]
+    return {**summary, **details.get("evaluate", {})}
+
+
+def _manifest(
+    config: Config,
+    spark: SparkSession,
+    source: Source,
+    commits: list[Commit],
+    rows: Mapping[str, int],
+) -> dict[str, Any]:
+    packages = (
+        "lakewinnow",
+        "pyspark",
+        "pyarrow",
+        "numpy",
+        "scikit-learn",
+        "model2vec",
+        "wordllama",
+    )
+    stages = [{k: v for k, v in asdict(commit).items() if k != "details"} for commit in commits]
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "spark": spark.version,
+            **{name: version(name) for name in packages},
+        },
+        "config": configfile.public_dict(config),
+        "input": {
+            "fingerprint": source.fingerprint,
+            "bytes": source.n_bytes,
+            "columns": {f.name: f.dataType.simpleString() for f in source.schema.fields},
+        },
+        "stages": stages,
+        "rows": rows,
+        "warnings": [w for commit in commits for w in commit.details.get("warnings", ())],
+    }

@@ -1,0 +1,1 @@
+"""Sessions, Java, and the edge where Arrow batches become NumPy arrays."""

@@ -1,0 +1,53 @@
+"""Arrow list columns to NumPy matrices and back, without a Python object a row."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
+
+from lakewinnow.errors import DataError
+
+
+def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> NDArray[np.floating]:
+    """Return a list column as a matrix, shape (n_rows, width).
+
+    Raises
+    ------
+    DataError
+        ``"ragged"`` when a list is null, holds a null, or has another length than the rest.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    lengths = np.diff(np.asarray(column.offsets)) if len(column) else np.zeros(0, np.int64)
+    if width is None:
+        width = int(lengths[0]) if len(lengths) else 0
+    values = column.flatten()  # honours a slice's offset, unlike `values`
+    if column.null_count or values.null_count or (lengths != width).any():
+        raise DataError(
+            "ragged", "list column", f"{width} numbers in every row", "another length or a null"
+        )
+    flat: NDArray[np.floating] = values.to_numpy(zero_copy_only=False)
+    return flat.reshape(len(column), width)
+
+
+def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
+    """Return a matrix as a list column, one list a row."""
+    n_rows, width = rows.shape
+    offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * np.int32(width))
+    return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).reshape(-1)))
+
+
+def record_batch(
+    schema: StructType, columns: Mapping[str, Sequence[object] | pa.Array | NDArray[np.generic]]
+) -> pa.RecordBatch:
+    """Return columns as a batch of exactly this Spark schema."""
+    arrow = to_arrow_schema(schema)
+    arrays = [
+        (value if isinstance(value, pa.Array) else pa.array(value)).cast(field.type)
+        for field in arrow
+        for value in [columns[field.name]]
+    ]
+    return pa.RecordBatch.from_arrays(arrays, schema=arrow)

@@ -1,0 +1,212 @@
+"""The Spark session: the one that is there, a remote one, or a local one fit for this machine."""
+
+import atexit
+import contextlib
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+from urllib.request import getproxies
+from weakref import WeakSet
+
+from pyspark.errors import PySparkException, PySparkRuntimeError
+from pyspark.sql import SparkSession
+
+from lakewinnow.errors import EngineError, Shown
+from lakewinnow.spark import java
+
+# Set by what starts us: spark-submit, a Connect environment, Databricks.
+_GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
+
+_GIB: Final = 2**30
+_CONNECT_PORT: Final = 15002  # of sc:// without a port
+_CONNECT_TIMEOUT_S: Final = 10.0
+
+# The optimising compiler starts ten times later than by default. Start-up code no longer takes the
+# cores from what is being started: on two cores a session and its first queries cost 11.4 s of CPU,
+# not 15.5 s, and hashing and shuffling 4 million rows took 28.6 s, not 30.3 s (Java 25, Spark 4.3).
+# Without that compiler (TieredStopAtLevel=1) they took 8.9 s and 51 s.
+_JVM_OPTIONS = (
+    "-XX:Tier4InvocationThreshold=50000",
+    "-XX:Tier4MinInvocationThreshold=6000",
+    "-XX:Tier4CompileThreshold=150000",
+    "-XX:Tier4BackEdgeThreshold=400000",
+    "-XX:-UsePerfData",  # no hsperfdata folder in /tmp
+)
+
+_started: WeakSet[SparkSession] = WeakSet()
+
+
+def session(app_name: str = "lakewinnow", *, remote: str | None = None) -> SparkSession:
+    """Return the Spark session to work with.
+
+    Without `remote` that is the session there is (in a notebook), else the one that spark-submit,
+    Databricks or SPARK_REMOTE provides, none of whose settings are touched, else a local one.
+
+    Parameters
+    ----------
+    app_name : str
+        Name that a session started here shows.
+    remote : str, optional
+        ``sc://host:port`` of a Spark Connect server.
+
+    Raises
+    ------
+    EngineError : "no_java", "spark_not_started", "spark_not_reached"
+    """
+    if remote is not None:
+        return _connect(app_name, remote)
+    with contextlib.suppress(PySparkRuntimeError):  # there is none
+        return SparkSession.active()
+    if any(name in os.environ for name in _GIVEN_BY):
+        return SparkSession.builder.getOrCreate()
+    return _start(app_name)
+
+
+def stop(session: SparkSession) -> None:
+    """Stop a session that `session` started; leave any other as it is."""
+    if session in _started:
+        _started.discard(session)
+        session.stop()
+
+
+def local_settings(scratch: Path) -> dict[str, str]:
+    """Return the Spark settings of a local driver that keeps its files in `scratch`."""
+    log4j = Path(__file__).with_name("log4j2.properties").as_uri()  # a space is %20 in a URI
+    options = (
+        *_JVM_OPTIONS,
+        f"-Dlog4j2.configurationFile={log4j}",
+        f'"-Djava.io.tmpdir={scratch}"',
+    )
+    return {
+        "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY") or f"{_heap_bytes() >> 20}m",
+        "spark.driver.defaultJavaOptions": " ".join(options),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.local.dir": str(scratch),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.adaptive.enabled": "true",
+        "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.shuffle.partitions": str(_cores()),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+    }
+
+
+def local_environment(scratch: Path) -> dict[str, str]:
+    """Return the environment of a local driver, with a JAVA_HOME for it made in `scratch`.
+
+    Raises
+    ------
+    EngineError : "no_java"
+    """
+    home = scratch / "java"
+    java.write_launcher(java.find(), home)
+    return {
+        "JAVA_HOME": str(home),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "SPARK_LOCAL_IP": "127.0.0.1",
+    }
+
+
+def scratch_folder() -> Path:
+    """Make a folder for one driver's temporary files, removed when this process ends."""
+    scratch = Path(tempfile.mkdtemp(prefix="lakewinnow-"))
+    atexit.register(shutil.rmtree, scratch, ignore_errors=True)
+    return scratch
+
+
+def _start(app_name: str) -> SparkSession:
+    scratch = scratch_folder()
+    environment = local_environment(scratch)
+    builder = SparkSession.builder.appName(app_name).master("local[*]")
+    for key, value in local_settings(scratch).items():
+        builder = builder.config(key, value)
+    try:
+        with _environment(environment):
+            started = builder.getOrCreate()
+    except PySparkException as error:
+        raise EngineError(
+            "spark_not_started",
+            "Spark",
+            "a local session that starts",
+            Shown(str(error)),
+            hint="`lakewinnow doctor` says what is missing on this machine",
+        ) from error
+    _started.add(started)
+    return started
+
+
+def _connect(app_name: str, remote: str) -> SparkSession:
+    _knock(remote)
+    try:
+        connected = SparkSession.builder.remote(remote).appName(app_name).getOrCreate()
+    except PySparkException as error:
+        raise _not_reached(remote, error) from error
+    _started.add(connected)
+    return connected
+
+
+def _knock(remote: str) -> None:
+    """Find out in seconds that nobody is there: the client itself retries for ten minutes."""
+    if not remote.startswith("sc://"):
+        raise _not_reached(remote, "no sc:// address")
+    host, _, port = remote.removeprefix("sc://").split("/")[0].rpartition(":")
+    if not port.isdecimal():
+        host, port = f"{host}:{port}".removeprefix(":"), str(_CONNECT_PORT)
+    if getproxies():
+        return  # the client goes through the proxy, a plain connection would not
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
+    except OSError as error:
+        raise _not_reached(remote, error) from error
+
+
+def _not_reached(remote: str, why: object) -> EngineError:
+    return EngineError(
+        "spark_not_reached",
+        remote,
+        "a Spark Connect server",
+        Shown(str(why)),
+        hint="give its address as sc://HOST:PORT, and see that it runs",
+    )
+
+
+@contextlib.contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set environment variables for as long as the JVM needs to read them."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _heap_bytes() -> int:
+    """Half of the memory, since the Python workers need theirs; 1 to 16 GiB."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container: cgroup 2, 1
+        with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
+            memory = min(memory, int(Path("/sys/fs/cgroup", limit).read_text()))
+    return min(max(memory // 2, _GIB), 16 * _GIB)
+
+
+def _cores() -> int:
+    """Return how many cores this process may use."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # no cgroup 2, or its quota is "max"
+        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
+        cores = min(cores, max(1, quota // period))
+    return cores

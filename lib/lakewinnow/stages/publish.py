@@ -1,0 +1,90 @@
+"""Publish: the rows that stay as a dataset like the input, and the others with the reason why.
+
+Reads    corpus/, issues/
+Writes   clean/, review/, dropped/
+Passes   1 over the corpus for each table
+Shuffle  none where the rows that do not stay are few enough to broadcast; else by row id
+"""
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import CleanConfig, InputConfig, OutputConfig
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.source import column, own_name
+from lakewinnow.lake.workspace import Lake, StageReport
+
+_ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
+
+
+def run(lake: Lake, source: InputConfig, clean: CleanConfig, output: OutputConfig) -> StageReport:
+    """Write the three tables.
+
+    Raises
+    ------
+    DataError
+        ``"too_many_dropped"``: more than `clean.max_drop_fraction` would go; nothing is written.
+    """
+    decisions = lake.details("decide")["decisions"]
+    _check_drop_fraction(decisions, clean.max_drop_fraction)
+    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    corpus, issues = lake.read("corpus"), lake.read("issues")
+
+    changed = issues.where(F.col(c.DECISION) != "keep")
+    fixes = changed.select(c.ROW_ID, c.DECISION, c.SUGGESTED_LABEL)
+    kept = corpus.join(fixes, c.ROW_ID, "left").where(
+        F.col(c.DECISION).isNull() | (F.col(c.DECISION) == "fix")
+    )
+    fixed_label = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
+    lake.publish(
+        "clean",
+        kept.select(*_input_columns(schema, source, fixed_label)),
+        partition_by=output.partition_by,
+        rows_per_file=output.rows_per_file,
+    )
+    for table, decision in (("review", "review"), ("dropped", "drop")):
+        rows = corpus.join(
+            changed.where(F.col(c.DECISION) == decision).drop(c.GIVEN_LABEL), c.ROW_ID
+        )
+        lake.publish(table, _with_reasons(rows, schema, source))
+
+    tables = ("clean", "review", "dropped")
+    return StageReport(
+        rows_in=lake.rows("corpus"),
+        rows_out=sum(map(lake.rows, tables)),
+        reads={"corpus": 3, "issues": 3},
+        writes=tables,
+    )
+
+
+def _check_drop_fraction(decisions: dict[str, int], most: float) -> None:
+    n_dropped, n_rows = decisions.get("drop", 0), sum(decisions.values())
+    if n_dropped > most * n_rows:
+        raise DataError(
+            "too_many_dropped",
+            "clean.max_drop_fraction",
+            f"at most {most:g} of the rows to be dropped",
+            Shown(f"{n_dropped / n_rows:.3f} ({n_dropped:,} of {n_rows:,})"),
+            "nothing was written; see `lakewinnow top`, then raise it or set clean.* to review",
+        )
+
+
+def _input_columns(
+    schema: StructType, source: InputConfig, fixed_label: Column | None = None
+) -> list[Column]:
+    """Return the input's columns, in their order and types, the label replaced where fixed."""
+    columns = []
+    for field in schema.fields:
+        is_text = field.name == source.text
+        value = F.col(c.TEXT) if is_text else F.col(c.SOURCE).getField(field.name)
+        if field.name == source.label and fixed_label is not None:
+            value = F.coalesce(fixed_label.cast(field.dataType), value)
+        columns.append(value.alias(field.name))
+    return columns
+
+
+def _with_reasons(rows: DataFrame, schema: StructType, source: InputConfig) -> DataFrame:
+    added = [column(name).alias(own_name(name, schema.names)) for name in _ADDED]
+    return rows.select(*_input_columns(schema, source), *added)

@@ -1,0 +1,278 @@
+"""What a configuration may say: each value against its annotation, then against the others.
+
+Every function here yields or collects problems; `configfile` raises them together.
+"""
+
+import re
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from lakewinnow.config import AtLeast, Between, Config, CrossvalConfig, InputConfig
+from lakewinnow.errors import ConfigError, Shown, did_you_mean
+
+# What the contract names and this version does not do yet: asking for it is an error.
+_NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
+    ("input.format", frozenset({"delta", "iceberg"})),
+    ("embedding.provider", frozenset({"sentence-transformers", "openai"})),
+    ("crossval.mode", frozenset({"global"})),
+    ("crossval.standardize", frozenset({True})),
+    ("label_issues.method", frozenset({"posterior"})),
+    ("clean.outliers", frozenset({"drop", "review"})),
+    ("clean.near_duplicates", frozenset({"drop", "review"})),
+)
+_NOT_YET_SET = (
+    "input.pred_probs",
+    "input.embedding",
+    "clean.decisions",
+    "evaluate.holdout",
+    "embedding.candidates",
+)
+# These add a table or a column and change no decision, so they are passed over with a warning.
+_PASSED_OVER = (
+    "checks.outliers",
+    "checks.near_duplicates",
+    "checks.imbalance",
+    "checks.drift",
+    "checks.text",
+    "export.format",
+)
+
+
+Section = TypeVar("Section")
+
+
+def key_of(f: "Field[Any]") -> str:
+    """Return a field's name in the file: `else_` is written `else`."""
+    return f.name.rstrip("_")
+
+
+def check_types(
+    cls: type[Section], raw: Any, where: str, problems: list[ConfigError]
+) -> Section | None:
+    """Build a section from plain values; None, and problems, where it cannot be built."""
+    prefix = f"{where}." if where else ""
+    if not isinstance(raw, Mapping):
+        problems.append(ConfigError("not_a_mapping", where, "a mapping of keys", raw))
+        return None
+    known: dict[str, Field[Any]] = {key_of(f): f for f in fields(cls)}  # type: ignore[arg-type]
+    unknown = sorted(map(str, raw.keys() - known.keys()))
+    problems.extend(_unknown(key, prefix, list(known)) for key in unknown)
+    hints = get_type_hints(cls, include_extras=True)
+    values = {}
+    for key, f in known.items():
+        if key in raw and not (raw[key] is None and is_dataclass(hints[f.name])):
+            values[f.name] = _value(hints[f.name], raw[key], prefix + key, problems)
+        elif f.default is MISSING and f.default_factory is MISSING:
+            if is_dataclass(hints[f.name]):  # its own missing keys say more than "missing"
+                values[f.name] = _value(hints[f.name], {}, prefix + key, problems)
+            else:
+                hint = f"add it to the file, or --set {prefix}{key}=…"
+                problems.append(ConfigError("missing_key", prefix + key, "a value", None, hint))
+    return None if problems else cls(**values)
+
+
+def _unknown(key: str, prefix: str, known: list[str]) -> ConfigError:
+    hint = did_you_mean(key, known)
+    elsewhere = [path for path in _all_keys() if path.rpartition(".")[2] == key]
+    if not hint and elsewhere:
+        hint = f"did you mean {elsewhere[0]!r}?"
+    expected = f"one of {', '.join(known)}"
+    return ConfigError("unknown_key", f"{prefix}{key}", expected, key, hint)
+
+
+def _all_keys(cls: type = Config, prefix: str = "") -> Iterator[str]:
+    for name, hint in get_type_hints(cls).items():
+        if isinstance(hint, type) and is_dataclass(hint):
+            yield from _all_keys(hint, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name.rstrip('_')}"
+
+
+def _value(hint: Any, raw: Any, where: str, problems: list[ConfigError]) -> Any:
+    if isinstance(hint, type) and is_dataclass(hint):
+        return check_types(hint, raw, where, problems)
+    matched, value = _match(hint, raw)
+    if not matched:
+        code = "out_of_range" if _is_out_of_range(hint, raw) else "wrong_type"
+        near = did_you_mean(raw, _choices(hint)) if isinstance(raw, str) else ""
+        problems.append(ConfigError(code, where, _describe(hint), raw, near))
+    return value
+
+
+def _match(hint: Any, raw: Any) -> tuple[bool, Any]:
+    """Whether a raw value fits a type hint, and the value as the hint's type."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        options = (_match(option, raw) for option in args)
+        return next((option for option in options if option[0]), (False, None))
+    if origin is Annotated:
+        matched, value = _match(args[0], raw)
+        return matched and args[1].holds(value), value
+    if origin is Literal:
+        return not isinstance(raw, bool) and raw in args, raw
+    if origin is tuple:
+        items = [_match(args[0], item) for item in raw] if isinstance(raw, (list, tuple)) else []
+        return isinstance(raw, (list, tuple)) and all(ok for ok, _ in items), tuple(
+            v for _, v in items
+        )
+    if origin is not None:
+        return isinstance(raw, origin), raw
+    return _match_scalar(hint, raw)
+
+
+def _match_scalar(hint: Any, raw: Any) -> tuple[bool, Any]:
+    if isinstance(raw, bool):  # which Python takes for an int
+        return hint is bool, raw
+    if hint is float and isinstance(raw, (int, str)):
+        try:
+            return True, float(raw)  # YAML 1.1 reads 1e-3 as a string
+        except ValueError:
+            return False, None
+    return isinstance(raw, hint), raw
+
+
+def _is_out_of_range(hint: Any, raw: Any) -> bool:
+    bounded = [h for h in (hint, *get_args(hint)) if get_origin(h) is Annotated]
+    return any(_match(get_args(h)[0], raw)[0] for h in bounded)
+
+
+def _choices(hint: Any) -> list[str]:
+    if get_origin(hint) is Literal:
+        return [str(choice) for choice in get_args(hint)]
+    return [choice for option in get_args(hint) for choice in _choices(option)]
+
+
+_NAMES = {
+    str: "text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    types.NoneType: "null",
+}
+
+
+def _describe(hint: Any) -> str:
+    """Say what a user may write: the error message is made from the annotation."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, types.UnionType):
+        return " or ".join(_describe(option) for option in args)
+    if origin is Annotated:
+        constraint: AtLeast | Between = args[1]
+        return f"{_describe(args[0])} {constraint}"
+    if origin is Literal:
+        return " | ".join(map(str, args))
+    if origin is tuple:
+        return f"a list (each: {_describe(args[0])})"
+    if origin is not None and issubclass(origin, Mapping):
+        return "a mapping"
+    return _NAMES.get(hint, str(hint))
+
+
+def check_combinations(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong although each value is right by itself."""
+    yield from _check_input(config.input)
+    if config.input.text in config.output.partition_by:
+        yield ConfigError(
+            "partition_by_text", "output.partition_by", "columns with few values", config.input.text
+        )
+    if config.clean.fix_above is not None and config.clean.label_issues != "fix":
+        expected = "null unless clean.label_issues is fix"
+        yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
+    for key, values in _NOT_YET:
+        got = value_at(config, key)
+        if isinstance(got, (str, bool)) and got in values:
+            yield _not_yet(key, got)
+    for key in _NOT_YET_SET:
+        if value_at(config, key):
+            yield _not_yet(key, value_at(config, key))
+    if config.crossval.classifier != "logistic":
+        yield _not_yet("crossval.classifier", config.crossval.classifier)
+    else:
+        yield from _check_params(config.crossval)
+
+
+def _check_input(source: InputConfig) -> Iterator[ConfigError]:
+    if (source.path is None) == (source.table is None):
+        got = Shown("both" if source.path else "neither")
+        yield ConfigError("path_or_table", "input", "either path or table", got)
+    if source.path is not None and source.format == "table":
+        hint = "use input.table: NAME"
+        yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
+    if source.path is not None and source.format is None and _format_of(source.path) is None:
+        hint = "the path's ending does not tell the format"
+        yield ConfigError("missing_key", "input.format", "parquet | csv | json", None, hint)
+    if source.text == source.label:
+        expected = "another column than input.text"
+        yield ConfigError("same_column", "input.label", expected, source.label)
+    if source.classes is not None and len(set(source.classes)) != len(source.classes):
+        got = Shown(", ".join(source.classes))
+        yield ConfigError("repeated_class", "input.classes", "distinct names", got)
+    if source.classes is not None and len(source.classes) < 2:
+        yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def with_default_params(config: Config) -> Config:
+    """Fill in what `crossval.params` leaves out, so that naming C alone does not lose the rest."""
+    if config.crossval.classifier != "logistic":
+        return config
+    params = {**CrossvalConfig().params, **config.crossval.params}
+    return replace(config, crossval=replace(config.crossval, params=params))
+
+
+def _check_params(config: CrossvalConfig) -> Iterator[ConfigError]:
+    params, where = config.params, "crossval.params"
+    known = ["C", "class_weight", "max_iter"]
+    yield from (_unknown(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
+    c, class_weight, max_iter = (params[key] for key in known)
+    if c == "auto":
+        yield _not_yet(f"{where}.C", c)
+    elif not _match(float, c)[0] or float(c) <= 0:
+        yield ConfigError("wrong_type", f"{where}.C", "a number above 0", c)
+    if class_weight not in (None, "balanced"):
+        expected = "balanced | null"
+        yield ConfigError("wrong_type", f"{where}.class_weight", expected, class_weight)
+    if not _match(int, max_iter)[0] or max_iter < 1:
+        yield ConfigError("wrong_type", f"{where}.max_iter", "a whole number at least 1", max_iter)
+
+
+def passed_over(config: Config) -> list[str]:
+    """Return keys set to something that this version does not do yet and may leave undone."""
+    return [key for key in _PASSED_OVER if value_at(config, key) is not None]
+
+
+def _not_yet(key: str, got: object) -> ConfigError:
+    return ConfigError(
+        "not_available",
+        key,
+        "something this version has",
+        got,
+        "leave it out: this is planned, not built",
+    )
+
+
+def _format_of(path: str) -> str | None:
+    endings = {
+        ".parquet": "parquet",
+        ".csv": "csv",
+        ".jsonl": "json",
+        ".json": "json",
+        ".ndjson": "json",
+    }
+    name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", path.rstrip("/").lower())
+    return next((fmt for ending, fmt in endings.items() if name.endswith(ending)), None)
+
+
+def input_format(config: InputConfig) -> str:
+    """Return the format to read the input with: as configured, else told by the path's ending."""
+    if config.table is not None:
+        return "table"
+    return config.format or _format_of(config.path or "") or "parquet"
+
+
+def value_at(config: object, key: str) -> Any:
+    """Return the value of a dotted key."""
+    for name in key.split("."):
+        config = getattr(config, name)
+    return config

@@ -1,0 +1,63 @@
+"""A real Spark Connect server on this machine, in a process of its own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pyspark
+
+from lakewinnow.spark.session import local_environment, local_settings, scratch_folder
+
+START_TIMEOUT_S = 120
+
+
+@contextlib.contextmanager
+def connect_server():
+    """Yield the ``sc://`` address of a server that stops at the end."""
+    scratch = scratch_folder()
+    port = _free_port()
+    settings = local_settings(scratch) | {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+    }
+    command = [
+        str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
+        "--class=org.apache.spark.sql.connect.service.SparkConnectServer",
+        "--master=local[*]",
+        *(f"--conf={key}={value}" for key, value in settings.items()),
+        "spark-internal",
+    ]
+    environment = os.environ | local_environment(scratch)
+    environment.pop("SPARK_CONNECT_MODE_ENABLED", None)  # of a client in this process
+    log = scratch / "server.log"
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(  # noqa: S603
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        ) as server,
+    ):
+        try:
+            _wait_until_up(server, port, log)
+            yield f"sc://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def _wait_until_up(server, port, log) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while server.poll() is None and time.monotonic() < deadline:
+        with (
+            contextlib.suppress(ConnectionRefusedError),
+            socket.create_connection(("127.0.0.1", port)),
+        ):
+            return
+        time.sleep(0.1)
+    raise RuntimeError(f"the Connect server did not start: {log.read_text()}")

@@ -1,0 +1,2 @@
+def test_tmp(spark):
+    assert spark.range(3).count() == 3
