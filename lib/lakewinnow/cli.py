@@ -1,13 +1,14 @@
 """The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
 
 import argparse
+import re
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NoReturn
 
-from lakewinnow import __version__
+from lakewinnow import __version__, errors
 from lakewinnow.errors import ConfigError, EngineError, LakewinnowError, Shown, did_you_mean
 
 INTERRUPTED: Final = 130
@@ -46,21 +47,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
         if debug:
             traceback.print_exc()
-        print(f"lakewinnow: error: {_engine_error(error)}", file=sys.stderr)
+        kind, line = _last_line(error)
+        print(f"lakewinnow: error: {line}", file=sys.stderr)
         print("hint: run again with --debug for the traceback", file=sys.stderr)
-        return EngineError.exit_code
+        return kind.exit_code
 
 
 class _Parser(argparse.ArgumentParser):
     """Argument errors in this project's form, with exit code 2."""
 
     def error(self, message: str) -> NoReturn:
+        got = Shown(message.partition(" (choose from")[0])
         raise ConfigError(
-            "usage",
-            "command line",
-            "a command of `lakewinnow --help`",
-            Shown(message),
-            _near_command(message),
+            "usage", "command line", "what `lakewinnow --help` lists", got, _near_command(message)
         )
 
 
@@ -176,7 +175,15 @@ def _doctor(_: argparse.Namespace) -> int:
     return int(doctor.examine())
 
 
-def _engine_error(error: Exception) -> str:
-    """Return the one line of a Spark (or any other) exception that says what happened."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+def _last_line(error: Exception) -> tuple[type[LakewinnowError], str]:
+    """Return what happened in one line: of a Spark job, what its Python worker raised."""
+    raised = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$", str(error), re.MULTILINE)
+    for name, message in reversed(raised):
+        ours = getattr(errors, name, None)
+        if ours is not None:
+            return ours, message
+    if raised:
+        name, message = raised[-1]
+        return EngineError, f"{name}: {message}"
+    lines = str(error).strip().splitlines()
+    return EngineError, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"

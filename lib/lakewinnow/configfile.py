@@ -76,17 +76,21 @@ def public_dict(config: Config) -> Raw:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML in which a key given twice is an error, not a silent overwrite."""
+    """YAML whose keys are text, and in which a key given twice is an error, not an overwrite."""
 
 
 def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> Raw:
-    keys = [loader.construct_object(key) for key, _ in node.value]
-    for key, (key_node, _) in zip(keys, node.value, strict=True):
-        if keys.count(key) > 1:
-            raise yaml.MarkedYAMLError(
-                problem=f"key {key!r} is given twice", problem_mark=key_node.start_mark
-            )
-    return dict(loader.construct_pairs(node, deep=True))
+    mapping: Raw = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            problem = f"key {key!r} is not text: quote it"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        if key in mapping:
+            problem = f"key {key!r} is given twice"
+            raise yaml.MarkedYAMLError(problem=problem, problem_mark=key_node.start_mark)
+        mapping[key] = loader.construct_object(value_node, deep=True)
+    return mapping
 
 
 _StrictLoader.add_constructor(

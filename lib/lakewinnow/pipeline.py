@@ -286,6 +286,7 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
         "crossval": details["noise"]["crossval"],
         "embedding": {k: v for k, v in details["embed"].items() if k != "warnings"},
         "quarantine": details["ingest"]["rejected"],
+        "dropped": details["decide"]["dropped_for"],
     }
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]

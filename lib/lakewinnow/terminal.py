@@ -4,6 +4,7 @@ import shlex
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from pyspark.sql import SparkSession
@@ -115,17 +116,20 @@ def _stage_line(commit: Commit, *, resumed: bool) -> Text:
 def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence[str]) -> None:
     """Print where the rows went, what is wrong with the labels, and what to do next."""
     out = Console(highlight=False)
+    worst = _worst(Files(result.workspace), _WORST)
     out.print()
     out.print(_rows_table(result))
+    out.print()
     out.print(_classes_table(result.summary["label_issues"]))
-    for line in _figures(result.summary):
-        out.print(line)
-    worst = _worst(Files(result.workspace), _WORST)
+    out.print()
     if worst:
-        out.print()
         out.print(_issues_table(worst, f"The {len(worst)} worst", out.width))
+        out.print()
+    for line in _figures(result.summary):
+        out.print(line, soft_wrap=True)
+    out.print()
     again = shlex.join([*configs, *(part for o in overrides for part in ("--set", o))])
-    clean = Files(result.workspace).path("clean")
+    clean = _path(result, "clean")
     out.print("Next", style="bold")
     out.print(f"  lakewinnow top {again} -n 20", soft_wrap=True)
     out.print(f'  python -c "import pandas; print(pandas.read_parquet({clean!r}))"', soft_wrap=True)
@@ -188,19 +192,22 @@ def _issues_table(rows: Sequence[Mapping[str, Any]], title: str, width: int) -> 
 
 
 def _rows_table(result: RunResult) -> Table:
-    files, rows = Files(result.workspace), result.rows
     table = _table("Rows")
+    table.show_header = False
     for justify in ("right", "left", "left"):
         table.add_column("", justify=justify)
-    table.show_header = False
-    table.add_row(f"{rows['in']:,}", "in", "")
+    table.add_row(f"{result.rows['in']:,}", "in", "")
     for name in ("clean", "review", "dropped", "quarantine"):
-        reasons = ", ".join(f"{n:,} {code}" for code, n in result.summary["quarantine"].items())
-        why = f"{files.path(name)}/" + (
-            f"  ({reasons})" if name == "quarantine" and reasons else ""
-        )
-        table.add_row(f"{rows[name]:,}", name, Text(why, overflow="fold"))
+        causes = ", ".join(f"{n:,} {cause}" for cause, n in result.summary.get(name, {}).items())
+        where = f"{_path(result, name)}/" + (f"  ({causes})" if causes else "")
+        table.add_row(f"{result.rows[name]:,}", name, Text(where, overflow="fold"))
     return table
+
+
+def _path(result: RunResult, name: str) -> str:
+    """Return a table's path, from the current directory where it lies below it."""
+    path = Files(result.workspace).path(name)
+    return path.removeprefix(f"{Path.cwd()}/")
 
 
 def _classes_table(issues: Mapping[str, Any]) -> Table:
@@ -238,8 +245,8 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     if detection and detection["errors"]:
         yield (
             f"Against the reference: {detection['found']:,} of {detection['errors']:,} label errors"
-            f" found (recall {detection['recall']:.2f}, precision {detection['precision'] or 0:.2f},"
-            f" AUROC {detection['auroc']:.3f})"
+            f" found (recall {detection['recall']:.2f},"
+            f" precision {detection['precision'] or 0:.2f}, AUROC {detection['auroc']:.3f})"
         )
 
 

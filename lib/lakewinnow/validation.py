@@ -200,7 +200,7 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
     if source.path is not None and source.format == "table":
         hint = "use input.table: NAME"
         yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
-    if source.path is not None and source.format is None and _format_of(source.path) is None:
+    if source.path is not None and source.format is None and format_of(source.path) is None:
         hint = "the path's ending does not tell the format"
         yield ConfigError("missing_key", "input.format", "parquet | csv | json", None, hint)
     if source.text == source.label:
@@ -228,7 +228,7 @@ def _check_params(config: CrossvalConfig) -> Iterator[ConfigError]:
     c, class_weight, max_iter = (params[key] for key in known)
     if c == "auto":
         yield _not_yet(f"{where}.C", c)
-    elif not _match(float, c)[0] or float(c) <= 0:
+    elif not _match(float, c)[0] or not float(c) > 0:  # a NaN is not
         yield ConfigError("wrong_type", f"{where}.C", "a number above 0", c)
     if class_weight not in (None, "balanced"):
         expected = "balanced | null"
@@ -252,7 +252,8 @@ def _not_yet(key: str, got: object) -> ConfigError:
     )
 
 
-def _format_of(path: str) -> str | None:
+def format_of(path: str) -> str | None:
+    """Tell a file format by a path's ending; None where it does not tell."""
     endings = {
         ".parquet": "parquet",
         ".csv": "csv",
@@ -268,7 +269,7 @@ def input_format(config: InputConfig) -> str:
     """Return the format to read the input with: as configured, else told by the path's ending."""
     if config.table is not None:
         return "table"
-    return config.format or _format_of(config.path or "") or "parquet"
+    return config.format or format_of(config.path or "") or "parquet"
 
 
 def value_at(config: object, key: str) -> Any:

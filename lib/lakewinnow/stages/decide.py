@@ -6,6 +6,7 @@ Passes   1, and one over the duplicates
 Shuffle  one by row id (the text preview); duplicates broadcast when they are few
 """
 
+from collections import Counter
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
@@ -68,15 +69,26 @@ def run(lake: Lake, config: CleanConfig, checks: ChecksConfig) -> StageReport:
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )
     lake.publish("issues", issues, schema=ISSUES)
-    counts: dict[str, int] = dict(lake.read("issues").groupBy(c.DECISION).count().collect())
     n_rows = lake.rows("issues")
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"checks/label_issues": 2 if exact_duplicates else 1, "corpus": 1},
         writes=("issues",),
-        details={"decisions": dict(sorted(counts.items()))},
+        details=_figures(lake.read("issues")),
     )
+
+
+def _figures(issues: DataFrame) -> dict[str, dict[str, int]]:
+    """Count decisions, and the dropped rows by what dropped them (their label first)."""
+    cause = F.when(F.col(c.IS_LABEL_ISSUE), "label issues").otherwise("exact duplicates")
+    decisions: Counter[str] = Counter()
+    dropped_for: Counter[str] = Counter()
+    for decision, why, n in issues.groupBy(c.DECISION, cause.alias("cause")).count().collect():
+        decisions[decision] += n
+        if decision == "drop":
+            dropped_for[why] += n
+    return {"decisions": dict(sorted(decisions.items())), "dropped_for": dict(dropped_for)}
 
 
 def _by_label(config: CleanConfig) -> Column:

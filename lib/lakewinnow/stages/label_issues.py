@@ -192,8 +192,8 @@ def _block(batch: pa.RecordBatch) -> Block:
 
 
 def _ranks(judged: DataFrame) -> DataFrame:
-    issues = judged.where(c.IS_LABEL_ISSUE).select(c.ROW_ID, c.LABEL_SCORE)
-    everywhere = Window.partitionBy(F.lit(0)).orderBy(*WORST_FIRST)  # the issues alone, in one task
+    issues = judged.where(c.IS_LABEL_ISSUE)
+    everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
     return issues.select(c.ROW_ID, F.row_number().over(everywhere).alias(c.LABEL_RANK))
 
 

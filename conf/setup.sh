@@ -1,0 +1,59 @@
+# Sourced by jobs/quickstart and tests/run, from the project root.
+#
+# set_up VENV EXTRAS CONSTRAINTS [NEWEST]: make VENV if it is not there and install this project into
+# it, editable, with EXTRAS and the versions in CONSTRAINTS. Does nothing when that was done before.
+# NEWEST is the newest Python 3 to make it with (default 13).
+
+set_up() {
+  local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
+  local stamp=$venv/.installed-$extras wanted
+  wanted="$PWD $(cat pyproject.toml "$constraints" | cksum)"
+  if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+    return
+  fi
+  # Scripts in a virtual environment name its path: one that moved is made anew.
+  if [ -e "$stamp" ] && [[ $(cat "$stamp") != "$PWD "* ]] || [ -L "$venv/bin/python" ] && [ ! -e "$venv/bin/python" ]; then
+    rm -rf "$venv"
+  fi
+  if [ ! -x "$venv/bin/python" ]; then
+    local python
+    python=$(find_python "$newest")
+    printf 'Making %s with %s\n' "$venv" "$("$python" -V)" >&2
+    "$python" -m venv "$venv"
+  elif ! is_version "$venv/bin/python" "$newest"; then
+    fail "$venv holds $("$venv/bin/python" -V), not 3.11 to 3.$newest." "Remove it and run this again: rm -r $venv"
+  fi
+  printf 'Installing into %s, a minute or two the first time\n' "$venv" >&2
+  "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+    --constraint "$constraints" --editable ".[$extras]"
+  printf '%s' "$wanted" >"$stamp"
+}
+
+# The first Python on PATH that will do.
+find_python() {
+  local python without_venv=
+  for python in python3 python3.13 python3.12 python3.11; do
+    is_version "$python" "$1" || continue
+    if "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+      command -v "$python"
+      return
+    fi
+    without_venv=${without_venv:-$python}
+  done
+  if [ -n "$without_venv" ]; then
+    fail "$("$without_venv" -V) is here, but cannot make a virtual environment: venv is missing." \
+      "On Debian or Ubuntu: apt install python3-venv. Then run this again."
+  fi
+  fail "No Python 3.11 to 3.$1 on PATH." \
+    "On Debian or Ubuntu: apt install python3 python3-venv. Then run this again."
+}
+
+is_version() {
+  "$1" -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $2))" 2>/dev/null
+}
+
+fail() {
+  printf '%s\n' "$@" >&2
+  exit 1
+}
