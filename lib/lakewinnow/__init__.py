@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         ProviderError,
         SchemaError,
     )
+    from lakewinnow.find import find_label_issues
     from lakewinnow.pipeline import RunResult, run
 
 __version__ = version("lakewinnow")
@@ -28,12 +29,14 @@ __all__ = [
     "ProviderError",
     "RunResult",
     "SchemaError",
+    "find_label_issues",
     "load_config",
     "run",
 ]
 
 _HOMES = {
     "Config": "config",
+    "find_label_issues": "find",
     "load_config": "configfile",
     "RunResult": "pipeline",
     "run": "pipeline",

@@ -322,6 +322,7 @@ def estimate_latent(
     Raises
     ------
     ConfigError : "unknown_py_method"
+    DataError : "singular_noise_matrix", by "eqn" with an empty class
     """
     ps = counts / float(counts.sum())
     per_true = confident_joint.sum(axis=0).astype(np.float64)
@@ -332,7 +333,7 @@ def estimate_latent(
         case "cnt":
             py = _py_from_diagonals(ps, noise, inverse)
         case "eqn":
-            py = _distribution(np.linalg.inv(noise) @ ps)
+            py = _distribution(_inverse(noise) @ ps)
         case "marginal":
             py = _distribution(per_true / max(float(per_true.sum()), TINY))
         case "marginal_ps":
@@ -344,6 +345,19 @@ def estimate_latent(
     if converge:
         py, noise, inverse = _converge(ps, py, noise, inverse)
     return LatentEstimate(py, noise, inverse)
+
+
+def _inverse(noise: FloatArray) -> FloatArray:
+    try:
+        return np.linalg.inv(noise).astype(np.float64)
+    except np.linalg.LinAlgError as singular:
+        raise DataError(
+            "singular_noise_matrix",
+            "py_method",
+            "another method than eqn, which has to invert the noise matrix",
+            "eqn",
+            "use cnt; the noise matrix has no inverse where a class is empty",
+        ) from singular
 
 
 def _py_from_diagonals(ps: FloatArray, noise: FloatArray, inverse: FloatArray) -> FloatArray:

@@ -11,8 +11,8 @@ import numpy as np
 from lakewinnow.core.types import FloatArray, IntArray
 
 N_BINS: Final = 15  # of equal width, as in Guo et al. 2017
-_TICK: Final = 2.0**-32  # 2^26 rows of the largest log loss, 36, still fit an int64
-_LEAST: Final = float(np.finfo(np.float64).eps)  # scikit-learn's clip in log_loss
+TICK: Final = 2.0**-32  # 2^26 rows of the largest log loss, 36, still fit an int64
+LEAST_PROB: Final = float(np.finfo(np.float64).eps)  # scikit-learn's clip in log_loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +48,11 @@ class CalibrationState:
         bins = self.bins.copy()
         np.add.at(bins[:, 0], which, 1)
         np.add.at(bins[:, 1], which, (predicted == labels).astype(np.int64))
-        np.add.at(bins[:, 2], which, np.rint(confidence / _TICK).astype(np.int64))
+        np.add.at(bins[:, 2], which, np.rint(confidence / TICK).astype(np.int64))
         losses = self.losses.copy()
-        loss = -np.log(np.clip(pred_probs[rows, labels], _LEAST, 1.0))
+        loss = -np.log(np.clip(pred_probs[rows, labels], LEAST_PROB, 1.0))
         np.add.at(losses[:, 0], labels, 1)
-        np.add.at(losses[:, 1], labels, np.rint(loss / _TICK).astype(np.int64))
+        np.add.at(losses[:, 1], labels, np.rint(loss / TICK).astype(np.int64))
         return type(self)(bins, losses)
 
     def merge(self, other: Self) -> Self:
@@ -72,11 +72,11 @@ class CalibrationState:
         counts, ticks = self.losses[self.losses[:, 0] > 0].T
         n_rows = int(counts.sum())
         shares = counts / n_rows
-        gaps = np.abs(self.bins[:, 1] - self.bins[:, 2] * _TICK)
+        gaps = np.abs(self.bins[:, 1] - self.bins[:, 2] * TICK)
         return {
             "accuracy": int(self.bins[:, 1].sum()) / n_rows,
-            "log_loss": int(ticks.sum()) * _TICK / n_rows,
-            "balanced_log_loss": float((ticks * _TICK / counts).mean()),
+            "log_loss": int(ticks.sum()) * TICK / n_rows,
+            "balanced_log_loss": float((ticks * TICK / counts).mean()),
             "ece": float(gaps.sum()) / n_rows,
             "prior_log_loss": float(-(shares * np.log(shares)).sum()),
             "balanced_prior_log_loss": float(np.log(len(counts))),

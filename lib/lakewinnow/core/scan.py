@@ -121,10 +121,14 @@ class _Scan:
     def tally(self) -> Tally:
         """Return what the blocks added so far hold, by position in the selection's cells."""
         self._drop_highest()
-        filled = np.flatnonzero(self.counts)
-        counting = self.open.cell[~self.collects][filled >> self.bin_bits]
-        number = filled & ((1 << self.bin_bits) - 1)
-        bins = np.column_stack([counting, number, self.counts[filled]])
+        by_cell = self.counts.reshape(-1, 1 << self.bin_bits)
+        below = np.cumsum(by_cell, axis=1) - by_cell
+        # Where these blocks alone meet the need in lower bins, so do all of them: no need to ship
+        cell, number = np.nonzero(
+            (below < self.open.need[~self.collects, np.newaxis]) & (by_cell > 0)
+        )
+        counting = self.open.cell[~self.collects][cell]
+        bins = np.column_stack([counting, number, by_cell[cell, number]])
         rows = Candidates.concat([*self.rows, self.id_bounds])
         return Tally(bins, replace(rows, cell=self.open.cell[rows.cell]))
 

@@ -135,7 +135,8 @@ class Selection:
         populations : int64, shape (A,), rows that belong to each cell
         budget : what a pass may hold
         n_tallies : number of tallies that a pass will merge, if known; as none of them ships more
-            rows of a cell than it needs and one, larger data can do with one pass
+            rows of a cell than it needs and one, larger data can do with one pass. If it is too
+            low, a pass ships more candidates than the budget allows, but finds the same
         """
         whole = needs >= populations
         return cls(
@@ -185,12 +186,10 @@ class Selection:
 def _cut_collected(cuts: Cuts, intervals: Intervals, rows: Candidates) -> Cuts:
     rows = replace(rows, cell=np.searchsorted(intervals.cell, rows.cell))
     lowest = rows.lowest(intervals.need)
-    row_id = dict(lowest.cut_id)
-    last_id = {at: last for at, (_, last) in lowest.rows.id_bounds().items()}
-    for at in np.flatnonzero(intervals.is_part_of_a_score).tolist():
-        # more rows level at the cut follow the interval, so even if all in it fit, the id matters
-        row_id[at] = last_id[at]
-    return cuts.add(intervals.cell, lowest.cut, row_id)
+    # Of a part of a score more rows follow the interval, so even if all in it fit, the id matters
+    in_parts = lowest.rows.take(intervals.is_part_of_a_score[lowest.rows.cell])
+    last_id = {at: last for at, (_, last) in in_parts.id_bounds().items()}
+    return cuts.add(intervals.cell, lowest.cut, {**lowest.cut_id, **last_id})
 
 
 def _narrow_scores(

@@ -10,7 +10,8 @@ from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 import pandas as pd
-from pyspark.errors import AnalysisException
+from py4j.protocol import Py4JJavaError
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.functions import pandas_udf
@@ -29,7 +30,10 @@ from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.files import absolute
 
-MALFORMED: Final = "malformed_line"  # the raw text of a line that could not be parsed
+MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
+
+# Of a path, of a table, and of a table whose catalog is not there.
+_NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 _INTEGERS = (ByteType, ShortType, IntegerType, LongType)
 
@@ -47,7 +51,7 @@ _CSV_OPTIONS: Mapping[str, str] = {
 class Source:
     """A source table, and what identifies its present content."""
 
-    df: DataFrame  # the input's columns, then `malformed_line` where the format can have one
+    df: DataFrame  # the input's columns, then MALFORMED where the format can have such lines
     schema: StructType  # the input's columns alone
     n_bytes: int
     fingerprint: str
@@ -69,12 +73,22 @@ def own_name(name: str, input_columns: list[str]) -> str:
     return f"lakewinnow_{name}" if name.casefold() in taken else name
 
 
+def content_hash(names: list[str]) -> Column:
+    """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
+    content = F.to_json(
+        F.struct(*(column(name) for name in sorted(names))),
+        {"ignoreNullFields": "false", "timeZone": "UTC"},
+    )
+    return F.substring(F.sha2(content, 256), 1, 32)
+
+
 def text_key(text: Column) -> Column:
     """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
-    return cast("Column", _text_keys(text))
+    # Not a decorator: whether it is a function of classic Spark or of Connect is settled here.
+    keys = pandas_udf(_text_keys, BinaryType())  # type: ignore[call-overload, unused-ignore]
+    return cast("Column", keys(text))
 
 
-@pandas_udf(BinaryType())  # type: ignore[call-overload, untyped-decorator, unused-ignore]
 def _text_keys(texts: pd.Series) -> pd.Series:
     return texts.map(lambda text: hashlib.sha256(normalize("NFC", text).encode()).digest())
 
@@ -127,7 +141,7 @@ def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataF
             return df, df.schema
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         return _open_text_format(spark, path, format_, options)
-    except AnalysisException as error:
+    except (PySparkException, Py4JJavaError) as error:
         raise _cannot_read(error, where, config) from error
 
 
@@ -150,16 +164,21 @@ def _open_text_format(
 
 
 def _cannot_read(
-    error: AnalysisException, where: str, config: InputConfig
+    error: PySparkException | Py4JJavaError, where: str, config: InputConfig
 ) -> DataError | SchemaError:
-    condition = error.getCondition() or ""
+    condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
     got = config.table or config.path
-    if condition in ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND"):
+    if condition in _NOT_FOUND:
         return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
         return DataError("empty_input", where, "a table with columns and rows", got)
-    reason = Shown(str(error).splitlines()[0])
+    reason = Shown(f"{got} ({_first_line(error)})")
     return SchemaError("cannot_read", where, "a table that Spark can read", reason)
+
+
+def _first_line(error: Exception) -> str:
+    lines = (line.strip(": ") for line in str(error).splitlines())
+    return next(line for line in lines if line and not line.startswith("An error occurred while"))
 
 
 def _near_path(config: InputConfig) -> str:

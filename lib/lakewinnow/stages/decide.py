@@ -62,6 +62,8 @@ def run(lake: Lake, config: CleanConfig, checks: ChecksConfig) -> StageReport:
     preview = F.substring(c.TEXT, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
     issues = (
         rows.withColumn("by_duplicate", by_duplicate)
+        .withColumn(c.SUGGESTED_LABEL, F.col(c.PREDICTED_LABEL))
+        .withColumn(c.SUGGESTED_PROB, F.col(c.PREDICTED_PROB))
         .withColumn(c.DECISION, _strongest(F.col("by_label"), F.col("by_duplicate")))
         .withColumn(c.REASON, _reason(is_extra))
         .withColumn(c.IS_EXACT_DUPLICATE_ISSUE, F.col(c.EXACT_DUPLICATE_SET).isNotNull())
@@ -94,7 +96,7 @@ def _figures(issues: DataFrame) -> dict[str, dict[str, int]]:
 def _by_label(config: CleanConfig) -> Column:
     decision = F.lit(config.label_issues)
     if config.label_issues == "fix" and config.fix_above is not None:
-        is_sure = F.col(c.SUGGESTED_PROB) >= config.fix_above
+        is_sure = F.col(c.PREDICTED_PROB) >= config.fix_above
         decision = F.when(is_sure, "fix").otherwise(config.else_)
     return F.when(F.col(c.IS_LABEL_ISSUE), decision).otherwise("keep")
 

@@ -8,6 +8,7 @@ Shuffle  one, by shard: equal texts share a shard, so ids, folds and strata are 
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from pyspark.sql import Column, DataFrame, Window
@@ -23,7 +24,7 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.config import CrossvalConfig, InputConfig
 from lakewinnow.errors import DataError, EngineError, Shown
-from lakewinnow.lake.source import MALFORMED, Source, column, own_name, text_key
+from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name, text_key
 from lakewinnow.lake.workspace import Lake, StageReport
 
 MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by mistake
@@ -33,8 +34,10 @@ _CODE, _ROW_ID, _CONTENT = "__lw_code", "__lw_row_id", "__lw_content"
 _KEY, _SHARD, _STRATUM, _FOLD = "__lw_key", "__lw_shard", "__lw_stratum", "__lw_fold"
 _LABEL, _GIVEN, _SOURCE = "__lw_label", "__lw_given", "__lw_source"
 
+_MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
+
 _ERROR_SENTENCES = {
-    "malformed_line": "the line does not parse; its raw text is in malformed_line",
+    _MALFORMED_LINE: "the line does not parse; its raw text is in malformed_line",
     "text_null": "the text is null",
     "text_blank": "the text has no visible character",
     "text_not_utf8": "the text is not valid UTF-8",
@@ -72,7 +75,7 @@ def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfi
     accepted, rejected = _count(rows, config)
     classes = _classes(accepted, rejected, source, config)
     if config.id is not None:
-        _check_ids(source.df, config.id)
+        _check_ids(source.df.where(source.malformed.isNull()), config.id)
     n_accepted, n_rejected = sum(accepted.values()), sum(rejected.values())
     n_shards = max(1, -(-n_accepted // crossval.rows_per_shard))
     kept_columns = StructType([f for f in source.schema.fields if f.name != config.text])
@@ -105,7 +108,7 @@ def _error_code(source: Source, config: InputConfig) -> Column:
     """Return the first reason why a row cannot be used; null when it can."""
     text, label = column(config.text), column(config.label).cast("string")
     code = (
-        F.when(source.malformed.isNotNull(), "malformed_line")
+        F.when(source.malformed.isNotNull(), _MALFORMED_LINE)
         .when(text.isNull(), "text_null")
         .when(~F.is_valid_utf8(text), "text_not_utf8")
         .when(_is_blank(text), "text_blank")
@@ -213,22 +216,13 @@ def _listed(names: list[str], most: int = 5) -> str:
 # --- identity, shards, folds --------------------------------------------------------------------
 
 
-def _content_hash(names: list[str]) -> Column:
-    """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
-    content = F.to_json(
-        F.struct(*(column(name) for name in sorted(names))),
-        {"ignoreNullFields": "false", "timeZone": "UTC"},
-    )
-    return F.substring(F.sha2(content, 256), 1, 32)
-
-
 def _with_row_id(
     rows: DataFrame, names: list[str], config: InputConfig, *cluster: str
 ) -> DataFrame:
     """Add the user's id, else content hash and occurrence number among equal rows."""
     if config.id is not None:
         return rows.withColumn(_ROW_ID, column(config.id).cast("string"))
-    rows = rows.withColumn(_CONTENT, _content_hash(names))
+    rows = rows.withColumn(_CONTENT, content_hash(names))
     twins = Window.partitionBy(*cluster, _CONTENT).orderBy(_CONTENT)  # equal: any order will do
     return rows.withColumn(_ROW_ID, F.concat_ws("-", _CONTENT, F.row_number().over(twins)))
 
@@ -279,15 +273,20 @@ def _corpus(
 
 def _quarantine(rows: DataFrame, source: Source, config: InputConfig, *, empty: bool) -> DataFrame:
     names = source.schema.names
-    own = {name: own_name(name, names) for name in (c.ROW_ID, c.ERROR_CODE, c.ERROR)}
+    ours = (_MALFORMED_LINE, c.ROW_ID, c.ERROR_CODE, c.ERROR)
+    own = {name: own_name(name, names) for name in ours}
     rejected = rows.where(F.lit(False) if empty else F.col(_CODE).isNotNull())  # noqa: FBT003
     sentences = F.create_map(*(F.lit(x) for item in _ERROR_SENTENCES.items() for x in item))
-    has_raw = MALFORMED in source.df.columns
-    identified = _with_row_id(rejected, [*names, *([MALFORMED] if has_raw else [])], config)
+    raw = [MALFORMED] if MALFORMED in source.df.columns else []
+    identified = _with_row_id(rejected, [*names, *raw], replace(config, id=None))
+    row_id = F.col(_ROW_ID)
+    if config.id is not None:  # of a line that does not parse, no field is to be trusted
+        own_id = F.when(source.malformed.isNull(), column(config.id).cast("string"))
+        row_id = F.coalesce(own_id, row_id)
     return identified.select(
         *map(column, names),
-        *([column(MALFORMED)] if has_raw else []),
-        F.col(_ROW_ID).alias(own[c.ROW_ID]),
+        *(column(name).alias(own[_MALFORMED_LINE]) for name in raw),
+        row_id.alias(own[c.ROW_ID]),
         F.col(_CODE).alias(own[c.ERROR_CODE]),
         F.element_at(sentences, F.col(_CODE)).alias(own[c.ERROR]),
     )

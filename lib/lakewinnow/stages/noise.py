@@ -1,25 +1,21 @@
 """Noise: how given labels and true labels depend on each other, over the whole corpus.
 
 Reads    pred_probs/
-Writes   noise_model.json
+Writes   noise_model.json; label_health/classes/ and label_health/overlaps/, the same as tables
 Passes   2: thresholds and calibration figures; confident joint. Only integer sums leave a task.
 Shuffle  none but those sums
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import asdict
 
-import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
-from lakewinnow import columns as c
-from lakewinnow.core.confident_learning import JointState, ThresholdState
-from lakewinnow.core.metrics import CalibrationState
+from lakewinnow.core.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, states
+from lakewinnow.spark import confident_learning
 
 _NO_BETTER = (
     "the classifier is no better than the class shares (log loss {log_loss:.3f} against"
@@ -30,18 +26,20 @@ _NO_BETTER = (
 def run(lake: Lake) -> StageReport:
     """Estimate the noise model and the quality of the probabilities it rests on."""
     classes = tuple(lake.details("ingest")["classes"])
-    pred_probs = lake.read("pred_probs").select(c.LABEL, c.PRED_PROBS)
-    thresholds, calibration = _thresholds(pred_probs, len(classes))
-    joint = _joint(pred_probs, thresholds)
-    model = NoiseModel.estimate(classes, thresholds, joint)
+    pred_probs = lake.read("pred_probs")
+    threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
+    joint_state = confident_learning.joint(pred_probs, threshold_state.thresholds())
+    model = NoiseModel.estimate(classes, threshold_state, joint_state)
     lake.files.write_json("noise_model.json", model.to_dict())
+    n_rows = int(threshold_state.counts.sum())
+    for name, table in _health_tables(model, n_rows).items():
+        lake.publish(name, _one_file(lake, table))
     figures = calibration.figures()
-    n_rows = int(thresholds.counts.sum())
     return StageReport(
         rows_in=n_rows,
-        rows_out=len(classes) ** 2,
+        rows_out=n_rows,
         reads={"pred_probs": 2},
-        writes=("noise_model.json",),
+        writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
         details={
             "crossval": figures,
             "warnings": [_NO_BETTER.format(**figures)] if _is_no_better(figures) else [],
@@ -49,58 +47,25 @@ def run(lake: Lake) -> StageReport:
     )
 
 
+def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:
+    names = pa.array(model.classes)
+    quality = asdict(rank_classes_by_label_quality(model.joint, n_rows))
+    overlaps = asdict(find_overlapping_classes(model.joint, n_rows))
+    class_names = {"class_name": names.take(pa.array(quality["class_index"]))}
+    pair_names = {
+        f"class_name_{side}": names.take(pa.array(overlaps[f"class_index_{side}"])) for side in "ab"
+    }
+    return {
+        "label_health/classes": pa.table({**class_names, **quality}),
+        "label_health/overlaps": pa.table({**pair_names, **overlaps}),
+    }
+
+
+def _one_file(lake: Lake, table: pa.Table) -> DataFrame:
+    return lake.spark.createDataFrame(table.to_pandas()).coalesce(1)  # K² rows at most, in order
+
+
 def _is_no_better(figures: Mapping[str, float]) -> bool:
     """Whether neither the plain nor the class-balanced loss beats that of guessing."""
     plain = figures["log_loss"] >= figures["prior_log_loss"]
     return plain and figures["balanced_log_loss"] >= figures["balanced_prior_log_loss"]
-
-
-def _thresholds(pred_probs: DataFrame, n_classes: int) -> tuple[ThresholdState, CalibrationState]:
-    zero, calibration = ThresholdState.zero(n_classes), CalibrationState.zero(n_classes)
-    shapes = {
-        "limbs": zero.limbs.shape,
-        "counts": zero.counts.shape,
-        "bins": calibration.bins.shape,
-        "losses": calibration.losses.shape,
-    }
-    sums = states.total(pred_probs, partial(_scan_thresholds, n_classes=n_classes), shapes)
-    return (
-        ThresholdState(sums["limbs"], sums["counts"]),
-        CalibrationState(sums["bins"], sums["losses"]),
-    )
-
-
-def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
-    state, calibration = ThresholdState.zero(n_classes), CalibrationState.zero(n_classes)
-    for labels, pred_probs in _blocks(batches, n_classes):
-        state = state.update(labels, pred_probs)
-        calibration = calibration.update(labels, pred_probs)
-    return {
-        "limbs": state.limbs,
-        "counts": state.counts,
-        "bins": calibration.bins,
-        "losses": calibration.losses,
-    }
-
-
-def _joint(pred_probs: DataFrame, thresholds: ThresholdState) -> JointState:
-    n_classes = len(thresholds.counts)
-    scan = partial(_scan_joint, thresholds=thresholds.thresholds())
-    shapes = {"counts": (n_classes, n_classes), "n_label_issues": (1,)}
-    sums = states.total(pred_probs, scan, shapes)
-    return JointState(sums["counts"], int(sums["n_label_issues"][0]))
-
-
-def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
-    state = JointState.zero(len(thresholds))
-    for labels, pred_probs in _blocks(batches, len(thresholds)):
-        state = state.update(labels, pred_probs, thresholds)
-    return {"counts": state.counts, "n_label_issues": np.array([state.n_label_issues])}
-
-
-def _blocks(
-    batches: Iterable[pa.RecordBatch], n_classes: int
-) -> Iterator[tuple[IntArray, FloatArray]]:
-    for batch in batches:
-        labels = batch.column(c.LABEL).to_numpy().astype(np.int64)
-        yield labels, arrow.matrix(batch.column(c.PRED_PROBS), n_classes).astype(np.float64)

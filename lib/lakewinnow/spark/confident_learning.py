@@ -1,0 +1,242 @@
+"""Confident learning over a DataFrame of (row_id, label, pred_probs): one function a pass.
+
+The arithmetic is `core`'s; this module says how it runs where the rows are. Only integer sums and
+bounded sets of candidate rows reach the driver, whatever the number of rows. Probabilities have to
+be valid (`core.probabilities`); arrays of float are widened to double.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    DoubleType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.core.candidates import Candidates
+from lakewinnow.core.confident_learning import LIMB_BITS, N_LIMBS, JointState, ThresholdState
+from lakewinnow.core.label_issues import IssueFilter, flag, plan_selection
+from lakewinnow.core.metrics import LEAST_PROB, N_BINS, TICK, CalibrationState
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.scan import scan
+from lakewinnow.core.scores import label_scores
+from lakewinnow.core.selection import Cuts, Selection, Tally
+from lakewinnow.core.types import Block, FloatArray
+from lakewinnow.spark import arrow, states
+
+JUDGED: Final = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
+        StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
+        StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
+        StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
+        StructField(c.LABEL_SCORE, DoubleType(), nullable=False),
+    ]
+)
+WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
+
+# What a selection pass found: a histogram bin of a cell, or (bin -1) a row that may be selected.
+_TALLY = StructType(
+    [
+        StructField("cell", LongType(), nullable=False),
+        StructField("bin", LongType(), nullable=False),
+        StructField("score", DoubleType(), nullable=True),
+        StructField(c.ROW_ID, StringType(), nullable=True),
+        StructField("n", LongType(), nullable=False),
+    ]
+)
+_NO_BIN: Final = -1
+
+ToBlocks: TypeAlias = Callable[[Iterable[pa.RecordBatch], int], Iterator[Block]]
+
+
+def trusted_blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]:
+    """Yield the rows of tables that this package wrote: valid by construction."""
+    for batch in batches:
+        yield Block(
+            np.asarray(batch.column(c.LABEL), np.int64),
+            arrow.matrix(batch.column(c.PRED_PROBS), n_classes).astype(np.float64, copy=False),
+            batch.column(c.ROW_ID).to_pylist(),
+        )
+
+
+def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, CalibrationState]:
+    """Sum self-confidence per given label, and what the calibration figures need, in one pass.
+
+    Plain Catalyst expressions: the sums are of integers made by exact steps, so they equal those of
+    `ThresholdState.update`, at several times the speed of a pass through Python workers.
+    """
+    own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
+    top = F.array_max(c.PRED_PROBS).cast("double")
+    right = F.array_position(c.PRED_PROBS, F.array_max(c.PRED_PROBS)) == F.col(c.LABEL) + 1
+    loss = -F.log(F.least(F.greatest(own, F.lit(LEAST_PROB)), F.lit(1.0)))
+    sums = (
+        rows.groupBy(F.col(c.LABEL), F.least(F.floor(top * N_BINS), F.lit(N_BINS - 1)).alias("bin"))
+        .agg(
+            F.count("*"),
+            F.count_if(right),
+            F.sum(F.rint(top / TICK).cast("long")),
+            F.sum(F.rint(loss / TICK).cast("long")),
+            *map(F.sum, _limbs(own)),
+        )
+        .toArrow()
+    )
+    label, which, n_rows, n_right, confidence, losses, *limbs = (
+        column.to_numpy().astype(np.int64) for column in sums.columns
+    )
+    state, calibration = ThresholdState.zero(n_classes), CalibrationState.zero(n_classes)
+    np.add.at(state.counts, label, n_rows)
+    np.add.at(state.limbs, label, np.column_stack(limbs))
+    np.add.at(calibration.bins, which, np.column_stack([n_rows, n_right, confidence]))
+    np.add.at(calibration.losses, label, np.column_stack([n_rows, losses]))
+    return state, calibration
+
+
+def _limbs(value: Column) -> list[Column]:
+    """Split a probability into integers of 31 bits, first to last; each step is exact."""
+    limbs = []
+    for _ in range(N_LIMBS):
+        value = value * 2.0**LIMB_BITS
+        limbs.append(F.floor(value))
+        value = value - F.floor(value)
+    return limbs
+
+
+def joint(
+    rows: DataFrame, thresholds: FloatArray, to_blocks: ToBlocks = trusted_blocks
+) -> JointState:
+    """Count confident guesses per given label, in one pass.
+
+    Parameters
+    ----------
+    thresholds : float64, shape (K,)
+    to_blocks : how a batch becomes rows to count
+    """
+    n_classes = len(thresholds)
+    shapes = {"counts": (n_classes, n_classes), "n_label_issues": (1,)}
+    scan_joint = partial(_scan_joint, thresholds=thresholds, to_blocks=to_blocks)
+    sums = states.total(rows, scan_joint, shapes)
+    return JointState(sums["counts"], int(sums["n_label_issues"][0]))
+
+
+def _scan_joint(
+    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, to_blocks: ToBlocks
+) -> states.Arrays:
+    state = JointState.zero(len(thresholds))
+    for block in to_blocks(batches, len(thresholds)):
+        state = state.update(block.labels, block.pred_probs, thresholds)
+    return {"counts": state.counts, "n_label_issues": np.array([state.n_label_issues])}
+
+
+def cuts(
+    rows: DataFrame,
+    issue_filter: IssueFilter,
+    noise_model: NoiseModel,
+    to_blocks: ToBlocks = trusted_blocks,
+) -> tuple[Cuts, int]:
+    """Find where each cell's selection ends; return that and the number of passes it took."""
+    plan, n_passes = plan_selection(issue_filter, noise_model), 0
+    scan_batches = partial(_scan_batches, n_classes=len(noise_model.classes), to_blocks=to_blocks)
+    while not plan.done:
+        found = (
+            rows.mapInArrow(partial(scan_batches, plan=plan), _TALLY)
+            .groupBy("cell", "bin", "score", c.ROW_ID)
+            .agg(F.sum("n").alias("n"))
+            .toArrow()
+        )
+        plan, n_passes = plan.refine(_tally(found)), n_passes + 1
+    return plan.cuts, n_passes
+
+
+def _scan_batches(
+    batches: Iterable[pa.RecordBatch], plan: Selection, n_classes: int, to_blocks: ToBlocks
+) -> Iterator[pa.RecordBatch]:
+    tally = scan(plan, to_blocks(batches, n_classes))
+    n_bins, n_rows = len(tally.bins), len(tally.rows)
+    yield arrow.record_batch(
+        _TALLY,
+        {
+            "cell": np.concatenate([tally.bins[:, 0], tally.rows.cell]),
+            "bin": np.concatenate([tally.bins[:, 1], np.full(n_rows, _NO_BIN)]),
+            "score": pa.concat_arrays([pa.nulls(n_bins, pa.float64()), pa.array(tally.rows.score)]),
+            c.ROW_ID: [None] * n_bins + list(tally.rows.row_id),
+            "n": np.concatenate([tally.bins[:, 2], np.ones(n_rows, np.int64)]),
+        },
+    )
+
+
+def _tally(found: pa.Table) -> Tally:
+    is_row = found.column("bin").to_numpy() == _NO_BIN
+    bins = [found.column(name).to_numpy()[~is_row] for name in ("cell", "bin", "n")]
+    rows = found.filter(pa.array(is_row))
+    row_ids = np.empty(len(rows), object)
+    row_ids[:] = rows.column(c.ROW_ID).to_pylist()
+    candidates = Candidates(
+        rows.column("cell").to_numpy(), rows.column("score").to_numpy(zero_copy_only=False), row_ids
+    )
+    return Tally(np.column_stack(bins), candidates)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """All that it takes to judge a row by itself: what the last pass sends to the workers.
+
+    Attributes
+    ----------
+    classes : names of the labels 0 .. K-1
+    thresholds : float64, shape (K,)
+    cuts : of the selection, done
+    rank_by : a name in `core.scores.SCORES`
+    adjust_pred_probs : whether scores take out how confident the model is of each class
+    """
+
+    classes: tuple[str, ...]
+    thresholds: FloatArray
+    issue_filter: IssueFilter
+    cuts: Cuts
+    rank_by: str
+    adjust_pred_probs: bool
+
+    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Judge batches of (row_id, label, pred_probs) that this package wrote."""
+        names = pa.array(self.classes)
+        for block in trusted_blocks(batches, len(self.classes)):
+            found = {c.ROW_ID: block.row_ids, c.GIVEN_LABEL: names.take(pa.array(block.labels))}
+            yield arrow.record_batch(JUDGED, found | self.of_block(block))
+
+    def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:
+        """Judge a block: predicted_label, predicted_prob, is_label_issue, label_score."""
+        labels, pred_probs = block.labels, block.pred_probs
+        predicted = pred_probs.argmax(axis=1)
+        adjust_by = self.thresholds if self.adjust_pred_probs else None
+        return {
+            c.PREDICTED_LABEL: pa.array(self.classes).take(pa.array(predicted)),
+            c.PREDICTED_PROB: pred_probs[np.arange(len(labels)), predicted],
+            c.IS_LABEL_ISSUE: flag(block, self.issue_filter, self.thresholds, self.cuts),
+            c.LABEL_SCORE: label_scores(labels, pred_probs, self.rank_by, adjust_by),
+        }
+
+
+def judged(rows: DataFrame, judge: Judge) -> DataFrame:
+    """Flag and score every row; a lazy frame of the schema `JUDGED`."""
+    return rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS).mapInArrow(judge, JUDGED)
+
+
+def ranks(judged: DataFrame) -> DataFrame:
+    """Rank the issues, 1 = worst; a lazy frame of (row_id, label_rank), of issues only."""
+    issues = judged.where(c.IS_LABEL_ISSUE)
+    everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
+    return issues.select(c.ROW_ID, F.row_number().over(everywhere).alias(c.LABEL_RANK))
