@@ -6,22 +6,19 @@
 
 set_up() {
   local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
-  local stamp=$venv/.installed-$extras wanted
-  wanted="$PWD $(cat pyproject.toml "$constraints" | cksum)"
+  local stamp=$venv/.installed-$extras wanted python
+  wanted="$(cat pyproject.toml "$constraints" | cksum) $PWD"
   if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
   fi
-  # Scripts in a virtual environment name its path: one that moved is made anew.
-  if [ -e "$stamp" ] && [[ $(cat "$stamp") != "$PWD "* ]] || [ -L "$venv/bin/python" ] && [ ! -e "$venv/bin/python" ]; then
-    rm -rf "$venv"
-  fi
-  if [ ! -x "$venv/bin/python" ]; then
-    local python
+  # The scripts of a virtual environment name its path, so one that was moved is made anew.
+  if [ ! -x "$venv/bin/python" ] || ! grep -qsF "$PWD/$venv" "$venv/bin/activate"; then
     python=$(find_python "$newest")
     printf 'Making %s with %s\n' "$venv" "$("$python" -V)" >&2
-    "$python" -m venv "$venv"
+    "$python" -m venv --clear "$venv"
   elif ! is_version "$venv/bin/python" "$newest"; then
-    fail "$venv holds $("$venv/bin/python" -V), not 3.11 to 3.$newest." "Remove it and run this again: rm -r $venv"
+    fail "$venv holds $("$venv/bin/python" -V), not 3.11 to 3.$newest." \
+      "Remove it and run this again: rm -r '$PWD/$venv'"
   fi
   printf 'Installing into %s, a minute or two the first time\n' "$venv" >&2
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null

@@ -3,8 +3,8 @@
 import contextlib
 
 import pytest
-from connect import connect_server
 
+from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
 

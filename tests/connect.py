@@ -35,7 +35,7 @@ def connect_server():
     log = scratch / "server.log"
     with (
         log.open("wb") as output,
-        subprocess.Popen(  # noqa: S603
+        subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         ) as server,
     ):

@@ -3,8 +3,9 @@
 import ast
 from pathlib import Path
 
-import lakewinnow
 import pytest
+
+import lakewinnow
 
 PACKAGE = Path(lakewinnow.__file__).parent
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "spark"]

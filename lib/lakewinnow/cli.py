@@ -16,6 +16,7 @@ STAGE_COMMANDS: Final = {
     "ingest": "split the source into corpus/ and quarantine/",
     "embed": "… and embed the texts that are new",
     "crossval": "… and make out-of-sample probabilities",
+    "own_probs": "… and take your own probabilities (input.pred_probs)",
     "noise": "… and estimate the noise model",
     "label_issues": "… and find the label issues",
     "duplicates": "… and find exact duplicates",

@@ -61,6 +61,7 @@ class InputConfig:
     classes: tuple[str, ...] | None = None
     embedding: str | None = None
     max_text_length: Count = 100_000
+    max_bad_fraction: Fraction = 0.1
 
 
 @dataclass(frozen=True, kw_only=True)

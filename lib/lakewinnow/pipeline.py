@@ -30,6 +30,7 @@ from lakewinnow.stages import (
     ingest,
     label_issues,
     noise,
+    own_probs,
     publish,
 )
 
@@ -37,6 +38,7 @@ STAGES: Final = (
     "ingest",
     "embed",
     "crossval",
+    "own_probs",
     "noise",
     "label_issues",
     "duplicates",
@@ -119,8 +121,11 @@ def run(
     stages.claim_workspace()
 
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
-    stages.run("embed", lambda: embed.run(lake, config.embedding))
-    stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
+    if config.input.pred_probs is None:
+        stages.run("embed", lambda: embed.run(lake, config.embedding))
+        stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
+    else:
+        stages.run("own_probs", lambda: own_probs.run(lake, config.input))
     stages.run("noise", lambda: noise.run(lake))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
     if config.checks.exact_duplicates is not None:
@@ -284,10 +289,11 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
         "rows": rows,
         "label_issues": details["label_issues"]["label_issues"],
         "crossval": details["noise"]["crossval"],
-        "embedding": {k: v for k, v in details["embed"].items() if k != "warnings"},
         "quarantine": details["ingest"]["rejected"],
         "dropped": details["decide"]["dropped_for"],
     }
+    if "embed" in details:
+        summary["embedding"] = details["embed"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
     return {**summary, **details.get("evaluate", {})}

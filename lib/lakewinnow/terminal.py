@@ -25,6 +25,7 @@ _TITLES: Final = {
     "ingest": "ingest",
     "embed": "embed",
     "crossval": "cross-validate",
+    "own_probs": "probabilities",
     "noise": "noise model",
     "label_issues": "label issues",
     "duplicates": "duplicates",

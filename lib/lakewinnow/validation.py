@@ -23,7 +23,6 @@ _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
 _NOT_YET_SET = (
-    "input.pred_probs",
     "input.embedding",
     "clean.decisions",
     "evaluate.holdout",

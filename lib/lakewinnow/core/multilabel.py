@@ -9,7 +9,7 @@ pred_probs, shape (n, K), need not sum to 1. All passes are of all K classes at 
     passes 3 ..   plan = plan_selection(...), then as in `selection`
     last pass     flag and label_scores of each block
 
-The states need some 130 K bytes; a selection has 4 K cells at most. `confident_learning` and
+The states need 64 K bytes each; a selection has 4 K cells at most. `confident_learning` and
 `predicted_neq_given` need no selection, and unadjusted scores no pass but the last.
 """
 

@@ -1,7 +1,7 @@
 """The user's own table: read as it stands, its columns checked before any job runs."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +29,7 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.files import absolute
+from lakewinnow.spark import valid_probs
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -193,7 +194,12 @@ def _near_path(config: InputConfig) -> str:
 
 
 def _check_columns(schema: StructType, config: InputConfig) -> None:
-    wanted = {"input.text": config.text, "input.label": config.label, "input.id": config.id}
+    wanted = {
+        "input.text": config.text,
+        "input.label": config.label,
+        "input.id": config.id,
+        "input.pred_probs": config.pred_probs,
+    }
     problems = [
         SchemaError(
             "missing_column",
@@ -207,19 +213,33 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
     ]
     if problems:
         raise SchemaError.together(problems)
-    checks: Sequence[tuple[str, str | None, tuple[type[DataType], ...], str]] = (
-        ("input.text", config.text, (StringType,), "a string column"),
-        ("input.label", config.label, (StringType, *_INTEGERS), "a string or integer column"),
-        ("input.id", config.id, (StringType, *_INTEGERS), "a string or integer column"),
+    checks: Sequence[tuple[str, str | None, Callable[[DataType], bool], str]] = (
+        ("input.text", config.text, _is_text, "a string column"),
+        ("input.label", config.label, _is_key, "a string or integer column"),
+        ("input.id", config.id, _is_key, "a string or integer column"),
+        (
+            "input.pred_probs",
+            config.pred_probs,
+            valid_probs.is_probabilities,
+            "an array of double, float or decimal, or a vector",
+        ),
     )
-    for key, name, allowed, expected in checks:
-        if name is not None and not isinstance(schema[name].dataType, allowed):
+    for key, name, is_allowed, expected in checks:
+        if name is not None and not is_allowed(schema[name].dataType):
             got = Shown(f"{name} {schema[name].dataType.simpleString()}")
             problems.append(
                 SchemaError("wrong_column_type", key, expected, got, "cast it in the source table")
             )
     if problems:
         raise SchemaError.together(problems)
+
+
+def _is_text(data_type: DataType) -> bool:
+    return isinstance(data_type, StringType)
+
+
+def _is_key(data_type: DataType) -> bool:
+    return isinstance(data_type, (StringType, *_INTEGERS))
 
 
 def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:

@@ -6,15 +6,24 @@ Each row is judged by itself: a bad one gets an error code and moves nobody else
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Final, cast
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import ArrayType, DataType, DecimalType, DoubleType, FloatType
+from pyspark.sql.pandas.functions import pandas_udf
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    StringType,
+)
 
 from lakewinnow import columns as c
 from lakewinnow.core.confident_learning import ThresholdState
@@ -139,6 +148,22 @@ def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> state
         "codes": codes,
         "imprecise": np.array([n_imprecise]),
     }
+
+
+def error_code(values: Column) -> Column:
+    """Return why the probabilities of a row cannot be used, or null; their number aside."""
+    codes = pandas_udf(_error_codes, StringType())  # type: ignore[call-overload, unused-ignore]
+    return cast("Column", codes(values))
+
+
+def _error_codes(values: pd.Series) -> pd.Series:
+    codes = np.full(len(values), WRONG_LENGTH, object)
+    lengths = np.array([0 if row is None else len(row) for row in values])
+    for length in np.unique(lengths[lengths > 0]):
+        whole = np.flatnonzero(lengths == length)
+        rows = np.stack([np.asarray(values.iloc[row], np.float64) for row in whole])
+        codes[whole] = [CODES[fault] or None for fault in judge(rows).faults]
+    return pd.Series(codes, values.index)
 
 
 def label_index(label: Column, classes: "list[str]") -> Column:

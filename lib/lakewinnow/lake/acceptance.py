@@ -1,0 +1,211 @@
+"""Which rows of a source can be worked with, and why not the others.
+
+One pass counts accepted rows by label and rejected ones by error code; what it learns (the classes,
+say, or that there is only one) decides whether the run can go on.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from lakewinnow import columns as c
+from lakewinnow.config import InputConfig
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.source import Source, column
+from lakewinnow.spark import valid_probs
+
+MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
+CODE: Final = "__lw_code"  # beside columns that may have any name
+MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by mistake
+
+SENTENCES: Final[Mapping[str, str]] = {
+    MALFORMED_LINE: "the line does not parse; its raw text is in malformed_line",
+    "text_null": "the text is null",
+    "text_blank": "the text has no visible character",
+    "text_not_utf8": "the text is not valid UTF-8",
+    "text_too_long": "the text is longer than input.max_text_length",
+    "label_null": "the label is null or blank",
+    valid_probs.UNKNOWN_LABEL: "the label is not one of input.classes",
+    **valid_probs.SENTENCES,
+}
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What became of the rows.
+
+    Attributes
+    ----------
+    rows : the source's rows and `CODE`, why a row is rejected or null
+    classes : the class list, in the order of the labels 0 .. K-1
+    accepted, rejected : rows by label, rows by error code
+    """
+
+    rows: DataFrame
+    classes: list[str]
+    accepted: Counter[str]
+    rejected: Counter[str]
+
+    @property
+    def n_accepted(self) -> int:
+        """Rows that can be worked with."""
+        return self.accepted.total()
+
+    @property
+    def n_rejected(self) -> int:
+        """Rows for quarantine."""
+        return self.rejected.total()
+
+
+def accept(source: Source, config: InputConfig) -> Acceptance:
+    """Judge every row.
+
+    Raises
+    ------
+    DataError
+        No row can be used, one class only, too many classes, probabilities that do not fit the
+        classes, or too many bad ones.
+    """
+    rows = source.df.withColumn(CODE, _error_code(source, config))
+    accepted, rejected, lengths = _count(rows, config)
+    classes = _classes(accepted, rejected, source, config)
+    if config.pred_probs is None:
+        return Acceptance(rows, classes, accepted, rejected)
+    if len(classes) not in lengths:
+        raise DataError(
+            "classes_do_not_fit",
+            "input.classes",
+            f"a name for each of the {lengths.most_common(1)[0][0]} probabilities, in their order",
+            Shown(f"{len(classes)} classes"),
+            "list all classes in input.classes, those without a row too",
+        )
+    wrong = F.size(_probs(source, config)) != len(classes)
+    code = F.coalesce(F.col(CODE), F.when(wrong, valid_probs.WRONG_LENGTH))
+    rows = rows.withColumn(CODE, code)
+    if len(lengths) > 1:
+        accepted, rejected, _ = _count(rows, config)
+    _check_bad_probabilities(accepted, rejected, config.max_bad_fraction)
+    return Acceptance(rows, classes, accepted, rejected)
+
+
+def _probs(source: Source, config: InputConfig) -> Column:
+    name = config.pred_probs or ""
+    return valid_probs.as_array(column(name), source.schema[name].dataType)
+
+
+def _error_code(source: Source, config: InputConfig) -> Column:
+    """Return the first reason why a row cannot be used; null when it can."""
+    text, label = column(config.text), column(config.label).cast("string")
+    code = (
+        F.when(source.malformed.isNotNull(), MALFORMED_LINE)
+        .when(text.isNull(), "text_null")
+        .when(~F.is_valid_utf8(text), "text_not_utf8")
+        .when(_is_blank(text), "text_blank")
+        .when(F.length(text) > config.max_text_length, "text_too_long")
+        .when(label.isNull() | _is_blank(label), "label_null")
+    )
+    if config.classes is not None:
+        code = code.when(~label.isin(*config.classes), valid_probs.UNKNOWN_LABEL)
+    if config.pred_probs is not None:
+        code = F.coalesce(code, valid_probs.error_code(_probs(source, config)))
+    return code
+
+
+def _is_blank(text: Column) -> Column:
+    return ~text.rlike(r"[^\s\p{Z}\p{C}]")  # nothing but white space, controls, zero-width marks
+
+
+def _count(rows: DataFrame, config: InputConfig) -> tuple[Counter[str], Counter[str], Counter[int]]:
+    """Count accepted rows by label and by number of probabilities, rejected rows by code."""
+    label = F.when(F.col(CODE).isNull(), column(config.label).cast("string"))
+    length = F.lit(0) if config.pred_probs is None else F.size(column(config.pred_probs))
+    counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).count()
+    limit = MAX_CLASSES + len(SENTENCES) + 1
+    accepted: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    for given_label, code, n_probs, n in counted.limit(limit).collect():
+        if code is None:
+            accepted[given_label] += n
+            lengths[n_probs] += n
+        else:
+            rejected[code] += n
+    return accepted, rejected, lengths
+
+
+def _classes(
+    accepted: Counter[str], rejected: Counter[str], source: Source, config: InputConfig
+) -> list[str]:
+    if not accepted:
+        reasons = ", ".join(f"{n:,} {code}" for code, n in sorted(rejected.items()))
+        raise DataError(
+            "no_usable_rows",
+            "input",
+            "rows with a text and a label",
+            Shown(reasons or "no rows"),
+            f"are input.text={config.text} and input.label={config.label} the right columns?",
+        )
+    if len(accepted) > MAX_CLASSES:
+        raise DataError(
+            "too_many_classes",
+            "input.label",
+            f"at most {MAX_CLASSES:,} distinct labels",
+            Shown(f"more in column {config.label}"),
+            "is it an id or free text by mistake?",
+        )
+    if len(accepted) == 1:
+        only = next(iter(accepted))
+        raise DataError(
+            "one_class",
+            "input.label",
+            "two or more classes",
+            Shown(f"only {only!r}, {accepted[only]:,} times"),
+            "label errors are found by telling classes apart",
+        )
+    if config.classes is not None:
+        return list(config.classes)
+    is_text = isinstance(source.schema[config.label].dataType, StringType)
+    return sorted(accepted) if is_text else sorted(accepted, key=int)
+
+
+def _check_bad_probabilities(accepted: Counter[str], rejected: Counter[str], most: float) -> None:
+    n_bad = sum(rejected[code] for code in valid_probs.SENTENCES)
+    n_rows = accepted.total() + n_bad
+    if n_bad > most * n_rows:
+        raise DataError(
+            "too_many_bad_rows",
+            "input.pred_probs",
+            f"at most {most:.0%} of the rows with probabilities that cannot be used",
+            Shown(f"{n_bad:,} of {n_rows:,}"),
+            "mend them, or raise input.max_bad_fraction",
+        )
+
+
+def warnings(found: Acceptance, folds: int) -> Iterator[str]:
+    """Yield what a user should know of the classes and the rejects although the run goes on."""
+    accepted, classes = found.accepted, found.classes
+    rare = [name for name in classes if 0 < accepted[name] < folds]
+    if rare:
+        yield (
+            f"{len(rare)} of {len(classes)} classes have fewer rows than the {folds} folds"
+            f" ({_listed(rare)}): their probabilities are rough; one with one row is never flagged"
+        )
+    absent = [name for name in classes if not accepted[name]]
+    if absent:
+        yield f"{len(absent)} of input.classes have no row ({_listed(absent)})"
+    alike = Counter(" ".join(name.split()).casefold() for name in accepted)
+    twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
+    if twins:
+        yield f"classes that differ only in case or white space: {_listed(list(map(repr, twins)))}"
+    n_rows = found.n_accepted + found.n_rejected
+    if found.n_rejected * 10 > n_rows:
+        yield f"{found.n_rejected:,} of {n_rows:,} rows are in quarantine"
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

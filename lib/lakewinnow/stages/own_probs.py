@@ -1,0 +1,30 @@
+"""Own probabilities: the user's, in place of embed and crossval.
+
+Reads    corpus/
+Writes   pred_probs/, one row per accepted row
+Passes   1
+Shuffle  none
+"""
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType, FloatType, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import InputConfig
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import valid_probs
+
+
+def run(lake: Lake, config: InputConfig) -> StageReport:
+    """Take the probabilities that ingest has checked; doubles stay doubles."""
+    name = config.pred_probs or ""
+    corpus = lake.read("corpus")
+    source: StructType = corpus.schema[c.SOURCE].dataType  # type: ignore[assignment]
+    data_type = source[name].dataType
+    values = valid_probs.as_array(F.col(c.SOURCE).getField(name), data_type)
+    is_float = isinstance(data_type, ArrayType) and isinstance(data_type.elementType, FloatType)
+    kind = "array<float>" if is_float else "array<double>"
+    rows = corpus.select(c.ROW_ID, c.LABEL, values.cast(kind).alias(c.PRED_PROBS))
+    lake.publish("pred_probs", rows)
+    n_rows = lake.rows("pred_probs")
+    return StageReport(rows_in=n_rows, rows_out=n_rows, reads={"corpus": 1}, writes=("pred_probs",))

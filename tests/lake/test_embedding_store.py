@@ -1,0 +1,64 @@
+"""Vectors are kept by provider, model, size and text, and added once."""
+
+from dataclasses import replace
+
+import pytest
+
+from builders import lake_in, make_table
+from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.lake.embedding_store import EMBEDDINGS, EmbeddingStore, store_of
+
+IDENTITY = EmbeddingIdentity("static", "m", 2)
+
+
+def row(key, vector=(1.0, 0.0), **identity):
+    return {"text_key": key, "vector": list(vector), **vars(replace(IDENTITY, **identity))}
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return lake_in(spark, tmp_path)
+
+
+@pytest.fixture
+def store(lake):
+    return EmbeddingStore(lake.spark, lake.files.path("embeddings"))
+
+
+def keys(store, identity=IDENTITY):
+    return sorted(bytes(key) for key, _ in store.vectors(identity).collect())
+
+
+def test_a_store_that_was_never_filled_is_empty(store):
+    assert not store.exists()
+    assert (store.size(), keys(store)) == (0, [])
+
+
+def test_what_is_added_comes_back_beside_what_was_there(lake, store):
+    for key in (b"a", b"b"):
+        store.append(lake.spark.createDataFrame([row(key)], EMBEDDINGS))
+    assert keys(store) == [b"a", b"b"]
+    assert store.vectors(IDENTITY).first()["vector"] == [1.0, 0.0]
+    assert store.size() > 0
+
+
+def test_a_text_that_two_runs_added_comes_once(lake, store):
+    for _ in range(2):
+        make_table(lake, "embeddings", [row(b"a"), row(b"b")], EMBEDDINGS)
+    assert keys(store) == [b"a", b"b"]
+
+
+@pytest.mark.parametrize("other", [{"provider": "p"}, {"model": "n"}, {"dimensions": 3}])
+def test_vectors_of_another_identity_are_others(lake, store, other):
+    make_table(lake, "embeddings", [row(b"a"), row(b"b", **other)], EMBEDDINGS)
+    assert keys(store) == [b"a"]
+    assert keys(store, replace(IDENTITY, **other)) == [b"b"]
+
+
+def test_the_store_is_the_workspaces_own_or_the_one_that_is_named(lake, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    own = store_of(lake, EmbeddingConfig())
+    named = store_of(lake, EmbeddingConfig(store="shared/vectors"))
+    make_table(lake, "embeddings", [row(b"a")], EMBEDDINGS)
+    make_table(lake, "shared/vectors", [row(b"b")], EMBEDDINGS)
+    assert (keys(own), keys(named)) == ([b"a"], [b"b"])

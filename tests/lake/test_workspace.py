@@ -1,0 +1,109 @@
+"""Tables are published whole or not at all, and valid only with their stage's record."""
+
+import pytest
+from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from builders import lake_in, read_rows, read_table
+from lakewinnow.errors import EngineError
+from lakewinnow.lake.workspace import StageReport
+
+SCHEMA = StructType(
+    [
+        StructField("name", StringType(), nullable=False),
+        StructField("id", LongType(), nullable=False),
+    ]
+)
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return lake_in(spark, tmp_path / "a workspace")
+
+
+def commit(lake, name="stage", **tables):
+    for table, n_rows in tables.items():
+        lake.publish(table, lake.spark.range(n_rows))
+    report = StageReport(rows_in=1, rows_out=2, reads={}, writes=tuple(tables), details={"k": "ü"})
+    return lake.commit(name, "fingerprint", 0.12345, report)
+
+
+def test_a_published_table_reads_back(lake):
+    lake.publish("checks/t", lake.spark.range(3))
+    assert lake.rows("checks/t") == 3
+    assert sorted(lake.read("checks/t").collect()) == [(0,), (1,), (2,)]
+
+
+def test_a_schema_fixes_columns_order_and_types(lake):
+    rows = lake.spark.range(2).select(
+        F.col("id").cast("int"), F.lit("more").alias("more"), F.lit("n").alias("name")
+    )
+    lake.publish("t", rows, schema=SCHEMA)
+    assert read_table(lake.files.root, "t").schema.names == ["name", "id"]
+    assert read_rows(lake.files.root, "t") == [{"name": "n", "id": 0}, {"name": "n", "id": 1}]
+
+
+def test_a_frame_that_lacks_a_column_is_not_written(lake):
+    with pytest.raises(PySparkException):
+        lake.publish("t", lake.spark.range(2), schema=SCHEMA)
+    assert not lake.files.exists("t")
+
+
+def test_a_write_that_fails_leaves_the_table_as_it_was(lake):
+    lake.publish("t", lake.spark.range(3))
+    fails_late = lake.spark.range(100).select(
+        F.when(F.col("id") == 99, F.raise_error(F.lit("disk full"))).otherwise(F.col("id"))
+    )
+    with pytest.raises(PySparkException):
+        lake.publish("t", fails_late)
+    assert lake.rows("t") == 3
+
+
+def test_a_second_publication_replaces_the_first(lake):
+    lake.publish("t", lake.spark.range(3))
+    lake.publish("t", lake.spark.range(1))
+    assert lake.rows("t") == 1
+    assert not lake.files.entries("_staging")
+
+
+def test_tables_are_split_by_column_and_by_rows(lake):
+    rows = lake.spark.range(10).withColumn("kind", F.lit("a")).coalesce(1)
+    lake.publish("t", rows, partition_by=["kind"], rows_per_file=4)
+    files = [info.base_name for info in lake.files.entries("t/kind=a")]
+    assert len([name for name in files if name.endswith(".parquet")]) == 3
+    assert lake.rows("t") == 10
+
+
+def test_a_record_comes_back_as_it_was(lake):
+    record = commit(lake, t=3)
+    assert lake.committed("stage") == record
+    assert (record.rows_in, record.rows_out, record.tables) == (1, 2, {"t": 3})
+    assert record.bytes_written > 0
+    assert lake.details("stage") == {"k": "ü"}
+
+
+def test_a_record_without_its_table_does_not_count(lake):
+    commit(lake, t=3, u=1)
+    lake.files.delete("u")
+    assert lake.committed("stage") is None
+
+
+def test_a_revoked_record_is_gone(lake):
+    commit(lake, t=3)
+    lake.revoke("stage")
+    assert lake.committed("stage") is None
+    assert lake.rows("t") == 3
+
+
+def test_details_of_a_stage_that_did_not_run_are_an_engine_error(lake):
+    with pytest.raises(EngineError) as caught:
+        lake.details("ingest")
+    assert (caught.value.code, caught.value.where) == ("no_commit", "ingest")
+
+
+def test_a_workspace_is_ours_once_it_has_a_record(lake):
+    lake.publish("clean", lake.spark.range(1))
+    assert not lake.is_ours()
+    commit(lake)
+    assert lake.is_ours()

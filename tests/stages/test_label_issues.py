@@ -1,0 +1,114 @@
+"""Label issues: the rows that cleanlab finds in the same probabilities, scored and ranked."""
+
+import numpy as np
+import pytest
+from cleanlab.rank import get_label_quality_scores
+
+import lakewinnow
+from builders import (
+    SHARED,
+    labels_and_pred_probs,
+    lake_in,
+    make_config,
+    make_pred_probs,
+    read_rows,
+)
+from core.generate import corpus
+from core.reference import find_label_issues
+from lakewinnow.config import LabelIssuesConfig
+from lakewinnow.errors import ConfigError
+from lakewinnow.stages import label_issues, noise
+
+POLITENESS = SHARED / "data" / "politeness" / "train.csv"
+
+
+def assert_are_cleanlabs(workspace, labels, pred_probs, *, rank_by="self_confidence", **settings):
+    """Compare flags, scores and ranks with cleanlab's on the same rows."""
+    rows = read_rows(workspace, "checks/label_issues")
+    flagged = find_label_issues(labels, pred_probs, **settings)
+    np.testing.assert_array_equal([row["is_label_issue"] for row in rows], flagged)
+    scores = get_label_quality_scores(labels, pred_probs, method=rank_by)
+    np.testing.assert_allclose([row["label_score"] for row in rows], scores, rtol=1e-12)
+    issues = [row for row in rows if row["is_label_issue"]]
+    worst_first = sorted(issues, key=lambda row: (row["label_score"], row["row_id"]))
+    ranks = {row["row_id"]: row["label_rank"] for row in read_rows(workspace, "checks/label_ranks")}
+    assert ranks == {row["row_id"]: rank for rank, row in enumerate(worst_first, start=1)}
+    return len(issues)
+
+
+@pytest.fixture(scope="module")
+def given(spark, tmp_path_factory):
+    """A lake with generated labels and probabilities, many of them equal, and a noise model."""
+    lake = lake_in(spark, tmp_path_factory.mktemp("given"))
+    labels, pred_probs, _ = corpus(11, n_classes=4, n_rows=300, kind="rounded")
+    make_pred_probs(lake, labels, pred_probs)
+    report = noise.run(lake)
+    lake.commit("noise", "made by a test", 0.0, report)
+    return lake, labels, pred_probs
+
+
+@pytest.mark.parametrize(
+    ("settings", "rank_by"),
+    [
+        ({"filter_by": "prune_by_noise_rate"}, "self_confidence"),
+        (
+            {"filter_by": "prune_by_noise_rate", "frac_noise": 0.5, "min_examples_per_class": 10},
+            "normalized_margin",
+        ),
+        ({"filter_by": "prune_by_class"}, "confidence_weighted_entropy"),
+        ({"filter_by": "both"}, "self_confidence"),
+        ({"filter_by": "confident_learning"}, "self_confidence"),
+        ({"filter_by": "predicted_neq_given"}, "self_confidence"),
+        ({"filter_by": "low_self_confidence"}, "self_confidence"),
+        ({"filter_by": "low_normalized_margin"}, "normalized_margin"),
+    ],
+    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else value,
+)
+def test_flags_scores_and_ranks_are_cleanlabs(given, settings, rank_by):
+    lake, labels, pred_probs = given
+    report = label_issues.run(lake, LabelIssuesConfig(**settings, rank_by=rank_by))
+    n_issues = assert_are_cleanlabs(
+        lake.files.root, labels, pred_probs, rank_by=rank_by, **settings
+    )
+    figures = report.details["label_issues"]
+    assert 0 < n_issues == figures["n"] == sum(figures["by_class"].values())
+    assert list(figures["class_counts"].values()) == np.bincount(labels).tolist()
+
+
+def test_scores_can_be_adjusted_for_the_confidence_in_each_class(given):
+    lake, labels, pred_probs = given
+    label_issues.run(lake, LabelIssuesConfig(adjust_pred_probs=True))
+    scores = [row["label_score"] for row in read_rows(lake.files.root, "checks/label_issues")]
+    expected = get_label_quality_scores(labels, pred_probs, adjust_pred_probs=True)
+    np.testing.assert_allclose(scores, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("settings", "code"),
+    [
+        (
+            {"rank_by": "confidence_weighted_entropy", "adjust_pred_probs": True},
+            "score_not_adjustable",
+        ),
+        ({"filter_by": "confident_learning", "frac_noise": 0.5}, "impossible_combination"),
+    ],
+)
+def test_settings_that_cannot_go_together_are_an_error(given, settings, code):
+    with pytest.raises(ConfigError) as caught:
+        label_issues.run(given[0], LabelIssuesConfig(**settings))
+    assert caught.value.code == code
+
+
+def test_issues_of_the_sample_are_cleanlabs(sample):
+    assert assert_are_cleanlabs(sample, *labels_and_pred_probs(sample)) > 40
+
+
+@pytest.mark.skipif(not POLITENESS.exists(), reason="the data is not there")
+def test_issues_of_politeness_are_cleanlabs(spark, tmp_path):
+    config = make_config(
+        POLITENESS, tmp_path, input={"text": "prompt", "label": "completion"}, crossval={"folds": 3}
+    )
+    lakewinnow.run(config, spark, until="label_issues")
+    labels, pred_probs = labels_and_pred_probs(tmp_path)
+    assert len(labels) == 1916
+    assert assert_are_cleanlabs(tmp_path, labels, pred_probs) > 300
