@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.lbfgs import Preconditioner
-from lakewinnow.core.softmax_regression import Float32Array
-from lakewinnow.core.types import FloatArray
+from lakewinnow.core.softmax_regression import Float32Array, softmax
+from lakewinnow.core.types import BoolArray, FloatArray
 
 BLOCK_BYTES: Final = 512 * 2**20  # for the inverses of all classes; beyond, a low-rank form
 HEAVY_PER_FEATURE: Final = 2  # rows of a block that are taken exactly, times the features
@@ -39,7 +39,7 @@ def shared(
     Parameters
     ----------
     moments : float32, shape (D, D), mean of ``x x'``
-    curvature : shape (K,), sum of ``weight * p * (1 - p)`` per class; taken to a power of 4
+    curvature : shape (K,), sum of ``weight * p * (1 - p)`` over the rows; rounded to a power of 4
     penalty : float32, shape (D,)
     """
     log4 = np.rint(np.log2(np.maximum(curvature, np.finfo(np.float32).tiny)) / 2)
@@ -60,6 +60,7 @@ def shared(
 def class_blocks(
     features: Float32Array,
     weights: Float32Array,
+    coef: Float32Array,
     moments: Float32Array,
     penalty: Float32Array,
     max_bytes: int = BLOCK_BYTES,
@@ -71,29 +72,59 @@ def class_blocks(
     Parameters
     ----------
     features : float32, shape (n, D)
-    weights : float32, shape (K, n), ``weight * p * (1 - p)``
+    weights : float32, shape (n,)
+    coef : float32, shape (K, D)
     moments : float32, shape (D, D), mean of ``x x'``
     penalty : float32, shape (D,)
-    max_bytes : memory of the result; if the K inverses of D x D take more, as many rows are exact
-        as fit, and the rest is `shared`
+    max_bytes : memory of the result; if K inverses of D x D take more, as many rows a class as fit
+        are taken exactly, and the others are `shared`
     """
-    n_classes, n_rows = weights.shape
-    n_features = features.shape[1]
+    n_classes, n_features = coef.shape
+    curvature = softmax(coef @ features.T)
+    curvature -= np.square(curvature)
+    curvature *= weights * _contrast(n_classes)
     if 4 * n_classes * n_features**2 > max_bytes:
-        rank = min(n_rows, MAX_RANK, max_bytes // (4 * n_classes * n_features))
-        return _low_rank(features, weights, moments, penalty, max(rank, 1))
+        rank = max(1, min(MAX_RANK, max_bytes // (4 * n_classes * n_features)))
+        return _low_rank(features, curvature, moments, penalty, rank)
     inverses = np.empty((n_classes, n_features, n_features), np.float32)
     at_once = max(1, INVERTED_AT_ONCE // n_features**2)
     for start in range(0, n_classes, at_once):
-        chunk = inverses[start : start + at_once]
-        for block, weight in zip(chunk, weights[start : start + at_once], strict=True):
+        blocks = inverses[start : start + at_once]
+        for block, weight in zip(blocks, curvature[start : start + at_once], strict=True):
             heavy, excess, rest = _heaviest(weight, HEAVY_PER_FEATURE * n_features)
             rows = features[heavy] * np.sqrt(excess)[:, None]
             np.matmul(rows.T, rows, out=block)
             block += moments * rest
-        _add_diagonal(chunk, penalty)
-        chunk[:] = invert(chunk)
+        _add_diagonal(blocks, penalty)
+        blocks[:] = invert(blocks)
     return lambda gradient: gradient @ inverses
+
+
+def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
+    """Keep the mean over the classes out of a direction, and classes that a model does not know.
+
+    The same vector added to every class changes no probability, and the penalty has it at 0; the
+    blocks know nothing of this and are far off along it.
+
+    Parameters
+    ----------
+    known : shape (K, F)
+    """
+    keep = known.astype(np.float32)[..., None]
+    n_known = keep.sum(axis=0)
+
+    def apply(gradient: Float32Array) -> Float32Array:
+        direction = precondition(gradient)
+        direction *= keep
+        direction -= direction.sum(axis=0) / n_known * keep
+        return direction
+
+    return apply
+
+
+def _contrast(n_classes: int) -> np.float32:
+    """Curvature per ``p (1 - p)``, which equal probabilities have in contrasts between classes."""
+    return np.float32(n_classes / (n_classes - 1))
 
 
 def _heaviest(
@@ -111,28 +142,25 @@ def _heaviest(
 
 def _low_rank(
     features: Float32Array,
-    weights: Float32Array,
+    curvature: Float32Array,
     moments: Float32Array,
     penalty: Float32Array,
     rank: int,
 ) -> Preconditioner:
     """`shared` at the other rows' weights, and the heaviest rows of a class by Woodbury's formula."""
-    split = [_heaviest(weight, rank) for weight in weights]
+    split = [_heaviest(weight, rank) for weight in curvature]
     base = shared(moments, np.array([rest for _, _, rest in split]), penalty)
-    n_classes, n_features = len(weights), features.shape[1]
-    scaled = np.empty((n_classes, rank, n_features), np.float32)
-    for rows, (heavy, excess, _) in zip(scaled, split, strict=True):
-        np.multiply(features[heavy], np.sqrt(excess)[:, None], out=rows)
+    scaled = np.stack([features[heavy] * np.sqrt(excess)[:, None] for heavy, excess, _ in split])
     factors = base(scaled)
     inner = factors @ scaled.transpose(0, 2, 1)
-    inner += np.eye(rank, dtype=np.float32) * np.float32(1 + JITTER)
+    _add_diagonal(inner, np.float32(1))
     del scaled
     factors[:] = np.linalg.solve(np.linalg.cholesky(inner), factors)
     back = factors.transpose(0, 2, 1)
     return lambda gradient: base(gradient) - (gradient @ back) @ factors
 
 
-def _add_diagonal(matrices: Float32Array, penalty: Float32Array) -> None:
+def _add_diagonal(matrices: Float32Array, penalty: Float32Array | np.float32) -> None:
     diagonal = np.einsum("kdd->kd", matrices)  # a view
     diagonal += penalty
     diagonal *= np.float32(1 + JITTER)

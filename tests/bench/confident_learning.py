@@ -1,0 +1,132 @@
+"""Confident learning from Parquet to Parquet: ours against pyarrow + cleanlab in one process.
+
+    .venv/bin/python tests/bench/confident_learning.py 1e6x10 1e6x100 5e6x10 2e5x1000 20e6x10:ours
+
+Each run is a process of its own. Seconds count from the first read to the last written byte, with
+interpreter and JVM started before; memory is the peak of the resident memory of all the run's
+processes together. Quote the ratios: both run on the same machine, one after the other.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+BLOCK_ROWS = 100_000
+
+CLEANLAB = """
+import sys, time
+import numpy as np, pyarrow as pa, pyarrow.parquet as pq
+from cleanlab.filter import find_label_issues
+from cleanlab.rank import get_label_quality_scores
+source, out = sys.argv[1:]
+started = time.monotonic()
+table = pq.read_table(source)
+labels = table["label"].to_numpy()
+pred_probs = table["pred_probs"].combine_chunks().flatten().to_numpy().reshape(len(labels), -1)
+is_issue = find_label_issues(labels, pred_probs)
+score = get_label_quality_scores(labels, pred_probs)
+columns = {"id": table["id"], "is_label_issue": is_issue, "label_score": score,
+           "predicted_label": pred_probs.argmax(axis=1)}
+pq.write_table(pa.table(columns), out)
+print(time.monotonic() - started, is_issue.sum())
+"""
+
+OURS = """
+import sys, time
+import lakewinnow
+from lakewinnow.spark.session import session
+source, out = sys.argv[1:]
+spark = session()
+spark.range(10).count()
+started = time.monotonic()
+found = lakewinnow.find_label_issues(spark.read.parquet(source), label="label", pred_probs="pred_probs", id="id")
+found.drop("pred_probs").write.parquet(out)
+print(time.monotonic() - started, spark.read.parquet(out).where("is_label_issue").count())
+"""
+
+
+def main() -> None:
+    """Parse the sizes, run both on each, print a row a size."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("sizes", nargs="+", metavar="ROWSxCLASSES[:ours]")
+    options = parser.parse_args()
+    print(
+        f"{'rows x classes':>16} {'ours s':>8} {'GiB':>6} {'cleanlab s':>10} {'GiB':>6} {'ratio':>6}"
+    )
+    for size in options.sizes:
+        shape, _, only = size.partition(":")
+        n_rows, n_classes = (int(float(part)) for part in shape.split("x"))
+        with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+            source = Path(folder, "source")
+            write_source(source, n_rows, n_classes)
+            ours = measure(OURS, str(source), str(Path(folder, "ours")))
+            row = f"{n_rows:>9,} x {n_classes:<4} {ours[0]:>8.1f} {ours[2]:>6.1f}"
+            if not only:
+                theirs = measure(CLEANLAB, str(source), str(Path(folder, "cleanlab.parquet")))
+                row += f" {theirs[0]:>10.1f} {theirs[2]:>6.1f} {ours[0] / theirs[0]:>6.2f}"
+                row += "" if ours[1] == theirs[1] else f"  issues {ours[1]} against {theirs[1]}"
+            print(row, flush=True)
+
+
+def write_source(folder: Path, n_rows: int, n_classes: int) -> None:
+    """Write rows with 10% noisy labels, in files of 500,000 rows."""
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for start in range(0, n_rows, BLOCK_ROWS):
+        n = min(BLOCK_ROWS, n_rows - start)
+        labels = rng.integers(0, n_classes, n)
+        probs = rng.gamma(0.3, size=(n, n_classes))
+        probs[np.arange(n), labels] += 3 * rng.gamma(1.0, size=n)
+        probs /= probs.sum(axis=1, keepdims=True)
+        noisy = rng.random(n) < 0.1
+        labels[noisy] = rng.integers(0, n_classes, noisy.sum())
+        offsets = pa.array(np.arange(n + 1, dtype=np.int32) * n_classes)
+        table = pa.table(
+            {
+                "id": [f"r{row:010}" for row in range(start, start + n)],
+                "label": pa.array(labels, pa.int32()),
+                "pred_probs": pa.ListArray.from_arrays(offsets, pa.array(probs.reshape(-1))),
+            }
+        )
+        pq.write_table(table, folder / f"{start:010}.parquet")
+
+
+def measure(script: str, *arguments: str) -> tuple[float, int, float]:
+    """Run a script; return its seconds, the issues it found, and the peak GiB of its processes."""
+    peak = 0.0
+    with subprocess.Popen(
+        [sys.executable, "-c", script, *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        while process.poll() is None:
+            peak = max(peak, _resident(process.pid))
+            time.sleep(0.2)
+        seconds, n_issues = process.stdout.read().split()[-2:]
+    return float(seconds), int(n_issues), peak
+
+
+def _resident(session: int) -> float:
+    """GiB of resident memory of all processes of a session (Linux)."""
+    total = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(fields[3]) == session:
+            total += int(fields[21]) * 4096
+    return total / 2**30
+
+
+if __name__ == "__main__":
+    main()
