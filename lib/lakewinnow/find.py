@@ -1,7 +1,7 @@
 """`find_label_issues` for those who have probabilities already: Spark, pandas or NumPy."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import (
     BooleanType,
     DoubleType,
@@ -33,6 +33,7 @@ from lakewinnow.spark import confident_learning, valid_probs
 from lakewinnow.spark.confident_learning import Judge
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
+_VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,8 +181,7 @@ def _on_spark(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    judged = _judged(keyed, df, judge)
-    return _ranked(judged, df, label)
+    return _ranked(keyed, df, label, judge)
 
 
 def _content_id(df: DataFrame) -> Column:
@@ -201,69 +201,7 @@ def _classes_on_spark(df: DataFrame, classes: Sequence[object] | None) -> list[s
     return [str(k) for k in range(first[0] if first else 0)]
 
 
-def _judged(keyed: DataFrame, df: DataFrame, judge: Judge) -> DataFrame:
-    """Judge the good rows where they stand; the frame's columns pass through."""
-    names = {name: own_name(name, df.columns) for name in _ADDED.names}
-    added = [StructField(names[f.name], f.dataType) for f in _ADDED.fields]
-    key = StructField(_ROW_ID, StringType())
-    schema = StructType([*df.schema.fields, key, *added])
-    if any(f.dataType.typeName() == "vectorudt" for f in df.schema.fields):
-        # A vector crosses to Arrow as the array it was made into.
-        schema = StructType(
-            [
-                StructField(f.name, keyed.schema[_PROBS].dataType)
-                if f.dataType.typeName() == "vectorudt"
-                else f
-                for f in schema.fields
-            ]
-        )
-        vectors = [f.name for f in df.schema.fields if f.dataType.typeName() == "vectorudt"]
-        keyed = keyed.withColumns(
-            {v: valid_probs.as_array(column(v), df.schema[v].dataType) for v in vectors}
-        )
-
-    def judge_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        for batch in batches:
-            yield _judge_batch(batch, judge, schema)
-
-    return keyed.mapInArrow(judge_batches, schema)
-
-
-def _judge_batch(batch: pa.RecordBatch, judge: Judge, schema: StructType) -> pa.RecordBatch:
-    own = {_ROW_ID: c.ROW_ID, _LABEL: c.LABEL, _PROBS: c.PRED_PROBS}
-    needed = pa.record_batch([batch.column(k) for k in own], names=list(own.values()))
-    checked = valid_probs.check(needed, len(judge.classes))
-    codes = pa.array(valid_probs.CODES).take(pa.array(checked.codes))
-    found = {
-        k: _spread(v, checked.rows, len(batch)) for k, v in judge.of_block(checked.block).items()
-    }
-    is_bad = pa.array(checked.codes != 0)
-    found[c.ERROR_CODE] = codes.filter(is_bad).take(_positions(is_bad))
-    arrow_schema = to_arrow_schema(schema)
-    n_own = len(arrow_schema) - len(_ADDED)
-    columns = [batch.column(name) for name in arrow_schema.names[:n_own]]
-    columns += [found[f.name] for f in _ADDED.fields]
-    arrays = [a.cast(f.type) for a, f in zip(columns, arrow_schema, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=arrow_schema)
-
-
-def _spread(
-    values: pa.Array | npt.NDArray[np.generic], rows: npt.NDArray[np.int64], n: int
-) -> pa.Array:
-    """Return an array of length n with the values at these rows and null elsewhere."""
-    is_there = np.zeros(n, np.bool_)
-    is_there[rows] = True
-    array = values if isinstance(values, pa.Array) else pa.array(values)
-    return array.take(_positions(pa.array(is_there)))
-
-
-def _positions(is_there: pa.BooleanArray) -> pa.Array:
-    """Return 0, 1, 2 … at the true places and null elsewhere."""
-    there = np.asarray(is_there)
-    return pa.array(np.cumsum(there) - 1, mask=~there)
-
-
-_ADDED: Final = StructType(
+_VERDICT: Final = StructType(
     [
         StructField(c.PREDICTED_LABEL, StringType()),
         StructField(c.PREDICTED_PROB, DoubleType()),
@@ -274,21 +212,48 @@ _ADDED: Final = StructType(
 )
 
 
-def _ranked(judged: DataFrame, df: DataFrame, label: str) -> DataFrame:
-    own = {name: own_name(name, df.columns) for name in (*_ADDED.names, c.LABEL_RANK)}
-    issues = judged.where(column(own[c.IS_LABEL_ISSUE])).select(
-        F.col(_ROW_ID).alias(c.ROW_ID),
-        column(own[c.LABEL_SCORE]).alias(c.LABEL_SCORE),
-        F.lit(True).alias(c.IS_LABEL_ISSUE),  # noqa: FBT003
+def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFrame:
+    """Judge the rows where they stand and join the ranks of the issues; lazy."""
+
+    # One struct a row: the frame's own columns need not travel to Python and back.
+    def judge_rows(row_ids: pd.Series, labels: pd.Series, values: pd.Series) -> pd.DataFrame:
+        return _verdicts(row_ids, labels, values, judge)
+
+    verdict_of = pandas_udf(judge_rows, _VERDICT)  # type: ignore[call-overload]
+    verdict = verdict_of(F.col(_ROW_ID), F.col(_LABEL), F.col(_PROBS))
+    judged = keyed.withColumn(_VERDICT_NAME, verdict)
+    names = (*_VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
+    own = {name: own_name(name, df.columns) for name in names}
+    issues = (
+        keyed.select(F.col(_ROW_ID).alias(c.ROW_ID), verdict.alias("v"))
+        .select(c.ROW_ID, "v.*")
+        .where(c.IS_LABEL_ISSUE)
     )
     by_id = confident_learning.ranks(issues).groupBy(F.col(c.ROW_ID).alias(_ROW_ID))
-    ranks = by_id.agg(F.min(c.LABEL_RANK).cast(IntegerType()).alias(own[c.LABEL_RANK]))
-    label_type = df.schema[label].dataType
-    predicted = column(own[c.PREDICTED_LABEL]).cast(label_type).alias(own[c.PREDICTED_LABEL])
-    last = [column(own[name]) for name in (c.PREDICTED_PROB, c.IS_LABEL_ISSUE, c.LABEL_SCORE)]
-    last += [column(own[c.LABEL_RANK]), column(own[c.ERROR_CODE])]
-    joined = judged.join(ranks, _ROW_ID, "left")
-    return joined.select(*map(column, df.columns), predicted, *last)
+    ranks = by_id.agg(F.min(c.LABEL_RANK).cast(IntegerType()).alias(c.LABEL_RANK))
+    found = {name: F.col(_VERDICT_NAME).getField(name) for name in _VERDICT.names}
+    found[c.LABEL_RANK] = F.col(c.LABEL_RANK)
+    found[c.PREDICTED_LABEL] = found[c.PREDICTED_LABEL].cast(df.schema[label].dataType)
+    own_columns = [F.col(_FRAME).getField(name).alias(name) for name in df.columns]
+    whole = judged.select(_ROW_ID, _VERDICT_NAME, F.struct(*map(column, df.columns)).alias(_FRAME))
+    joined = whole.join(ranks, _ROW_ID, "left")
+    return joined.select(*own_columns, *(found[name].alias(own[name]) for name in names))
+
+
+def _verdicts(
+    row_ids: pd.Series, labels: pd.Series, values: pd.Series, judge: Judge
+) -> pd.DataFrame:
+    checked = valid_probs.check_series(row_ids, labels, values, len(judge.classes))
+    found = {k: _series(v, checked.rows) for k, v in judge.of_block(checked.block).items()}
+    verdicts = pd.DataFrame(found).reindex(range(len(values)))
+    verdicts[c.ERROR_CODE] = [valid_probs.CODES[code] or None for code in checked.codes]
+    return verdicts
+
+
+def _series(values: pa.Array | npt.NDArray[np.generic], rows: npt.NDArray[np.int64]) -> pd.Series:
+    plain = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
+    kind = "boolean" if plain.dtype == np.bool_ else plain.dtype  # which can say null
+    return pd.Series(plain, index=rows, dtype=kind)
 
 
 def _check_bad_rows(n_by_code: npt.NDArray[np.int64], n_imprecise: int, most: float) -> None:
@@ -327,15 +292,8 @@ def _in_memory(
     index = {name: k for k, name in enumerate(names)}
     row_ids = [f"{row:012d}" for row in range(len(label))] if ids is None else ids
     labels = [index.get(str(value)) for value in label]
-    lists = [None if p is None else np.asarray(p, np.float64) for p in pred_probs]
-    batch = pa.record_batch(
-        {
-            c.ROW_ID: pa.array(row_ids, pa.string()),
-            c.LABEL: pa.array(labels, pa.int32()),
-            c.PRED_PROBS: pa.array(lists, pa.list_(pa.float64())),
-        }
-    )
-    checked = valid_probs.check(batch, len(names))
+    known = pd.Series(labels, dtype="Int64")
+    checked = valid_probs.check_series(pd.Series(row_ids), known, pd.Series(pred_probs), len(names))
     n_by_code = np.bincount(checked.codes, minlength=len(valid_probs.CODES))
     _check_bad_rows(n_by_code, checked.n_imprecise, options.max_bad_fraction)
     block = checked.block

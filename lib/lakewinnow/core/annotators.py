@@ -10,7 +10,7 @@ from typing import NamedTuple, Self
 import numpy as np
 
 from lakewinnow.core.annotations import AnnotatedBlock, VoteState, shares
-from lakewinnow.core.confident_learning import LIMB_BITS, ThresholdState
+from lakewinnow.core.confident_learning import ThresholdState
 from lakewinnow.core.crowdlab import LabelQuality, Weights
 from lakewinnow.core.types import FloatArray, IntArray
 
@@ -90,7 +90,7 @@ class AnnotatorState:
             n_annotators = len(agreement)
             annotators = np.sum(weights.annotator) * (votes.mean_annotations / n_annotators)
             share = weights.model / (weights.model + annotators)
-            quality = share * _means(self.quality) + (1 - share) * agreement
+            quality = share * self.quality.means() + (1 - share) * agreement
         return AnnotatorStats(
             annotator_quality=quality,
             agreement_with_consensus=shares(self.right.sum(axis=1), self.quality.counts),
@@ -103,7 +103,7 @@ class AnnotatorState:
         counts = self.cells.counts.reshape(self.right.shape)
         accuracy = shares(self.right, counts)
         worst = accuracy == np.nanmin(accuracy, axis=1, keepdims=True)
-        for preference in (counts, _means(self.cells).reshape(counts.shape)):
+        for preference in (counts, self.cells.means().reshape(counts.shape)):
             values = np.where(worst, preference, -np.inf)
             worst = values == values.max(axis=1, keepdims=True)
         lowest: IntArray = worst.argmax(axis=1)
@@ -140,12 +140,3 @@ def _add(state: ThresholdState, cells: IntArray, values: FloatArray) -> Threshol
     # The state reads a row's value in the column of its cell; this view repeats it in every column
     columns = np.broadcast_to(values[:, np.newaxis], (len(values), len(state.counts)))
     return state.update(cells, columns)
-
-
-def _means(state: ThresholdState) -> FloatArray:
-    """Mean per cell, rounded to a multiple of 2^-52; NaN for an empty cell."""
-    lifted = state.limbs.copy()
-    lifted[:, 0] += state.counts << LIMB_BITS  # by 1 per row, to be above the thresholds' floor
-    means = ThresholdState(lifted, state.counts).thresholds() - 1
-    means[state.counts == 0] = np.nan
-    return means

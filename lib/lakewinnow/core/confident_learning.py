@@ -78,17 +78,21 @@ class ThresholdState:
     def thresholds(self) -> FloatArray:
         """Mean self-confidence per given label, shape (K,) (eq. 2).
 
-        The exact rational is rounded once to float64; at least 2e-6, and 2 for an empty class.
+        At least 2e-6, and 2 for an empty class.
         """
-        thresholds = np.full(len(self.counts), EMPTY_CLASS_THRESHOLD)
+        floored = np.maximum(self.means(), THRESHOLD_FLOOR)
+        return np.where(self.counts > 0, floored, EMPTY_CLASS_THRESHOLD)
+
+    def means(self) -> FloatArray:
+        """Exact mean per given label, rounded once to float64, shape (K,); NaN: an empty class."""
+        means = np.full(len(self.counts), np.nan)
         for k in np.flatnonzero(self.counts):
             total = 0
             for limb in self.limbs[k]:
                 total = (total << LIMB_BITS) + int(limb)
             # Python divides integers of any size with one correct rounding
-            mean = total / (int(self.counts[k]) << (LIMB_BITS * N_LIMBS))
-            thresholds[k] = max(mean, THRESHOLD_FLOOR)
-        return thresholds
+            means[k] = total / (int(self.counts[k]) << (LIMB_BITS * N_LIMBS))
+        return means
 
     def to_rows(self) -> IntArray:
         """Rows (label, limb 0, limb 1, limb 2, count), shape (classes present, 5)."""

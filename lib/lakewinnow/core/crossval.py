@@ -207,7 +207,11 @@ def _fit_all_rows(problem: _Problem) -> tuple[Float32Array, Preconditioner]:
     coef[:, 0, -1] = np.log(share) - np.log(share).mean()
     rough = contrasts(shared(moments, mass * share * (1 - share), penalty), everything)
     coef = minimise(
-        objective, coef, rough, lambda _coef, _step, decrement: decrement < ROUGH * mass, ROUGH_STEPS
+        objective,
+        coef,
+        rough,
+        lambda _coef, _step, decrement: decrement < ROUGH * mass,
+        ROUGH_STEPS,
     ).coef
     for _ in range(2):
         blocks = class_blocks(features, weights, coef[:, 0], moments, penalty)

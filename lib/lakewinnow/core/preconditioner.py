@@ -31,9 +31,7 @@ def second_moments(features: Float32Array) -> Float32Array:
     return (sample.T @ sample) / np.float32(len(sample))
 
 
-def shared(
-    moments: Float32Array, curvature: FloatArray, penalty: Float32Array
-) -> Preconditioner:
+def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) -> Preconditioner:
     """One matrix for all classes but for a factor: good enough to leave the origin.
 
     Parameters

@@ -1,6 +1,8 @@
 """Arrow list columns to NumPy matrices and back, without a Python object a row."""
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
+from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 
 
@@ -38,6 +41,34 @@ def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
     n_rows, width = rows.shape
     offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * np.int32(width))
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).reshape(-1)))
+
+
+class Strings(Sequence[str]):
+    """A string column of a batch, made into Python strings only if one is asked for."""
+
+    def __init__(self, column: pa.Array) -> None:
+        self._column = column
+
+    @cached_property
+    def _strings(self) -> list[str]:
+        return list(self._column.to_pylist())
+
+    def __len__(self) -> int:
+        return len(self._column)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        return self._strings[at]
+
+
+def row_ids(batch: pa.RecordBatch) -> Sequence[str]:
+    """Return the row ids of a batch; empty strings where a pass does without them."""
+    if c.ROW_ID in batch.schema.names:
+        return Strings(batch.column(c.ROW_ID))
+    return [""] * len(batch)
 
 
 def record_batch(

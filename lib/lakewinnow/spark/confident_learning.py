@@ -34,7 +34,7 @@ from lakewinnow.core.scan import scan
 from lakewinnow.core.scores import label_scores
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
-from lakewinnow.spark import arrow, states
+from lakewinnow.spark import arrow, cluster, states
 
 JUDGED: Final = StructType(
     [
@@ -69,7 +69,7 @@ def trusted_blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterato
         yield Block(
             np.asarray(batch.column(c.LABEL), np.int64),
             arrow.matrix(batch.column(c.PRED_PROBS), n_classes).astype(np.float64, copy=False),
-            batch.column(c.ROW_ID).to_pylist(),
+            arrow.row_ids(batch),
         )
 
 
@@ -128,7 +128,7 @@ def joint(
     n_classes = len(thresholds)
     shapes = {"counts": (n_classes, n_classes), "n_label_issues": (1,)}
     scan_joint = partial(_scan_joint, thresholds=thresholds, to_blocks=to_blocks)
-    sums = states.total(rows, scan_joint, shapes)
+    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
     return JointState(sums["counts"], int(sums["n_label_issues"][0]))
 
 
@@ -148,7 +148,9 @@ def cuts(
     to_blocks: ToBlocks = trusted_blocks,
 ) -> tuple[Cuts, int]:
     """Find where each cell's selection ends; return that and the number of passes it took."""
-    plan, n_passes = plan_selection(issue_filter, noise_model), 0
+    # A partition ships no more rows of a cell than it may select; too low a guess only ships more.
+    n_tallies = cluster.parallelism(rows.sparkSession)
+    plan, n_passes = plan_selection(issue_filter, noise_model, n_tallies=n_tallies), 0
     scan_batches = partial(_scan_batches, n_classes=len(noise_model.classes), to_blocks=to_blocks)
     while not plan.done:
         found = (
@@ -213,8 +215,10 @@ class Judge:
     def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Judge batches of (row_id, label, pred_probs) that this package wrote."""
         names = pa.array(self.classes)
-        for block in trusted_blocks(batches, len(self.classes)):
-            found = {c.ROW_ID: block.row_ids, c.GIVEN_LABEL: names.take(pa.array(block.labels))}
+        for batch in batches:
+            (block,) = trusted_blocks([batch], len(self.classes))
+            given = names.take(pa.array(block.labels))
+            found = {c.ROW_ID: batch.column(c.ROW_ID), c.GIVEN_LABEL: given}
             yield arrow.record_batch(JUDGED, found | self.of_block(block))
 
     def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:

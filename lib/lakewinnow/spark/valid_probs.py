@@ -3,7 +3,7 @@
 Each row is judged by itself: a bad one gets an error code and moves nobody else's result.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, cast
@@ -28,7 +28,7 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.core.confident_learning import ThresholdState
 from lakewinnow.core.probabilities import Fault, judge
-from lakewinnow.core.types import Block, IntArray
+from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.spark import arrow, states
 
 WRONG_LENGTH: Final = "pred_probs_wrong_length"
@@ -77,40 +77,69 @@ class Checked:
     n_imprecise: int
 
 
-def check(batch: pa.RecordBatch, n_classes: int) -> Checked:
-    """Judge the rows of a batch of (row_id, label or null, pred_probs)."""
-    values, labels = batch.column(c.PRED_PROBS), batch.column(c.LABEL)
-    lengths = np.asarray(pc.fill_null(pc.list_value_length(values), -1))
-    codes = np.zeros(len(batch), np.int8)
+def check(
+    row_ids: Sequence[str],
+    labels: IntArray,
+    lengths: IntArray,
+    flat: npt.NDArray[np.floating],
+    n_classes: int,
+) -> Checked:
+    """Judge rows.
+
+    Parameters
+    ----------
+    row_ids : n strings
+    labels : int64, shape (n,); -1: not in the class list
+    lengths : int64, shape (n,), number of probabilities of each row
+    flat : shape (sum of lengths,), the probabilities of all rows; NaN for null
+    """
     whole = lengths == n_classes
-    probs = arrow.matrix(_without_nulls(values.filter(pa.array(whole))), n_classes)
-    judgement = judge(probs.astype(np.float64, copy=False))
+    of_whole = flat if whole.all() else flat[np.repeat(whole, lengths)]
+    probs: FloatArray = of_whole.astype(np.float64, copy=False).reshape(-1, n_classes)
+    judgement = judge(probs)
+    codes = np.full(len(labels), CODES.index(WRONG_LENGTH), np.int8)
     codes[whole] = judgement.faults
-    codes[~whole] = CODES.index(WRONG_LENGTH)
-    codes[np.asarray(labels.is_null())] = CODES.index(UNKNOWN_LABEL)
+    codes[labels < 0] = CODES.index(UNKNOWN_LABEL)
     rows = np.flatnonzero(codes == 0)
-    among_whole = np.cumsum(whole) - 1
-    block = Block(
-        np.asarray(labels.take(pa.array(rows)), np.int64),
-        np.ascontiguousarray(probs[among_whole[rows]], np.float64),
-        batch.column(c.ROW_ID).take(pa.array(rows)).to_pylist(),
-    )
-    return Checked(block, rows, codes, judgement.n_imprecise)
+    if len(rows) < len(codes):
+        probs = probs[(np.cumsum(whole) - 1)[rows]]
+        labels, row_ids = labels[rows], [row_ids[row] for row in rows.tolist()]
+    return Checked(Block(labels, probs, row_ids), rows, codes, judgement.n_imprecise)
 
 
-def _without_nulls(lists: pa.ListArray) -> pa.ListArray:
-    """Return lists with NaN for null: both are no probability."""
-    flat = lists.flatten()
-    if not flat.null_count:
-        return lists
-    offsets = pa.array(np.concatenate([[0], np.cumsum(pc.list_value_length(lists))]), pa.int32())
-    return pa.ListArray.from_arrays(offsets, pc.fill_null(flat, float("nan")))
+def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
+    """Judge the rows of a batch of (label or null, pred_probs), with or without row_id."""
+    values = batch.column(c.PRED_PROBS)
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0), np.int64)
+    labels = np.asarray(pc.fill_null(batch.column(c.LABEL), -1), np.int64)
+    return check(arrow.row_ids(batch), labels, lengths, _with_nan(values.flatten()), n_classes)
+
+
+def check_series(
+    row_ids: pd.Series, labels: pd.Series, values: pd.Series, n_classes: int
+) -> Checked:
+    """Judge rows of pandas columns: the labels' positions or null, the arrays of probabilities."""
+    lists = [() if row is None else row for row in values]
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    flat = np.concatenate([*lists, ()]).astype(np.float64, copy=False)
+    return check(list(row_ids), _positions(labels), lengths, flat, n_classes)
+
+
+def _positions(labels: pd.Series) -> IntArray:
+    return labels.fillna(-1).to_numpy(np.int64)
+
+
+def _with_nan(values: pa.Array) -> npt.NDArray[np.floating]:
+    """Return numbers with NaN for null: both are no probability."""
+    filled = pc.fill_null(values, float("nan")) if values.null_count else values
+    numbers: npt.NDArray[np.floating] = filled.to_numpy(zero_copy_only=False)
+    return numbers
 
 
 def blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]:
     """Yield the good rows of each batch."""
     for batch in batches:
-        yield check(batch, n_classes).block
+        yield check_batch(batch, n_classes).block
 
 
 def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, IntArray, int]:
@@ -129,7 +158,8 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, IntArra
         "codes": (len(CODES),),
         "imprecise": (1,),
     }
-    sums = states.total(rows, partial(_scan_thresholds, n_classes=n_classes), shapes)
+    needed = rows.select(c.LABEL, c.PRED_PROBS)
+    sums = states.total(needed, partial(_scan_thresholds, n_classes=n_classes), shapes)
     state = ThresholdState(sums["limbs"], sums["counts"])
     return state, sums["codes"], int(sums["imprecise"][0])
 
@@ -138,7 +168,7 @@ def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> state
     state = ThresholdState.zero(n_classes)
     codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
     for batch in batches:
-        checked = check(batch, n_classes)
+        checked = check_batch(batch, n_classes)
         state = state.update(checked.block.labels, checked.block.pred_probs)
         codes += np.bincount(checked.codes, minlength=len(CODES))
         n_imprecise += checked.n_imprecise
