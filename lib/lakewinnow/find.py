@@ -3,15 +3,16 @@
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import (
     BooleanType,
     DoubleType,
@@ -29,7 +30,7 @@ from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.scores import check_score
 from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.source import column, own_name
-from lakewinnow.spark import confident_learning, valid_probs
+from lakewinnow.spark import confident_learning, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
@@ -214,12 +215,8 @@ _VERDICT: Final = StructType(
 
 def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFrame:
     """Judge the rows where they stand and join the ranks of the issues; lazy."""
-
     # One struct a row: the frame's own columns need not travel to Python and back.
-    def judge_rows(row_ids: pd.Series, labels: pd.Series, values: pd.Series) -> pd.DataFrame:
-        return _verdicts(row_ids, labels, values, judge)
-
-    verdict_of = pandas_udf(judge_rows, _VERDICT)  # type: ignore[call-overload]
+    verdict_of = udf.on_arrow(partial(_verdicts, judge=judge), _VERDICT)
     verdict = verdict_of(F.col(_ROW_ID), F.col(_LABEL), F.col(_PROBS))
     judged = keyed.withColumn(_VERDICT_NAME, verdict)
     names = (*_VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
@@ -241,19 +238,21 @@ def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFr
 
 
 def _verdicts(
-    row_ids: pd.Series, labels: pd.Series, values: pd.Series, judge: Judge
-) -> pd.DataFrame:
-    checked = valid_probs.check_series(row_ids, labels, values, len(judge.classes))
-    found = {k: _series(v, checked.rows) for k, v in judge.of_block(checked.block).items()}
-    verdicts = pd.DataFrame(found).reindex(range(len(values)))
-    verdicts[c.ERROR_CODE] = [valid_probs.CODES[code] or None for code in checked.codes]
-    return verdicts
+    row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge
+) -> pa.StructArray:
+    batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
+    checked = valid_probs.check_batch(batch, len(judge.classes))
+    is_good = checked.codes == 0
+    verdict = {k: _spread(v, is_good) for k, v in judge.of_block(checked.block).items()}
+    codes = pa.array(valid_probs.CODES).take(pa.array(checked.codes))
+    verdict[c.ERROR_CODE] = pc.if_else(pa.array(is_good), None, codes)
+    return udf.struct_array(_VERDICT, verdict)
 
 
-def _series(values: pa.Array | npt.NDArray[np.generic], rows: npt.NDArray[np.int64]) -> pd.Series:
-    plain = values.to_numpy(zero_copy_only=False) if isinstance(values, pa.Array) else values
-    kind = "boolean" if plain.dtype == np.bool_ else plain.dtype  # which can say null
-    return pd.Series(plain, index=rows, dtype=kind)
+def _spread(values: pa.Array | npt.NDArray[np.generic], there: npt.NDArray[np.bool_]) -> pa.Array:
+    """Return an array with the values at the true places and null elsewhere."""
+    array = values if isinstance(values, pa.Array) else pa.array(values)
+    return array if there.all() else array.take(pa.array(np.cumsum(there) - 1, mask=~there))
 
 
 def _check_bad_rows(n_by_code: npt.NDArray[np.int64], n_imprecise: int, most: float) -> None:

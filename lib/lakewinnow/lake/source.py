@@ -5,16 +5,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, cast
-from unicodedata import normalize
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import (
     BinaryType,
     ByteType,
@@ -29,7 +28,7 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.files import absolute
-from lakewinnow.spark import valid_probs
+from lakewinnow.spark import udf, valid_probs
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -71,7 +70,9 @@ def column(name: str) -> Column:
 def own_name(name: str, input_columns: list[str]) -> str:
     """Name of a column that we add beside the input's: prefixed where the input has one like it."""
     taken = {column_name.casefold() for column_name in input_columns}
-    return f"lakewinnow_{name}" if name.casefold() in taken else name
+    while name.casefold() in taken:
+        name = f"lakewinnow_{name}"
+    return name
 
 
 def content_hash(names: list[str]) -> Column:
@@ -85,13 +86,12 @@ def content_hash(names: list[str]) -> Column:
 
 def text_key(text: Column) -> Column:
     """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
-    # Not a decorator: whether it is a function of classic Spark or of Connect is settled here.
-    keys = pandas_udf(_text_keys, BinaryType())  # type: ignore[call-overload, unused-ignore]
-    return cast("Column", keys(text))
+    return udf.on_arrow(_text_keys, BinaryType())(text)
 
 
-def _text_keys(texts: pd.Series) -> pd.Series:
-    return texts.map(lambda text: hashlib.sha256(normalize("NFC", text).encode()).digest())
+def _text_keys(texts: pa.Array) -> pa.Array:
+    normal = pc.utf8_normalize(texts, form="NFC").to_pylist()
+    return pa.array([hashlib.sha256(text.encode()).digest() for text in normal], pa.binary())
 
 
 def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Source:

@@ -6,7 +6,7 @@ Each row is judged by itself: a bad one gets an error code and moves nobody else
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, cast
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.pandas.functions import pandas_udf
 from pyspark.sql.types import (
     ArrayType,
     DataType,
@@ -29,7 +28,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.confident_learning import ThresholdState
 from lakewinnow.core.probabilities import Fault, judge
 from lakewinnow.core.types import Block, FloatArray, IntArray
-from lakewinnow.spark import arrow, states
+from lakewinnow.spark import arrow, states, udf
 
 WRONG_LENGTH: Final = "pred_probs_wrong_length"
 UNKNOWN_LABEL: Final = "label_not_in_classes"
@@ -182,18 +181,19 @@ def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> state
 
 def error_code(values: Column) -> Column:
     """Return why the probabilities of a row cannot be used, or null; their number aside."""
-    codes = pandas_udf(_error_codes, StringType())  # type: ignore[call-overload, unused-ignore]
-    return cast("Column", codes(values))
+    return udf.on_arrow(_error_codes, StringType())(values)
 
 
-def _error_codes(values: pd.Series) -> pd.Series:
-    codes = np.full(len(values), WRONG_LENGTH, object)
-    lengths = np.array([0 if row is None else len(row) for row in values])
+def _error_codes(values: pa.Array) -> pa.Array:
+    batch = pa.record_batch(
+        {c.PRED_PROBS: values, c.LABEL: pa.repeat(pa.scalar(0, pa.int32()), len(values))}
+    )
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    codes = np.full(len(values), CODES.index(WRONG_LENGTH), np.int8)
     for length in np.unique(lengths[lengths > 0]):
-        whole = np.flatnonzero(lengths == length)
-        rows = np.stack([np.asarray(values.iloc[row], np.float64) for row in whole])
-        codes[whole] = [CODES[fault] or None for fault in judge(rows).faults]
-    return pd.Series(codes, values.index)
+        of_length = lengths == length
+        codes[of_length] = check_batch(batch.filter(pa.array(of_length)), int(length)).codes
+    return pc.if_else(pa.array(codes == 0), None, pa.array(CODES).take(pa.array(codes)))
 
 
 def label_index(label: Column, classes: "list[str]") -> Column:
