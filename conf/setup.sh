@@ -22,7 +22,8 @@ set_up() {
   fi
   printf 'Installing into %s, a minute or two the first time\n' "$venv" >&2
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
+  # Debian's pip would install pyspark in an old way, and say so at length.
+  PIP_USE_PEP517=1 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
     --constraint "$constraints" --editable ".[$extras]"
   printf '%s' "$wanted" >"$stamp"
 }

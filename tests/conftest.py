@@ -1,6 +1,8 @@
 """Tests that ask for `spark` run twice, on classic Spark and on Spark Connect; the others once."""
 
 import contextlib
+import os
+from pathlib import Path
 
 import pytest
 
@@ -32,7 +34,11 @@ def pytest_report_header(config):
 @pytest.fixture(scope="session")
 def spark(request):
     """A session on this machine, as `lakewinnow run` starts it."""
+    tests = Path(__file__).parent
     with contextlib.ExitStack() as stack:
+        environment = stack.enter_context(pytest.MonkeyPatch.context())
+        # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
+        environment.setenv("PYTHONPATH", f"{tests.parent}{os.pathsep}{tests}")
         remote = None
         if request.config.getoption("spark") == "connect":
             remote = stack.enter_context(connect_server())

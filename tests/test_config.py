@@ -215,7 +215,6 @@ def test_what_cannot_go_together_is_an_error(raw, code, where):
     ("key", "value"),
     [
         ("input.format", "delta"),
-        ("input.pred_probs", "p"),
         ("input.embedding", "v"),
         ("embedding.provider", "openai"),
         ("embedding.candidates", [{"provider": "static"}]),

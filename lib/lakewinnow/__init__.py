@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lakewinnow.config import Config
     from lakewinnow.configfile import load_config
+    from lakewinnow.consensus import Consensus, find_consensus
     from lakewinnow.errors import (
         ConfigError,
         DataError,
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
         SchemaError,
     )
     from lakewinnow.find import find_label_issues
+    from lakewinnow.multilabel import find_multilabel_issues
     from lakewinnow.pipeline import RunResult, run
 
 __version__ = version("lakewinnow")
@@ -23,20 +25,26 @@ __version__ = version("lakewinnow")
 __all__ = [
     "Config",
     "ConfigError",
+    "Consensus",
     "DataError",
     "EngineError",
     "LakewinnowError",
     "ProviderError",
     "RunResult",
     "SchemaError",
+    "find_consensus",
     "find_label_issues",
+    "find_multilabel_issues",
     "load_config",
     "run",
 ]
 
 _HOMES = {
     "Config": "config",
+    "Consensus": "consensus",
+    "find_consensus": "consensus",
     "find_label_issues": "find",
+    "find_multilabel_issues": "multilabel",
     "load_config": "configfile",
     "RunResult": "pipeline",
     "run": "pipeline",

@@ -1,6 +1,7 @@
 """The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
 
 import argparse
+import logging
 import re
 import sys
 import traceback
@@ -26,8 +27,13 @@ STAGE_COMMANDS: Final = {
 }
 
 
+# Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
+_RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
+    _log_to_stderr()
     parser = _parser()
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
@@ -52,6 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lakewinnow: error: {line}", file=sys.stderr)
         print("hint: run again with --debug for the traceback", file=sys.stderr)
         return kind.exit_code
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    # On Ctrl-C py4j logs the stack of the call it was in, and does so as the root logger itself.
+    handler.addFilter(lambda record: record.name != "root")
+    logging.basicConfig(format="%(message)s", handlers=[handler])
 
 
 class _Parser(argparse.ArgumentParser):
@@ -178,7 +191,7 @@ def _doctor(_: argparse.Namespace) -> int:
 
 def _last_line(error: Exception) -> tuple[type[LakewinnowError], str]:
     """Return what happened in one line: of a Spark job, what its Python worker raised."""
-    raised = re.findall(r"^(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$", str(error), re.MULTILINE)
+    raised = re.findall(_RAISED, str(error), re.MULTILINE)
     for name, message in reversed(raised):
         ours = getattr(errors, name, None)
         if ours is not None:

@@ -38,3 +38,18 @@ IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
 EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
 DECISION: Final = "decision"  # keep, fix, review or drop
 REASON: Final = "reason"
+
+# of `find_multilabel_issues`
+PREDICTED_LABELS: Final = "predicted_labels"  # the classes with a probability of 0.5 or more
+ISSUE_LABELS: Final = "issue_labels"  # the classes that a row seems wrongly in, or wrongly not in
+
+# of `find_consensus`, by row, then by annotator; cleanlab's names
+CONSENSUS_LABEL: Final = "consensus_label"
+CONSENSUS_QUALITY_SCORE: Final = "consensus_quality_score"  # 0 .. 1, lower is worse
+ANNOTATOR_AGREEMENT: Final = "annotator_agreement"  # share of the row's annotations
+NUM_ANNOTATIONS: Final = "num_annotations"
+ANNOTATOR: Final = "annotator"
+ANNOTATOR_QUALITY: Final = "annotator_quality"  # lower is worse
+AGREEMENT_WITH_CONSENSUS: Final = "agreement_with_consensus"  # share of the annotator's labels
+WORST_CLASS: Final = "worst_class"
+NUM_EXAMPLES_LABELED: Final = "num_examples_labeled"

@@ -1,7 +1,6 @@
 """`find_label_issues` for those who have probabilities already: Spark, pandas or NumPy."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -10,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BooleanType,
     DoubleType,
     IntegerType,
-    MapType,
     StringType,
     StructField,
     StructType,
@@ -28,13 +25,16 @@ from lakewinnow.core import label_issues as core
 from lakewinnow.core.label_issues import FilterBy, IssueFilter
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.scores import check_score
-from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, did_you_mean
-from lakewinnow.lake.source import column, own_name
-from lakewinnow.spark import confident_learning, udf, valid_probs
+from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.lake import frame
+from lakewinnow.lake.source import column
+from lakewinnow.spark import confident_learning, lists, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
 _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
+
+_HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +72,9 @@ def find_label_issues(
         Columns of `df`. Labels are strings or integers. Probabilities are out-of-sample, one per
         class in the order of `classes`: arrays of double, float or decimal, or an ML vector.
     id : str, optional
-        Column of unique ids, which break ties. Default: the content of the row for Spark, where
-        rows that are equal in every column share a rank; the position for pandas and NumPy.
+        Column of unique ids, strings or integers, which break ties. Default: the content of the
+        row for Spark, where rows that are equal in every column share a rank; the position for
+        pandas and NumPy.
     classes : sequence, optional
         Labels in the order of the probabilities. Default: 0 .. K-1 for integers, the sorted
         distinct labels for strings.
@@ -99,7 +100,8 @@ def find_label_issues(
     SchemaError
         ``"missing_column"``, ``"wrong_column_type"``
     DataError
-        ``"too_many_bad_rows"``, ``"classes_do_not_fit"``, ``"no_rows"``
+        ``"too_many_bad_rows"``, ``"classes_do_not_fit"``, ``"too_many_classes"``, ``"no_rows"``,
+        ``"wrong_length"`` for arrays
     """
     check_score(rank_by, adjusted=adjust_pred_probs)
     counts = None if num_to_remove_per_class is None else tuple(num_to_remove_per_class)
@@ -115,26 +117,16 @@ def find_label_issues(
         max_bad_fraction=max_bad_fraction,
     )
     if df is None:
-        given = pd.Series(np.asarray(label))
-        return _in_memory(
-            pd.DataFrame(), given, list(np.asarray(pred_probs)), None, classes, options
-        )
+        rows, given, probs = _of_arrays(np.asarray(label), np.asarray(pred_probs))
+        return _in_memory(rows, given, probs, frame.row_ids(rows, None), classes, options)
     if not isinstance(label, str) or not isinstance(pred_probs, str):
         got = Shown(type(pred_probs if isinstance(label, str) else label).__name__)
         raise ConfigError("not_a_column", "label, pred_probs", "names of columns of df", got)
+    frame.check_names(df.columns, {"label": label, "pred_probs": pred_probs, "id": id})
     if isinstance(df, pd.DataFrame):
-        _check_names(list(df.columns), label, pred_probs, id)
-        ids = None if id is None else df[id].astype(str).tolist()
-        return _in_memory(df, df[label], df[pred_probs].tolist(), ids, classes, options)
+        ids = frame.row_ids(df, id)
+        return _in_memory(df, df[label], df[pred_probs], ids, classes, options)
     return _on_spark(df, label, pred_probs, id, classes, options)
-
-
-def _check_names(columns: list[str], *wanted: str | None) -> None:
-    for key, name in zip(("label", "pred_probs", "id"), wanted, strict=True):
-        if name is not None and name not in columns:
-            expected = f"one of the frame's columns ({', '.join(map(str, columns))})"
-            hint = did_you_mean(name, columns)
-            raise SchemaError("missing_column", key, expected, name, hint)
 
 
 # --- Spark --------------------------------------------------------------------------------------
@@ -148,18 +140,12 @@ def _on_spark(
     classes: Sequence[object] | None,
     options: Options,
 ) -> DataFrame:
-    _check_names(df.columns, label, pred_probs, id_column)
-    probs_type = df.schema[pred_probs].dataType
-    if not valid_probs.is_probabilities(probs_type):
-        got = Shown(f"{pred_probs} {probs_type.simpleString()}")
-        expected = "an array of double, float or decimal, or a vector"
-        raise SchemaError("wrong_column_type", "pred_probs", expected, got)
-    probs = valid_probs.as_array(column(pred_probs), probs_type)
-    names = _classes_on_spark(df.select(column(label).alias("l"), probs.alias("p")), classes)
-    row_id = _content_id(df) if id_column is None else column(id_column).cast("string")
+    frame.check_key("label", df.schema, label)
+    probs = frame.check_probabilities("pred_probs", df.schema, pred_probs)
+    names = frame.class_names(df.select(column(label)), df.select(probs.alias("p")), classes)
     keyed = df.withColumns(
         {
-            _ROW_ID: row_id,
+            _ROW_ID: frame.row_id(df, id_column, [label, pred_probs]),
             _LABEL: valid_probs.label_index(column(label).cast("string"), names),
             _PROBS: probs,
         }
@@ -170,7 +156,7 @@ def _on_spark(
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
     state, n_by_code, n_imprecise = valid_probs.thresholds(rows, len(names))
-    _check_bad_rows(n_by_code, n_imprecise, options.max_bad_fraction)
+    frame.check_bad_rows(valid_probs.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
     joint = confident_learning.joint(rows, state.thresholds(), valid_probs.blocks)
     model = NoiseModel.estimate(names, state, joint)
     cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, valid_probs.blocks)
@@ -183,23 +169,6 @@ def _on_spark(
         adjust_pred_probs=options.adjust_pred_probs,
     )
     return _ranked(keyed, df, label, judge)
-
-
-def _content_id(df: DataFrame) -> Column:
-    """Hash a row to 128 bits; what it cannot hash, maps, it leaves out."""
-    names = [f.name for f in df.schema.fields if not isinstance(f.dataType, MapType)]
-    halves = (F.xxhash64(F.lit(half), *map(column, names)) for half in (0, 1))
-    return F.concat(*(F.lpad(F.hex(half), 16, "0") for half in halves))
-
-
-def _classes_on_spark(df: DataFrame, classes: Sequence[object] | None) -> list[str]:
-    if classes is not None:
-        return [str(name) for name in classes]
-    if isinstance(df.schema["l"].dataType, StringType):
-        labels = df.where("l IS NOT NULL").select("l").distinct().collect()
-        return sorted(row.l for row in labels)
-    first = df.where("p IS NOT NULL").select(F.size("p")).first()
-    return [str(k) for k in range(first[0] if first else 0)]
 
 
 _VERDICT: Final = StructType(
@@ -220,7 +189,7 @@ def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFr
     verdict = verdict_of(F.col(_ROW_ID), F.col(_LABEL), F.col(_PROBS))
     judged = keyed.withColumn(_VERDICT_NAME, verdict)
     names = (*_VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
-    own = {name: own_name(name, df.columns) for name in names}
+    own = frame.own_names(names, df.columns)
     issues = (
         keyed.select(F.col(_ROW_ID).alias(c.ROW_ID), verdict.alias("v"))
         .select(c.ROW_ID, "v.*")
@@ -229,7 +198,7 @@ def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFr
     by_id = confident_learning.ranks(issues).groupBy(F.col(c.ROW_ID).alias(_ROW_ID))
     ranks = by_id.agg(F.min(c.LABEL_RANK).cast(IntegerType()).alias(c.LABEL_RANK))
     found = {name: F.col(_VERDICT_NAME).getField(name) for name in _VERDICT.names}
-    found[c.LABEL_RANK] = F.col(c.LABEL_RANK)
+    found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], F.col(c.LABEL_RANK))
     found[c.PREDICTED_LABEL] = found[c.PREDICTED_LABEL].cast(df.schema[label].dataType)
     own_columns = [F.col(_FRAME).getField(name).alias(name) for name in df.columns]
     whole = judged.select(_ROW_ID, _VERDICT_NAME, F.struct(*map(column, df.columns)).alias(_FRAME))
@@ -242,59 +211,52 @@ def _verdicts(
 ) -> pa.StructArray:
     batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
     checked = valid_probs.check_batch(batch, len(judge.classes))
-    is_good = checked.codes == 0
-    verdict = {k: _spread(v, is_good) for k, v in judge.of_block(checked.block).items()}
-    codes = pa.array(valid_probs.CODES).take(pa.array(checked.codes))
-    verdict[c.ERROR_CODE] = pc.if_else(pa.array(is_good), None, codes)
+    verdict = _spread(judge.of_block(checked.block), checked)
     return udf.struct_array(_VERDICT, verdict)
 
 
-def _spread(values: pa.Array | npt.NDArray[np.generic], there: npt.NDArray[np.bool_]) -> pa.Array:
-    """Return an array with the values at the true places and null elsewhere."""
-    array = values if isinstance(values, pa.Array) else pa.array(values)
-    return array if there.all() else array.take(pa.array(np.cumsum(there) - 1, mask=~there))
-
-
-def _check_bad_rows(n_by_code: npt.NDArray[np.int64], n_imprecise: int, most: float) -> None:
-    n_rows, n_bad = int(n_by_code.sum()), int(n_by_code[1:].sum())
-    reasons = ", ".join(
-        f"{n:,} {code}" for code, n in zip(valid_probs.CODES, n_by_code, strict=True) if code and n
-    )
-    if n_bad > most * n_rows:
-        raise DataError(
-            "too_many_bad_rows",
-            "pred_probs",
-            f"at most {most:.0%} of the rows to be left out",
-            Shown(f"{n_bad:,} of {n_rows:,}: {reasons}"),
-            "are classes in the order of the probabilities? if so, raise max_bad_fraction",
-        )
-    if n_bad:
-        warnings.warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}", stacklevel=4)
-    if n_imprecise:
-        warnings.warn(
-            f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01", stacklevel=4
-        )
+def _spread(
+    found: Mapping[str, pa.Array | npt.NDArray[np.generic]], checked: valid_probs.Checked
+) -> dict[str, pa.Array]:
+    """Return what was found of the good rows of a batch for all of them, and the error codes."""
+    n_rows = len(checked.codes)
+    columns = {k: lists.spread(pa.array(v), checked.rows, n_rows) for k, v in found.items()}
+    return columns | {c.ERROR_CODE: lists.named(checked.codes, valid_probs.CODES)}
 
 
 # --- in memory ----------------------------------------------------------------------------------
 
 
+def _of_arrays(
+    label: npt.NDArray[np.generic], pred_probs: npt.NDArray[np.generic]
+) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
+    """Return a frame of no columns, and the two that are not in it."""
+    if len(label) != len(pred_probs):
+        got = Shown(f"{len(label):,} labels and {len(pred_probs):,} rows of pred_probs")
+        raise DataError("wrong_length", "label, pred_probs", "arrays of the same length", got)
+    given, probs = pd.Series(label, name="label"), pd.Series(list(pred_probs), name="pred_probs")
+    return pd.DataFrame(index=range(len(label))), given, probs
+
+
 def _in_memory(
     df: pd.DataFrame,
     label: pd.Series,
-    pred_probs: list[npt.NDArray[np.floating]],
-    ids: list[str] | None,
+    pred_probs: pd.Series,
+    ids: list[str],
     classes: Sequence[object] | None,
     options: Options,
 ) -> pd.DataFrame:
-    names = _classes_in_memory(label, pred_probs, classes)
-    index = {name: k for k, name in enumerate(names)}
-    row_ids = [f"{row:012d}" for row in range(len(label))] if ids is None else ids
-    labels = [index.get(str(value)) for value in label]
-    known = pd.Series(labels, dtype="Int64")
-    checked = valid_probs.check_series(pd.Series(row_ids), known, pd.Series(pred_probs), len(names))
+    labels = frame.plain("label", label)
+    probs = frame.arrays("pred_probs", pred_probs)
+    lengths = (len(row) for row in probs if row is not None)
+    names = frame.class_names_in_memory(labels, lengths, classes)
+    index: dict[str | None, int] = {name: k for k, name in enumerate(names)}
+    known = pd.Series([index.get(name) for name in frame.strings(labels)], dtype="Int64")
+    checked = valid_probs.check_series(pd.Series(ids), known, pd.Series(probs), len(names))
     n_by_code = np.bincount(checked.codes, minlength=len(valid_probs.CODES))
-    _check_bad_rows(n_by_code, checked.n_imprecise, options.max_bad_fraction)
+    frame.check_bad_rows(
+        valid_probs.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction, _HINT
+    )
     block = checked.block
     found = core.find_label_issues(
         block.labels,
@@ -305,30 +267,12 @@ def _in_memory(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    kinds = {str(value): value for value in label}
-    predicted = block.pred_probs.argmax(axis=1)
-    values = {
-        c.PREDICTED_LABEL: pd.Series([kinds.get(names[k], names[k]) for k in predicted]),
-        c.PREDICTED_PROB: pd.Series(block.pred_probs.max(axis=1)),
-        c.IS_LABEL_ISSUE: pd.Series(found.is_label_issue, dtype="boolean"),
-        c.LABEL_SCORE: pd.Series(found.label_score),
-        c.LABEL_RANK: pd.Series(found.label_rank, dtype="Int64").replace(0, pd.NA),
+    predicted = pa.array(names).take(pa.array(block.pred_probs.argmax(axis=1)))
+    columns = {
+        c.PREDICTED_LABEL: predicted.cast(frame.arrow_type(labels)),
+        c.PREDICTED_PROB: block.pred_probs.max(axis=1),
+        c.IS_LABEL_ISSUE: found.is_label_issue,
+        c.LABEL_SCORE: found.label_score,
+        c.LABEL_RANK: pa.array(found.label_rank, mask=~found.is_label_issue),
     }
-    out = df.copy() if len(df.columns) else pd.DataFrame(index=label.index)
-    taken = list(df.columns)
-    for name, value in values.items():
-        value.index = out.index[checked.rows]
-        out[own_name(name, taken)] = value.reindex(out.index)
-    codes = [valid_probs.CODES[code] or None for code in checked.codes]
-    out[own_name(c.ERROR_CODE, taken)] = pd.Series(codes, index=out.index, dtype=object)
-    return out
-
-
-def _classes_in_memory(
-    label: pd.Series, pred_probs: list[npt.NDArray[np.floating]], classes: Sequence[object] | None
-) -> list[str]:
-    if classes is not None:
-        return [str(name) for name in classes]
-    if pd.api.types.is_integer_dtype(label):
-        return [str(k) for k in range(len(pred_probs[0]) if pred_probs else 0)]
-    return sorted({str(value) for value in label.dropna()})
+    return frame.append(df, _spread(columns, checked))

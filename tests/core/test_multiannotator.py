@@ -341,6 +341,20 @@ def test_one_label_per_row_is_refused():
     assert error.value.code == "no_row_labelled_twice"
 
 
+def test_annotators_without_a_label_can_be_left_out():
+    data = annotated(1)
+    block = block_of(data)
+    shape = (data.n_annotators + 2, data.pred_probs.shape[1])
+    shifted = AnnotatedBlock.of(
+        block.row, block.annotator + 1, block.label, block.pred_probs, shape[0]
+    )
+    votes = VoteState.zero(*shape).update(shifted)
+    with pytest.raises(DataError) as error:
+        votes.check()
+    assert error.value.code == "annotator_without_label"
+    assert_equal(votes.of_annotators(votes.labelled > 0), votes_of(data))
+
+
 def test_best_quality_needs_weights():
     with pytest.raises(ValueError, match="weigh"):
         Crowd(votes_of(annotated(1))).prefer_best_quality()

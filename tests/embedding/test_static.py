@@ -43,7 +43,7 @@ def test_a_long_text_is_represented_by_its_beginning(embedder):
     np.testing.assert_allclose(short, long, atol=1e-6)
 
 
-def test_fewer_dimensions_are_the_first_ones(embedder):
+def test_fewer_dimensions_are_the_first_ones():
     table = static._model(256).embedding
     np.testing.assert_array_equal(static._model(64).embedding, table[:, :64])
     assert static.StaticEmbedder(64).embed(TEXTS).shape == (4, 64)

@@ -18,8 +18,8 @@ from lakewinnow.spark import arrow
 ROWS = np.array([[1, 2, 3], [4, 5, 6]], np.float32)
 
 
-def lists(rows, value_type=pa.float32()):
-    return pa.array(rows, pa.list_(value_type))
+def lists(rows, value_type=None):
+    return pa.array(rows, pa.list_(value_type or pa.float32()))
 
 
 def test_a_matrix_comes_back():

@@ -1,8 +1,10 @@
 """Decide: one decision a row, from its label and its duplicates, and the reason why."""
 
+from collections import Counter
+
 import pytest
 
-from builders import corpus_row, make_table, read_rows, read_table
+from builders import corpus_row, lake_in, make_table, read_rows
 from lakewinnow.config import ChecksConfig, CleanConfig
 from lakewinnow.stages import decide
 
@@ -24,9 +26,10 @@ ISSUES = {"sure", "unsure", "mixed-1", "wrong-1", "wrong-2"}
 EXTRA = {"twin-1", "mixed-1", "wrong-2", "level-2"}  # of each text, the best row stays
 
 
-@pytest.fixture
-def decided(lake):
+@pytest.fixture(scope="module")
+def decided(spark, tmp_path_factory):
     """What becomes of the rows under a configuration: the issues by row id."""
+    lake = lake_in(spark, tmp_path_factory.mktemp("decided"))
     worst_first = sorted(ISSUES, key=lambda row_id: ROWS[row_id][3])
     names = [row_id for row_id in ROWS if "-" in row_id]
     make_table(lake, "corpus", [corpus_row(row_id, row[0]) for row_id, row in ROWS.items()])
@@ -56,14 +59,18 @@ def decided(lake):
 
     def run(clean=None, checks=None):
         report = decide.run(lake, CleanConfig(**clean or {}), checks or ChecksConfig())
-        issues = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
-        counts = report.details["decisions"]
-        assert issues.keys() == ROWS.keys()
-        decisions = [row["decision"] for row in issues.values()]
-        assert counts == {name: decisions.count(name) for name in set(decisions)}
-        return issues
+        found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+        assert found.keys() == ROWS.keys()
+        assert report.details["decisions"] == Counter(row["decision"] for row in found.values())
+        return found
 
     return run
+
+
+@pytest.fixture(scope="module")
+def issues(decided):
+    """The issues, by row id, of the default configuration."""
+    return decided()
 
 
 def not_kept(issues):
@@ -73,7 +80,6 @@ def not_kept(issues):
 @pytest.mark.parametrize(
     ("clean", "expected"),
     [
-        ({}, dict.fromkeys(ISSUES | EXTRA, "drop")),
         (
             {"label_issues": "review", "exact_duplicates": "review"},
             dict.fromkeys(ISSUES | EXTRA, "review"),
@@ -102,7 +108,6 @@ def not_kept(issues):
         ),
     ],
     ids=[
-        "defaults",
         "review all",
         "review labels",
         "keep all",
@@ -110,14 +115,17 @@ def not_kept(issues):
         "fix or review",
         "fix or drop",
         "fix or keep",
-    ],  # fmt: skip
+    ],
 )
 def test_decisions_follow_the_configuration(decided, clean, expected):
     assert not_kept(decided(clean)) == expected
 
 
-def test_an_issue_says_what_is_wrong_and_with_which_row(decided):
-    issues = decided()
+def test_issues_and_extra_copies_are_dropped_by_default(issues):
+    assert not_kept(issues) == dict.fromkeys(ISSUES | EXTRA, "drop")
+
+
+def test_an_issue_says_what_is_wrong_and_with_which_row(issues):
     assert {name for name, row in issues.items() if row["reason"] is None} == (
         ROWS.keys() - ISSUES - EXTRA
     )
@@ -127,9 +135,8 @@ def test_an_issue_says_what_is_wrong_and_with_which_row(decided):
     assert "mixed-2" in issues["mixed-1"]["reason"]
 
 
-def test_issues_have_the_columns_of_the_contract(decided, lake):
-    issues = decided()
-    assert read_table(lake.files.root, "issues").column_names[:10] == [
+def test_issues_have_the_columns_of_the_contract(issues):
+    assert list(issues["fine"])[:10] == [
         "row_id", "text_preview", "given_label", "predicted_label", "predicted_prob",
         "suggested_label", "suggested_prob", "is_label_issue", "label_score", "label_rank",
     ]  # fmt: skip
@@ -144,6 +151,6 @@ def test_issues_have_the_columns_of_the_contract(decided, lake):
 
 
 def test_duplicates_that_are_not_looked_for_are_not_found(decided):
-    issues = decided(checks=ChecksConfig(exact_duplicates=None))
-    assert not_kept(issues) == dict.fromkeys(ISSUES, "drop")
-    assert not any(row["is_exact_duplicate_issue"] for row in issues.values())
+    found = decided(checks=ChecksConfig(exact_duplicates=None))
+    assert not_kept(found) == dict.fromkeys(ISSUES, "drop")
+    assert not any(row["is_exact_duplicate_issue"] for row in found.values())

@@ -24,7 +24,7 @@ class Ingested:
         observer = Recorder()
         config = make_config(path, workspace, **sections)
         lakewinnow.run(config, spark, until="ingest", observer=observer)
-        self.workspace, self.warnings = workspace, observer.warnings
+        self.path, self.workspace, self.warnings = path, workspace, observer.warnings
         self.details = read_json(workspace, "_commits/ingest.json")["details"]
 
     @property
@@ -42,8 +42,8 @@ class Ingested:
 
 @pytest.fixture
 def ingest(spark, tmp_path):
-    def ingested(path, name="workspace", **sections):
-        return Ingested(spark, path, tmp_path / name, **sections)
+    def ingested(path, **sections):
+        return Ingested(spark, path, tmp_path / "workspace", **sections)
 
     return ingested
 
@@ -316,10 +316,10 @@ def test_folds_are_stratified_by_label_within_each_shard(shuffled):
             assert max(sizes) - min(sizes) <= 1
 
 
-def test_another_seed_gives_other_folds(ingest, tmp_path):
-    path = write_csv(tmp_path / "rows.csv", messages(40))
-    by_seed = [
-        [row["fold"] for row in ingest(path, f"seed {seed}", crossval={"seed": seed}).corpus]
-        for seed in (0, 1)
-    ]
-    assert by_seed[0] != by_seed[1]
+def test_another_seed_gives_other_folds_and_shards(ingest, shuffled):
+    crossval = {"folds": 4, "rows_per_shard": 40, "seed": 1}
+    other = ingest(shuffled[0].path, crossval=crossval, input={"format": "csv"})
+    assert texts(other.corpus) == texts(shuffled[0].corpus)
+    for name in ("fold", "shard"):
+        by_seed = [[row[name] for row in ingested.corpus] for ingested in (shuffled[0], other)]
+        assert by_seed[0] != by_seed[1]

@@ -22,12 +22,13 @@ from lakewinnow.stages import label_issues, noise
 POLITENESS = SHARED / "data" / "politeness" / "train.csv"
 
 
-def assert_are_cleanlabs(workspace, labels, pred_probs, *, rank_by="self_confidence", **settings):
+def assert_are_cleanlabs(workspace, labels, pred_probs, scores=None, **settings):
     """Compare flags, scores and ranks with cleanlab's on the same rows."""
     rows = read_rows(workspace, "checks/label_issues")
     flagged = find_label_issues(labels, pred_probs, **settings)
     np.testing.assert_array_equal([row["is_label_issue"] for row in rows], flagged)
-    scores = get_label_quality_scores(labels, pred_probs, method=rank_by)
+    if scores is None:
+        scores = get_label_quality_scores(labels, pred_probs)
     np.testing.assert_allclose([row["label_score"] for row in rows], scores, rtol=1e-12)
     issues = [row for row in rows if row["is_label_issue"]]
     worst_first = sorted(issues, key=lambda row: (row["label_score"], row["row_id"]))
@@ -56,8 +57,8 @@ def given(spark, tmp_path_factory):
             "normalized_margin",
         ),
         ({"filter_by": "prune_by_class"}, "confidence_weighted_entropy"),
-        ({"filter_by": "both"}, "self_confidence"),
-        ({"filter_by": "confident_learning"}, "self_confidence"),
+        ({"filter_by": "both"}, "self_confidence adjusted"),
+        ({"filter_by": "confident_learning"}, "normalized_margin adjusted"),
         ({"filter_by": "predicted_neq_given"}, "self_confidence"),
         ({"filter_by": "low_self_confidence"}, "self_confidence"),
         ({"filter_by": "low_normalized_margin"}, "normalized_margin"),
@@ -66,21 +67,16 @@ def given(spark, tmp_path_factory):
 )
 def test_flags_scores_and_ranks_are_cleanlabs(given, settings, rank_by):
     lake, labels, pred_probs = given
-    report = label_issues.run(lake, LabelIssuesConfig(**settings, rank_by=rank_by))
-    n_issues = assert_are_cleanlabs(
-        lake.files.root, labels, pred_probs, rank_by=rank_by, **settings
+    rank_by, _, adjusted = rank_by.partition(" ")
+    config = LabelIssuesConfig(**settings, rank_by=rank_by, adjust_pred_probs=bool(adjusted))
+    report = label_issues.run(lake, config)
+    scores = get_label_quality_scores(
+        labels, pred_probs, method=rank_by, adjust_pred_probs=bool(adjusted)
     )
+    n_issues = assert_are_cleanlabs(lake.files.root, labels, pred_probs, scores, **settings)
     figures = report.details["label_issues"]
     assert 0 < n_issues == figures["n"] == sum(figures["by_class"].values())
     assert list(figures["class_counts"].values()) == np.bincount(labels).tolist()
-
-
-def test_scores_can_be_adjusted_for_the_confidence_in_each_class(given):
-    lake, labels, pred_probs = given
-    label_issues.run(lake, LabelIssuesConfig(adjust_pred_probs=True))
-    scores = [row["label_score"] for row in read_rows(lake.files.root, "checks/label_issues")]
-    expected = get_label_quality_scores(labels, pred_probs, adjust_pred_probs=True)
-    np.testing.assert_allclose(scores, expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

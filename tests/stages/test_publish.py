@@ -1,12 +1,13 @@
-"""Publish: clean/ is a dataset like the input, and the other rows keep their columns and a reason."""
+"""Publish: clean/ is a dataset like the input, the rows beside it have a reason."""
 
-from datetime import UTC, datetime
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 from pyspark.sql.types import (
     ArrayType,
+    DateType,
     DecimalType,
     DoubleType,
     LongType,
@@ -14,7 +15,6 @@ from pyspark.sql.types import (
     StringType,
     StructField,
     StructType,
-    TimestampType,
 )
 
 from builders import (
@@ -39,13 +39,12 @@ INPUT = StructType(
         StructField("reason", StringType()),
         StructField("source", StructType([StructField("text", StringType())])),
         StructField("price", DecimalType(10, 2)),
-        StructField("when", TimestampType()),
+        StructField("when", DateType()),
         StructField("tags", ArrayType(StringType())),
         StructField("kind of row", StringType()),
         StructField("none", DoubleType()),
     ]
 )
-WHEN = datetime(2026, 2, 28, 12, 30, tzinfo=UTC)
 DECISIONS = ["keep", "keep", "fix", "review", "drop", "drop", "keep", "keep"]
 
 
@@ -57,7 +56,7 @@ def input_row(i):
         "reason": f"because {i}",
         "source": {"text": "web"} if i % 2 else None,
         "price": Decimal("1.50"),
-        "when": WHEN,
+        "when": date(2026, 2, 28),
         "tags": ["x", None],
         "kind of row": f"kind {i % 2}",
         "none": None,

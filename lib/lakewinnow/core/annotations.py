@@ -6,7 +6,7 @@ at odds with the others. The votes are those of cleanlab 2.9.0 (`get_majority_vo
 leaves to chance what is level to the last: there the lower class wins here.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Self
 
@@ -170,6 +170,13 @@ class VoteState:
         """Return the state of both sets of rows."""
         names = (field.name for field in fields(self))
         return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
+
+    def of_annotators(self, chosen: BoolArray) -> Self:
+        """Return the state with some of the annotators; the others have to be without label."""
+        per_annotator = ("labelled", "peers", "agreeing_peers", "clear", "agreeing_clear")
+        kept = {name: getattr(self, name)[chosen] for name in per_annotator}
+        rows_by_size = self.rows_by_size[: np.count_nonzero(chosen) + 1]
+        return replace(self, rows_by_size=rows_by_size, **kept)
 
     @property
     def mean_annotations(self) -> float:

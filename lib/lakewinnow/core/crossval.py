@@ -6,36 +6,35 @@ model is fitted to all rows first; the models of all folds then start from it, s
 and take their steps together, in one matrix product for all of them. They run to convergence on
 their own rows, so nothing of a row's own label is left beyond the tolerance.
 
-Memory is ``4 n (D + 1)`` bytes for the features, at most 512 MiB for the preconditioner
-(``4 K (D + 1)^2`` bytes below that) and ``120 F K (D + 1)`` bytes for the steps, where folds take
-turns if that is above 480 MB. Scores are made and used in chunks.
+Memory, in bytes: the features ``4 n (D + 1)``; weights ``4 n (F + 1)``; one probability per row and
+class ``12 n K``, a third of which is the result; the preconditioner ``4 K (D + 1)^2``, but no more
+than 512 MiB; the steps ``150 F K (D + 1)``, but no more than 450 MB, for folds then take turns.
 """
 
-from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.confident_learning import check_labels
-from lakewinnow.core.design import Design, make_design
-from lakewinnow.core.lbfgs import Minimum, Preconditioner, minimise
-from lakewinnow.core.preconditioner import class_blocks, contrasts, second_moments, shared
-from lakewinnow.core.softmax_regression import Float32Array, Objective, softmax
-from lakewinnow.core.types import BoolArray, FloatArray, IntArray
+from lakewinnow.core.design import make_design
+from lakewinnow.core.fold_models import ClassWeight, Problem, fit_all_rows, fit_folds, held_out
+from lakewinnow.core.softmax_regression import Float32Array
+from lakewinnow.core.types import BoolArray
 from lakewinnow.errors import DataError
 
-ClassWeight: TypeAlias = Literal["balanced"] | Mapping[int, float] | npt.ArrayLike | None
-
 TOLERANCE: Final = 1e-3  # of a probability
-MAX_STEPS: Final = 200
-ROUGH: Final = 1e-3  # Newton decrement per row at which class blocks are worth their price
-ROUGH_STEPS: Final = 30
-NEAR: Final = 1e-5  # the same where the folds start
-STALE_STEPS: Final = 6  # blocks that need more to get there were made too far away
-MAX_COEFFICIENTS: Final = 4_000_000  # of models that take their steps together
-UNKNOWN: Final = np.float32(-1e30)  # intercept of a class that a model does not know
+MAX_STEPS: Final = 1000
+MAX_COEFFICIENTS: Final = 3_000_000  # of models that take their steps together
+
+GRID: Final = (0.01, 0.1, 1.0, 10.0, 100.0)  # of C
+GRID_START: Final = 2
+GRID_FOLDS: Final = 3  # that C is chosen on
+GRID_TOLERANCE: Final = 0.02  # of a probability: what a mean log loss needs
+LEAST_PROBABILITY: Final = 1e-7  # in a log loss: about that of float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +65,7 @@ def cross_val_predict(
     standardize: bool = False,
     tol: float = TOLERANCE,
     max_iter: int = MAX_STEPS,
+    threads: int = 1,
 ) -> CrossValidation:
     """Score every row by a model of the other folds.
 
@@ -81,179 +81,60 @@ def cross_val_predict(
     sample_weight : shape (n,), at least 0; rows of weight 0 are scored, not learnt from
     standardize : scale columns to unit variance over a fold's training rows, as a pipeline of
         scikit-learn's StandardScaler and LogisticRegression does
-    tol : a model has converged when its next step moves no held-out probability by more, and the
-        Newton decrement per row is below its square; that step is then taken, too
+    tol : greatest error of a probability. A model has converged when the Newton decrement per row
+        is below its square, and no held-out probability will move further, to judge by the next
+        step (which is taken) and the rate at which the last ones have shrunk
     max_iter : most steps of the fold models
+    threads : the result does not depend on it; limit BLAS to one thread (by threadpoolctl, say) if
+        this is more, and on a machine with other work in any case
 
     Raises
     ------
-    DataError : "label_out_of_range", "not_finite", "nothing_to_train_on"
+    DataError : "label_out_of_range", "not_finite", "bad_weight", "nothing_to_train_on"
     """
-    check_labels(labels, n_classes)
-    design = make_design(features, folds, standardize=standardize)
-    sampled = np.ones(len(labels)) if sample_weight is None else np.asarray(sample_weight, float)
-    problem = _Problem.of(
-        design, labels[design.order], sampled[design.order], n_classes, C, class_weight
-    )
-    pred_probs = np.zeros((len(labels), n_classes), np.float32)
-    converged = np.ones(len(labels), np.bool_)
-    n_steps = 0
-    certain = problem.known.sum(axis=0) == 1
-    for fold in np.flatnonzero(certain[:-1]):
-        [only] = problem.classes[problem.known[:, fold]]
-        pred_probs[design.order[design.folds[fold]], only] = 1
-    if not certain[-1]:
-        start, precondition = _fit_all_rows(problem)
-        uncertain = np.flatnonzero(~certain[:-1])
-        at_once = max(1, MAX_COEFFICIENTS // start.size)
-        for group in np.split(uncertain, range(at_once, len(uncertain), at_once)):
-            found = _fit_folds(problem, group, start, precondition, tol, max_iter)
-            n_steps = max(n_steps, found.n_steps)
-            for model, fold in enumerate(group):
-                rows = design.order[design.folds[fold]]
-                probabilities = _held_out(problem, fold, found.coef[:, model])
-                pred_probs[np.ix_(rows, problem.classes)] = probabilities.T
-                converged[rows] = found.converged[model]
-    return CrossValidation(pred_probs, converged, n_steps)
+    with _workers(threads) as pool:
+        problem = _problem(
+            features, labels, folds, n_classes, C, class_weight, sample_weight, standardize, pool
+        )
+        return _predict(problem, n_classes, tol, max_iter)
 
 
 @dataclass(frozen=True, eq=False)
-class _Problem:
-    """What the models of all folds (F) and, last, that of all rows are fitted to.
+class Strength:
+    """The C that was chosen, and what it was chosen by.
 
     Attributes
     ----------
-    design : rows ordered by fold, and the penalty for K > 2
-    classes : those that have rows, shape (K,)
-    labels : positions in `classes`, shape (n,)
-    weights : float32, shape (F + 1, n), with C in them; 0 for the rows of the fold itself
-    known : shape (K, F + 1), the classes of which a model has seen rows
+    C : of the least loss
+    losses : class-balanced log loss of held-out rows, by C, in the order tried
     """
 
-    design: Design
-    classes: IntArray
-    labels: IntArray
-    weights: Float32Array
-    known: BoolArray
-
-    @classmethod
-    def of(
-        cls,
-        design: Design,
-        labels: IntArray,
-        sampled: FloatArray,
-        n_classes: int,
-        strength: float,
-        class_weight: ClassWeight,
-    ) -> "_Problem":
-        by_class = _class_weights(labels, sampled, design.folds, class_weight, n_classes)
-        known = by_class > 0
-        if not known.any(axis=1).all():
-            raise DataError(
-                "nothing_to_train_on",
-                "folds",
-                "rows of positive weight outside every fold",
-                f"{len(labels)} rows in {len(design.folds)} folds",
-            )
-        weights = (strength * sampled * by_class[:, labels]).astype(np.float32)
-        for fold, rows in enumerate(design.folds):
-            weights[fold, rows] = 0
-        position = np.maximum(np.cumsum(known[-1]) - 1, 0)
-        classes = np.flatnonzero(known[-1])
-        return cls(design, classes, position[labels], weights, known[:, classes].T)
-
-    def objective(self, models: IntArray | list[int]) -> Objective:
-        # scikit-learn gives two classes one vector w where we have w/2 and -w/2
-        twofold = np.where(self.known[:, models].sum(axis=0) == 2, 2, 1).astype(np.float32)
-        penalty = self.design.penalty[models] * twofold[:, None]
-        return Objective(self.design.features, self.labels, self.weights[models], penalty)
+    C: float
+    losses: dict[float, float]
 
 
-def _class_weights(
-    labels: IntArray,
-    sampled: FloatArray,
-    folds: Sequence[slice],
-    class_weight: ClassWeight,
+def choose_strength(
+    features: npt.NDArray[np.floating],
+    labels: npt.NDArray[np.integer],
+    folds: npt.NDArray[np.integer],
     n_classes: int,
-) -> FloatArray:
-    """Weight of every class in the model of each fold and, last, of all rows, shape (F + 1, K).
+    *,
+    class_weight: ClassWeight = "balanced",
+    sample_weight: npt.ArrayLike | None = None,
+    standardize: bool = False,
+    threads: int = 1,
+) -> Strength:
+    """Choose C from powers of 10 by the log loss of three folds, averaged class by class.
 
-    It is 0 where a model's training rows have none of the class.
+    From 1 up while the loss falls, or else down; each fit starts from the last one. Takes about as
+    long as one `cross_val_predict`, whose parameters it shares.
     """
-    held = np.array([np.bincount(labels[rows], sampled[rows], n_classes) for rows in folds])
-    # a sum over the others, not the total less its own: that would leave a trace of its rounding
-    counts = np.vstack([1 - np.eye(len(folds)), np.ones(len(folds))]) @ held
-    if isinstance(class_weight, str):
-        average = counts.sum(axis=1) / np.maximum(np.count_nonzero(counts, axis=1), 1)
-        return np.divide(average[:, None], counts, out=np.zeros_like(counts), where=counts > 0)
-    given = np.ones(n_classes)
-    if isinstance(class_weight, Mapping):
-        given[list(class_weight)] = list(class_weight.values())
-    elif class_weight is not None:
-        given[:] = class_weight
-    return np.where(counts > 0, given, 0)
-
-
-def _fit_all_rows(problem: _Problem) -> tuple[Float32Array, Preconditioner]:
-    """Coefficients of one model on all rows, shape (K, 1, D), and its curvature there."""
-    objective = problem.objective([-1])
-    features, [weights], [penalty] = objective.features, objective.weights, objective.penalty
-    [mass] = objective.mass
-    n_classes = len(problem.classes)
-    everything = np.ones((n_classes, 1), np.bool_)
-    moments = second_moments(features)
-    share = np.bincount(objective.labels, weights, n_classes) / mass
-    coef = np.zeros((n_classes, 1, features.shape[1]), np.float32)
-    coef[:, 0, -1] = np.log(share) - np.log(share).mean()
-    rough = contrasts(shared(moments, mass * share * (1 - share), penalty), everything)
-    coef = minimise(
-        objective,
-        coef,
-        rough,
-        lambda _coef, _step, decrement: decrement < ROUGH * mass,
-        ROUGH_STEPS,
-    ).coef
-    for _ in range(2):
-        blocks = class_blocks(features, weights, coef[:, 0], moments, penalty)
-        near = minimise(
-            objective,
-            coef,
-            contrasts(blocks, everything),
-            lambda _coef, _step, decrement: decrement < NEAR * mass,
-            MAX_STEPS,
+    with _workers(threads) as pool:
+        problem = _problem(
+            features, labels, folds, n_classes, 1.0, class_weight, sample_weight, standardize, pool
         )
-        coef = near.coef
-        if near.n_steps <= STALE_STEPS:
-            break
-    return coef, blocks
+        ...
 
 
-def _fit_folds(
-    problem: _Problem,
-    folds: IntArray,
-    start: Float32Array,
-    precondition: Preconditioner,
-    tol: float,
-    max_steps: int,
-) -> Minimum:
-    """Fit the models of some folds together, from the one on all rows."""
-    objective = problem.objective(folds)
-    known = problem.known[:, folds]
-    if not known.all():
-        start = start * known[..., None]
-        start[..., -1] += np.where(known, np.float32(0), UNKNOWN)
-
-    def converged(coef: Float32Array, step: Float32Array, decrement: FloatArray) -> BoolArray:
-        done = decrement <= tol**2 * objective.mass
-        for model in np.flatnonzero(done):
-            before = _held_out(problem, folds[model], coef[:, model])
-            after = _held_out(problem, folds[model], coef[:, model] + step[:, model])
-            done[model] = np.abs(after - before).max() <= tol
-        return done
-
-    return minimise(objective, start, contrasts(precondition, known), converged, max_steps)
-
-
-def _held_out(problem: _Problem, fold: int, coef: Float32Array) -> Float32Array:
-    """Probabilities of a fold's own rows, shape (K, rows)."""
-    return softmax(coef @ problem.design.features[problem.design.folds[fold]].T)
+def _workers(threads: int) -> AbstractContextManager[Executor | None]:
+    return ThreadPoolExecutor(threads) if threads > 1 else nullcontext()

@@ -16,7 +16,8 @@ from lakewinnow.core.types import FloatArray
 from lakewinnow.errors import DataError
 
 CHUNK_ROWS: Final = 4096
-ROUNDING: Final = 1e-13  # of a squared mean: the variance of a column that is constant
+ROUNDING: Final = 1e-13  # of a mean square: the variance of a column that is constant
+UNIT: Final = 0.01  # squared norms are this close to 1; float16 vectors are, too
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,37 +59,41 @@ def make_design(
     order = np.argsort(folds, kind="stable")
     starts = np.unique(folds[order], return_index=True)[1]
     slices = tuple(map(slice, starts.tolist(), [*starts[1:].tolist(), n_rows]))
-    mean = features.mean(axis=0, dtype=np.float64)
-    if not np.isfinite(mean).all():
-        column = int(np.flatnonzero(~np.isfinite(mean))[0])
-        raise DataError("not_finite", "features", "finite numbers", f"others in column {column}")
-    centred = np.ones((n_rows, n_features + 1), np.float32)
-    for start in range(0, n_rows, CHUNK_ROWS):
-        rows = slice(start, start + CHUNK_ROWS)
-        centred[rows, :-1] = features[order[rows]] - mean
-    sums = np.array([_sums(centred[rows, :-1]) for rows in slices])
-    scale = _scale(sums.sum(axis=0), n_rows, mean)
-    centred[:, :-1] /= scale.astype(np.float32)
+    scaled = np.ones((n_rows, n_features + 1), np.float32)
+    sums = np.zeros((len(slices), 2, n_features))
+    with np.errstate(over="ignore", invalid="ignore"):
+        middle = features.mean(axis=0).astype(np.float64)  # need not be exact
+        for fold, held in enumerate(slices):
+            for start in range(held.start, held.stop, CHUNK_ROWS):
+                rows = slice(start, min(start + CHUNK_ROWS, held.stop))
+                centred = features[order[rows]] - middle
+                scaled[rows, :-1] = centred
+                sums[fold] += centred.sum(axis=0), np.square(centred).sum(axis=0)
+    wrong = np.flatnonzero(~np.isfinite(sums).all(axis=(0, 1)))
+    if len(wrong):
+        got = f"others in column {wrong[0]}"
+        raise DataError("not_finite", "features", "finite numbers", got)
+    scale = _scale(sums.sum(axis=0), n_rows)
+    scaled[:, :-1] /= scale.astype(np.float32)
     penalty = np.zeros((len(slices) + 1, n_features + 1), np.float32)
     penalty[:, :-1] = 1 / scale**2
     if standardize:
         for fold, rows in enumerate(slices):
             others = sums.sum(axis=0) - sums[fold]
             trained = n_rows - (rows.stop - rows.start)
-            penalty[fold, :-1] *= _scale(others, trained, mean) ** 2
+            penalty[fold, :-1] *= _scale(others, trained) ** 2
         penalty[-1, :-1] *= scale**2
-    return Design(centred, order, slices, penalty)
+    return Design(scaled, order, slices, penalty)
 
 
-def _sums(columns: Float32Array) -> FloatArray:
-    """Sum and sum of squares of each column, shape (2, D)."""
-    squares = np.square(columns)
-    return np.array([columns.sum(axis=0, dtype=np.float64), squares.sum(axis=0, dtype=np.float64)])
+def _scale(sums: FloatArray, n_rows: int) -> FloatArray:
+    """Return the standard deviation of each column, or 1 if it is constant."""
+    offset, square = sums / max(n_rows, 1)
+    variance = square - offset**2
+    return np.sqrt(np.where(variance <= ROUNDING * square, 1.0, variance))
 
 
-def _scale(sums: FloatArray, n_rows: int, mean: FloatArray) -> FloatArray:
-    """Standard deviation of each column, or 1 if it is constant."""
-    offset = sums[0] / max(n_rows, 1)
-    variance = sums[1] / max(n_rows, 1) - offset**2
-    constant = variance <= ROUNDING * (offset**2 + ROUNDING * mean**2)
-    return np.sqrt(np.where(constant, 1.0, variance))
+def is_unit_norm(features: npt.NDArray[np.floating]) -> bool:
+    """Whether all rows have norm 1 or 0, as most embeddings do: such columns need no scaling."""
+    squares = np.vecdot(features, features)
+    return bool(np.all((np.abs(squares - 1) < UNIT) | (squares == 0)))

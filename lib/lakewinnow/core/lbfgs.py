@@ -5,9 +5,9 @@ other two axes and are summed in float64.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -16,15 +16,32 @@ from lakewinnow.core.types import BoolArray, FloatArray
 
 Function: TypeAlias = Callable[[Float32Array], tuple[FloatArray, Float32Array]]
 Preconditioner: TypeAlias = Callable[[Float32Array], Float32Array]
-Converged: TypeAlias = Callable[[Float32Array, Float32Array, FloatArray], BoolArray]
 Pairs: TypeAlias = deque[tuple[Float32Array, Float32Array, FloatArray]]
 
+FIRST_RATE: Final = 0.7
+RATES: Final = (0.1, 0.95)  # beyond, the last few steps are no guide to the next ones
 MEMORY: Final = 10  # pairs kept
 MAX_CUTS: Final = 12  # of the step length; 0.4^12 is 2e-5
 CUT: Final = 0.4
 ARMIJO: Final = 1e-4
 LOSS_NOISE: Final = 1e-7  # relative; what float32 scores leave undecided
 MAX_SLOPE: Final = 0.5  # approximate Wolfe: the slope at the end, as a part of that at the start
+
+
+class Progress(NamedTuple):
+    """What tells whether a problem is solved.
+
+    Attributes
+    ----------
+    coef, step : shape (K, F, D), the coefficients and the next step
+    decrement : shape (F,), Newton decrement: twice the decrease that the step promises
+    rate : shape (F,), factor by which steps shrink, from the last two
+    """
+
+    coef: Float32Array
+    step: Float32Array
+    decrement: FloatArray
+    rate: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +64,7 @@ def minimise(
     function: Function,
     coef: Float32Array,
     precondition: Preconditioner,
-    converged: Converged,
+    converged: Callable[[Progress], BoolArray],
     max_steps: int,
 ) -> Minimum:
     """Minimise F convex functions.
@@ -57,20 +74,22 @@ def minimise(
     function : gives losses and gradients of all problems
     coef : where to start; shape (K, 1, D) if all problems start there
     precondition : a positive definite approximation of the inverse Hessian, applied to a gradient
-    converged : from the coefficients, the next step and the Newton decrement (twice the decrease
-        that the step promises), which problems are solved once that step is taken
+    converged : which problems are solved once the next step is taken
     max_steps : most steps; a step is one evaluation, more where its length must be cut
     """
     loss, gradient = function(coef)
     coef = np.broadcast_to(coef, gradient.shape)
     damping = np.ones(len(loss), np.float32)
     stuck = np.zeros(len(loss), np.bool_)
+    decrements: deque[FloatArray] = deque(maxlen=3)
     pairs: Pairs = deque(maxlen=MEMORY)
     for n_steps in range(max_steps + 1):
         direction = _direction(gradient, pairs, precondition, damping)
         slope = inner(gradient, direction)
         # rounding can turn the sign of a slope that is all noise
-        done = converged(coef, direction, np.abs(slope))
+        decrements.append(np.abs(slope) / damping)
+        undamped = direction / damping[:, None]
+        done = converged(Progress(coef, undamped, decrements[-1], _rate(decrements)))
         if (done | stuck).all() or n_steps == max_steps:
             break
         length = np.where(stuck, 0.0, 1.0)
@@ -78,7 +97,8 @@ def minimise(
             there = coef + length.astype(np.float32)[:, None] * direction
             loss_there, gradient_there = function(there)
             lower = loss_there <= loss + ARMIJO * length * slope + LOSS_NOISE * np.abs(loss)
-            flat = np.abs(inner(gradient_there, direction)) <= MAX_SLOPE * np.abs(slope)
+            slope_there = inner(gradient_there, direction)
+            flat = np.abs(slope_there) <= MAX_SLOPE * np.abs(slope)
             too_long = ~(lower | flat | stuck)
             if not too_long.any():
                 break
@@ -88,9 +108,19 @@ def minimise(
             continue
         pairs.append(_pair(there - coef, gradient_there - gradient))
         # a step that had to be cut says that the preconditioner takes the curvature for too small
-        damping *= np.where(stuck, 1.0, length).astype(np.float32)
+        damping *= np.where(stuck, 1, length).astype(np.float32)
+        too_short = slope_there < MAX_SLOPE * slope
+        damping[too_short] = np.minimum(damping[too_short] / CUT, 1)
         coef, loss, gradient = there, loss_there, gradient_there
     return Minimum(coef + done.astype(np.float32)[:, None] * direction, done, n_steps)
+
+
+def _rate(decrements: Sequence[FloatArray]) -> FloatArray:
+    """Factor by which steps shrink: a decrement is a step squared."""
+    if len(decrements) == 1:
+        return np.full_like(decrements[0], FIRST_RATE)
+    ratio = decrements[-1] / np.maximum(decrements[0], np.finfo(np.float64).tiny)
+    return np.clip(ratio ** (0.5 / (len(decrements) - 1)), *RATES)
 
 
 def inner(a: Float32Array, b: Float32Array) -> FloatArray:
@@ -101,7 +131,7 @@ def inner(a: Float32Array, b: Float32Array) -> FloatArray:
 def _pair(
     step: Float32Array, change: Float32Array
 ) -> tuple[Float32Array, Float32Array, FloatArray]:
-    """Step, change of the gradient, and 1 over their inner product, or 0 where it is not positive."""
+    """Step, change of the gradient, and 1 over their product, or 0 where it is not positive."""
     product = inner(step, change)
     return step, change, np.divide(1.0, product, out=np.zeros_like(product), where=product > 0)
 

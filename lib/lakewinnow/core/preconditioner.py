@@ -1,17 +1,19 @@
 """Approximate inverse Hessians of multinomial logistic regression.
 
 The Hessian couples classes only weakly once the classes' common direction is taken out: one block
-a class, ``features' diag(weight * p * (1 - p)) features + penalty``, leaves it a condition number of
-4 on banking77 (77 classes, C=1; 10 at C=10), if it is taken near the optimum. The blocks of one
-model on all rows serve the models of all folds.
+a class, ``features' diag(weight * p * (1 - p)) features + penalty``, taken near the optimum, leaves
+it a condition number of 4 on banking77 (77 classes, C=1; 10 at C=10). The blocks of one model on
+all rows serve the models of all folds.
 """
 
+from concurrent.futures import Executor
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.lbfgs import Preconditioner
+from lakewinnow.core.parallel import run_all
 from lakewinnow.core.softmax_regression import Float32Array, softmax
 from lakewinnow.core.types import BoolArray, FloatArray
 
@@ -19,9 +21,9 @@ BLOCK_BYTES: Final = 512 * 2**20  # for the inverses of all classes; beyond, a l
 HEAVY_PER_FEATURE: Final = 2  # rows of a block that are taken exactly, times the features
 MAX_RANK: Final = 128  # rows taken exactly in the low-rank form
 GRAM_ROWS_PER_FEATURE: Final = 16  # rows that the others' second moments are estimated from
-JITTER: Final = 1e-6  # relative; keeps an inverse in float32 positive definite
-LEAF: Final = 40  # features below which LAPACK inverts
-INVERTED_AT_ONCE: Final = 2_000_000  # numbers; more would leave the cache
+JITTERS: Final = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # of a diagonal, until float32 can factor it
+LEAF: Final = 24  # features below which LAPACK inverts
+INVERTED_AT_ONCE: Final = 600_000  # numbers; more would leave the cache
 
 
 def second_moments(features: Float32Array) -> Float32Array:
@@ -55,6 +57,21 @@ def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) 
     return apply
 
 
+def with_rows(base: Preconditioner, rows: Float32Array) -> Preconditioner:
+    """Add the curvature of some rows to each class, by Woodbury's formula.
+
+    Parameters
+    ----------
+    rows : float32, shape (K, rank, D), each times the root of its weight
+    """
+    factors = base(rows)
+    inner = factors @ rows.transpose(0, 2, 1)
+    _add_diagonal(inner, np.float32(1))
+    weighted = invert(inner) @ factors
+    back = factors.transpose(0, 2, 1)
+    return lambda gradient: base(gradient) - (gradient @ back) @ weighted
+
+
 def class_blocks(
     features: Float32Array,
     weights: Float32Array,
@@ -62,6 +79,7 @@ def class_blocks(
     moments: Float32Array,
     penalty: Float32Array,
     max_bytes: int = BLOCK_BYTES,
+    pool: Executor | None = None,
 ) -> Preconditioner:
     """One block a class, at a model's probabilities.
 
@@ -76,25 +94,36 @@ def class_blocks(
     penalty : float32, shape (D,)
     max_bytes : memory of the result; if K inverses of D x D take more, as many rows a class as fit
         are taken exactly, and the others are `shared`
+    pool : where classes are worked on; the result is the same without
     """
     n_classes, n_features = coef.shape
     curvature = softmax(coef @ features.T)
     curvature -= np.square(curvature)
-    curvature *= weights * _contrast(n_classes)
+    # between classes of equal probability the curvature is K / (K - 1) times that of a block
+    curvature *= weights * np.float32(n_classes / (n_classes - 1))
     if 4 * n_classes * n_features**2 > max_bytes:
         rank = max(1, min(MAX_RANK, max_bytes // (4 * n_classes * n_features)))
-        return _low_rank(features, curvature, moments, penalty, rank)
+        split = [_heaviest(weight, rank) for weight in curvature]
+        base = shared(moments, np.array([rest for _, _, rest in split]), penalty)
+        return with_rows(
+            base,
+            np.stack([features[heavy] * np.sqrt(excess)[:, None] for heavy, excess, _ in split]),
+        )
     inverses = np.empty((n_classes, n_features, n_features), np.float32)
-    at_once = max(1, INVERTED_AT_ONCE // n_features**2)
-    for start in range(0, n_classes, at_once):
-        blocks = inverses[start : start + at_once]
-        for block, weight in zip(blocks, curvature[start : start + at_once], strict=True):
+
+    def fill(classes: slice) -> None:
+        blocks = inverses[classes]
+        for block, weight in zip(blocks, curvature[classes], strict=True):
             heavy, excess, rest = _heaviest(weight, HEAVY_PER_FEATURE * n_features)
             rows = features[heavy] * np.sqrt(excess)[:, None]
             np.matmul(rows.T, rows, out=block)
-            block += moments * rest
+            np.add(block, moments * rest, out=block)
         _add_diagonal(blocks, penalty)
         blocks[:] = invert(blocks)
+
+    at_once = max(1, INVERTED_AT_ONCE // n_features**2)
+    chunks = [slice(start, start + at_once) for start in range(0, n_classes, at_once)]
+    run_all(fill, chunks, pool)
     return lambda gradient: gradient @ inverses
 
 
@@ -120,11 +149,6 @@ def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
     return apply
 
 
-def _contrast(n_classes: int) -> np.float32:
-    """Curvature per ``p (1 - p)``, which equal probabilities have in contrasts between classes."""
-    return np.float32(n_classes / (n_classes - 1))
-
-
 def _heaviest(
     weight: Float32Array, count: int
 ) -> tuple[npt.NDArray[np.intp], Float32Array, np.float32]:
@@ -138,51 +162,55 @@ def _heaviest(
     return heavy, np.maximum(weight[heavy] - np.float32(mean), 0), np.float32(mean * n_rows)
 
 
-def _low_rank(
-    features: Float32Array,
-    curvature: Float32Array,
-    moments: Float32Array,
-    penalty: Float32Array,
-    rank: int,
-) -> Preconditioner:
-    """`shared` at the other rows' weights, and the heaviest rows of a class by Woodbury's formula."""
-    split = [_heaviest(weight, rank) for weight in curvature]
-    base = shared(moments, np.array([rest for _, _, rest in split]), penalty)
-    scaled = np.stack([features[heavy] * np.sqrt(excess)[:, None] for heavy, excess, _ in split])
-    factors = base(scaled)
-    inner = factors @ scaled.transpose(0, 2, 1)
-    _add_diagonal(inner, np.float32(1))
-    del scaled
-    factors[:] = np.linalg.solve(np.linalg.cholesky(inner), factors)
-    back = factors.transpose(0, 2, 1)
-    return lambda gradient: base(gradient) - (gradient @ back) @ factors
-
-
 def _add_diagonal(matrices: Float32Array, penalty: Float32Array | np.float32) -> None:
     diagonal = np.einsum("kdd->kd", matrices)  # a view
     diagonal += penalty
-    diagonal *= np.float32(1 + JITTER)
-    diagonal += np.float32(np.finfo(np.float32).tiny) + (diagonal == 0)
+    diagonal[diagonal == 0] = 1
 
 
 def invert(matrices: Float32Array) -> Float32Array:
-    """Inverses of symmetric positive definite matrices, shape (K, D, D).
+    """Inverses of symmetric positive definite matrices, shape (K, D, D), which it overwrites.
 
     By halves, so that nearly all of it is matrix products: five times as fast as NumPy's own
-    inverse at D = 257, and not slowed down by threads that wait for each other in LAPACK.
+    inverse at D = 257, and not slowed down by threads that wait for each other in LAPACK. By way of
+    Cholesky factors, because a Schur complement from explicit inverses loses twice the digits.
     """
+    diagonal = np.einsum("kdd->kd", matrices)  # a view
+    for jitter in JITTERS[:-1]:
+        diagonal *= np.float32(1 + jitter)
+        try:
+            return _gram(_inverse_factors(matrices))
+        except np.linalg.LinAlgError:  # not positive definite in float32
+            continue
+    diagonal *= np.float32(1 + JITTERS[-1])
+    return _gram(_inverse_factors(matrices))
+
+
+def _inverse_factors(matrices: Float32Array) -> Float32Array:
+    """Inverses of the lower Cholesky factors."""
     size = matrices.shape[-1]
     if size <= LEAF:
-        return np.linalg.inv(matrices)
+        return np.linalg.inv(np.linalg.cholesky(matrices))
     half = size // 2
-    top, corner = matrices[:, :half, :half], matrices[:, :half, half:]
-    inverse_top = invert(top)
-    inner = inverse_top @ corner
-    inverse_bottom = invert(matrices[:, half:, half:] - corner.transpose(0, 2, 1) @ inner)
-    outer = inner @ inverse_bottom
-    inverse = np.empty_like(matrices)
-    inverse[:, :half, :half] = inverse_top + outer @ inner.transpose(0, 2, 1)
-    inverse[:, :half, half:] = -outer
-    inverse[:, half:, :half] = -outer.transpose(0, 2, 1)
-    inverse[:, half:, half:] = inverse_bottom
-    return inverse
+    factors = np.zeros_like(matrices)
+    top = factors[:, :half, :half] = _inverse_factors(matrices[:, :half, :half])
+    below = matrices[:, half:, :half] @ top.transpose(0, 2, 1)
+    rest = matrices[:, half:, half:] - below @ below.transpose(0, 2, 1)
+    bottom = factors[:, half:, half:] = _inverse_factors(rest)
+    factors[:, half:, :half] = bottom @ (below @ -top)
+    return factors
+
+
+def _gram(factors: Float32Array) -> Float32Array:
+    """``factors' factors`` of lower triangular matrices."""
+    size = factors.shape[-1]
+    if size <= LEAF:
+        return factors.transpose(0, 2, 1) @ factors
+    half = size // 2
+    below, bottom = factors[:, half:, :half], factors[:, half:, half:]
+    gram = np.empty_like(factors)
+    gram[:, :half, :half] = _gram(factors[:, :half, :half]) + below.transpose(0, 2, 1) @ below
+    gram[:, half:, :half] = bottom.transpose(0, 2, 1) @ below
+    gram[:, :half, half:] = gram[:, half:, :half].transpose(0, 2, 1)
+    gram[:, half:, half:] = _gram(bottom)
+    return gram

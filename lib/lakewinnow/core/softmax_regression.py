@@ -6,18 +6,21 @@ scores of all models, classes stay in the outermost axis where NumPy reduces fas
 preconditioner with one matrix a class is a batched product without a copy.
 """
 
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from lakewinnow.core.parallel import run_all
 from lakewinnow.core.types import FloatArray, IntArray
 
 Float32Array: TypeAlias = npt.NDArray[np.float32]
 
 CHUNK_SCORES: Final = 400_000  # scores held at a time: 1.6 MB, so that they stay in the cache
-MIN_CHUNK_ROWS: Final = 256  # below it the products are no longer worth their overhead
+MIN_CHUNK_ROWS: Final = 256  # fewer are not worth the overhead of a product
+MAX_PARTS: Final = 8  # of the rows: for so many threads, and so many gradients are held
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,12 +36,14 @@ class Objective:
     labels : shape (n,), in 0 .. K-1
     weights : float32, shape (F, n), with C in them
     penalty : float32, shape (F, D), 0 for the intercept
+    pool : where parts of the rows are worked on; the result is the same without
     """
 
     features: Float32Array
     labels: IntArray
     weights: Float32Array
     penalty: Float32Array
+    pool: Executor | None = None
 
     def __call__(self, coef: Float32Array) -> tuple[FloatArray, Float32Array]:
         """Loss and gradient.
@@ -52,17 +57,29 @@ class Objective:
         loss : float64, shape (F,)
         gradient : float32, shape (K, F, D)
         """
-        n_classes, n_distinct, n_features = coef.shape
         n_models, n_rows = self.weights.shape
-        gradient = np.zeros((n_classes * n_models, n_features), np.float32)
+        step = max(MIN_CHUNK_ROWS, CHUNK_SCORES // (len(coef) * n_models))
+        chunks = [slice(start, start + step) for start in range(0, n_rows, step)]
+        per_part = -(-len(chunks) // MAX_PARTS)
+        parts = [chunks[i : i + per_part] for i in range(0, len(chunks), per_part)]
+        sums = run_all(lambda part: self._cross_entropy(coef, part), parts, self.pool)
+        gradient = self.penalty * coef
+        loss = 0.5 * np.sum(gradient * coef, axis=(0, 2), dtype=np.float64)
+        for part_loss, part_gradient in sums:
+            loss += part_loss
+            gradient += part_gradient
+        return loss, gradient
+
+    def _cross_entropy(
+        self, coef: Float32Array, chunks: list[slice]
+    ) -> tuple[FloatArray, Float32Array]:
+        """Loss and gradient of some rows, without the penalty."""
+        n_classes, n_distinct, n_features = coef.shape
+        n_models = len(self.weights)
         loss = np.zeros(n_models)
-        step = max(MIN_CHUNK_ROWS, CHUNK_SCORES // (n_classes * n_models))
-        for start in range(0, n_rows, step):
-            rows = self.features[start : start + step]
-            labels, weights = (
-                self.labels[start : start + step],
-                self.weights[:, start : start + step],
-            )
+        gradient = np.zeros((n_classes * n_models, n_features), np.float32)
+        for chunk in chunks:
+            rows, labels, weights = self.features[chunk], self.labels[chunk], self.weights[:, chunk]
             at = np.arange(len(rows))
             scores = coef.reshape(-1, n_features) @ rows.T
             scores = scores.reshape(n_classes, n_distinct, len(rows))
@@ -71,14 +88,11 @@ class Objective:
             np.exp(scores, out=scores)
             total = scores.sum(axis=0)
             loss += np.sum(weights * (np.log(total) - own), axis=1, dtype=np.float64)
-            residuals = np.multiply(
-                scores, weights / total, out=scores if n_distinct == n_models else None
-            )
+            out = scores if n_distinct == n_models else None
+            residuals = np.multiply(scores, weights / total, out=out)
             residuals[labels, :, at] -= weights.T
             gradient += residuals.reshape(-1, len(rows)) @ rows
-        penalty_gradient = self.penalty * coef
-        loss += 0.5 * np.sum(penalty_gradient * coef, axis=(0, 2), dtype=np.float64)
-        return loss, gradient.reshape(n_classes, n_models, n_features) + penalty_gradient
+        return loss, gradient.reshape(n_classes, n_models, n_features)
 
     @property
     def mass(self) -> FloatArray:

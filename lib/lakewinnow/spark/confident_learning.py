@@ -8,7 +8,7 @@ be valid (`core.probabilities`); arrays of float are widened to double.
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, TypeAlias
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -60,7 +60,12 @@ _TALLY = StructType(
 )
 _NO_BIN: Final = -1
 
-ToBlocks: TypeAlias = Callable[[Iterable[pa.RecordBatch], int], Iterator[Block]]
+
+class ToBlocks(Protocol):
+    """How a partition's batches become rows."""
+
+    def __call__(self, batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]:
+        """Yield the rows of each batch."""
 
 
 def trusted_blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]:
@@ -148,13 +153,28 @@ def cuts(
     to_blocks: ToBlocks = trusted_blocks,
 ) -> tuple[Cuts, int]:
     """Find where each cell's selection ends; return that and the number of passes it took."""
-    # A partition ships no more rows of a cell than it may select; too low a guess only ships more.
     n_tallies = cluster.parallelism(rows.sparkSession)
-    plan, n_passes = plan_selection(issue_filter, noise_model, n_tallies=n_tallies), 0
-    scan_batches = partial(_scan_batches, n_classes=len(noise_model.classes), to_blocks=to_blocks)
+    plan = plan_selection(issue_filter, noise_model, n_tallies=n_tallies)
+    return select(rows, plan, partial(to_blocks, n_classes=len(noise_model.classes)))
+
+
+def select(
+    rows: DataFrame,
+    plan: Selection,
+    to_blocks: Callable[[Iterable[pa.RecordBatch]], Iterator[Block]],
+) -> tuple[Cuts, int]:
+    """Make the passes that a plan needs; return the cuts and the number of passes.
+
+    Parameters
+    ----------
+    plan : best made for as many tallies as tasks run at once: a partition ships no more rows of a
+        cell than it may select, so too low a guess only ships more
+    to_blocks : how a partition's batches become rows
+    """
+    n_passes = 0
     while not plan.done:
         found = (
-            rows.mapInArrow(partial(scan_batches, plan=plan), _TALLY)
+            rows.mapInArrow(partial(_scan_batches, plan=plan, to_blocks=to_blocks), _TALLY)
             .groupBy("cell", "bin", "score", c.ROW_ID)
             .agg(F.sum("n").alias("n"))
             .toArrow()
@@ -164,9 +184,11 @@ def cuts(
 
 
 def _scan_batches(
-    batches: Iterable[pa.RecordBatch], plan: Selection, n_classes: int, to_blocks: ToBlocks
+    batches: Iterable[pa.RecordBatch],
+    plan: Selection,
+    to_blocks: Callable[[Iterable[pa.RecordBatch]], Iterator[Block]],
 ) -> Iterator[pa.RecordBatch]:
-    tally = scan(plan, to_blocks(batches, n_classes))
+    tally = scan(plan, to_blocks(batches))
     n_bins, n_rows = len(tally.bins), len(tally.rows)
     yield arrow.record_batch(
         _TALLY,

@@ -22,7 +22,7 @@ from lakewinnow.errors import EngineError, Shown
 _LOG = logging.getLogger(__name__)
 
 _NEWEST_FIRST = (25, 21, 17)
-_JAVA_25_SINCE = (4, 2)  # the first Spark whose documentation names Java 25
+_JAVA_25_SINCE = (4, 2)  # before, Hadoop calls Subject.getSubject, which Java 24 took away
 
 # Spark asks for jdk.incubator.vector whether it is there or not: a jlinked runtime, such as the
 # wheel's, does not start then, and any other prints a warning. Only MLlib would use the module.

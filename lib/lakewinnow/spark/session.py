@@ -4,11 +4,14 @@ import atexit
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Final
 from urllib.request import getproxies
 from weakref import WeakSet
@@ -140,8 +143,24 @@ def _start(app_name: str) -> SparkSession:
             Shown(str(error)),
             hint="`lakewinnow doctor` says what is missing on this machine",
         ) from error
+    _end_on_interrupt()
     _started.add(started)
     return started
+
+
+def _end_on_interrupt() -> None:
+    """Make Ctrl-C a KeyboardInterrupt even where cancelling the jobs fails, as in Spark 4.0."""
+    cancel_jobs = signal.getsignal(signal.SIGINT)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        try:
+            if callable(cancel_jobs):
+                cancel_jobs(number, frame)
+        finally:
+            raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
 
 
 def _connect(app_name: str, remote: str) -> SparkSession:

@@ -1,0 +1,382 @@
+"""The run: every row accounted for, nothing done twice, nothing half-written."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import lakewinnow
+from builders import (
+    SAMPLE,
+    SHARED,
+    Recorder,
+    make_config,
+    messages,
+    read_json,
+    read_rows,
+    read_table,
+    sample_run,
+    tables_of,
+    write_csv,
+)
+from lakewinnow import pipeline
+from lakewinnow.configfile import load_config
+from lakewinnow.errors import DataError, EngineError
+from lakewinnow.lake.workspace import Lake
+
+CHECK_WORKSPACE = SHARED / "check_workspace.py"
+STAGES = [name for name in pipeline.STAGES if name not in ("own_probs", "evaluate")]
+SECRET = "hunter2"  # noqa: S105
+
+
+def assert_keeps_the_contracts(workspace, *arguments):
+    """Run the contract checker, where the development environment has it."""
+    if CHECK_WORKSPACE.exists():
+        command = [sys.executable, CHECK_WORKSPACE, workspace, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "every contract holds\n")
+
+
+# --- a finished run -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def sample(spark):
+    return sample_run(spark)[1]
+
+
+def test_every_row_of_the_sample_is_accounted_for(sample):
+    rows = sample.rows
+    assert rows["in"] == 600 == sum(n for table, n in rows.items() if table != "in")
+    assert rows["quarantine"] == 9
+    for table in ("clean", "review", "dropped", "quarantine"):
+        assert len(read_rows(sample.workspace, table)) == rows[table]
+    assert_keeps_the_contracts(sample.workspace)
+
+
+def test_each_input_row_is_in_one_table(sample):
+    left = Counter()
+    for table in ("clean", "review", "dropped", "quarantine"):
+        left.update(row["ticket"] for row in read_rows(sample.workspace, table))
+    with (SAMPLE / "support.csv").open(newline="", encoding="utf-8") as file:
+        assert left == Counter(row["ticket"] for row in csv.DictReader(file))
+
+
+def test_the_planted_errors_are_found(sample):
+    detection = sample.summary["detection"]
+    assert detection["rows"] == 591
+    assert detection["recall"] > 0.8
+    assert detection["precision"] > 0.7
+    assert detection["auroc"] > 0.95
+
+
+def test_the_manifest_says_what_was_done(sample):
+    manifest = read_json(sample.workspace, "manifest.json")
+    assert manifest == json.loads(json.dumps(sample.manifest))
+    assert manifest["rows"] == sample.rows
+    assert {"python", "spark", "lakewinnow", "scikit-learn"} <= manifest["versions"].keys()
+    assert manifest["config"]["crossval"]["folds"] == 5
+    assert manifest["input"]["bytes"] == (SAMPLE / "support.csv").stat().st_size
+    assert manifest["input"]["fingerprint"]
+    assert [stage["name"] for stage in manifest["stages"]] == [*STAGES, "evaluate"]
+    for stage in manifest["stages"]:
+        assert stage.keys() >= {
+            "name", "seconds", "rows_in", "rows_out", "passes", "bytes_read", "bytes_written",
+        }  # fmt: skip
+
+
+def test_the_summary_has_the_figures_of_the_contract(sample):
+    summary = read_json(sample.workspace, "summary.json")
+    assert summary["rows"].keys() == {"in", "clean", "review", "dropped", "quarantine"}
+    assert summary["label_issues"]["n"] == sum(summary["label_issues"]["by_class"].values())
+    assert summary["crossval"].keys() >= {"accuracy", "log_loss", "ece"}
+    assert summary["detection"].keys() >= {"precision", "recall", "auroc"}
+    assert summary["quarantine"] == {"label_null": 3, "text_blank": 4, "text_null": 2}
+
+
+def test_the_resolved_configuration_is_beside_the_output(sample, spark):
+    assert load_config(Path(sample.workspace, "config.yaml")) == sample_run(spark)[0]
+
+
+def test_seven_files_in_another_order_give_the_same_issues(sample, spark, tmp_path):
+    source = spark.read.csv(
+        str(SAMPLE / "support.csv"), header=True, multiLine=True, escape='"', quote='"'
+    )
+    reversed_ = source.toArrow().to_pylist()[::-1]
+    for i in range(7):
+        rows = [list(row.values()) for row in reversed_[i::7]]
+        write_csv(tmp_path / "input" / f"{i}.csv", rows, source.columns)
+    config = load_config(
+        Path(sample.workspace, "config.yaml"),
+        overrides=[f"workspace={tmp_path}/out", f"input.path={tmp_path}/input", "input.format=csv"],
+    )
+    other = lakewinnow.run(config, spark)
+    for table in ("corpus", "pred_probs", "issues", "review", "dropped", "quarantine"):
+        assert read_rows(other.workspace, table) == read_rows(sample.workspace, table), table
+    clean = [
+        sorted(read_rows(run.workspace, "clean"), key=lambda row: row["ticket"])
+        for run in (sample, other)
+    ]
+    assert clean[0] == clean[1]
+    assert read_json(other.workspace, "noise_model.json") == read_json(
+        sample.workspace, "noise_model.json"
+    )
+    assert other.summary == sample.summary
+
+
+# --- any table ----------------------------------------------------------------------------------
+
+NAMES = {"text": "the.text", "label": 'a "label"', "id": "row_id"}
+
+
+@pytest.fixture(scope="module")
+def odd(spark, tmp_path_factory):
+    """A run over integers, rare classes, twins, a bad row, and columns with our names or worse."""
+    folder = tmp_path_factory.mktemp("odd")
+    labels = {"billing": 3, "login": 20, "shipping": 100}
+    texts = [*messages(50), ("nothing like it", "rare"), *messages(4), (" ", "login")]
+    rows = [
+        {
+            'a "label"': labels.get(label, -1),
+            "row_id": i,
+            "Reason": f"no {i}" if i % 2 else None,
+            "the.text": text,
+            "source": {"text": "web"},
+            "error": 0.5,
+            "text": "not this",
+            "label": i % 2,
+            "predicted_label": "nor this",
+            "when it came": date(2026, 2, 1 + i % 28),
+        }
+        for i, (text, label) in enumerate(texts)
+    ]
+    schema = pa.Table.from_pylist(rows).schema.set(0, pa.field('a "label"', pa.int16()))
+    pq.write_table(pa.Table.from_pylist(rows, schema), folder / "odd.parquet")
+    observer = Recorder()
+    config = make_config(
+        folder / "odd.parquet",
+        folder / "out",
+        input=NAMES,
+        crossval={"folds": 3},
+        embedding={"dimensions": 64},
+        clean={"exact_duplicates": "review"},
+    )
+    return lakewinnow.run(config, spark, observer=observer), observer.warnings, config
+
+
+def test_columns_of_any_name_and_type_come_through(odd):
+    run, _, config = odd
+    n_dropped = run.rows["dropped"]
+    assert n_dropped > 0
+    sizes = {"clean": 51 - n_dropped, "review": 4, "dropped": n_dropped, "quarantine": 1}
+    assert run.rows == {"in": 56, **sizes}
+    before = pq.read_table(config.input.path)
+    for table, n_rows in sizes.items():
+        after = read_table(run.workspace, table).select(before.schema.names)
+        assert len(after) == n_rows
+        assert [f.type for f in after.schema] == [f.type for f in before.schema], table
+        for row in after.to_pylist():
+            assert row == before.slice(row["row_id"], 1).to_pylist()[0]
+    assert read_table(run.workspace, "clean").schema.names == before.schema.names
+    assert_keeps_the_contracts(run.workspace, "--input", config.input.path)
+
+
+def test_our_columns_step_aside(odd):
+    for table, names in {
+        "review": {"lakewinnow_row_id", "lakewinnow_reason", "lakewinnow_predicted_label"},
+        "quarantine": {"lakewinnow_row_id", "lakewinnow_error", "error_code"},
+    }.items():
+        assert set(read_table(odd[0].workspace, table).column_names) > names
+
+
+def test_a_class_of_one_row_is_a_warning_and_never_an_issue(odd):
+    run, warnings, _ = odd
+    [few] = warnings
+    assert "(-1)" in few
+    issues = run.summary["label_issues"]
+    assert list(issues["class_counts"]) == ["-1", "3", "20", "100"]  # as numbers, not as text
+    assert (issues["class_counts"]["-1"], issues["by_class"]["-1"]) == (1, 0)
+
+
+# --- going on, starting over --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def small(spark, tmp_path_factory):
+    """A finished small run, to be copied: its configuration by workspace, and its workspace."""
+    folder = tmp_path_factory.mktemp("small")
+    path = write_csv(folder / "rows.csv", [*messages(60), ("", "login")])
+
+    def configure(workspace, **sections):
+        defaults = {
+            "input": {"options": {"fs.secret.key": SECRET}},
+            "crossval": {"folds": 3},
+            "embedding": {"dimensions": 64, "store": str(folder / "store")},
+        }
+        return make_config(path, workspace, **defaults | sections)
+
+    lakewinnow.run(configure(folder / "out"), spark)
+    return configure, folder / "out"
+
+
+@pytest.fixture
+def finished(small, tmp_path):
+    """A copy of the small run's workspace, to run again in."""
+    return Path(shutil.copytree(small[1], tmp_path / "out"))
+
+
+@pytest.fixture
+def again(spark, small):
+    """Run in a workspace; return which stages ran and which were found done."""
+
+    def run(workspace, *, restart=False, until="evaluate", **sections):
+        observer = Recorder()
+        config = small[0](workspace, **sections)
+        lakewinnow.run(config, spark, restart=restart, until=until, observer=observer)
+        return observer.ran, observer.resumed
+
+    return run
+
+
+def content_of(workspace):
+    return {
+        path.relative_to(workspace): path.read_bytes()
+        for path in Path(workspace).rglob("*")
+        if path.is_file() and path.name not in ("config.yaml", "manifest.json")  # name the folder
+    }
+
+
+def test_a_second_run_does_nothing(again, finished):
+    before = content_of(finished)
+    assert again(finished) == ([], STAGES)
+    assert content_of(finished) == before
+
+
+def test_a_stage_that_lost_its_record_is_redone(again, finished, small):
+    (finished / "_commits" / "label_issues.json").unlink()
+    at = STAGES.index("label_issues")
+    assert again(finished) == (STAGES[at:], STAGES[:at])
+    assert read_rows(finished, "issues") == read_rows(small[1], "issues")
+
+
+def test_another_decision_redoes_only_what_comes_after(again, finished):
+    ran, _ = again(finished, clean={"label_issues": "review"}, output={"mode": "overwrite"})
+    assert ran == ["decide", "publish"]
+    rows = read_json(finished, "manifest.json")["rows"]
+    assert rows["dropped"] == 0 < rows["review"]
+    assert again(finished, clean={"label_issues": "review"}) == ([], STAGES)
+
+
+def test_a_restart_does_everything_again_but_embed(again, finished):
+    assert again(finished, restart=True, until="embed") == (STAGES[:2], [])
+    assert read_json(finished, "_commits/embed.json")["details"]["embedded"] == 0
+
+
+def test_a_run_can_stop_at_a_stage_and_go_on(again, tmp_path):
+    assert again(tmp_path, until="ingest") == (STAGES[:1], [])
+    assert tables_of(tmp_path) == {"corpus", "quarantine"}
+    assert again(tmp_path, until="embed") == (["embed"], STAGES[:1])
+
+
+def test_a_killed_run_goes_on_at_the_stage_it_was_in(again, small, tmp_path, monkeypatch):
+    def is_killed():
+        with pytest.raises(KeyboardInterrupt):
+            again(tmp_path)
+        return True
+
+    def kill(*_):
+        raise KeyboardInterrupt
+
+    def kill_before_review(lake, name, *rest, publish=Lake.publish, **options):
+        kill() if name == "review" else publish(lake, name, *rest, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline.label_issues, "run", kill)
+        assert is_killed()
+    assert tables_of(tmp_path).isdisjoint({"clean", "issues", "manifest.json", "summary.json"})
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Lake, "publish", kill_before_review)
+        assert is_killed()
+    assert tables_of(tmp_path).isdisjoint({"review", "dropped", "manifest.json", "summary.json"})
+
+    assert again(tmp_path) == (["publish"], STAGES[:-1])
+    assert read_rows(tmp_path, "issues") == read_rows(small[1], "issues")
+    before, after = (read_json(folder, "summary.json") for folder in (small[1], tmp_path))
+    assert after["rows"] == before["rows"]
+
+
+@pytest.mark.parametrize(
+    "sections", [{"clean": {"label_issues": "keep"}}, {"crossval": {"folds": 3, "seed": 1}}]
+)
+def test_another_configurations_output_is_in_the_way(again, finished, sections):
+    before = content_of(finished)
+    with pytest.raises(DataError) as caught:
+        again(finished, **sections)
+    assert (caught.value.code, caught.value.where) == ("output_exists", "workspace")
+    assert content_of(finished) == before
+
+
+def test_somebody_elses_output_is_in_the_way(again, tmp_path):
+    write_csv(tmp_path / "clean" / "mine.csv", [])
+    with pytest.raises(DataError) as caught:
+        again(tmp_path)
+    assert (caught.value.code, caught.value.where) == ("output_exists", "workspace")
+    assert tables_of(tmp_path) == {"clean"}
+    assert [path.name for path in (tmp_path / "clean").iterdir()] == ["mine.csv"]
+
+
+def test_a_changed_input_is_another_run(spark, tmp_path):
+    path = write_csv(tmp_path / "rows.csv", messages(12))
+    config = make_config(path, tmp_path / "out")
+    lakewinnow.run(config, spark, until="ingest")
+    write_csv(path, [*messages(12), ("one more", "login")])
+    observer = Recorder()
+    lakewinnow.run(config, spark, until="ingest", observer=observer)
+    assert observer.ran == ["ingest"]
+    assert len(read_rows(tmp_path / "out", "corpus")) == 13
+
+
+def test_a_row_that_gets_lost_fails_the_run(again, finished, monkeypatch):
+    publish = pipeline.publish.run
+
+    def loses_dropped_rows(lake, *arguments):
+        report = publish(lake, *arguments)
+        lake.publish("dropped", lake.read("dropped").limit(0))
+        return report
+
+    (finished / "_commits" / "publish.json").unlink()
+    (finished / "manifest.json").unlink()
+    monkeypatch.setattr(pipeline.publish, "run", loses_dropped_rows)
+    with pytest.raises(EngineError) as caught:
+        again(finished)
+    assert caught.value.code == "rows_unaccounted"
+    assert not (finished / "manifest.json").exists()
+
+
+def test_secrets_are_not_written_anywhere(small):
+    for path, content in content_of(small[1]).items():
+        assert SECRET.encode() not in content, path
+    assert SECRET not in (small[1] / "config.yaml").read_text(encoding="utf-8")
+
+
+def test_a_check_that_is_planned_is_passed_over_with_a_warning(spark, small, tmp_path):
+    observer = Recorder()
+    config = small[0](tmp_path, checks={"drift": {}})
+    lakewinnow.run(config, spark, until="ingest", observer=observer)
+    assert ["checks.drift" in warning for warning in observer.warnings] == [True]
+
+
+def test_a_reference_that_is_not_there_is_found_before_anything_is_written(again, tmp_path):
+    with pytest.raises(DataError) as caught:
+        again(tmp_path, evaluate={"reference": "no/such.csv"})
+    assert (caught.value.code, caught.value.where) == ("input_not_found", "evaluate.reference")
+    assert list(tmp_path.iterdir()) == []
