@@ -1,6 +1,8 @@
 """What a person at a terminal sees: progress on stderr, the result on stdout."""
 
 import shlex
+import shutil
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -132,8 +134,17 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
     again = shlex.join([*configs, *(part for o in overrides for part in ("--set", o))])
     clean = _path(result, "clean")
     out.print("Next", style="bold")
-    out.print(f"  lakewinnow top {again} -n 20", soft_wrap=True)
-    out.print(f'  python -c "import pandas; print(pandas.read_parquet({clean!r}))"', soft_wrap=True)
+    out.print(f"  {_program('lakewinnow')} top {again} -n 20", soft_wrap=True)
+    read = f"import pandas; print(pandas.read_parquet({clean!r}))"
+    out.print(f'  {_program("python")} -c "{read}"', soft_wrap=True)
+
+
+def _program(name: str) -> str:
+    """Return how to call a program of this environment from here."""
+    path = Path(sys.executable).with_name(name)
+    if shutil.which(name) == str(path):
+        return name
+    return shlex.quote(str(path).removeprefix(f"{Path.cwd()}/"))
 
 
 def print_top(workspace: str, n: int) -> None:
