@@ -46,7 +46,8 @@ source, out = sys.argv[1:]
 spark = session()
 spark.range(10).count()
 started = time.monotonic()
-found = lakewinnow.find_label_issues(spark.read.parquet(source), label="label", pred_probs="pred_probs", id="id")
+rows = spark.read.parquet(source)
+found = lakewinnow.find_label_issues(rows, label="label", pred_probs="pred_probs", id="id")
 found.drop("pred_probs").write.parquet(out)
 print(time.monotonic() - started, spark.read.parquet(out).where("is_label_issue").count())
 """
@@ -57,9 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("sizes", nargs="+", metavar="ROWSxCLASSES[:ours]")
     options = parser.parse_args()
-    print(
-        f"{'rows x classes':>16} {'ours s':>8} {'GiB':>6} {'cleanlab s':>10} {'GiB':>6} {'ratio':>6}"
-    )
+    print(f"{'rows x classes':>16} {'ours s':>8} {'GiB':>6} {'theirs s':>10} {'GiB':>6} ratio")
     for size in options.sizes:
         shape, _, only = size.partition(":")
         n_rows, n_classes = (int(float(part)) for part in shape.split("x"))
