@@ -1,9 +1,11 @@
 """Small inputs, configurations and workspaces, made and read back without Spark."""
 
+import atexit
 import csv
 import functools
 import hashlib
 import json
+import shutil
 import tempfile
 from pathlib import Path
 from unicodedata import normalize
@@ -146,6 +148,7 @@ class Recorder:
 def sample_run(spark):
     """Run the quickstart's sample once for all tests that only read its workspace."""
     workspace = tempfile.mkdtemp(prefix="lakewinnow-tests-")
+    atexit.register(shutil.rmtree, workspace, ignore_errors=True)
     config = load_config(
         ROOT / "conf" / "quickstart.yaml",
         overrides=[f"workspace={workspace}", "crossval.folds=5"],

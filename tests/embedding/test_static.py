@@ -1,7 +1,6 @@
 """Static embeddings: unit vectors that depend on the text alone."""
 
 from dataclasses import replace
-from importlib import resources
 
 import numpy as np
 import pytest
@@ -72,10 +71,7 @@ def test_a_model_or_size_that_there_is_not_is_a_config_error(config, code, where
 
 
 def test_a_missing_wheel_is_a_provider_error(monkeypatch):
-    def missing(_):
-        raise ModuleNotFoundError
-
-    monkeypatch.setattr(resources, "files", missing)
+    monkeypatch.setattr("lakewinnow.embedding.static.find_spec", lambda _: None)
     identity = replace(registry.identify(EmbeddingConfig()), dimensions=128)  # not loaded before
     with pytest.raises(ProviderError) as caught:
         registry.load(identity)

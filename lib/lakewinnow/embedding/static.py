@@ -7,7 +7,8 @@ The table was trained so that the first 128 or 64 dimensions also stand alone (M
 
 from collections.abc import Sequence
 from functools import cache
-from importlib import resources
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -71,7 +72,7 @@ def _model(dimensions: int) -> "StaticModel":
     from tokenizers import Tokenizer
 
     try:
-        wheel = resources.files("wordllama")
+        wheel = _wheel()
         weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
         tokenizer = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
     except (ModuleNotFoundError, FileNotFoundError) as error:
@@ -80,10 +81,18 @@ def _model(dimensions: int) -> "StaticModel":
             "embedding.provider",
             "the wheel wordllama beside lakewinnow",
             "static",
-            "pip install 'wordllama==0.4.0.post1'",
+            "pip install wordllama",
         ) from error
     (table,) = load_safetensors(weights).values()
     vectors = np.ascontiguousarray(table[:, :dimensions], dtype=np.float32)
     return StaticModel(
         vectors, Tokenizer.from_str(tokenizer), normalize=True, max_length=MAX_TOKENS
     )
+
+
+def _wheel() -> Path:
+    """Return the folder of the wheel, without importing it: that would set up the root logger."""
+    found = find_spec("wordllama")
+    if found is None or found.origin is None:
+        raise ModuleNotFoundError("wordllama")
+    return Path(found.origin).parent

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
+from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -84,13 +84,18 @@ def content_hash(names: list[str]) -> Column:
     return F.substring(F.sha2(content, 256), 1, 32)
 
 
+def normal_form(text: str) -> str:
+    """Return the NFC form of a text. By Python: Arrow up to 23 gives NFD when asked for NFC."""
+    return normalize("NFC", text)
+
+
 def text_key(text: Column) -> Column:
     """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
     return udf.on_arrow(_text_keys, BinaryType())(text)
 
 
 def _text_keys(texts: pa.Array) -> pa.Array:
-    normal = pc.utf8_normalize(texts, form="NFC").to_pylist()
+    normal = map(normal_form, texts.to_pylist())
     return pa.array([hashlib.sha256(text.encode()).digest() for text in normal], pa.binary())
 
 

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -19,6 +18,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.embedding import registry
 from lakewinnow.lake.embedding_store import EMBEDDINGS, store_of
+from lakewinnow.lake.source import normal_form
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow, cluster
 
@@ -67,7 +67,7 @@ def _embed_batches(
     for whole in batches:
         for start in range(0, len(whole), batch_size):
             batch = whole.slice(start, batch_size)
-            texts = pc.utf8_normalize(batch.column(c.TEXT), form="NFC").to_pylist()
+            texts = list(map(normal_form, batch.column(c.TEXT).to_pylist()))
             yield arrow.record_batch(
                 EMBEDDINGS,
                 {
