@@ -187,14 +187,13 @@ def _worst(files: Files, n: int) -> list[dict[str, Any]]:
 
 def _issues_table(rows: Sequence[Mapping[str, Any]], title: str, width: int) -> Table:
     table = _table(title)
-    for name, justify in (
-        ("rank", "right"),
-        ("score", "right"),
-        ("given", "left"),
-        ("predicted", "left"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=max(24, width - 48))
+    for name in ("rank", "score"):
+        table.add_column(name, justify="right", no_wrap=True, min_width=6)
+    label_width = max(12, width // 5)
+    for name in ("given", "predicted"):
+        table.add_column(name, overflow="ellipsis", no_wrap=True, max_width=label_width)
+    text_width = max(24, width - 2 * label_width - 22)
+    table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=text_width)
     for row in rows:
         text = " ".join(row[c.TEXT_PREVIEW].split())
         cells = (row[c.GIVEN_LABEL], row[c.PREDICTED_LABEL], text)
