@@ -41,7 +41,9 @@ class LakewinnowError(Exception):
     def at(self, where: str) -> Self:
         """Return the same error about another key: the reference's, say, not the input's."""
         code, _, expected, got, hint = self.args
-        return type(self)(code, where, expected, got, hint)
+        moved = type(self)(code, where, expected, got, hint)
+        moved.also = tuple(problem.at(where) for problem in self.also)
+        return moved
 
     @property
     def problems(self) -> tuple["LakewinnowError", ...]:

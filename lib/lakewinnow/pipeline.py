@@ -114,10 +114,13 @@ def run(
     observer = observer or _Silent()
     for key in validation.passed_over(config):
         observer.warned(f"{key}: not in this version yet, passed over")
+    label_issues.checked_filter(config.label_issues)  # before the hours that come before it
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)
-    stages = Stages(lake, config, source, restart=restart, until=until, observer=observer)
+    stages = Stages(
+        lake, config, source, reference, restart=restart, until=until, observer=observer
+    )
     stages.claim_workspace()
 
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
@@ -149,6 +152,7 @@ class Stages:
         lake: Lake,
         config: Config,
         source: Source,
+        reference: Source | None,
         *,
         restart: bool,
         until: str,
@@ -156,7 +160,7 @@ class Stages:
     ) -> None:
         self._lake, self._config, self._source, self._observer = lake, config, source, observer
         self._restart = restart
-        self._fingerprints = _fingerprints(config, source)
+        self._fingerprints = _fingerprints(config, source, reference)
         self._names = STAGES[: STAGES.index(until) + 1]
         self._commits: list[Commit] = []
         self._redo = restart
@@ -197,6 +201,9 @@ class Stages:
         if commit is not None and commit.fingerprint == self._fingerprints[name]:
             self._done(commit, resumed=True)
             return
+        if not self._redo or not self._commits:  # what the records say is about to change
+            self._lake.files.delete("manifest.json")
+            self._lake.files.delete("summary.json")
         self._redo = True  # what comes after reads what is about to change
         self._observer.started(name)
         self._lake.revoke(name)
@@ -258,7 +265,7 @@ def _open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | 
         raise error.at("evaluate.reference") from error
 
 
-def _fingerprints(config: Config, source: Source) -> dict[str, str]:
+def _fingerprints(config: Config, source: Source, reference: Source | None) -> dict[str, str]:
     """Hash, for each stage, of what decides its result and that of all stages before it."""
     resolved = configfile.to_dict(config)
     sections: Mapping[str, tuple[str, ...]] = {
@@ -279,6 +286,8 @@ def _fingerprints(config: Config, source: Source) -> dict[str, str]:
                 **own["output"],
                 "mode": None,
             }  # says what to replace, not what to write
+        if name == "evaluate" and reference is not None:
+            own["reference"] = reference.fingerprint
         chain.update(json.dumps([name, own], sort_keys=True).encode())
         fingerprints[name] = chain.hexdigest()
     return fingerprints

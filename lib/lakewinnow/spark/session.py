@@ -96,6 +96,7 @@ def local_settings(scratch: Path) -> dict[str, str]:
         "spark.sql.adaptive.enabled": "true",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 loses the zone
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": str(_cores()),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),

@@ -37,12 +37,7 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
     ConfigError
         A combination that cannot be: `rank_by` that does not go with `adjust_pred_probs`, say.
     """
-    check_score(config.rank_by, adjusted=config.adjust_pred_probs)
-    issue_filter = IssueFilter(
-        filter_by=config.filter_by,
-        frac_noise=config.frac_noise,
-        min_examples_per_class=config.min_examples_per_class,
-    )
+    issue_filter = checked_filter(config)
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     pred_probs = lake.read("pred_probs")
     cuts, n_passes = confident_learning.cuts(pred_probs, issue_filter, noise_model)
@@ -64,6 +59,16 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
         reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
         writes=("checks/label_issues", "checks/label_ranks"),
         details={"label_issues": _figures(judged, noise_model)},
+    )
+
+
+def checked_filter(config: LabelIssuesConfig) -> IssueFilter:
+    """Return the filter, or raise ConfigError for options that do not go together."""
+    check_score(config.rank_by, adjusted=config.adjust_pred_probs)
+    return IssueFilter(
+        filter_by=config.filter_by,
+        frac_noise=config.frac_noise,
+        min_examples_per_class=config.min_examples_per_class,
     )
 
 
