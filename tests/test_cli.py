@@ -117,6 +117,16 @@ def test_top_without_a_run(fails, configure):
     assert fails("top", configure(), "-n", "0") == (2, ["-n"])
 
 
+def test_a_noise_model_that_is_none(fails, configure, tmp_path):
+    config, path = configure(), tmp_path / "model.json"
+    assert fails("score", config) == (2, ["command line"])
+    assert fails("score", config, "--noise-model", path) == (2, ["--noise-model"])
+    assert fails("merge-noise-models", tmp_path / "merged.json", path) == (2, [str(path)])
+    path.write_text("{}")
+    assert fails("score", config, "--noise-model", path) == (4, ["--noise-model"])
+    assert fails("merge-noise-models", tmp_path / "merged.json", path) == (4, [str(path)])
+
+
 def test_the_version(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         command("--version")
@@ -273,6 +283,20 @@ def test_top_shows_the_worst_first(command, sample):
         ]
         for row in worst
     ]
+
+
+def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, tmp_path):
+    model, merged = sample / "noise_model.json", tmp_path / "merged.json"
+    names = ("billing", "cancellation", "login", "refund", "shipping", "technical")
+    rows = [(f"message {i} about {names[i % 6]}", names[i % 6]) for i in range(60)]
+    config = configure(rows, crossval={"folds": 3})
+    assert command("score", config, "--noise-model", model, "--quiet")[0] == 0
+    batch = tmp_path / "out" / "noise_model.json"
+    assert command("merge-noise-models", merged, model, batch)[:2] == (
+        0,
+        f"{merged}: 651 rows, 6 classes\n",
+    )
+    assert command("merge-noise-models", merged, model, batch)[0] == 4  # it is there
 
 
 def test_each_stage_is_a_command():

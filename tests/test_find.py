@@ -1,8 +1,10 @@
 """`find_label_issues`: cleanlab's, of any kind of frame, partitions or bad rows beside."""
 
+import json
 from contextlib import nullcontext
 from typing import get_args
 
+import cleanlab.count
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -14,9 +16,11 @@ from pyspark.sql import functions as F
 import lakewinnow.find
 from core import reference
 from core.generate import corpus
+from core.test_noise_model import model_of
 from lakewinnow import find_label_issues
 from lakewinnow.core.cells import Cells
-from lakewinnow.core.label_issues import FilterBy, IssueFilter
+from lakewinnow.core.confident_learning import confident_guesses, unflagged
+from lakewinnow.core.label_issues import LOW, FilterBy, IssueFilter
 from lakewinnow.core.selection import Cuts
 from lakewinnow.errors import ConfigError, DataError, SchemaError
 from lakewinnow.spark.confident_learning import Judge
@@ -266,6 +270,74 @@ def test_what_was_found_may_be_searched_again():
     assert found.columns.is_unique
     again = found["lakewinnow_lakewinnow_label_score"]
     assert again.tolist() == found.label_score.tolist()
+
+
+# --- an earlier noise model ---------------------------------------------------------------------
+
+
+def halves():
+    """Return an earlier and a later frame, cleanlab's view of the later one, the model's joint."""
+    df, labels, pred_probs = generated("rounded", n_rows=400)
+    model = model_of(labels[:250], pred_probs[:250], classes=CLASSES)
+    return df[250:], labels[250:], pred_probs[250:], model
+
+
+def cleanlabs_flags(filter_by, labels, pred_probs, model):
+    """Return cleanlab's flags, given the model's joint or, where it has no such rule, its parts."""
+    if filter_by == "confident_learning":
+        guesses = confident_guesses(pred_probs, model.thresholds)
+        return (guesses >= 0) & (guesses != labels) & ~unflagged(labels, pred_probs)
+    joint = cleanlab.count.calibrate_confident_joint(model.joint_state.confident_joint, labels)
+    return reference.find_label_issues(
+        labels, pred_probs, filter_by=filter_by, confident_joint=joint
+    )
+
+
+# The two `low_*` take as many rows as the thresholds doubt, which cleanlab always estimates anew.
+@pytest.mark.parametrize("filter_by", sorted({*get_args(FilterBy)} - {*LOW}))
+def test_a_batch_is_what_cleanlab_finds_with_the_earlier_joint(filter_by):
+    df, labels, pred_probs, model = halves()
+    found = find_label_issues(df, id="id", filter_by=filter_by, noise_model=model, **COLUMNS)
+    expected = cleanlabs_flags(filter_by, labels, pred_probs, model)
+    assert found.is_label_issue.tolist() == expected.tolist()
+    assert 0 < expected.sum() < len(expected)
+
+
+@pytest.mark.parametrize("filter_by", get_args(FilterBy))
+def test_over_the_same_rows_a_noise_model_changes_nothing(filter_by):
+    df, labels, pred_probs = generated("rounded")
+    model = model_of(labels, pred_probs, classes=CLASSES).to_dict()
+    settings = {"id": "id", "filter_by": filter_by, **COLUMNS}
+    found = find_label_issues(df, noise_model=model, **settings)
+    pd.testing.assert_frame_equal(found, find_label_issues(df, **settings))
+
+
+@pytest.mark.parametrize("filter_by", ["both", "confident_learning", "low_self_confidence"])
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_a_batch_on_spark_is_that_in_memory(spark, tmp_path, filter_by):
+    df, _, _, model = halves()
+    path = tmp_path / "noise_model.json"
+    path.write_text(json.dumps(model.to_dict()))
+    df, codes = bad(df[df.given != "dog"])  # a batch may lack a class
+    frame = on_spark(spark, df, "id string, given string, probs array<double>")
+    settings = {"id": "id", "filter_by": filter_by, "noise_model": path, **COLUMNS}
+    found = plain(find_label_issues(frame, **settings).toPandas())
+    assert found == plain(find_label_issues(df, **settings))
+    assert {i: found[i][-1] for i in codes} == codes
+    assert any(row[2] for row in found.values())
+
+
+def test_a_noise_model_of_other_classes_or_none_at_all(tmp_path):
+    df, _, _, model = halves()
+    for settings, error, code in (
+        ({"noise_model": model, "classes": CLASSES[::-1]}, DataError, "other_classes"),
+        ({"noise_model": tmp_path / "none.json"}, ConfigError, "noise_model_not_found"),
+        ({"noise_model": {"classes": CLASSES}}, DataError, "not_a_noise_model"),
+    ):
+        with pytest.raises(error) as caught:
+            find_label_issues(df, **COLUMNS, **settings)
+        assert caught.value.code == code
+    find_label_issues(df, **COLUMNS, noise_model=model, classes=CLASSES)
 
 
 # --- errors -------------------------------------------------------------------------------------

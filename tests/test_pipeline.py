@@ -1,6 +1,7 @@
 """The run: every row accounted for, nothing done twice, nothing half-written."""
 
 import csv
+import hashlib
 import json
 import shutil
 import subprocess
@@ -29,7 +30,7 @@ from builders import (
 )
 from lakewinnow import pipeline
 from lakewinnow.configfile import load_config
-from lakewinnow.errors import DataError, EngineError
+from lakewinnow.errors import DataError, EngineError, LakewinnowError
 from lakewinnow.lake.workspace import Lake
 
 CHECK_WORKSPACE = SHARED / "check_workspace.py"
@@ -366,6 +367,89 @@ def test_secrets_are_not_written_anywhere(small):
     assert read_json(small[1], "manifest.json")["config"]["input"]["options"].keys()
     for path in small[1].rglob("*"):
         assert path.is_dir() or SECRET.encode() not in path.read_bytes(), path
+
+
+# --- an earlier noise model ---------------------------------------------------------------------
+
+
+def run_batch(spark, small, path, noise_model, **sections):
+    """Run on another file with the small run's store; return the observer and the result."""
+    embedding = {"dimensions": 64, "store": str(small[1].parent / "store")}
+    config = make_config(
+        path, path.parent / "out", crossval={"folds": 3}, embedding=embedding, **sections
+    )
+    observer = Recorder()
+    result = lakewinnow.run(config, spark, noise_model=noise_model, observer=observer)
+    return observer, result
+
+
+def test_a_batch_is_judged_by_an_earlier_noise_model(spark, small, tmp_path):
+    earlier = small[1] / "noise_model.json"
+    later = [row for row in messages(120)[60:] if row[1] != "shipping"]
+    path = write_csv(tmp_path / "batch.csv", [*later, ("where is the refund", "returns")])
+    observer, result = run_batch(spark, small, path, earlier)
+    assert result.manifest["noise_model"] == {
+        "path": str(earlier),
+        "sha256": hashlib.sha256(earlier.read_bytes()).hexdigest(),
+    }
+    [unknown] = read_rows(result.workspace, "quarantine")
+    assert (unknown["label"], unknown["error_code"]) == ("returns", "label_not_in_classes")
+    model, batch = (
+        read_json(folder, "noise_model.json") for folder in (small[1], result.workspace)
+    )
+    assert batch["classes"] == model["classes"] == ["billing", "login", "shipping"]
+    assert batch["thresholds"] == model["thresholds"]
+    assert batch["counts"][2] == 0
+    assert sum(batch["counts"]) == len(later) == len(read_rows(result.workspace, "issues"))
+    merged = lakewinnow.merge_noise_models([earlier, f"{result.workspace}/noise_model.json"])
+    assert merged.n_rows == 60 + len(later)
+
+    observer, _ = run_batch(spark, small, path, earlier)
+    assert observer.ran == []
+    other = tmp_path / "merged.json"
+    other.write_text(json.dumps(merged.to_dict()))
+    overwrite = {"output": {"mode": "overwrite"}}
+    observer, result = run_batch(spark, small, path, other, **overwrite)
+    assert (observer.ran[0], observer.resumed) == ("noise", ["ingest", "embed", "crossval"])
+    assert result.manifest["noise_model"]["path"] == str(other)
+
+
+def test_a_batch_of_one_class_with_its_own_probabilities(spark, small, tmp_path):
+    model = read_json(small[1], "noise_model.json")
+    table = pa.table(
+        {
+            "text": ["right", "wrong"],
+            "label": ["login", "login"],
+            "probs": [[0.02, 0.97, 0.01], [0.97, 0.02, 0.01]],
+        }
+    )
+    pq.write_table(table, tmp_path / "rows.parquet")
+    config = make_config(
+        tmp_path / "rows.parquet",
+        tmp_path / "out",
+        input={"pred_probs": "probs"},
+        label_issues={"filter_by": "confident_learning"},
+    )
+    path = small[1] / "noise_model.json"
+    lakewinnow.run(config, spark, noise_model=path, until="decide")
+    issues = read_rows(tmp_path / "out", "issues")
+    assert {row["text_preview"]: row["is_label_issue"] for row in issues} == {
+        "right": False,
+        "wrong": True,
+    }
+    assert read_json(tmp_path / "out", "noise_model.json")["thresholds"] == model["thresholds"]
+
+
+def test_a_noise_model_that_does_not_fit_is_found_before_anything_is_written(small, tmp_path):
+    path = small[1] / "noise_model.json"
+    for config, code in (
+        (small[0](tmp_path, input={"classes": ["login", "billing"]}), "other_classes"),
+        (small[0](small[1]), "same_workspace"),
+    ):
+        with pytest.raises(LakewinnowError) as caught:
+            lakewinnow.run(config, noise_model=path)
+        assert caught.value.code == code
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_check_that_is_planned_is_passed_over_with_a_warning(spark, small, tmp_path):

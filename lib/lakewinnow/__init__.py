@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from lakewinnow.config import Config
     from lakewinnow.configfile import load_config
     from lakewinnow.consensus import Consensus, find_consensus
+    from lakewinnow.core.noise_model import NoiseModel
     from lakewinnow.errors import (
         ConfigError,
         DataError,
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
         SchemaError,
     )
     from lakewinnow.find import find_label_issues
+    from lakewinnow.lake.noise_models import merge_noise_models
     from lakewinnow.multilabel import find_multilabel_issues
     from lakewinnow.pipeline import RunResult, run
 
@@ -29,6 +31,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "LakewinnowError",
+    "NoiseModel",
     "ProviderError",
     "RunResult",
     "SchemaError",
@@ -36,6 +39,7 @@ __all__ = [
     "find_label_issues",
     "find_multilabel_issues",
     "load_config",
+    "merge_noise_models",
     "run",
 ]
 
@@ -46,6 +50,8 @@ _HOMES = {
     "find_label_issues": "find",
     "find_multilabel_issues": "multilabel",
     "load_config": "configfile",
+    "merge_noise_models": "lake.noise_models",
+    "NoiseModel": "core.noise_model",
     "RunResult": "pipeline",
     "run": "pipeline",
 }

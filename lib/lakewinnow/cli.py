@@ -81,7 +81,7 @@ def _near_command(message: str) -> str:
     if "invalid choice: '" not in message:
         return "see `lakewinnow --help`"
     typed = message.partition("invalid choice: '")[2].partition("'")[0]
-    commands = ["run", "top", "init", "doctor", *STAGE_COMMANDS]
+    commands = ["run", "score", "merge-noise-models", "top", "init", "doctor", *STAGE_COMMANDS]
     return did_you_mean(typed, commands) or f"one of {', '.join(commands)}"
 
 
@@ -97,11 +97,28 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run everything: from the source table to clean/")
     _add_run_options(run)
-    run.set_defaults(command=_run, until="evaluate")
+    run.set_defaults(command=_run, until="evaluate", noise_model=None)
     for name, text in STAGE_COMMANDS.items():
         stage = commands.add_parser(name, help=text)
         _add_run_options(stage)
-        stage.set_defaults(command=_run, until=name)
+        stage.set_defaults(command=_run, until=name, noise_model=None)
+
+    score = commands.add_parser(
+        "score", help="run everything on a new batch, judged by an earlier run's noise model"
+    )
+    _add_run_options(score)
+    score.add_argument(
+        "--noise-model", required=True, metavar="PATH", help="the earlier run's noise_model.json"
+    )
+    score.set_defaults(command=_run, until="evaluate")
+
+    merge = commands.add_parser(
+        "merge-noise-models", help="add up the noise models of a run and of batches scored with it"
+    )
+    merge.add_argument("output", metavar="OUT", help="the noise_model.json to write")
+    merge.add_argument("models", nargs="+", metavar="MODEL", help="the files to add up")
+    merge.add_argument("--debug", action="store_true", help=argparse.SUPPRESS)
+    merge.set_defaults(command=_merge_noise_models)
 
     top = commands.add_parser("top", help="show the worst label issues of a finished run")
     _add_config_options(top)
@@ -148,16 +165,24 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 def _run(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline, terminal
     from lakewinnow.configfile import load_config
+    from lakewinnow.lake import noise_models
     from lakewinnow.spark.session import session, stop
 
     config = load_config(*options.config, overrides=options.set)
+    path = options.noise_model
+    noise_model = None if path is None else noise_models.read(path, "--noise-model")
     with terminal.progress(quiet=options.quiet) as observer:
         observer.started("session")
         spark = session(remote=options.remote)
         try:
             observer.watch(spark)
             result = pipeline.run(
-                config, spark, until=options.until, restart=options.restart, observer=observer
+                config,
+                spark,
+                until=options.until,
+                restart=options.restart,
+                observer=observer,
+                noise_model=noise_model,
             )
         finally:
             stop(spark)
@@ -173,6 +198,15 @@ def _top(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
     terminal.print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
+    return 0
+
+
+def _merge_noise_models(options: argparse.Namespace) -> int:
+    from lakewinnow.lake import noise_models
+
+    merged = noise_models.merge_noise_models(options.models)
+    noise_models.write(merged, options.output)
+    print(f"{options.output}: {merged.n_rows:,} rows, {len(merged.classes):,} classes")
     return 0
 
 

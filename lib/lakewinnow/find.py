@@ -26,7 +26,7 @@ from lakewinnow.core.label_issues import FilterBy, IssueFilter
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.scores import check_score
 from lakewinnow.errors import ConfigError, DataError, Shown
-from lakewinnow.lake import frame
+from lakewinnow.lake import frame, noise_models
 from lakewinnow.lake.source import column
 from lakewinnow.spark import confident_learning, lists, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
@@ -45,6 +45,7 @@ class Options:
     rank_by: str
     adjust_pred_probs: bool
     max_bad_fraction: float
+    noise_model: NoiseModel | None
 
 
 def find_label_issues(
@@ -61,6 +62,7 @@ def find_label_issues(
     min_examples_per_class: int = 1,
     num_to_remove_per_class: Sequence[int] | None = None,
     max_bad_fraction: float = 0.1,
+    noise_model: noise_models.Source | None = None,
 ) -> DataFrame | pd.DataFrame:
     """Find label issues by confident learning, exactly as cleanlab does.
 
@@ -84,6 +86,9 @@ def find_label_issues(
         The label quality score: self_confidence, normalized_margin, confidence_weighted_entropy.
     max_bad_fraction : float
         More rows than this with probabilities or labels that cannot be used are an error.
+    noise_model : NoiseModel, mapping or path, optional
+        An earlier run's: the rows are judged with its thresholds and its shares of noise, and
+        neither is estimated from them. Its classes are the classes.
 
     Returns
     -------
@@ -101,7 +106,7 @@ def find_label_issues(
         ``"missing_column"``, ``"wrong_column_type"``
     DataError
         ``"too_many_bad_rows"``, ``"classes_do_not_fit"``, ``"too_many_classes"``, ``"no_rows"``,
-        ``"wrong_length"`` for arrays
+        ``"wrong_length"`` for arrays, ``"other_classes"`` than the noise model's
     """
     check_score(rank_by, adjusted=adjust_pred_probs)
     counts = None if num_to_remove_per_class is None else tuple(num_to_remove_per_class)
@@ -115,7 +120,14 @@ def find_label_issues(
         rank_by=rank_by,
         adjust_pred_probs=adjust_pred_probs,
         max_bad_fraction=max_bad_fraction,
+        noise_model=None
+        if noise_model is None
+        else noise_models.model_of(noise_model, "noise_model"),
     )
+    if options.noise_model is not None:
+        if classes is not None:
+            options.noise_model.check_classes([str(name) for name in classes], "classes")
+        classes = options.noise_model.classes
     if df is None:
         rows, given, probs = _of_arrays(np.asarray(label), np.asarray(pred_probs))
         return _in_memory(rows, given, probs, frame.row_ids(rows, None), classes, options)
@@ -157,8 +169,10 @@ def _on_spark(
     )
     state, n_by_code, n_imprecise = valid_probs.thresholds(rows, len(names))
     frame.check_bad_rows(valid_probs.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
-    joint = confident_learning.joint(rows, state.thresholds(), valid_probs.blocks)
-    model = NoiseModel.estimate(names, state, joint)
+    earlier = options.noise_model
+    thresholds = earlier.thresholds if earlier else state.thresholds()
+    joint = confident_learning.joint(rows, thresholds, valid_probs.blocks)
+    model = earlier.of_batch(state, joint) if earlier else NoiseModel.estimate(names, state, joint)
     cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, valid_probs.blocks)
     judge = Judge(
         classes=model.classes,
@@ -266,6 +280,7 @@ def _in_memory(
         issue_filter=options.issue_filter,
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
+        noise_model=options.noise_model,
     )
     predicted = pa.array(names).take(pa.array(block.pred_probs.argmax(axis=1)))
     columns = {

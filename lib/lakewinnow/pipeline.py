@@ -11,13 +11,17 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 from pyspark.sql import SparkSession
 
 from lakewinnow import configfile, validation
 from lakewinnow.config import Config
-from lakewinnow.errors import DataError, EngineError, LakewinnowError, Shown
+from lakewinnow.errors import ConfigError, DataError, EngineError, LakewinnowError, Shown
+from lakewinnow.lake import noise_models
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source, check_partition_columns, read_source
 from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.spark.session import session
@@ -94,6 +98,7 @@ def run(
     until: str = STAGES[-1],
     restart: bool = False,
     observer: Observer | None = None,
+    noise_model: str | Path | EarlierNoiseModel | None = None,
 ) -> RunResult:
     """Run every stage up to `until`, leaving out those that are already done.
 
@@ -105,6 +110,10 @@ def run(
         The last stage to run, one of `STAGES`.
     restart : bool
         Do everything again. The embedding store is kept: what is paid for stays paid for.
+    noise_model : path, optional
+        An earlier run's noise_model.json. The rows are judged with it, and nothing is estimated
+        from them: neither thresholds nor which share of each class is of another one. Its classes
+        are the classes; a row of another label goes to quarantine.
 
     Raises
     ------
@@ -115,11 +124,22 @@ def run(
     for key in validation.passed_over(config):
         observer.warned(f"{key}: not in this version yet, passed over")
     label_issues.checked_filter(config.label_issues)  # before the hours that come before it
+    if isinstance(noise_model, str | Path):
+        noise_model = noise_models.read(noise_model, "noise_model")
+    if noise_model is not None:
+        config = _with_classes_of(config, noise_model)
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)
     stages = Stages(
-        lake, config, source, reference, restart=restart, until=until, observer=observer
+        lake,
+        config,
+        source,
+        reference,
+        noise_model,
+        restart=restart,
+        until=until,
+        observer=observer,
     )
     stages.claim_workspace()
 
@@ -129,7 +149,8 @@ def run(
         stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
     else:
         stages.run("own_probs", lambda: own_probs.run(lake, config.input))
-    stages.run("noise", lambda: noise.run(lake))
+    earlier = None if noise_model is None else noise_model.model
+    stages.run("noise", lambda: noise.run(lake, earlier))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
@@ -153,14 +174,15 @@ class Stages:
         config: Config,
         source: Source,
         reference: Source | None,
+        noise_model: EarlierNoiseModel | None,
         *,
         restart: bool,
         until: str,
         observer: Observer,
     ) -> None:
         self._lake, self._config, self._source, self._observer = lake, config, source, observer
-        self._restart = restart
-        self._fingerprints = _fingerprints(config, source, reference)
+        self._restart, self._noise_model = restart, noise_model
+        self._fingerprints = _fingerprints(config, source, reference, noise_model)
         self._names = STAGES[: STAGES.index(until) + 1]
         self._commits: list[Commit] = []
         self._redo = restart
@@ -245,6 +267,9 @@ class Stages:
             )
         summary = _summary(rows, details)
         manifest = _manifest(self._config, self._lake.spark, self._source, self._commits, rows)
+        if self._noise_model is not None:
+            used = self._noise_model
+            manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
         self._lake.files.write_json("summary.json", summary)
         self._lake.files.write_json("manifest.json", manifest)
         return RunResult(workspace, rows, summary, manifest)
@@ -265,7 +290,30 @@ def _open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | 
         raise error.at("evaluate.reference") from error
 
 
-def _fingerprints(config: Config, source: Source, reference: Source | None) -> dict[str, str]:
+def _with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:
+    """Fix the classes to the noise model's.
+
+    Raises
+    ------
+    ConfigError : "same_workspace"
+    DataError : "other_classes"
+    """
+    if noise_model.path == Files(config.workspace).path("noise_model.json"):
+        hint = "a batch has a workspace of its own: --set workspace=…"
+        expected = "another workspace than the noise model's, which it would replace"
+        raise ConfigError("same_workspace", "workspace", expected, config.workspace, hint)
+    if config.input.classes is not None:
+        noise_model.model.check_classes(config.input.classes, "input.classes")
+    classes = noise_model.model.classes
+    return replace(config, input=replace(config.input, classes=classes))
+
+
+def _fingerprints(
+    config: Config,
+    source: Source,
+    reference: Source | None,
+    noise_model: EarlierNoiseModel | None,
+) -> dict[str, str]:
     """Hash, for each stage, of what decides its result and that of all stages before it."""
     resolved = configfile.to_dict(config)
     sections: Mapping[str, tuple[str, ...]] = {
@@ -286,6 +334,8 @@ def _fingerprints(config: Config, source: Source, reference: Source | None) -> d
                 **own["output"],
                 "mode": None,
             }  # says what to replace, not what to write
+        if name == "noise" and noise_model is not None:
+            own["noise_model"] = noise_model.sha256
         if name == "evaluate" and reference is not None:
             own["reference"] = reference.fingerprint
         chain.update(json.dumps([name, own], sort_keys=True).encode())

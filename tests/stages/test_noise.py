@@ -7,6 +7,7 @@ import pytest
 from builders import labels_and_pred_probs, make_pred_probs, read_json
 from core.generate import corpus
 from core.reference import stable_cleanlab
+from core.test_noise_model import batch_of, model_of
 from lakewinnow.stages import noise
 
 
@@ -56,6 +57,15 @@ def test_the_figures_are_those_of_the_probabilities(sample):
     assert figures["log_loss"] == pytest.approx(-np.log(own).mean(), rel=1e-6)
     shares = np.bincount(labels) / len(labels)
     assert figures["prior_log_loss"] == pytest.approx(-(shares * np.log(shares)).sum(), rel=1e-6)
+
+
+def test_a_batch_is_judged_by_an_earlier_model(lake):
+    labels, pred_probs, _ = corpus(5, n_classes=5, n_rows=400, kind="rounded")
+    earlier = model_of(labels[:250], pred_probs[:250], classes=[f"class {k}" for k in range(5)])
+    make_pred_probs(lake, labels[250:], pred_probs[250:])
+    assert noise.run(lake, earlier).rows_in == 150
+    expected = batch_of(earlier, labels[250:], pred_probs[250:])
+    assert read_json(lake.files.root, "noise_model.json") == expected.to_dict()
 
 
 def test_probabilities_that_know_nothing_are_a_warning(lake, sample):

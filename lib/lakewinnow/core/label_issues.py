@@ -228,6 +228,7 @@ def find_label_issues(
     rank_by: str = "self_confidence",
     adjust_pred_probs: bool = False,
     budget: Budget | None = None,
+    noise_model: NoiseModel | None = None,
 ) -> LabelIssues:
     """Find label issues in arrays, by the passes that a lake would need.
 
@@ -241,6 +242,7 @@ def find_label_issues(
     rank_by : a name in `scores.SCORES`
     adjust_pred_probs : whether scores take out how confident the model is of each class
     budget : what one pass of the selection may hold
+    noise_model : an earlier one of the same classes, to judge the rows with; see `of_batch`
 
     Raises
     ------
@@ -255,13 +257,16 @@ def find_label_issues(
     threshold_state = ThresholdState.zero(n_classes)
     for block in blocks:
         threshold_state = threshold_state.update(block.labels, block.pred_probs)
-    thresholds = threshold_state.thresholds()
+    thresholds = noise_model.thresholds if noise_model else threshold_state.thresholds()
 
     joint_state = JointState.zero(n_classes)
     for block in blocks:
         joint_state = joint_state.update(block.labels, block.pred_probs, thresholds)
-    names = [str(k) for k in range(n_classes)] if classes is None else classes
-    noise_model = NoiseModel.estimate(names, threshold_state, joint_state)
+    if noise_model is None:
+        names = [str(k) for k in range(n_classes)] if classes is None else classes
+        noise_model = NoiseModel.estimate(names, threshold_state, joint_state)
+    else:
+        noise_model = noise_model.of_batch(threshold_state, joint_state)
 
     plan = plan_selection(issue_filter, noise_model, budget=budget, n_tallies=1)
     while not plan.done:

@@ -6,6 +6,7 @@ estimates as they were written, so that a model read back is the model that was 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, Final, Self
 
 import numpy as np
@@ -25,6 +26,7 @@ from lakewinnow.core.health import (
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.errors import DataError, Shown
 
+FORMAT_VERSION: Final = 1  # of noise_model.json: another one when what is in it means another thing
 MOST_OVERLAPS: Final = 1000  # in `label_health`; the table of all pairs is `health`'s
 
 
@@ -75,12 +77,24 @@ class NoiseModel:
         ------
         DataError : "no_rows"
         """
+        if thresholds is None:
+            thresholds = threshold_state.thresholds()
+        raw_joint = joint_state.confident_joint
+        return cls._calibrated(classes, threshold_state, joint_state, thresholds, raw_joint)
+
+    @classmethod
+    def _calibrated(
+        cls,
+        classes: Sequence[str],
+        threshold_state: ThresholdState,
+        joint_state: JointState,
+        thresholds: FloatArray,
+        raw_joint: IntArray,
+    ) -> Self:
         counts = threshold_state.counts
         if not counts.any():
             raise DataError("no_rows", "label", "at least one row with a label", 0)
-        if thresholds is None:
-            thresholds = threshold_state.thresholds()
-        confident_joint = calibrate(joint_state.confident_joint, counts)
+        confident_joint = calibrate(raw_joint, counts)
         latent = estimate_latent(confident_joint, counts)
         return cls(
             classes=tuple(classes),
@@ -92,6 +106,27 @@ class NoiseModel:
             py=latent.py,
             noise_matrix=latent.noise_matrix,
             inverse_noise_matrix=latent.inverse_noise_matrix,
+        )
+
+    def of_batch(self, threshold_state: ThresholdState, joint_state: JointState) -> Self:
+        """Return the model to judge later rows with, nothing but their counts being their own.
+
+        The thresholds are this model's, and so is the share of each given label that is of each
+        true one, as when cleanlab is given this model's `confident_joint`. Over the rows that this
+        model is of, the result is this model. It merges with it, for its states are of its rows.
+
+        Parameters
+        ----------
+        threshold_state, joint_state : of the later rows, counted under this model's thresholds
+
+        Raises
+        ------
+        DataError : "no_rows"
+        """
+        # The raw joint: a class that this model never saw has 1 on its diagonal, so no known noise.
+        raw_joint = self.joint_state.confident_joint
+        return self._calibrated(
+            self.classes, threshold_state, joint_state, self.thresholds, raw_joint
         )
 
     @property
@@ -121,21 +156,35 @@ class NoiseModel:
         ------
         DataError : "other_classes", or "other_thresholds"
         """
-        if self.classes != other.classes:
-            expected = f"the classes {list(self.classes)}"
-            raise DataError("other_classes", "noise_model.classes", expected, list(other.classes))
+        self.check_classes(other.classes, "noise_model.classes")
         if not np.array_equal(self.thresholds, other.thresholds):
             furthest = int(np.argmax(np.abs(self.thresholds - other.thresholds)))
             raise DataError(
                 "other_thresholds",
-                f"noise_model.thresholds of class {self.classes[furthest]!r}",
-                f"{self.thresholds[furthest]!r}, as joints only add up under equal thresholds",
+                "noise_model.thresholds",
+                f"{float(self.thresholds[furthest])!r} for {self.classes[furthest]!r}, as joints "
+                "only add up under equal thresholds",
                 float(other.thresholds[furthest]),
-                "merge the threshold states and count both corpora again under their thresholds",
+                "models made by scoring later rows with an earlier model add up with that model",
             )
         threshold_state = self.threshold_state.merge(other.threshold_state)
         joint_state = self.joint_state.merge(other.joint_state)
         return self.estimate(self.classes, threshold_state, joint_state, self.thresholds)
+
+    def check_classes(self, classes: Sequence[str], where: str) -> None:
+        """Raise DataError "other_classes" unless these are the model's, in the same order."""
+        if tuple(classes) == self.classes:
+            return
+        pairs = list(zip_longest(self.classes, classes))
+        at = next(k for k, (own, other) in enumerate(pairs) if own != other)
+        own, other = (Shown("none") if name is None else repr(name) for name in pairs[at])
+        raise DataError(
+            "other_classes",
+            where,
+            f"the noise model's {len(self.classes):,} classes in their order, {own} at {at}",
+            Shown(other),
+            "use the model of a run with these classes",
+        )
 
     def label_health(self) -> dict[str, Any]:
         """Overall score, classes with the worst first, and the 1,000 most overlapping pairs.
@@ -172,6 +221,7 @@ class NoiseModel:
         Matrices are lists of rows: 1,000 classes make a file of some 20 to 60 MB.
         """
         return {
+            "format_version": FORMAT_VERSION,
             "classes": list(self.classes),
             "counts": self.counts.tolist(),
             "thresholds": self.thresholds.tolist(),
@@ -194,32 +244,46 @@ class NoiseModel:
 
         Raises
         ------
-        DataError : "not_a_noise_model"
+        DataError : "not_a_noise_model", or "other_format_version"
         """
+        if not isinstance(content, Mapping):
+            raise _not_a_noise_model("a mapping", Shown(type(content).__name__))
+        found = content.get("format_version", FORMAT_VERSION)  # the first files did not say theirs
+        if found != FORMAT_VERSION:
+            raise DataError(
+                "other_format_version",
+                "noise_model.json",
+                f"format_version {FORMAT_VERSION}, which this version of lakewinnow reads",
+                found,
+                "make it again with this version, or install the version that made it",
+            )
         try:
             classes, state = tuple(content["classes"]), content["state"]
+            k = len(classes)
             rows = {name: np.array(state[name], np.int64) for name in ("thresholds", "joint")}
             return cls(
                 classes=classes,
-                thresholds=np.array(content["thresholds"], np.float64),
-                threshold_state=ThresholdState.from_rows(
-                    len(classes), rows["thresholds"].reshape(-1, 5)
+                thresholds=np.array(content["thresholds"], np.float64).reshape(k),
+                threshold_state=ThresholdState.from_rows(k, rows["thresholds"].reshape(-1, 5)),
+                joint_state=JointState.from_rows(k, rows["joint"].reshape(-1, 3)),
+                confident_joint=np.array(content["confident_joint"], np.int64).reshape(k, k),
+                joint=np.array(content["joint"], np.float64).reshape(k, k),
+                py=np.array(content["py"], np.float64).reshape(k),
+                noise_matrix=np.array(content["noise_matrix"], np.float64).reshape(k, k),
+                inverse_noise_matrix=np.array(content["inverse_noise_matrix"], np.float64).reshape(
+                    k, k
                 ),
-                joint_state=JointState.from_rows(len(classes), rows["joint"].reshape(-1, 3)),
-                confident_joint=np.array(content["confident_joint"], np.int64),
-                joint=np.array(content["joint"], np.float64),
-                py=np.array(content["py"], np.float64),
-                noise_matrix=np.array(content["noise_matrix"], np.float64),
-                inverse_noise_matrix=np.array(content["inverse_noise_matrix"], np.float64),
             )
         except KeyError as missing:
-            raise DataError(
-                "not_a_noise_model",
-                "noise_model.json",
-                f"a key {missing.args[0]!r}",
-                Shown("none"),
-                "name a noise_model.json that lakewinnow wrote",
-            ) from missing
+            raise _not_a_noise_model(f"a key {missing.args[0]!r}", Shown("none")) from missing
+        except (TypeError, ValueError, IndexError, DataError) as wrong:
+            expected = "what lakewinnow wrote, unchanged"
+            raise _not_a_noise_model(expected, Shown(str(wrong).splitlines()[0])) from wrong
+
+
+def _not_a_noise_model(expected: str, got: object) -> DataError:
+    hint = "name a noise_model.json that lakewinnow wrote"
+    return DataError("not_a_noise_model", "noise_model.json", expected, got, hint)
 
 
 def _records(**columns: Sequence[str] | IntArray | FloatArray) -> list[dict[str, Any]]:

@@ -158,7 +158,8 @@ def _classes(
             Shown(f"more in column {config.label}"),
             "is it an id or free text by mistake?",
         )
-    if len(accepted) == 1:
+    told_apart = config.pred_probs is not None and config.classes is not None
+    if len(accepted) == 1 and not told_apart:  # by the user's own probabilities: a small batch, say
         only = next(iter(accepted))
         raise DataError(
             "one_class",

@@ -75,10 +75,15 @@ class Files:
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file; None when it is not there."""
-        if not self.exists(name):
+        content = self.read_bytes(name)
+        return None if content is None else json.loads(content)
+
+    def read_bytes(self, name: str) -> bytes | None:
+        """Read a file whole; None when it is not there."""
+        if self._info(name).type != fs.FileType.File:
             return None
         with self._fs.open_input_stream(self._at(name)) as stream:
-            return json.loads(stream.read())
+            return bytes(stream.read())
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole: beside its place first, where the file system can rename."""

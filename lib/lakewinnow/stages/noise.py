@@ -23,13 +23,23 @@ _NO_BETTER = (
 )
 
 
-def run(lake: Lake) -> StageReport:
-    """Estimate the noise model and the quality of the probabilities it rests on."""
+def run(lake: Lake, earlier: NoiseModel | None = None) -> StageReport:
+    """Estimate the noise model and the quality of the probabilities it rests on.
+
+    Parameters
+    ----------
+    earlier : the model of an earlier run, of the same classes, to judge these rows with: nothing is
+        estimated then, noise_model.json is that model's with the counts of these rows
+    """
     classes = tuple(lake.details("ingest")["classes"])
     pred_probs = lake.read("pred_probs")
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
-    joint_state = confident_learning.joint(pred_probs, threshold_state.thresholds())
-    model = NoiseModel.estimate(classes, threshold_state, joint_state)
+    thresholds = earlier.thresholds if earlier else threshold_state.thresholds()
+    joint_state = confident_learning.joint(pred_probs, thresholds)
+    if earlier is None:
+        model = NoiseModel.estimate(classes, threshold_state, joint_state)
+    else:
+        model = earlier.of_batch(threshold_state, joint_state)
     lake.files.write_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
     for name, table in _health_tables(model, n_rows).items():
