@@ -162,8 +162,8 @@ class NoiseModel:
             raise DataError(
                 "other_thresholds",
                 "noise_model.thresholds",
-                f"{float(self.thresholds[furthest])!r} for {self.classes[furthest]!r}, as joints "
-                "only add up under equal thresholds",
+                f"a threshold of {float(self.thresholds[furthest])!r} for "
+                f"{self.classes[furthest]!r}, as joints only add up under equal thresholds",
                 float(other.thresholds[furthest]),
                 "models made by scoring later rows with an earlier model add up with that model",
             )
