@@ -113,6 +113,10 @@ def test_dump_reads_back_as_the_same_configuration():
         ("clean.label_issues", "delete", "wrong_type"),
         ("label_issues.adjust_pred_probs", "yes", "wrong_type"),
         ("label_issues.filter_by", True, "wrong_type"),
+        ("label_issues.num_to_remove_per_class", [10, 0], "wrong_type"),
+        ("label_issues.num_to_remove_per_class", {"a": 1.5}, "wrong_type"),
+        ("label_issues.num_to_remove_per_class", {"a": -1}, "wrong_type"),
+        ("label_issues.num_to_remove_per_class", {1: 1}, "wrong_type"),
         ("input.text", 5, "wrong_type"),
         ("input.classes", "a, b", "wrong_type"),
         ("input.options", ["header"], "wrong_type"),
@@ -136,6 +140,7 @@ def test_a_wrong_value_is_an_error_that_names_its_key(key, value, code):
     ("key", "value", "kept"),
     [
         ("label_issues.frac_noise", 1, 1.0),
+        ("label_issues.num_to_remove_per_class", {"a": 1}, {"a": 1}),
         ("label_issues.frac_noise", "1e-3", 0.001),  # YAML 1.1 reads 1e-3 as text
         ("crossval.standardize", False, False),
         ("checks.exact_duplicates", None, None),

@@ -137,6 +137,7 @@ class LabelIssuesConfig:
     adjust_pred_probs: bool = False
     frac_noise: Fraction = 1.0
     min_examples_per_class: Annotated[int, AtLeast(0)] = 1
+    num_to_remove_per_class: Mapping[str, Annotated[int, AtLeast(0)]] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -144,6 +144,7 @@ def run(
     stages.claim_workspace()
 
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
+    label_issues.checked_filter(config.label_issues, lake.details("ingest")["classes"])
     if config.input.pred_probs is None:
         stages.run("embed", lambda: embed.run(lake, config.embedding))
         stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))

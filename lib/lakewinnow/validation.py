@@ -116,9 +116,17 @@ def _match(hint: Any, raw: Any) -> tuple[bool, Any]:
         return isinstance(raw, (list, tuple)) and all(ok for ok, _ in items), tuple(
             v for _, v in items
         )
-    if origin is not None:
-        return isinstance(raw, origin), raw
+    if origin is not None and issubclass(origin, Mapping):
+        return _match_mapping(args[1], raw)
     return _match_scalar(hint, raw)
+
+
+def _match_mapping(hint: Any, raw: Any) -> tuple[bool, Any]:
+    if not isinstance(raw, Mapping) or hint is Any:
+        return isinstance(raw, Mapping), raw
+    items = {key: _match(hint, value) for key, value in raw.items()}
+    matched = all(isinstance(key, str) and ok for key, (ok, _) in items.items())
+    return matched, {key: value for key, (_, value) in items.items()}
 
 
 def _match_scalar(hint: Any, raw: Any) -> tuple[bool, Any]:
@@ -165,7 +173,7 @@ def _describe(hint: Any) -> str:
     if origin is tuple:
         return f"a list (each: {_describe(args[0])})"
     if origin is not None and issubclass(origin, Mapping):
-        return "a mapping"
+        return "a mapping" if args[1] is Any else f"a mapping (each: {_describe(args[1])})"
     return _NAMES.get(hint, str(hint))
 
 

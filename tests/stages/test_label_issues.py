@@ -79,9 +79,34 @@ def test_flags_scores_and_ranks_are_cleanlabs(given, settings, rank_by):
     assert list(figures["class_counts"].values()) == np.bincount(labels).tolist()
 
 
+def test_as_many_of_each_class_as_asked_for(given):
+    lake, labels, pred_probs = given
+    config = LabelIssuesConfig(
+        filter_by="prune_by_class", num_to_remove_per_class={"class 2": 7, "class 0": 3}
+    )
+    label_issues.run(lake, config)
+    rows = read_rows(lake.files.root, "checks/label_issues")
+    expected = find_label_issues(
+        labels, pred_probs, filter_by="prune_by_class", num_to_remove_per_class=[3, 0, 7, 0]
+    )
+    assert [row["is_label_issue"] for row in rows] == expected.tolist()
+    assert 0 < expected.sum() <= 10
+
+
+def test_classes_that_are_none_are_named_together(given):
+    names = {"Class 2": 7, "class 0": 3, "x": 1}
+    config = LabelIssuesConfig(filter_by="prune_by_class", num_to_remove_per_class=names)
+    with pytest.raises(ConfigError) as caught:
+        label_issues.run(given[0], config)
+    problems = caught.value.problems
+    assert [p.code for p in problems] == ["unknown_class", "unknown_class"]
+    assert [p.hint for p in problems] == ["did you mean 'class 2'?", ""]
+
+
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
+        ({"num_to_remove_per_class": {"class 0": 1}}, "impossible_combination"),
         (
             {"rank_by": "confidence_weighted_entropy", "adjust_pred_probs": True},
             "score_not_adjustable",

@@ -7,8 +7,8 @@ Shuffle  none but the ranking of the issues
 """
 
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
@@ -18,9 +18,11 @@ from lakewinnow.config import LabelIssuesConfig
 from lakewinnow.core.label_issues import IssueFilter
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.scores import check_score
+from lakewinnow.errors import ConfigError, did_you_mean
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import confident_learning
 
+_SHOWN_CLASSES: Final = 20  # in an error: a table may have thousands
 LABEL_RANKS = StructType(
     [
         StructField(c.ROW_ID, StringType(), nullable=False),
@@ -37,8 +39,8 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
     ConfigError
         A combination that cannot be: `rank_by` that does not go with `adjust_pred_probs`, say.
     """
-    issue_filter = checked_filter(config)
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    issue_filter = checked_filter(config, noise_model.classes)
     pred_probs = lake.read("pred_probs")
     cuts, n_passes = confident_learning.cuts(pred_probs, issue_filter, noise_model)
     judge = confident_learning.Judge(
@@ -62,14 +64,44 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
     )
 
 
-def checked_filter(config: LabelIssuesConfig) -> IssueFilter:
-    """Return the filter, or raise ConfigError for options that do not go together."""
+def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = None) -> IssueFilter:
+    """Return the filter.
+
+    Parameters
+    ----------
+    classes : None before they are known: the filter can be checked then, but not used
+
+    Raises
+    ------
+    ConfigError : "unknown_class", or the code of options that do not go together
+    """
     check_score(config.rank_by, adjusted=config.adjust_pred_probs)
+    to_remove = config.num_to_remove_per_class
+    if to_remove is not None and classes is not None:
+        _check_class_names(to_remove, classes)
+        to_remove = {name: to_remove.get(name, 0) for name in classes}
     return IssueFilter(
         filter_by=config.filter_by,
         frac_noise=config.frac_noise,
         min_examples_per_class=config.min_examples_per_class,
+        num_to_remove_per_class=None if to_remove is None else tuple(to_remove.values()),
     )
+
+
+def _check_class_names(names: Iterable[str], classes: Sequence[str]) -> None:
+    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" …" if len(classes) > _SHOWN_CLASSES else "")
+    problems = [
+        ConfigError(
+            "unknown_class",
+            "label_issues.num_to_remove_per_class",
+            f"names of classes ({shown})",
+            name,
+            did_you_mean(name, classes),
+        )
+        for name in sorted(set(names) - set(classes))
+    ]
+    if problems:
+        raise ConfigError.together(problems)
 
 
 def _figures(judged: DataFrame, noise_model: NoiseModel) -> Mapping[str, Any]:
