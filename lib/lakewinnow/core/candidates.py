@@ -62,15 +62,8 @@ class Candidates:
         ----------
         need : int64, shape (cells,), at least 1 in each cell that has a row
         """
-        order = np.lexsort((self.score, self.cell))
+        order, start, cut = _cuts(self.cell, self.score, need)
         cell, score = self.cell[order], self.score[order]
-        n_rows = np.bincount(cell, minlength=len(need))
-        start = np.cumsum(n_rows) - n_rows
-        last = start + np.minimum(need, n_rows) - 1
-        present = n_rows > 0
-        cut = np.full(len(need), np.inf)
-        cut[present] = score[last[present]]
-
         level = score == cut[cell]
         keep = score <= cut[cell]
         n_level = np.bincount(cell[level], minlength=len(need))
@@ -91,3 +84,31 @@ class Lowest(NamedTuple):
     rows: Candidates
     cut: FloatArray  # shape (cells,), infinite where the cell has no rows
     cut_id: dict[int, str]
+
+
+def score_cuts(cell: IntArray, score: FloatArray, need: IntArray) -> FloatArray:
+    """Return the `need[cell]`-th lowest score of each cell, or its highest, shape (cells,)."""
+    return _cuts(cell, score, need)[2]
+
+
+def _cuts(
+    cell: IntArray, score: FloatArray, need: IntArray
+) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return the order by (cell, score), where in it each cell starts, and each cell's cut."""
+    order = _order(cell, score, len(need))
+    n_rows = np.bincount(cell, minlength=len(need))
+    start = np.cumsum(n_rows) - n_rows
+    last = start + np.minimum(need, n_rows) - 1
+    present = n_rows > 0
+    cut = np.full(len(need), np.inf)
+    cut[present] = score[order[last[present]]]
+    return order, start, cut
+
+
+def _order(cell: IntArray, score: FloatArray, n_cells: int) -> IntArray:
+    # NumPy sorts floats by SIMD and 16-bit integers by radix: four times as fast as lexsort
+    order = np.argsort(score)
+    for shift in range(0, n_cells.bit_length(), 16):
+        digit = (cell[order] >> shift).astype(np.uint16)
+        order = order[np.argsort(digit, kind="stable")]
+    return order

@@ -1,11 +1,11 @@
 """The cells within which rows compete to be selected, and the score of a row in each.
 
-A row with given label k belongs to the active cells of k; the rows of lowest score in a cell are
-selected. No K x K table is formed: pairs of row and cell are listed for the active cells only.
+A row with given label k belongs to the cells of k; the rows of lowest score in a cell are selected.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 NONE: Final = -1  # in `Cells.true`: the score is the row's own, no class is set against it
 ANY: Final = -1  # in `Cells.given`: the one cell, of all rows
-PAIRS_AT_ONCE: Final = 2**18  # some 10 MiB of temporary arrays, which stay in the cache
+SCORES_AT_ONCE: Final = 2**16  # half a MiB each array, so that they stay in the cache
 
 
 class Pairs(NamedTuple):
@@ -67,38 +67,58 @@ class Cells:
         """Return some of the cells; positions have to be ascending."""
         return type(self)(self.n_classes, self.given[chosen], self.true[chosen], self.row_score)
 
-    def pairs(self, labels: IntArray, pred_probs: FloatArray) -> Iterator[Pairs]:
-        """List the rows' cells and scores, some 2^18 pairs at a time.
+    def pairs(
+        self, labels: IntArray, pred_probs: FloatArray, at_most: FloatArray
+    ) -> Iterator[Pairs]:
+        """List the rows of each cell whose score does not exceed the cell's bound.
+
+        Every row is held against every class, in whole matrices: with bounds as tight as those of
+        a selection few pairs come of it, so that this costs a few operations a probability.
 
         Parameters
         ----------
         labels : int64, shape (n,)
         pred_probs : float64, shape (n, K)
+        at_most : float64, shape (A,)
         """
-        if not len(self):
-            return
-        first, n_cells = self._of_label()
         own = SCORES[self.row_score](labels, pred_probs)
-        step = max(1, PAIRS_AT_ONCE // int(n_cells.max()))
+        of_rows, of_margins = self._positions
+        if of_rows is not None:
+            cell = of_rows[labels]
+            (row,) = np.nonzero((cell >= 0) & (own <= at_most[cell]))
+            yield Pairs(row, cell[row], own[row])
+        if of_margins is not None:
+            yield from self._margins(labels, pred_probs, own, at_most, of_margins)
+
+    def _margins(
+        self,
+        labels: IntArray,
+        pred_probs: FloatArray,
+        own: FloatArray,
+        at_most: FloatArray,
+        position: IntArray,
+    ) -> Iterator[Pairs]:
+        bounds = np.where(position >= 0, at_most[position], -np.inf)
+        step = max(1, SCORES_AT_ONCE // self.n_classes)
         for start in range(0, len(labels), step):
             chunk = slice(start, start + step)
-            lengths = n_cells[labels[chunk]]
-            row = np.repeat(np.arange(start, start + len(lengths)), lengths)
-            # a run of cells per row: count on from where the row's label has its first cell
-            offset = first[labels[chunk]] - (np.cumsum(lengths) - lengths)
-            cell = np.arange(len(row)) + np.repeat(offset, lengths)
-            yield Pairs(row, cell, own[row] - self._set_against(pred_probs, row, cell))
+            of_label = labels[chunk]
+            score = own[chunk, np.newaxis] - pred_probs[chunk]
+            at = np.flatnonzero(score <= bounds[of_label])
+            row = at // self.n_classes
+            cell = position[of_label[row], at - row * self.n_classes]
+            yield Pairs(row + start, cell, score.reshape(-1)[at])
 
-    def _of_label(self) -> tuple[IntArray, IntArray]:
-        if self.given[0] == ANY:
-            return np.zeros(self.n_classes, np.int64), np.ones(self.n_classes, np.int64)
-        n_cells = np.bincount(self.given, minlength=self.n_classes)
-        return np.cumsum(n_cells) - n_cells, n_cells
-
-    def _set_against(self, pred_probs: FloatArray, row: IntArray, cell: IntArray) -> FloatArray:
-        true = self.true[cell]
-        if (self.true == NONE).all():
-            return np.zeros(len(row))
-        against: FloatArray = pred_probs.reshape(-1)[row * self.n_classes + true]
-        against[true == NONE] = 0.0
-        return against
+    @cached_property
+    def _positions(self) -> tuple[IntArray | None, IntArray | None]:
+        """Position of each label's own cell, and of each (label, class)'s; -1: there is none."""
+        every = np.arange(len(self))
+        is_row = self.true == NONE
+        of_rows = of_margins = None
+        if is_row.any():
+            of_rows = np.full(self.n_classes, -1)
+            of_rows[slice(None) if self.given[0] == ANY else self.given[is_row]] = every[is_row]
+        if not is_row.all():
+            of_margins = np.full((self.n_classes, self.n_classes), -1)
+            of_margins[self.given[~is_row], self.true[~is_row]] = every[~is_row]
+        return of_rows, of_margins

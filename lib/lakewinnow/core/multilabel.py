@@ -106,22 +106,27 @@ class OneVsRestCells(Cells):
     A selection over them is a selection in each class; labels are indicators, shape (n, K).
     """
 
-    def pairs(self, labels: IntArray, pred_probs: FloatArray) -> Iterator[Pairs]:
-        """List the rows' cells and scores, class by class.
+    def pairs(
+        self, labels: IntArray, pred_probs: FloatArray, at_most: FloatArray
+    ) -> Iterator[Pairs]:
+        """List the rows of each cell whose score does not exceed the cell's bound, class by class.
 
         Parameters
         ----------
         labels : int64, shape (n, K), of 0 and 1
         pred_probs : float64, shape (n, K)
+        at_most : float64, shape (A,)
         """
         if len(self) and self.given[0] == ANY:
             score = label_scores(labels, pred_probs, self.row_score)
-            yield Pairs(np.arange(len(labels)), np.zeros(len(labels), np.int64), score)
+            (row,) = np.nonzero(score <= at_most[0])
+            yield Pairs(row, np.zeros(len(row), np.int64), score[row])
             return
         for k in np.unique(self.given // 2).tolist():
             first = int(np.searchsorted(self.given, 2 * k))
             cells = cells_of_class(self, k)
-            for pairs in cells.pairs(labels[:, k], two_columns(pred_probs[:, k])):
+            bounds = at_most[first : first + len(cells)]
+            for pairs in cells.pairs(labels[:, k], two_columns(pred_probs[:, k]), bounds):
                 yield pairs._replace(cell=pairs.cell + first)
 
 

@@ -6,13 +6,14 @@ from typing import Final
 
 import numpy as np
 
-from lakewinnow.core.candidates import Candidates
+from lakewinnow.core.candidates import Candidates, score_cuts
 from lakewinnow.core.cells import Pairs
 from lakewinnow.core.order import id_images
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, BoolArray, IntArray, ObjectArray
 
 SPARE_CANDIDATES: Final = 2**17  # collected beyond twice the need before the highest are dropped
+MOST_FRESH: Final = 256  # parts of blocks whose row ids are held meanwhile
 
 
 def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
@@ -34,10 +35,10 @@ def selected(block: Block, cuts: Cuts) -> BoolArray:
     mask = np.zeros(len(block.labels), bool)
     by_id = np.zeros(len(cuts.cells), bool)
     by_id[list(cuts.row_id)] = True
-    for pairs in cuts.cells.pairs(block.labels, block.pred_probs):
-        cut = cuts.score[pairs.cell]
-        within = pairs.score <= cut
-        for at in np.flatnonzero((pairs.score == cut) & by_id[pairs.cell]).tolist():
+    for pairs in cuts.cells.pairs(block.labels, block.pred_probs, cuts.score):
+        within = np.ones(len(pairs.row), bool)
+        is_level = by_id[pairs.cell] & (pairs.score == cuts.score[pairs.cell])
+        for at in np.flatnonzero(is_level).tolist():
             within[at] = block.row_ids[pairs.row[at]] <= cuts.row_id[int(pairs.cell[at])]
         mask[pairs.row[within]] = True
     return mask
@@ -58,17 +59,17 @@ class _Scan:
         self.counter = np.cumsum(~self.collects) - 1  # number of each counting cell
         n_counting = int(np.count_nonzero(~self.collects))
         self.counts = np.zeros(n_counting << self.bin_bits, np.int64)
-        self.rows = [Candidates.none()]
+        self.rows = Candidates.none()
+        self.fresh: list[tuple[Pairs, Sequence[str]]] = []  # their ids are looked up if they stay
         self.n_rows = 0
         self.most_rows = 2 * int(self.open.need[self.collects].sum()) + SPARE_CANDIDATES
         self.id_bounds = Candidates.none()  # lowest and highest id of the cells that count ids
 
     def add(self, block: Block) -> None:
-        for pairs in self.cells.pairs(block.labels, block.pred_probs):
-            within = pairs.score <= self.high[pairs.cell]
+        for pairs in self.cells.pairs(block.labels, block.pred_probs, self.high):
             if not self.are_whole:
-                within &= pairs.score >= self.low[pairs.cell]
-            self._add_pairs(pairs.take(within), block.row_ids)
+                pairs = pairs.take(pairs.score >= self.low[pairs.cell])
+            self._add_pairs(pairs, block.row_ids)
 
     def _add_pairs(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
         if self.needs_ids.any():
@@ -105,15 +106,26 @@ class _Scan:
         np.add.at(self.counts, (self.counter[cell] << self.bin_bits) + bins, 1)
 
     def _collect(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
-        self.rows.append(Candidates(pairs.cell, pairs.score, _ids(row_ids, pairs.row)))
+        if len(pairs.row):
+            self.fresh.append((pairs, row_ids))
         self.n_rows += len(pairs.row)
-        if self.n_rows > self.most_rows:
+        if self.n_rows > self.most_rows or len(self.fresh) == MOST_FRESH:
             self._drop_highest()
 
     def _drop_highest(self) -> None:
         # One more than the need shows that rows level at the cut do not all fit
-        lowest = Candidates.concat(self.rows).lowest(self.open.need + 1)
-        self.rows, self.n_rows = [lowest.rows], len(lowest.rows)
+        need = self.open.need + 1
+        fresh = [pairs for pairs, _ in self.fresh]
+        cell = np.concatenate([self.rows.cell, *(pairs.cell for pairs in fresh)])
+        score = np.concatenate([self.rows.score, *(pairs.score for pairs in fresh)])
+        cut = score_cuts(cell, score, need)
+        stay = [
+            Candidates(kept.cell, kept.score, _ids(row_ids, kept.row))
+            for pairs, row_ids in self.fresh
+            for kept in [pairs.take(pairs.score <= cut[pairs.cell])]
+        ]
+        lowest = Candidates.concat([self.rows, *stay]).lowest(need)
+        self.rows, self.fresh, self.n_rows = lowest.rows, [], len(lowest.rows)
         n_kept = np.bincount(lowest.rows.cell, minlength=len(self.open))
         is_full = self.collects & (n_kept > self.open.need)
         self.high[is_full] = lowest.cut[is_full]
@@ -129,7 +141,7 @@ class _Scan:
         )
         counting = self.open.cell[~self.collects][cell]
         bins = np.column_stack([counting, number, by_cell[cell, number]])
-        rows = Candidates.concat([*self.rows, self.id_bounds])
+        rows = Candidates.concat([self.rows, self.id_bounds])
         return Tally(bins, replace(rows, cell=self.open.cell[rows.cell]))
 
     def _keep_id_bounds(self, rows: Candidates) -> None:

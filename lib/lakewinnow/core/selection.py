@@ -13,8 +13,8 @@ intervals hold few enough rows, a pass collects these, and the cuts follow. Smal
 pass; any number of rows with continuous scores need two, most often.
 
 State, per pass and in bytes: 8 * max(counters, 8 * A) for A cells, on each worker and on the
-driver, and some 150 per candidate, however many rows there are. By default that is 32 + 150 MiB;
-64 + 150 MiB for all 999,000 cells of 1,000 classes. A plan pickles in some 80 bytes per cell.
+driver, and some 150 per candidate, however many rows there are. By default that is 32 + 300 MiB;
+64 + 300 MiB for all 999,000 cells of 1,000 classes. A plan pickles in some 80 bytes per cell.
 """
 
 from collections.abc import Iterable, Mapping
@@ -44,7 +44,7 @@ class Budget:
     """
 
     counters: int = 2**22
-    candidates: int = 2**20
+    candidates: int = 2**21
 
 
 @dataclass(frozen=True, eq=False)
