@@ -29,9 +29,8 @@ def faults(stderr):
 
 
 @pytest.fixture
-def command(capsys, monkeypatch):
+def command(capsys):
     """Run the command in this process: exit code, stdout, stderr."""
-    monkeypatch.setattr("lakewinnow.spark.session.stop", lambda _: None)  # it is all tests' session
 
     def run(*arguments):
         exit_code = main([str(argument) for argument in arguments])

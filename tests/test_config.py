@@ -119,6 +119,8 @@ def test_dump_reads_back_as_the_same_configuration():
         ("label_issues.num_to_remove_per_class", {1: 1}, "wrong_type"),
         ("input.text", 5, "wrong_type"),
         ("input.classes", "a, b", "wrong_type"),
+        ("input.classes", [True, False], "wrong_type"),
+        ("input.classes", [0.5, 1], "wrong_type"),
         ("input.options", ["header"], "wrong_type"),
         ("output.partition_by", ["a", 1], "wrong_type"),
         ("embedding.dimensions", 0, "out_of_range"),
@@ -146,6 +148,7 @@ def test_a_wrong_value_is_an_error_that_names_its_key(key, value, code):
         ("checks.exact_duplicates", None, None),
         ("output.partition_by", ["l"], ("l",)),
         ("input.classes", ["b", "a"], ("b", "a")),
+        ("input.classes", [1, 0, "-1"], ("1", "0", "-1")),
     ],
 )
 def test_a_right_value_is_kept_as_its_type(key, value, kept):

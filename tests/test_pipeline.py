@@ -326,6 +326,15 @@ def test_another_configurations_output_is_in_the_way(again, finished, sections):
     assert content_of(finished) == before
 
 
+def test_a_run_that_would_drop_too_much_leaves_what_is_published(again, finished):
+    published = [finished / "_commits" / "publish.json", *sorted((finished / "clean").iterdir())]
+    before = [path.read_bytes() for path in published]
+    with pytest.raises(DataError) as caught:
+        again(finished, clean={"max_drop_fraction": 0.0}, output={"mode": "overwrite"})
+    assert caught.value.code == "too_many_dropped"
+    assert [path.read_bytes() for path in published] == before
+
+
 def test_somebody_elses_output_is_in_the_way(again, tmp_path):
     write_csv(tmp_path / "clean" / "mine.csv", [])
     with pytest.raises(DataError) as caught:

@@ -166,15 +166,14 @@ def _run(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline, terminal
     from lakewinnow.configfile import load_config
     from lakewinnow.lake import noise_models
-    from lakewinnow.spark.session import session, stop
+    from lakewinnow.spark.session import running
 
     config = load_config(*options.config, overrides=options.set)
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
     with terminal.progress(quiet=options.quiet) as observer:
         observer.started("session")
-        spark = session(remote=options.remote)
-        try:
+        with running(remote=options.remote) as spark:
             observer.watch(spark)
             result = pipeline.run(
                 config,
@@ -184,8 +183,6 @@ def _run(options: argparse.Namespace) -> int:
                 observer=observer,
                 noise_model=noise_model,
             )
-        finally:
-            stop(spark)
     if options.until in ("publish", "evaluate"):
         terminal.print_summary(result, options.config, options.set)
     return 0

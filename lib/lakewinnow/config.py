@@ -41,6 +41,18 @@ class Between:
         return self.low <= value <= self.high
 
 
+@dataclass(frozen=True)
+class OrInteger:
+    """Lets a text be written as a whole number, 0 for "0": labels often are numbers."""
+
+    def __str__(self) -> str:
+        return "or a whole number"
+
+    def holds(self, _: object) -> bool:
+        """Whether a value will do: any text does."""
+        return True
+
+
 Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]
@@ -58,7 +70,7 @@ class InputConfig:
     label: str
     id: str | None = None
     pred_probs: str | None = None
-    classes: tuple[str, ...] | None = None
+    classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     embedding: str | None = None
     max_text_length: Count = 100_000
     max_bad_fraction: Fraction = 0.1

@@ -156,7 +156,11 @@ def run(
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
     stages.run("decide", lambda: decide.run(lake, config.clean, config.checks))
-    stages.run("publish", lambda: publish.run(lake, config.input, config.clean, config.output))
+    stages.run(
+        "publish",
+        lambda: publish.run(lake, config.input, config.output),
+        check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
+    )
     if reference is not None:
         stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
     return stages.account_for_every_row()
@@ -216,14 +220,21 @@ class Stages:
         commit = self._lake.committed(stage)
         return commit is None or commit.fingerprint == self._fingerprints[stage]
 
-    def run(self, name: str, stage: Callable[[], StageReport]) -> None:
-        """Run one stage, unless it is done or lies after the last one wanted."""
+    def run(
+        self, name: str, stage: Callable[[], StageReport], check: Callable[[], None] | None = None
+    ) -> None:
+        """Run one stage, unless it is done or lies after the last one wanted.
+
+        `check` may stop the run while the record of what an earlier run published still stands.
+        """
         if name not in self._names:
             return
         commit = None if self._redo else self._lake.committed(name)
         if commit is not None and commit.fingerprint == self._fingerprints[name]:
             self._done(commit, resumed=True)
             return
+        if check is not None:
+            check()
         if not self._redo or not self._commits:  # what the records say is about to change
             self._lake.files.delete("manifest.json")
             self._lake.files.delete("summary.json")

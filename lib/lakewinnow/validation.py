@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lakewinnow.config import AtLeast, Between, Config, CrossvalConfig, InputConfig
+from lakewinnow.config import AtLeast, Between, Config, CrossvalConfig, InputConfig, OrInteger
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
 
 # What the contract names and this version does not do yet: asking for it is an error.
@@ -107,7 +107,8 @@ def _match(hint: Any, raw: Any) -> tuple[bool, Any]:
         options = (_match(option, raw) for option in args)
         return next((option for option in options if option[0]), (False, None))
     if origin is Annotated:
-        matched, value = _match(args[0], raw)
+        is_number = isinstance(args[1], OrInteger) and type(raw) is int
+        matched, value = _match(args[0], str(raw) if is_number else raw)
         return matched and args[1].holds(value), value
     if origin is Literal:
         return not isinstance(raw, bool) and raw in args, raw
@@ -166,7 +167,7 @@ def _describe(hint: Any) -> str:
     if origin in (Union, types.UnionType):
         return " or ".join(_describe(option) for option in args)
     if origin is Annotated:
-        constraint: AtLeast | Between = args[1]
+        constraint: AtLeast | Between | OrInteger = args[1]
         return f"{_describe(args[0])} {constraint}"
     if origin is Literal:
         return " | ".join(map(str, args))

@@ -26,7 +26,7 @@ from builders import (
     read_rows,
     read_table,
 )
-from lakewinnow.config import CleanConfig, OutputConfig
+from lakewinnow.config import OutputConfig
 from lakewinnow.errors import DataError
 from lakewinnow.stages import ingest, publish
 
@@ -90,9 +90,9 @@ def make_decided(lake):
     return lake
 
 
-def run(lake, clean=None, **output):
+def run(lake, **output):
     source = make_config("x.csv", input={"text": "the.text", "label": 'a "label"'}).input
-    return publish.run(lake, source, clean or CleanConfig(), OutputConfig(**output))
+    return publish.run(lake, source, OutputConfig(**output))
 
 
 def rows_of(lake, table):
@@ -141,15 +141,13 @@ def test_other_rows_say_why_beside_the_inputs_columns(published, table, decision
     assert rows == [input_row(i) | more for i, more in zip(at, added, strict=True)]
 
 
-def test_more_than_may_be_dropped_stops_before_anything_is_written(lake):
+def test_more_than_may_be_dropped_is_an_error(lake):
     make_decided(lake)
     with pytest.raises(DataError) as caught:
-        run(lake, CleanConfig(max_drop_fraction=0.24))
+        publish.check_drop_fraction(lake, 0.24)
     error = caught.value
     assert (error.code, error.where) == ("too_many_dropped", "clean.max_drop_fraction")
-    assert not any(lake.files.exists(table) for table in ("clean", "review", "dropped"))
-    run(lake, CleanConfig(max_drop_fraction=0.25))
-    assert lake.rows("dropped") == 2
+    publish.check_drop_fraction(lake, 0.25)
 
 
 def test_clean_can_be_split_by_column_and_by_rows(lake):

@@ -70,6 +70,18 @@ def session(app_name: str = "lakewinnow", *, remote: str | None = None) -> Spark
     return _start(app_name)
 
 
+@contextlib.contextmanager
+def running(*, remote: str | None = None) -> Iterator[SparkSession]:
+    """Give the session to work with, and stop it at the end if it was started for this."""
+    earlier = list(_started)
+    spark = session(remote=remote)
+    try:
+        yield spark
+    finally:
+        if spark not in earlier:
+            stop(spark)
+
+
 def stop(session: SparkSession) -> None:
     """Stop a session that `session` started; leave any other as it is."""
     if session in _started:

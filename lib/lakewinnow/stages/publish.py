@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import CleanConfig, InputConfig, OutputConfig
+from lakewinnow.config import InputConfig, OutputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -19,16 +19,8 @@ from lakewinnow.lake.workspace import Lake, StageReport
 _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
 
 
-def run(lake: Lake, source: InputConfig, clean: CleanConfig, output: OutputConfig) -> StageReport:
-    """Write the three tables.
-
-    Raises
-    ------
-    DataError
-        ``"too_many_dropped"``: more than `clean.max_drop_fraction` would go; nothing is written.
-    """
-    decisions = lake.details("decide")["decisions"]
-    _check_drop_fraction(decisions, clean.max_drop_fraction)
+def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
+    """Write the three tables."""
     schema = StructType.fromJson(lake.details("ingest")["input_columns"])
     corpus, issues = lake.read("corpus"), lake.read("issues")
 
@@ -59,7 +51,15 @@ def run(lake: Lake, source: InputConfig, clean: CleanConfig, output: OutputConfi
     )
 
 
-def _check_drop_fraction(decisions: dict[str, int], most: float) -> None:
+def check_drop_fraction(lake: Lake, most: float) -> None:
+    """Stop before anything is touched.
+
+    Raises
+    ------
+    DataError
+        ``"too_many_dropped"``: more than `clean.max_drop_fraction` would go.
+    """
+    decisions = lake.details("decide")["decisions"]
     n_dropped, n_rows = decisions.get("drop", 0), sum(decisions.values())
     if n_dropped > most * n_rows:
         raise DataError(
