@@ -188,6 +188,15 @@ def test_a_row_that_cannot_be_used_is_quarantined_with_the_reason(ingest, tmp_pa
     assert any("quarantine" in warning for warning in ingested.warnings)
 
 
+def test_bytes_of_another_encoding_are_a_warning(ingest, tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_bytes("text,label\ncafé,a\ntea,b\nthé,b\nmilk,a\n".encode("latin-1"))
+    ingested = ingest(path, crossval={"folds": 2})
+    [warning] = ingested.warnings
+    assert warning.startswith("2 rows hold U+FFFD")
+    assert len(ingested.corpus) == 4
+
+
 def test_a_text_that_is_not_utf8_is_quarantined(ingest, tmp_path):
     raw = pa.array([b"good", b"caf\xe9", b"fine"], pa.binary())
     text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())

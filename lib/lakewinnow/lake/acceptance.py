@@ -21,6 +21,7 @@ from lakewinnow.spark import valid_probs
 
 MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
 CODE: Final = "__lw_code"  # beside columns that may have any name
+_REPLACEMENT: Final = "\ufffd"
 MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by mistake
 
 SENTENCES: Final[Mapping[str, str]] = {
@@ -44,12 +45,15 @@ class Acceptance:
     rows : the source's rows and `CODE`, why a row is rejected or null
     classes : the class list, in the order of the labels 0 .. K-1
     accepted, rejected : rows by label, rows by error code
+    n_replaced : accepted rows whose text or label holds U+FFFD, which readers of CSV and JSON put
+        in the place of bytes that are not UTF-8
     """
 
     rows: DataFrame
     classes: list[str]
     accepted: Counter[str]
     rejected: Counter[str]
+    n_replaced: int
 
     @property
     def n_accepted(self) -> int:
@@ -72,10 +76,10 @@ def accept(source: Source, config: InputConfig) -> Acceptance:
         classes, or too many bad ones.
     """
     rows = source.df.withColumn(CODE, _error_code(source, config))
-    accepted, rejected, lengths = _count(rows, config)
+    accepted, rejected, lengths, n_replaced = _count(rows, config)
     classes = _classes(accepted, rejected, source, config)
     if config.pred_probs is None:
-        return Acceptance(rows, classes, accepted, rejected)
+        return Acceptance(rows, classes, accepted, rejected, n_replaced)
     if len(classes) not in lengths:
         raise DataError(
             "classes_do_not_fit",
@@ -88,9 +92,9 @@ def accept(source: Source, config: InputConfig) -> Acceptance:
     code = F.coalesce(F.col(CODE), F.when(wrong, valid_probs.WRONG_LENGTH))
     rows = rows.withColumn(CODE, code)
     if len(lengths) > 1:
-        accepted, rejected, _ = _count(rows, config)
+        accepted, rejected, _, n_replaced = _count(rows, config)
     _check_bad_probabilities(accepted, rejected, config.max_bad_fraction)
-    return Acceptance(rows, classes, accepted, rejected)
+    return Acceptance(rows, classes, accepted, rejected, n_replaced)
 
 
 def _probs(source: Source, config: InputConfig) -> Column:
@@ -120,22 +124,29 @@ def _is_blank(text: Column) -> Column:
     return ~text.rlike(r"[^\s\p{Z}\p{C}]")  # nothing but white space, controls, zero-width marks
 
 
-def _count(rows: DataFrame, config: InputConfig) -> tuple[Counter[str], Counter[str], Counter[int]]:
-    """Count accepted rows by label and by number of probabilities, rejected rows by code."""
+def _count(
+    rows: DataFrame, config: InputConfig
+) -> tuple[Counter[str], Counter[str], Counter[int], int]:
+    """Count accepted rows by label and number of probabilities, rejects by code, `n_replaced`."""
     label = F.when(F.col(CODE).isNull(), column(config.label).cast("string"))
     length = F.lit(0) if config.pred_probs is None else F.size(column(config.pred_probs))
-    counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).count()
+    both = F.concat(column(config.text), column(config.label).cast("string"))
+    counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).agg(
+        F.count("*"), F.count_if(both.contains(_REPLACEMENT))
+    )
     limit = MAX_CLASSES + len(SENTENCES) + 1
     accepted: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
-    for given_label, code, n_probs, n in counted.limit(limit).collect():
+    n_replaced = 0
+    for given_label, code, n_probs, n, n_with_replacement in counted.limit(limit).collect():
         if code is None:
             accepted[given_label] += n
             lengths[n_probs] += n
+            n_replaced += n_with_replacement
         else:
             rejected[code] += n
-    return accepted, rejected, lengths
+    return accepted, rejected, lengths, n_replaced
 
 
 def _classes(
@@ -203,6 +214,11 @@ def warnings(found: Acceptance, folds: int) -> Iterator[str]:
     twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
     if twins:
         yield f"classes that differ only in case or white space: {_listed(list(map(repr, twins)))}"
+    if found.n_replaced:
+        yield (
+            f"{found.n_replaced:,} rows hold U+FFFD, the mark of bytes that are not UTF-8:"
+            " is the file in another encoding? input.options: {encoding: …} names it"
+        )
     n_rows = found.n_accepted + found.n_rejected
     if found.n_rejected * 10 > n_rows:
         yield f"{found.n_rejected:,} of {n_rows:,} rows are in quarantine"
