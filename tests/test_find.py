@@ -208,12 +208,19 @@ def test_batches_are_judged_without_spark():
         pa.array([0, 0, None], pa.int32()),
         pa.array([[0.25, 0.75], [0.5, None], [0.5, 0.5]]),
         judge,
+        is_sound=False,
     ).to_pylist()
     assert [row["error_code"] for row in found] == [None, "pred_probs_nan", "label_not_in_classes"]
     assert found[0]["predicted_label"] == "b"
     assert found[0]["is_label_issue"] is True
     assert found[0]["label_score"] == 0.25
     assert found[1]["is_label_issue"] is found[2]["label_score"] is None
+
+    good = [pa.array(["x"]), pa.array([0], pa.int32()), pa.array([[0.25, 0.75]])]
+    assert lakewinnow.find._verdicts(*good, judge, is_sound=True).to_pylist() == found[:1]
+    batch = pa.record_batch(good, names=["row_id", "label", "pred_probs"])
+    (issues,) = lakewinnow.find._issues([batch], judge, is_sound=True)
+    assert issues.to_pylist() == [{"row_id": "x", "is_label_issue": True, "label_score": 0.25}]
 
 
 # --- pandas and NumPy ---------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 """`find_label_issues` for those who have probabilities already: Spark, pandas or NumPy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BooleanType,
@@ -34,6 +34,7 @@ from lakewinnow.spark.confident_learning import Judge
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
 _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
 
+MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
 _HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
 
 
@@ -158,7 +159,7 @@ def _on_spark(
     keyed = df.withColumns(
         {
             _ROW_ID: frame.row_id(df, id_column, [label, pred_probs]),
-            _LABEL: valid_probs.label_index(column(label).cast("string"), names),
+            _LABEL: frame.label_index(df, label, names),
             _PROBS: probs,
         }
     )
@@ -167,13 +168,28 @@ def _on_spark(
         F.col(_LABEL).alias(c.LABEL),
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
-    state, n_by_code, n_imprecise = valid_probs.thresholds(rows, len(names))
-    frame.check_bad_rows(valid_probs.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
     earlier = options.noise_model
+    # Most often no row is bad: then the second pass, which checks them all, finds that the first
+    # one, which did not, is right, and the others need not check again.
+    state = confident_learning.self_confidence(rows, len(names))
     thresholds = earlier.thresholds if earlier else state.thresholds()
-    joint = confident_learning.joint(rows, thresholds, valid_probs.blocks)
+    checked = valid_probs.joint(rows, thresholds)
+    frame.check_bad_rows(
+        valid_probs.CODES,
+        checked.n_by_code,
+        checked.n_imprecise,
+        options.max_bad_fraction,
+        _HINT,
+    )
+    to_blocks = confident_learning.trusted_blocks
+    if not checked.is_sound:
+        to_blocks = valid_probs.blocks
+        state = valid_probs.thresholds(rows, len(names))
+        if not earlier:
+            checked = valid_probs.joint(rows, state.thresholds())
+    joint = checked.joint
     model = earlier.of_batch(state, joint) if earlier else NoiseModel.estimate(names, state, joint)
-    cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, valid_probs.blocks)
+    cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, to_blocks)
     judge = Judge(
         classes=model.classes,
         thresholds=model.thresholds,
@@ -182,7 +198,8 @@ def _on_spark(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    return _ranked(keyed, df, label, judge)
+    n_rows = int(state.counts.sum())
+    return _ranked(keyed, df, label, judge, n_rows=n_rows, is_sound=checked.is_sound)
 
 
 _VERDICT: Final = StructType(
@@ -195,20 +212,28 @@ _VERDICT: Final = StructType(
     ]
 )
 
+_ISSUE: Final = StructType(
+    [
+        StructField(c.ROW_ID, StringType()),
+        StructField(c.IS_LABEL_ISSUE, BooleanType()),
+        StructField(c.LABEL_SCORE, DoubleType()),
+    ]
+)
 
-def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFrame:
+
+def _ranked(
+    keyed: DataFrame, df: DataFrame, label: str, judge: Judge, *, n_rows: int, is_sound: bool
+) -> DataFrame:
     """Judge the rows where they stand and join the ranks of the issues; lazy."""
     # One struct a row: the frame's own columns need not travel to Python and back.
-    verdict_of = udf.on_arrow(partial(_verdicts, judge=judge), _VERDICT)
+    verdict_of = udf.on_arrow(partial(_verdicts, judge=judge, is_sound=is_sound), _VERDICT)
     verdict = verdict_of(F.col(_ROW_ID), F.col(_LABEL), F.col(_PROBS))
     judged = keyed.withColumn(_VERDICT_NAME, verdict)
     names = (*_VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
     own = frame.own_names(names, df.columns)
-    issues = (
-        keyed.select(F.col(_ROW_ID).alias(c.ROW_ID), verdict.alias("v"))
-        .select(c.ROW_ID, "v.*")
-        .where(c.IS_LABEL_ISSUE)
-    )
+    # Not by the same expression: Spark would evaluate it twice, to filter by it and to select it
+    judged_rows = keyed.where(_may_be_issue(judge.issue_filter)).select(_ROW_ID, _LABEL, _PROBS)
+    issues = judged_rows.mapInArrow(partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
     by_id = confident_learning.ranks(issues).groupBy(F.col(c.ROW_ID).alias(_ROW_ID))
     ranks = by_id.agg(F.min(c.LABEL_RANK).cast(IntegerType()).alias(c.LABEL_RANK))
     found = {name: F.col(_VERDICT_NAME).getField(name) for name in _VERDICT.names}
@@ -216,14 +241,40 @@ def _ranked(keyed: DataFrame, df: DataFrame, label: str, judge: Judge) -> DataFr
     found[c.PREDICTED_LABEL] = found[c.PREDICTED_LABEL].cast(df.schema[label].dataType)
     own_columns = [F.col(_FRAME).getField(name).alias(name) for name in df.columns]
     whole = judged.select(_ROW_ID, _VERDICT_NAME, F.struct(*map(column, df.columns)).alias(_FRAME))
+    if n_rows <= MOST_TO_BROADCAST:  # else Spark decides, by the ranks' size
+        ranks = F.broadcast(ranks)
     joined = whole.join(ranks, _ROW_ID, "left")
     return joined.select(*own_columns, *(found[name].alias(own[name]) for name in names))
 
 
+def _issues(
+    batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        row_ids, labels, values = batch.columns
+        verdict = _verdicts(row_ids, labels, values, judge, is_sound=is_sound)
+        columns = {name: verdict.field(name) for name in _ISSUE.names[1:]}
+        found = pa.record_batch({c.ROW_ID: row_ids, **columns})
+        yield found.filter(found.column(c.IS_LABEL_ISSUE))
+
+
+def _may_be_issue(issue_filter: IssueFilter) -> Column:
+    """Leave out the rows that no filter flags, most of all, before they travel to Python."""
+    if issue_filter.filter_by in core.LOW:
+        return F.lit(col=True)
+    predicted = F.array_position(_PROBS, F.array_max(_PROBS)) - 1
+    return predicted != F.col(_LABEL)
+
+
 def _verdicts(
-    row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge
+    row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge, *, is_sound: bool
 ) -> pa.StructArray:
     batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
+    if is_sound:
+        (block,) = confident_learning.trusted_blocks([batch], len(judge.classes))
+        found = {name: pa.array(values) for name, values in judge.of_block(block).items()}
+        found[c.ERROR_CODE] = pa.nulls(len(batch), pa.string())
+        return udf.struct_array(_VERDICT, found)
     checked = valid_probs.check_batch(batch, len(judge.classes))
     verdict = _spread(judge.of_block(checked.block), checked)
     return udf.struct_array(_VERDICT, verdict)

@@ -67,9 +67,8 @@ class _Scan:
 
     def add(self, block: Block) -> None:
         for pairs in self.cells.pairs(block.labels, block.pred_probs, self.high):
-            if not self.are_whole:
-                pairs = pairs.take(pairs.score >= self.low[pairs.cell])
-            self._add_pairs(pairs, block.row_ids)
+            at_least = self.are_whole or pairs.score >= self.low[pairs.cell]
+            self._add_pairs(pairs.take(np.broadcast_to(at_least, len(pairs.row))), block.row_ids)
 
     def _add_pairs(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
         if self.needs_ids.any():

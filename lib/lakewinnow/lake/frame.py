@@ -138,8 +138,18 @@ def class_names(
         found = labels.where(column(label).isNotNull()).distinct().limit(MAX_CLASSES + 1).collect()
         return _sorted([row[0] for row in found])
     lengths = pred_probs.where(column(probs).isNotNull()).select(F.size(column(probs)).alias("k"))
-    first = _counts(lengths.limit(FIRST_ROWS))
+    # Collected as they are: an aggregate would have every partition read before the limit
+    first = Counter(lengths.limit(FIRST_ROWS).toArrow().column("k").to_pylist())
     return _numbers(first if len(first) == 1 else _counts(lengths))
+
+
+def label_index(df: DataFrame, name: str, classes: Sequence[str]) -> Column:
+    """Return the position of each row's label in the class list, or null."""
+    label, n_classes = column(name), len(classes)
+    is_position = isinstance(df.schema[name].dataType, IntegralType)
+    if is_position and list(classes) == [str(k) for k in range(n_classes)]:
+        return F.when(label.between(0, n_classes - 1), label).cast("int")
+    return valid_probs.label_index(label.cast("string"), list(classes))
 
 
 def _counts(lengths: DataFrame) -> Counter[int]:

@@ -26,7 +26,13 @@ from pyspark.sql.types import (
 
 from lakewinnow import columns as c
 from lakewinnow.core.candidates import Candidates
-from lakewinnow.core.confident_learning import LIMB_BITS, N_LIMBS, JointState, ThresholdState
+from lakewinnow.core.confident_learning import (
+    EPSILON,
+    LIMB_BITS,
+    N_LIMBS,
+    JointState,
+    ThresholdState,
+)
 from lakewinnow.core.label_issues import IssueFilter, flag, plan_selection
 from lakewinnow.core.metrics import LEAST_PROB, N_BINS, TICK, CalibrationState
 from lakewinnow.core.noise_model import NoiseModel
@@ -110,6 +116,22 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, Calibra
     return state, calibration
 
 
+def self_confidence(rows: DataFrame, n_classes: int) -> ThresholdState:
+    """Sum self-confidence per given label in one pass, of rows that nobody has checked yet.
+
+    Only rows whose label has a probability are in it: all rows, if no row is bad.
+    """
+    own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
+    sums = (
+        rows.where(own.between(0.0, 1.0 + EPSILON))
+        .groupBy(c.LABEL)
+        .agg(*map(F.sum, _limbs(own)), F.count("*"))
+        .toArrow()
+    )
+    columns = [column.to_numpy().astype(np.int64) for column in sums.columns]
+    return ThresholdState.from_rows(n_classes, np.column_stack(columns))
+
+
 def _limbs(value: Column) -> list[Column]:
     """Split a probability into integers of 31 bits, first to last; each step is exact."""
     limbs = []
@@ -120,28 +142,23 @@ def _limbs(value: Column) -> list[Column]:
     return limbs
 
 
-def joint(
-    rows: DataFrame, thresholds: FloatArray, to_blocks: ToBlocks = trusted_blocks
-) -> JointState:
+def joint(rows: DataFrame, thresholds: FloatArray) -> JointState:
     """Count confident guesses per given label, in one pass.
 
     Parameters
     ----------
     thresholds : float64, shape (K,)
-    to_blocks : how a batch becomes rows to count
     """
     n_classes = len(thresholds)
     shapes = {"counts": (n_classes, n_classes), "n_label_issues": (1,)}
-    scan_joint = partial(_scan_joint, thresholds=thresholds, to_blocks=to_blocks)
+    scan_joint = partial(_scan_joint, thresholds=thresholds)
     sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
     return JointState(sums["counts"], int(sums["n_label_issues"][0]))
 
 
-def _scan_joint(
-    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, to_blocks: ToBlocks
-) -> states.Arrays:
+def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
     state = JointState.zero(len(thresholds))
-    for block in to_blocks(batches, len(thresholds)):
+    for block in trusted_blocks(batches, len(thresholds)):
         state = state.update(block.labels, block.pred_probs, thresholds)
     return {"counts": state.counts, "n_label_issues": np.array([state.n_label_issues])}
 
@@ -153,9 +170,11 @@ def cuts(
     to_blocks: ToBlocks = trusted_blocks,
 ) -> tuple[Cuts, int]:
     """Find where each cell's selection ends; return that and the number of passes it took."""
-    n_tallies = cluster.parallelism(rows.sparkSession)
-    plan = plan_selection(issue_filter, noise_model, n_tallies=n_tallies)
-    return select(rows, plan, partial(to_blocks, n_classes=len(noise_model.classes)))
+    # A task ships as many rows of a cell as the cell selects, so no more tasks than can run at once
+    n_tasks = cluster.parallelism(rows.sparkSession)
+    plan = plan_selection(issue_filter, noise_model, n_tallies=n_tasks)
+    to_rows = partial(to_blocks, n_classes=len(noise_model.classes))
+    return select(rows.coalesce(n_tasks), plan, to_rows)
 
 
 def select(
@@ -173,13 +192,12 @@ def select(
     """
     n_passes = 0
     while not plan.done:
-        found = (
-            rows.mapInArrow(partial(_scan_batches, plan=plan, to_blocks=to_blocks), _TALLY)
-            .groupBy("cell", "bin", "score", c.ROW_ID)
-            .agg(F.sum("n").alias("n"))
-            .toArrow()
-        )
-        plan, n_passes = plan.refine(_tally(found)), n_passes + 1
+        scan_batches = partial(_scan_batches, plan=plan, to_blocks=to_blocks)
+        found = rows.mapInArrow(scan_batches, _TALLY)
+        if not plan.collects.all():  # bins of the same place add up; collected rows are distinct
+            by_place = found.groupBy("cell", "bin", "score", c.ROW_ID)
+            found = by_place.agg(F.sum("n").alias("n"))
+        plan, n_passes = plan.refine(_tally(found.toArrow())), n_passes + 1
     return plan.cuts, n_passes
 
 

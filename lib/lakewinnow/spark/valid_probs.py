@@ -25,7 +25,7 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.core.confident_learning import ThresholdState
+from lakewinnow.core.confident_learning import JointState, ThresholdState
 from lakewinnow.core.probabilities import Fault, judge
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.spark import arrow, states, udf
@@ -141,39 +141,74 @@ def blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]
         yield check_batch(batch, n_classes).block
 
 
-def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, IntArray, int]:
-    """Sum self-confidence over the good rows and count the bad ones, in one pass.
-
-    Returns
-    -------
-    state : ThresholdState
-    n_by_code : int64, shape (len(CODES),)
-    n_imprecise : good rows whose sum is off by more than 1e-3
-    """
+def thresholds(rows: DataFrame, n_classes: int) -> ThresholdState:
+    """Sum self-confidence over the good rows, in one pass."""
     zero = ThresholdState.zero(n_classes)
-    shapes = {
-        "limbs": zero.limbs.shape,
-        "counts": zero.counts.shape,
-        "codes": (len(CODES),),
-        "imprecise": (1,),
-    }
+    shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
     needed = rows.select(c.LABEL, c.PRED_PROBS)
     sums = states.total(needed, partial(_scan_thresholds, n_classes=n_classes), shapes)
-    state = ThresholdState(sums["limbs"], sums["counts"])
-    return state, sums["codes"], int(sums["imprecise"][0])
+    return ThresholdState(sums["limbs"], sums["counts"])
 
 
 def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
     state = ThresholdState.zero(n_classes)
+    for block in blocks(batches, n_classes):
+        state = state.update(block.labels, block.pred_probs)
+    return {"limbs": state.limbs, "counts": state.counts}
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedJoint:
+    """The confident joint of the good rows, and what the other rows lack.
+
+    Attributes
+    ----------
+    joint : JointState
+    n_by_code : int64, shape (len(CODES),)
+    n_imprecise : good rows whose sum is off by more than 1e-3
+    """
+
+    joint: JointState
+    n_by_code: IntArray
+    n_imprecise: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no row is bad."""
+        return not self.n_by_code[1:].any()
+
+
+def joint(rows: DataFrame, thresholds: FloatArray) -> CheckedJoint:
+    """Check every row and count confident guesses per given label, in one pass.
+
+    Parameters
+    ----------
+    thresholds : float64, shape (K,)
+    """
+    n_classes = len(thresholds)
+    shapes = {
+        "counts": (n_classes, n_classes),
+        "n_label_issues": (1,),
+        "codes": (len(CODES),),
+        "imprecise": (1,),
+    }
+    scan_joint = partial(_scan_joint, thresholds=thresholds)
+    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
+    state = JointState(sums["counts"], int(sums["n_label_issues"][0]))
+    return CheckedJoint(state, sums["codes"], int(sums["imprecise"][0]))
+
+
+def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
+    state = JointState.zero(len(thresholds))
     codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
     for batch in batches:
-        checked = check_batch(batch, n_classes)
-        state = state.update(checked.block.labels, checked.block.pred_probs)
+        checked = check_batch(batch, len(thresholds))
+        state = state.update(checked.block.labels, checked.block.pred_probs, thresholds)
         codes += np.bincount(checked.codes, minlength=len(CODES))
         n_imprecise += checked.n_imprecise
     return {
-        "limbs": state.limbs,
         "counts": state.counts,
+        "n_label_issues": np.array([state.n_label_issues]),
         "codes": codes,
         "imprecise": np.array([n_imprecise]),
     }
