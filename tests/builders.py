@@ -6,6 +6,8 @@ import functools
 import hashlib
 import json
 import shutil
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from unicodedata import normalize
@@ -23,6 +25,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "conf" / "sample"
 SHARED = ROOT.parent / "shared"  # of the development environment; absent elsewhere
+CHECK_WORKSPACE = SHARED / "check_workspace.py"
 
 CLEAR = {
     "billing": "please correct the amount on invoice number {}",
@@ -124,6 +127,14 @@ def tables_of(workspace):
     """Return the names of what a run has left in a workspace, beside its configuration."""
     found = {path.name for path in Path(workspace).glob("*")}
     return found - {"config.yaml", "_commits", "_staging"}
+
+
+def assert_keeps_the_contracts(workspace, *arguments):
+    """Run the contract checker, where the development environment has it."""
+    if CHECK_WORKSPACE.exists():
+        command = [sys.executable, CHECK_WORKSPACE, workspace, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stdout) == (0, "every contract holds\n")
 
 
 class Recorder:

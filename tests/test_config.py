@@ -26,6 +26,11 @@ def with_key(key, value):
     return raw
 
 
+def without_text(**keys):
+    """Return the minimal configuration with other keys in place of the text."""
+    return {"input": {"path": "x.csv", "label": "l", **keys}, "workspace": "out"}
+
+
 def problems_of(raw):
     with pytest.raises(ConfigError) as caught:
         parse_config(raw)
@@ -209,6 +214,14 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (with_key("input.format", "table"), "path_or_table", "input.format"),
         (with_key("input.path", "data/train"), "missing_key", "input.format"),
         (with_key("input.label", "t"), "same_column", "input.label"),
+        (with_key("input.text", None), "missing_key", "input.text"),
+        (with_key("input.features", ["a"]), "conflicting_inputs", "input.text"),
+        (without_text(features=["l", "a"]), "same_column", "input.label"),
+        (without_text(features=[]), "no_features", "input.features"),
+        (without_text(features=["a", "b", "a", "b"]), "no_features", "input.features"),
+        (without_text(features=["a"], embedding="v"), "conflicting_inputs", "input.embedding"),
+        (without_text(features=["a"], pred_probs="p"), "conflicting_inputs", "input.pred_probs"),
+        (without_text(embedding="v", pred_probs="p"), "conflicting_inputs", "input.pred_probs"),
         (with_key("input.classes", ["a", "b", "a"]), "repeated_class", "input.classes"),
         (with_key("input.classes", ["a"]), "too_few_classes", "input.classes"),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
@@ -223,7 +236,6 @@ def test_what_cannot_go_together_is_an_error(raw, code, where):
     ("key", "value"),
     [
         ("input.format", "delta"),
-        ("input.embedding", "v"),
         ("embedding.provider", "openai"),
         ("embedding.candidates", [{"provider": "static"}]),
         ("crossval.mode", "global"),
@@ -238,6 +250,15 @@ def test_what_cannot_go_together_is_an_error(raw, code, where):
 )
 def test_what_is_planned_is_refused_not_ignored(key, value):
     assert problems_of(with_key(key, value)) == [("not_available", key)]
+
+
+@pytest.mark.parametrize(
+    "keys", [{"embedding": "v"}, {"embedding": "v", "text": "t"}, {"features": ["a", "b"]}]
+)
+def test_a_row_may_be_judged_by_an_embedding_or_by_features(keys):
+    config = parse_config(without_text(**keys))
+    assert config.input.has_own_vectors
+    assert parse_config(to_dict(config)) == config
 
 
 def test_a_planned_check_is_passed_over():

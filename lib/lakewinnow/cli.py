@@ -15,6 +15,7 @@ from lakewinnow.errors import ConfigError, EngineError, LakewinnowError, Shown, 
 INTERRUPTED: Final = 130
 STAGE_COMMANDS: Final = {
     "ingest": "split the source into corpus/ and quarantine/",
+    "own_vectors": "… and take your own embeddings or features (input.embedding, input.features)",
     "embed": "… and embed the texts that are new",
     "crossval": "… and make out-of-sample probabilities",
     "own_probs": "… and take your own probabilities (input.pred_probs)",

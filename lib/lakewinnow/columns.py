@@ -4,8 +4,8 @@ from typing import Final
 
 # corpus/
 ROW_ID: Final = "row_id"
-TEXT: Final = "text"
-TEXT_KEY: Final = "text_key"  # SHA-256 of the NFC-normalised text
+TEXT: Final = "text"  # or a short form of a row that is judged by its features or its embedding
+TEXT_KEY: Final = "text_key"  # SHA-256 of the NFC-normalised text, or of features or embedding
 LABEL: Final = "label"  # index into the class list, 0 .. K-1
 GIVEN_LABEL: Final = "given_label"  # the label as it came, as a string
 FOLD: Final = "fold"

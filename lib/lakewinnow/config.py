@@ -66,14 +66,20 @@ class InputConfig:
     table: str | None = None
     format: Format | None = None
     options: Options = field(default_factory=dict)
-    text: str
+    text: str | None = None  # required, but with embedding or features
     label: str
     id: str | None = None
     pred_probs: str | None = None
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     embedding: str | None = None
+    features: tuple[str, ...] | None = None
     max_text_length: Count = 100_000
     max_bad_fraction: Fraction = 0.1
+
+    @property
+    def has_own_vectors(self) -> bool:
+        """Whether rows come with what the classifier sees, so that no text is embedded."""
+        return self.embedding is not None or self.features is not None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,13 @@ import yaml
 
 from lakewinnow.config import Config
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
-from lakewinnow.validation import check_combinations, check_types, key_of, with_default_params
+from lakewinnow.validation import (
+    check_combinations,
+    check_content,
+    check_types,
+    key_of,
+    with_default_params,
+)
 
 Raw = dict[str, Any]
 
@@ -41,7 +47,7 @@ def load_config(*paths: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def parse_config(raw: Mapping[str, Any]) -> Config:
     """Check a plain mapping (as read from YAML) and return the configuration it describes."""
-    problems: list[ConfigError] = []
+    problems: list[ConfigError] = list(check_content(raw))
     config = check_types(Config, raw, "", problems)
     if config is not None:
         config = with_default_params(config)

@@ -35,11 +35,13 @@ from lakewinnow.stages import (
     label_issues,
     noise,
     own_probs,
+    own_vectors,
     publish,
 )
 
 STAGES: Final = (
     "ingest",
+    "own_vectors",
     "embed",
     "crossval",
     "own_probs",
@@ -146,7 +148,10 @@ def run(
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
     label_issues.checked_filter(config.label_issues, lake.details("ingest")["classes"])
     if config.input.pred_probs is None:
-        stages.run("embed", lambda: embed.run(lake, config.embedding))
+        if config.input.has_own_vectors:
+            stages.run("own_vectors", lambda: own_vectors.run(lake, config.input))
+        else:
+            stages.run("embed", lambda: embed.run(lake, config.embedding))
         stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
     else:
         stages.run("own_probs", lambda: own_probs.run(lake, config.input))
@@ -365,6 +370,8 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
     }
     if "embed" in details:
         summary["embedding"] = details["embed"]
+    if "own_vectors" in details:
+        summary["vectors"] = details["own_vectors"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
     return {**summary, **details.get("evaluate", {})}

@@ -25,6 +25,7 @@ from lakewinnow.spark.progress import JobProgress
 _TITLES: Final = {
     "session": "start Spark",
     "ingest": "ingest",
+    "own_vectors": "own vectors",
     "embed": "embed",
     "crossval": "cross-validate",
     "own_probs": "probabilities",

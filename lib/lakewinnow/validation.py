@@ -23,7 +23,6 @@ _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
 _NOT_YET_SET = (
-    "input.embedding",
     "clean.decisions",
     "evaluate.holdout",
     "embedding.candidates",
@@ -181,7 +180,7 @@ def _describe(hint: Any) -> str:
 def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
-    if config.input.text in config.output.partition_by:
+    if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
             "partition_by_text", "output.partition_by", "columns with few values", config.input.text
         )
@@ -211,14 +210,44 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
     if source.path is not None and source.format is None and format_of(source.path) is None:
         hint = "the path's ending does not tell the format"
         yield ConfigError("missing_key", "input.format", "parquet | csv | json", None, hint)
-    if source.text == source.label:
-        expected = "another column than input.text"
-        yield ConfigError("same_column", "input.label", expected, source.label)
+    others = {"text": (source.text,), "features": source.features or ()}
+    for key, names in others.items():
+        if source.label in names:
+            expected = f"another column than input.{key}"
+            yield ConfigError("same_column", "input.label", expected, source.label)
+    yield from _check_own_vectors(source)
     if source.classes is not None and len(set(source.classes)) != len(source.classes):
         got = Shown(", ".join(source.classes))
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
     if source.classes is not None and len(source.classes) < 2:
         yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _check_own_vectors(source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what does not go with the user's embedding or features."""
+    names = source.features
+    if names is not None and len(set(names)) < max(1, len(names)):
+        expected = "one or more columns, each once"
+        yield ConfigError("no_features", "input.features", expected, list(names))
+    hints = {
+        ("features", "embedding"): "a row has one vector: leave one of them out",
+        ("features", "text"): "no text is embedded beside features: leave one of them out",
+        ("features", "pred_probs"): "probabilities take the place of a classifier and its features",
+        ("embedding", "pred_probs"): "probabilities take the place of embedding and classifier",
+    }
+    for (key, other), hint in hints.items():
+        if getattr(source, key) is not None and getattr(source, other) is not None:
+            where, expected = f"input.{other}", f"null beside input.{key}"
+            yield ConfigError("conflicting_inputs", where, expected, getattr(source, other), hint)
+
+
+def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Yield an error where nothing says what a row is judged by."""
+    source = raw.get("input")
+    keys = ("text", "embedding", "features")
+    if not isinstance(source, Mapping) or all(source.get(key) is None for key in keys):
+        hint = "a text column; or input.embedding: a column of vectors; or input.features: columns"
+        yield ConfigError("missing_key", "input.text", "a value", None, hint)
 
 
 def with_default_params(config: Config) -> Config:

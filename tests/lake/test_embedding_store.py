@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from builders import lake_in, make_table
+from builders import lake_in, make_commit, make_table
 from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
-from lakewinnow.lake.embedding_store import EMBEDDINGS, EmbeddingStore, store_of
+from lakewinnow.lake.embedding_store import EMBEDDINGS, VECTORS, EmbeddingStore, store_of
 
 IDENTITY = EmbeddingIdentity("static", "m", 2)
 
@@ -53,6 +53,12 @@ def test_vectors_of_another_identity_are_others(lake, store, other):
     make_table(lake, "embeddings", [row(b"a"), row(b"b", **other)], EMBEDDINGS)
     assert keys(store) == [b"a"]
     assert keys(store, replace(IDENTITY, **other)) == [b"b"]
+
+
+def test_own_vectors_are_in_the_place_of_the_store(lake):
+    make_commit(lake, "ingest", own_vectors=True)
+    make_table(lake, "vectors", [{"text_key": b"a", "vector": [1.0]}], VECTORS)
+    assert keys(store_of(lake, EmbeddingConfig(store="another"))) == [b"a"]
 
 
 def test_the_store_is_the_workspaces_own_or_the_one_that_is_named(lake, tmp_path, monkeypatch):

@@ -73,6 +73,11 @@ def test_the_users_options_win(spark, tmp_path):
         ({"text": "txt"}, [("input.text", "did you mean 'text'?")]),
         ({"label": "Text"}, [("input.label", "did you mean 'text'?")]),
         ({"text": "q", "id": "z"}, [("input.text", ""), ("input.id", "")]),
+        ({"embedding": "labels"}, [("input.embedding", "did you mean 'label'?")]),
+        (
+            {"text": None, "features": ["text", "tex", "z"]},
+            [("input.features", "did you mean 'text'?"), ("input.features", "")],
+        ),
     ],
 )
 def test_a_missing_column_is_a_schema_error(spark, two_rows, input_, problems):
@@ -97,6 +102,35 @@ def test_a_column_of_another_type_is_a_schema_error(spark, select, where):
     id_ = {"id": "id"} if " id" in select else {}
     error = opening_fails(spark, table="mistyped", **id_)
     assert [(p.code, p.where) for p in error.problems] == [("wrong_column_type", where)]
+
+
+@pytest.mark.parametrize(
+    ("select", "where"),
+    [
+        ("map('a', 1) AS x, 1 AS y", ["input.features"]),
+        ("current_date() AS x, array(1) AS y", ["input.features", "input.features"]),
+        ("0.5 AS x, true AS y", []),
+        ("'a' AS x, 1L AS y", []),
+    ],
+)
+def test_features_are_numbers_booleans_or_strings(spark, select, where):
+    spark.sql(f"SELECT {select}, 'x' AS label").createOrReplaceTempView("features")
+    input_ = {"table": "features", "text": None, "features": ["x", "y"]}
+    if where:
+        error = opening_fails(spark, **input_)
+        assert [(p.code, p.where) for p in error.problems] == [
+            ("wrong_column_type", key) for key in where
+        ]
+        assert all(p.hint for p in error.problems)
+    else:
+        assert open_source(spark, **input_).schema.names == ["x", "y", "label"]
+
+
+@pytest.mark.parametrize("value", ["'1,2'", "array('a')", "map('a', 1.0)", "1.0"])
+def test_an_embedding_is_a_list_of_numbers(spark, value):
+    spark.sql(f"SELECT {value} AS v, 'x' AS label").createOrReplaceTempView("embedded")
+    error = opening_fails(spark, table="embedded", text=None, embedding="v")
+    assert (error.code, error.where) == ("wrong_column_type", "input.embedding")
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ say, or that there is only one) decides whether the run can go on.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,6 +16,7 @@ from pyspark.sql.types import StringType
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake import content
 from lakewinnow.lake.source import Source, column
 from lakewinnow.spark import valid_probs
 
@@ -33,6 +34,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "label_null": "the label is null or blank",
     valid_probs.UNKNOWN_LABEL: "the label is not one of input.classes",
     **valid_probs.SENTENCES,
+    **content.SENTENCES,
 }
 
 
@@ -73,10 +75,17 @@ def accept(source: Source, config: InputConfig) -> Acceptance:
     ------
     DataError
         No row can be used, one class only, too many classes, probabilities that do not fit the
-        classes, or too many bad ones.
+        classes, or too many bad ones, or bad embeddings.
     """
     rows = source.df.withColumn(CODE, _error_code(source, config))
-    accepted, rejected, lengths, n_replaced = _count(rows, config)
+    accepted, rejected, lengths, n_replaced = _count(rows, source, config)
+    if config.embedding is not None:
+        if len(lengths) > 1:
+            usual = max(lengths, key=lambda length: (lengths[length], length))
+            wrong = F.size(content.vector(config, source.schema)) != usual
+            rows = _reject(rows, wrong, content.WRONG_LENGTH)
+            accepted, rejected, _, n_replaced = _count(rows, source, config)
+        _check_bad(accepted, rejected, content.SENTENCES, "embedding", config.max_bad_fraction)
     classes = _classes(accepted, rejected, source, config)
     if config.pred_probs is None:
         return Acceptance(rows, classes, accepted, rejected, n_replaced)
@@ -89,12 +98,15 @@ def accept(source: Source, config: InputConfig) -> Acceptance:
             "list all classes in input.classes, those without a row too",
         )
     wrong = F.size(_probs(source, config)) != len(classes)
-    code = F.coalesce(F.col(CODE), F.when(wrong, valid_probs.WRONG_LENGTH))
-    rows = rows.withColumn(CODE, code)
+    rows = _reject(rows, wrong, valid_probs.WRONG_LENGTH)
     if len(lengths) > 1:
-        accepted, rejected, _, n_replaced = _count(rows, config)
-    _check_bad_probabilities(accepted, rejected, config.max_bad_fraction)
+        accepted, rejected, _, n_replaced = _count(rows, source, config)
+    _check_bad(accepted, rejected, valid_probs.SENTENCES, "pred_probs", config.max_bad_fraction)
     return Acceptance(rows, classes, accepted, rejected, n_replaced)
+
+
+def _reject(rows: DataFrame, is_bad: Column, code: str) -> DataFrame:
+    return rows.withColumn(CODE, F.coalesce(F.col(CODE), F.when(is_bad, code)))
 
 
 def _probs(source: Source, config: InputConfig) -> Column:
@@ -104,19 +116,23 @@ def _probs(source: Source, config: InputConfig) -> Column:
 
 def _error_code(source: Source, config: InputConfig) -> Column:
     """Return the first reason why a row cannot be used; null when it can."""
-    text, label = column(config.text), column(config.label).cast("string")
-    code = (
-        F.when(source.malformed.isNotNull(), MALFORMED_LINE)
-        .when(text.isNull(), "text_null")
-        .when(~F.is_valid_utf8(text), "text_not_utf8")
-        .when(_is_blank(text), "text_blank")
-        .when(F.length(text) > config.max_text_length, "text_too_long")
-        .when(label.isNull() | _is_blank(label), "label_null")
-    )
+    label = column(config.label).cast("string")
+    code = F.when(source.malformed.isNotNull(), MALFORMED_LINE)
+    if config.text is not None:
+        text = column(config.text)
+        code = (
+            code.when(text.isNull(), "text_null")
+            .when(~F.is_valid_utf8(text), "text_not_utf8")
+            .when(_is_blank(text), "text_blank")
+            .when(F.length(text) > config.max_text_length, "text_too_long")
+        )
+    code = code.when(label.isNull() | _is_blank(label), "label_null")
     if config.classes is not None:
         code = code.when(~label.isin(*config.classes), valid_probs.UNKNOWN_LABEL)
     if config.pred_probs is not None:
         code = F.coalesce(code, valid_probs.error_code(_probs(source, config)))
+    if config.embedding is not None or config.features is not None:
+        code = F.coalesce(code, content.error_code(config, source.schema))
     return code
 
 
@@ -125,28 +141,37 @@ def _is_blank(text: Column) -> Column:
 
 
 def _count(
-    rows: DataFrame, config: InputConfig
+    rows: DataFrame, source: Source, config: InputConfig
 ) -> tuple[Counter[str], Counter[str], Counter[int], int]:
-    """Count accepted rows by label and number of probabilities, rejects by code, `n_replaced`."""
-    label = F.when(F.col(CODE).isNull(), column(config.label).cast("string"))
-    length = F.lit(0) if config.pred_probs is None else F.size(column(config.pred_probs))
-    both = F.concat(column(config.text), column(config.label).cast("string"))
+    """Count accepted rows by label and length of their list, rejects by code, `n_replaced`."""
+    is_accepted = F.col(CODE).isNull()
+    label = F.when(is_accepted, column(config.label).cast("string"))
+    length = F.when(is_accepted, _length(source, config))
+    strings = [column(name).cast("string") for name in (config.text, config.label) if name]
     counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).agg(
-        F.count("*"), F.count_if(both.contains(_REPLACEMENT))
+        F.count("*"), F.count_if(F.concat(*strings).contains(_REPLACEMENT))
     )
     limit = MAX_CLASSES + len(SENTENCES) + 1
     accepted: Counter[str] = Counter()
     rejected: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
     n_replaced = 0
-    for given_label, code, n_probs, n, n_with_replacement in counted.limit(limit).collect():
+    for given_label, code, n_numbers, n, n_with_replacement in counted.limit(limit).collect():
         if code is None:
             accepted[given_label] += n
-            lengths[n_probs] += n
+            lengths[n_numbers] += n
             n_replaced += n_with_replacement
         else:
             rejected[code] += n
     return accepted, rejected, lengths, n_replaced
+
+
+def _length(source: Source, config: InputConfig) -> Column:
+    if config.pred_probs is not None:
+        return F.size(_probs(source, config))
+    if config.embedding is not None:
+        return F.size(content.vector(config, source.schema))
+    return F.lit(0)
 
 
 def _classes(
@@ -154,12 +179,13 @@ def _classes(
 ) -> list[str]:
     if not accepted:
         reasons = ", ".join(f"{n:,} {code}" for code, n in sorted(rejected.items()))
+        what, name = _content(config)
         raise DataError(
             "no_usable_rows",
             "input",
-            "rows with a text and a label",
+            f"rows with a label and {what}",
             Shown(reasons or "no rows"),
-            f"are input.text={config.text} and input.label={config.label} the right columns?",
+            f"are input.{what}={name} and input.label={config.label} the right columns?",
         )
     if len(accepted) > MAX_CLASSES:
         raise DataError(
@@ -185,14 +211,23 @@ def _classes(
     return sorted(accepted) if is_text else sorted(accepted, key=int)
 
 
-def _check_bad_probabilities(accepted: Counter[str], rejected: Counter[str], most: float) -> None:
-    n_bad = sum(rejected[code] for code in valid_probs.SENTENCES)
+def _content(config: InputConfig) -> tuple[str, str]:
+    """Return the key of the configuration that says what a row is judged by, and its value."""
+    if config.features is not None:
+        return "features", ", ".join(config.features)
+    return ("embedding", config.embedding) if config.embedding else ("text", config.text or "")
+
+
+def _check_bad(
+    accepted: Counter[str], rejected: Counter[str], codes: Iterable[str], key: str, most: float
+) -> None:
+    n_bad = sum(rejected[code] for code in codes)
     n_rows = accepted.total() + n_bad
     if n_bad > most * n_rows:
         raise DataError(
             "too_many_bad_rows",
-            "input.pred_probs",
-            f"at most {most:.0%} of the rows with probabilities that cannot be used",
+            f"input.{key}",
+            f"at most {most:.0%} of the rows with {key} that cannot be used",
             Shown(f"{n_bad:,} of {n_rows:,}"),
             "mend them, or raise input.max_bad_fraction",
         )

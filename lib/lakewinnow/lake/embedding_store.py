@@ -3,6 +3,9 @@
 Rows are only ever added, and every row is whole in itself, so a run killed while it appends leaves
 vectors that the next run need not pay for again. Two runs at once may both add a text: the same
 vector twice, of which `vectors` gives one.
+
+`OwnVectors` are the other place that vectors can be in: a table of one workspace, made from the
+user's own embeddings or features, in which nothing is worth sharing.
 """
 
 from pyspark.sql import DataFrame, SparkSession
@@ -33,6 +36,9 @@ EMBEDDINGS = StructType(
 )
 
 
+VECTORS = StructType([EMBEDDINGS[c.TEXT_KEY], EMBEDDINGS[c.VECTOR]])
+
+
 class EmbeddingStore:
     """Vectors that are paid for once.
 
@@ -58,9 +64,7 @@ class EmbeddingStore:
     def vectors(self, identity: EmbeddingIdentity) -> DataFrame:
         """Return (text_key, vector) of one provider, model and size; a text once."""
         if not self.exists():
-            return self._spark.createDataFrame(
-                [], StructType([EMBEDDINGS[c.TEXT_KEY], EMBEDDINGS[c.VECTOR]])
-            )
+            return self._spark.createDataFrame([], VECTORS)
         return (
             self._spark.read.schema(EMBEDDINGS)
             .parquet(self._files.root)
@@ -76,6 +80,21 @@ class EmbeddingStore:
         embedded.write.mode("append").parquet(self._files.root)
 
 
+class OwnVectors(EmbeddingStore):
+    """The vectors of a workspace's vectors/; whoever asks for a provider's gets these."""
+
+    def __init__(self, lake: Lake) -> None:
+        super().__init__(lake.spark, lake.files.path("vectors"))
+        self._lake = lake
+
+    def vectors(self, _: EmbeddingIdentity) -> DataFrame:
+        """Return (text_key, vector); a content once."""
+        return self._lake.read("vectors")
+
+
 def store_of(lake: Lake, config: EmbeddingConfig) -> EmbeddingStore:
-    """Return the store a run uses: the configured one, else the workspace's own."""
+    """Return where a run's vectors are: its own, the configured store, or the workspace's."""
+    ingested = lake.committed("ingest")
+    if ingested is not None and ingested.details.get("own_vectors"):
+        return OwnVectors(lake)
     return EmbeddingStore(lake.spark, absolute(config.store or lake.files.path("embeddings")))

@@ -15,11 +15,14 @@ from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
+    ArrayType,
     BinaryType,
+    BooleanType,
     ByteType,
     DataType,
     IntegerType,
     LongType,
+    NumericType,
     ShortType,
     StringType,
     StructType,
@@ -77,11 +80,15 @@ def own_name(name: str, input_columns: list[str]) -> str:
 
 def content_hash(names: list[str]) -> Column:
     """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
-    content = F.to_json(
+    return F.substring(F.sha2(json_of(names), 256), 1, 32)
+
+
+def json_of(names: Sequence[str]) -> Column:
+    """Return the values of columns as one text, whatever the order of their names."""
+    return F.to_json(
         F.struct(*(column(name) for name in sorted(names))),
         {"ignoreNullFields": "false", "timeZone": "UTC"},
     )
-    return F.substring(F.sha2(content, 256), 1, 32)
 
 
 def normal_form(text: str) -> str:
@@ -200,10 +207,12 @@ def _near_path(config: InputConfig) -> str:
 
 def _check_columns(schema: StructType, config: InputConfig) -> None:
     wanted = {
-        "input.text": config.text,
-        "input.label": config.label,
-        "input.id": config.id,
-        "input.pred_probs": config.pred_probs,
+        "input.text": (config.text,),
+        "input.label": (config.label,),
+        "input.id": (config.id,),
+        "input.pred_probs": (config.pred_probs,),
+        "input.embedding": (config.embedding,),
+        "input.features": config.features or (),
     }
     problems = [
         SchemaError(
@@ -213,7 +222,8 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
             name,
             did_you_mean(name, schema.names),
         )
-        for key, name in wanted.items()
+        for key, names in wanted.items()
+        for name in names
         if name is not None and name not in schema.names
     ]
     if problems:
@@ -228,6 +238,11 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
             valid_probs.is_probabilities,
             "an array of double, float or decimal, or a vector",
         ),
+        ("input.embedding", config.embedding, _is_vector, "an array of numbers, or a vector"),
+        *(
+            ("input.features", name, _is_feature, "columns of numbers, booleans or strings")
+            for name in config.features or ()
+        ),
     )
     for key, name, is_allowed, expected in checks:
         if name is not None and not is_allowed(schema[name].dataType):
@@ -241,6 +256,16 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
 
 def _is_text(data_type: DataType) -> bool:
     return isinstance(data_type, StringType)
+
+
+def _is_vector(data_type: DataType) -> bool:
+    if isinstance(data_type, ArrayType):
+        return isinstance(data_type.elementType, NumericType)
+    return data_type.typeName() == "vectorudt"
+
+
+def _is_feature(data_type: DataType) -> bool:
+    return isinstance(data_type, (NumericType, BooleanType, StringType))
 
 
 def _is_key(data_type: DataType) -> bool:

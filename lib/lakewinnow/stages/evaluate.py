@@ -15,7 +15,8 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError
-from lakewinnow.lake.source import Source, column, text_key
+from lakewinnow.lake import content
+from lakewinnow.lake.source import Source, column
 from lakewinnow.lake.workspace import Lake, StageReport
 
 _SCORE_BINS = 100_000  # label scores are compared to five decimals: a bounded table on the driver
@@ -24,14 +25,15 @@ _SCORE_BINS = 100_000  # label scores are compared to five decimals: a bounded t
 def run(lake: Lake, reference: Source, source: InputConfig) -> StageReport:
     """Compare flags and label scores with the reference.
 
-    Rows meet by `input.id`, else by text; texts that the reference labels in two ways are left out.
+    Rows meet by `input.id`, else by text (or embedding, or features); those that the reference
+    labels in two ways are left out.
 
     Raises
     ------
     DataError
         ``"reference_matches_nothing"``: no row of the corpus is in the reference.
     """
-    true_labels = _true_labels(reference.df, source)
+    true_labels = _true_labels(reference, source)
     issues = lake.read("issues").select(c.ROW_ID, c.GIVEN_LABEL, c.IS_LABEL_ISSUE, c.LABEL_SCORE)
     if source.id is None:
         issues = issues.join(
@@ -75,10 +77,13 @@ def run(lake: Lake, reference: Source, source: InputConfig) -> StageReport:
     )
 
 
-def _true_labels(reference: DataFrame, source: InputConfig) -> DataFrame:
-    key = text_key(column(source.text)) if source.id is None else column(source.id).cast("string")
+def _true_labels(reference: Source, source: InputConfig) -> DataFrame:
     label = column(source.label).cast("string")
-    labelled = reference.where(column(source.text).isNotNull() & label.isNotNull())
+    labelled = reference.df.where(label.isNotNull())
+    if source.text is not None:
+        labelled = labelled.where(column(source.text).isNotNull())
+    by_id = source.id is not None
+    key = column(source.id or "").cast("string") if by_id else content.key(source, reference.schema)
     labels = labelled.select(key.alias("key"), label.alias("true_label")).groupBy("key")
     both_ends = labels.agg(
         F.min("true_label").alias("true_label"), F.max("true_label").alias("last")

@@ -4,6 +4,8 @@ Reads    the source table
 Writes   corpus/, one row per accepted row; quarantine/, one per rejected row
 Passes   2 over the source (labels and rejects counted; rows keyed), a third when some are rejected
 Shuffle  one, by shard: equal texts share a shard, so ids, folds and strata are local to it
+
+What is said of texts holds for embeddings and features, where these are what a row is judged by.
 """
 
 from dataclasses import replace
@@ -21,6 +23,7 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.config import CrossvalConfig, InputConfig
 from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.lake import content
 from lakewinnow.lake.acceptance import (
     CODE,
     MALFORMED_LINE,
@@ -29,13 +32,13 @@ from lakewinnow.lake.acceptance import (
     accept,
     warnings,
 )
-from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name, text_key
+from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
 
 # Names of what is computed on the way, beside columns that may have any name.
 _ROW_ID, _CONTENT = "__lw_row_id", "__lw_content"
 _KEY, _SHARD, _STRATUM, _FOLD = "__lw_key", "__lw_shard", "__lw_stratum", "__lw_fold"
-_LABEL, _GIVEN, _SOURCE = "__lw_label", "__lw_given", "__lw_source"
+_LABEL, _GIVEN = "__lw_label", "__lw_given"
 
 
 def corpus_schema(source: StructType) -> StructType:
@@ -69,7 +72,7 @@ def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfi
     n_shards = max(1, -(-n_accepted // crossval.rows_per_shard))
     kept_columns = StructType([f for f in source.schema.fields if f.name != config.text])
 
-    corpus = _corpus(found, n_shards, kept_columns.names, config, crossval)
+    corpus = _corpus(found, source, n_shards, kept_columns.names, config, crossval)
     lake.publish("corpus", corpus, schema=corpus_schema(kept_columns))
     lake.publish("quarantine", _quarantine(found, source, config))
     _check_counts(lake, corpus=n_accepted, quarantine=n_rejected)
@@ -84,6 +87,7 @@ def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfi
             "class_counts": [found.accepted[name] for name in found.classes],
             "rejected": dict(sorted(found.rejected.items())),
             "n_shards": n_shards,
+            "own_vectors": config.has_own_vectors,
             "input_columns": source.schema.jsonValue(),
             "warnings": list(warnings(found, crossval.folds)),
         },
@@ -117,6 +121,7 @@ def _with_row_id(
 
 def _corpus(
     found: Acceptance,
+    source: Source,
     n_shards: int,
     kept_columns: list[str],
     config: InputConfig,
@@ -125,16 +130,17 @@ def _corpus(
     label = column(config.label).cast("string")
     index = F.array_position(F.array(*map(F.lit, found.classes)), label) - 1
     keyed = found.rows.where(F.col(CODE).isNull()).select(
-        *(column(name) for name in dict.fromkeys([config.text, *kept_columns])),
-        text_key(column(config.text)).alias(_KEY),
+        *map(column, source.schema.names),
+        content.key(config, source.schema).alias(_KEY),
         index.cast("int").alias(_LABEL),
         label.alias(_GIVEN),
-        F.struct(*map(column, kept_columns)).alias(_SOURCE),
     )
     seed = F.lit(crossval.seed)
     sharded = keyed.withColumn(_SHARD, F.pmod(F.xxhash64(_KEY, seed), F.lit(n_shards)).cast("int"))
     sharded = sharded.repartition(_SHARD)
-    identified = _with_row_id(sharded, [config.text, *kept_columns], config, _SHARD)
+    # Of an embedding the key has a hash: a thousand numbers as text would take longer.
+    own = [_KEY if name == config.embedding else name for name in source.schema.names]
+    identified = _with_row_id(sharded, own, config, _SHARD)
     # One stratum a text, the smallest of its labels, so that equal texts share a fold.
     stratum = F.min(_LABEL).over(Window.partitionBy(_SHARD, _KEY))
     by_hash = Window.partitionBy(_SHARD, _STRATUM).orderBy(F.xxhash64(_KEY, seed + 1), _KEY)
@@ -148,13 +154,13 @@ def _corpus(
     mixed = folded.sortWithinPartitions(_SHARD, F.xxhash64(_KEY, seed), _ROW_ID)
     return mixed.select(
         F.col(_ROW_ID).alias(c.ROW_ID),
-        column(config.text).alias(c.TEXT),
+        content.shown(config, source.schema).alias(c.TEXT),
         F.col(_KEY).alias(c.TEXT_KEY),
         F.col(_LABEL).alias(c.LABEL),
         F.col(_GIVEN).alias(c.GIVEN_LABEL),
         F.col(_FOLD).alias(c.FOLD),
         F.col(_SHARD).alias(c.SHARD),
-        F.col(_SOURCE).alias(c.SOURCE),
+        F.struct(*map(column, kept_columns)).alias(c.SOURCE),
     )
 
 

@@ -1,0 +1,102 @@
+"""Own vectors: the user's embeddings, or features made into vectors, in place of embed.
+
+Reads    corpus/
+Writes   vectors/, one row per distinct content
+Passes   1 over the corpus; with features one more, which keeps a sample of `_FIT_ROWS` rows
+Shuffle  one, by text key
+
+The preprocessing of features is fitted in one task, on the rows of the smallest keys: hashes, so a
+fair sample, and the same one however the rows lie. It sees no label.
+"""
+
+import json
+import pickle
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import InputConfig
+from lakewinnow.embedding import features
+from lakewinnow.lake import content
+from lakewinnow.lake.embedding_store import VECTORS
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow
+from lakewinnow.validation import input_format
+
+_FIT_ROWS: Final = 50_000
+_FITTED = StructType(
+    [
+        StructField("preprocessor", BinaryType(), nullable=False),
+        StructField("figures", StringType(), nullable=False),
+    ]
+)
+
+
+def run(lake: Lake, config: InputConfig) -> StageReport:
+    """Write a vector for every distinct content."""
+    corpus = lake.read("corpus")
+    source: StructType = corpus.schema[c.SOURCE].dataType  # type: ignore[assignment]
+    if config.features is not None:
+        names = config.features
+        values = [_feature(source, name).alias(f"{i}") for i, name in enumerate(names)]
+        rows = corpus.select(c.TEXT_KEY, *values).dropDuplicates([c.TEXT_KEY])
+        fitted, figures = _fit(rows, names, text_may_be_numbers=input_format(config) == "csv")
+        vectors = rows.mapInArrow(partial(_transform_batches, fitted=fitted), VECTORS)
+    else:
+        name, figures = config.embedding or "", {"embedding": config.embedding}
+        vector = content.as_vector(F.col(c.SOURCE).getField(name), source[name].dataType)
+        vectors = corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)).dropDuplicates([c.TEXT_KEY])
+    lake.publish("vectors", vectors)
+    return StageReport(
+        rows_in=lake.rows("corpus"),
+        rows_out=lake.rows("vectors"),
+        reads={"corpus": 1 if config.features is None else 2},
+        writes=("vectors",),
+        details=figures,
+    )
+
+
+def _feature(source: StructType, name: str) -> Column:
+    value = F.col(c.SOURCE).getField(name)
+    return value if isinstance(source[name].dataType, StringType) else value.cast("double")
+
+
+def _fit(
+    rows: DataFrame, names: tuple[str, ...], *, text_may_be_numbers: bool
+) -> tuple[bytes, dict[str, Any]]:
+    fit = partial(_fit_sample, names=names, text_may_be_numbers=text_may_be_numbers)
+    sample = rows.orderBy(c.TEXT_KEY).limit(_FIT_ROWS).groupBy()
+    # A lambda: Spark chooses tables or iterators by the signature, and misreads a partial's.
+    [fitted] = sample.applyInArrow(lambda table: fit(table), _FITTED).collect()  # noqa: PLW0108
+    return bytes(fitted.preprocessor), json.loads(fitted.figures)
+
+
+def _fit_sample(sample: pa.Table, names: tuple[str, ...], *, text_may_be_numbers: bool) -> pa.Table:
+    """Fit in a fixed order of rows: the last bits of a mean depend on it."""
+    columns = sample.sort_by(c.TEXT_KEY).drop_columns(c.TEXT_KEY).columns
+    arrays = [column.combine_chunks() for column in columns]
+    preprocessor = features.fit(arrays, text_may_be_numbers=text_may_be_numbers)
+    figures = {
+        "numeric": [names[i] for i in preprocessor.numeric],
+        "categorical": [names[i] for i in preprocessor.categorical],
+        "dimensions": preprocessor.dimensions,
+        "fitted_on": len(sample),
+    }
+    fitted = {"preprocessor": [pickle.dumps(preprocessor)], "figures": [json.dumps(figures)]}
+    return pa.Table.from_batches([arrow.record_batch(_FITTED, fitted)])
+
+
+def _transform_batches(
+    batches: Iterable[pa.RecordBatch], fitted: bytes
+) -> Iterator[pa.RecordBatch]:
+    preprocessor = pickle.loads(fitted)  # noqa: S301 - made by `_fit` in this run, stored nowhere
+    for batch in batches:
+        keys, *columns = batch.columns
+        vectors = arrow.list_array(preprocessor.transform(columns))
+        yield arrow.record_batch(VECTORS, {c.TEXT_KEY: keys, c.VECTOR: vectors})
