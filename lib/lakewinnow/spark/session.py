@@ -16,6 +16,7 @@ from typing import Final
 from urllib.request import getproxies
 from weakref import WeakSet
 
+from pyspark import SparkContext
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
@@ -156,6 +157,12 @@ def _start(app_name: str) -> SparkSession:
             Shown(str(error)),
             hint="`lakewinnow doctor` says what is missing on this machine",
         ) from error
+    except BaseException:
+        # Ctrl-C, say. A JVM that has lost Spark's Python before they met would live on; one that
+        # they share, and a second attempt in this process would need, ends with this process.
+        if SparkContext._gateway is None:  # noqa: SLF001
+            java.kill_launched(Path(environment["JAVA_HOME"]))
+        raise
     _end_on_interrupt()
     _started.add(started)
     return started
