@@ -134,7 +134,11 @@ def test_dump_reads_back_as_the_same_configuration():
         ("crossval.params.C", 0, "wrong_type"),
         ("crossval.params.C", float("nan"), "wrong_type"),
         ("crossval.params.C", None, "wrong_type"),
+        ("crossval.params.C", float("inf"), "wrong_type"),
         ("crossval.params.class_weight", "even", "wrong_type"),
+        ("crossval.params.class_weight", {"a": -1}, "wrong_type"),
+        ("crossval.params.class_weight", {"a": "heavy"}, "wrong_type"),
+        ("crossval.mode", "both", "wrong_type"),
         ("crossval.params.max_iter", 0, "wrong_type"),
         ("crossval.params.max_iter", True, "wrong_type"),
     ],
@@ -150,6 +154,7 @@ def test_a_wrong_value_is_an_error_that_names_its_key(key, value, code):
         ("label_issues.num_to_remove_per_class", {"a": 1}, {"a": 1}),
         ("label_issues.frac_noise", "1e-3", 0.001),  # YAML 1.1 reads 1e-3 as text
         ("crossval.standardize", False, False),
+        ("crossval.mode", "auto", "auto"),
         ("checks.exact_duplicates", None, None),
         ("output.partition_by", ["l"], ("l",)),
         ("input.classes", ["b", "a"], ("b", "a")),
@@ -232,16 +237,20 @@ def test_what_cannot_go_together_is_an_error(raw, code, where):
     assert problems_of(raw) == [(code, where)]
 
 
+def test_another_classifier_gets_its_own_params_only():
+    path = "sklearn.ensemble.HistGradientBoostingClassifier"
+    alone = parse_config({**MINIMAL, "crossval": {"classifier": path}})
+    assert alone.crossval.params == {}
+    own = {"classifier": path, "params": {"max_iter": 5}}
+    assert parse_config({**MINIMAL, "crossval": own}).crossval.params == {"max_iter": 5}
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("input.format", "delta"),
         ("embedding.provider", "openai"),
         ("embedding.candidates", [{"provider": "static"}]),
-        ("crossval.mode", "global"),
-        ("crossval.standardize", True),
-        ("crossval.params.C", "auto"),
-        ("crossval.classifier", "sklearn.svm.SVC"),
         ("label_issues.method", "posterior"),
         ("clean.outliers", "drop"),
         ("clean.decisions", "mine.csv"),

@@ -123,7 +123,7 @@ class EmbeddingIdentity:
 class CrossvalConfig:
     """How out-of-sample probabilities are made."""
 
-    mode: Literal["shard", "global"] = "shard"
+    mode: Literal["shard", "global", "auto"] = "shard"
     rows_per_shard: Count = 50_000
     max_train_rows: Count = 200_000
     folds: Annotated[int, Between(2, 1000)] = 10
@@ -131,7 +131,7 @@ class CrossvalConfig:
     standardize: Literal["auto"] | bool = "auto"
     classifier: str = "logistic"
     params: Options = field(
-        default_factory=lambda: {"C": 1.0, "class_weight": "balanced", "max_iter": 1000}
+        default_factory=lambda: {"C": "auto", "class_weight": "balanced", "max_iter": 200}
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 from pyspark.sql import SparkSession
 
 from lakewinnow import configfile, validation
+from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config import Config
 from lakewinnow.errors import ConfigError, DataError, EngineError, LakewinnowError, Shown
 from lakewinnow.lake import noise_models
@@ -130,6 +131,8 @@ def run(
         noise_model = noise_models.read(noise_model, "noise_model")
     if noise_model is not None:
         config = _with_classes_of(config, noise_model)
+    if config.input.pred_probs is None:
+        classifiers.check(config.crossval)
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)
@@ -146,8 +149,10 @@ def run(
     stages.claim_workspace()
 
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
-    label_issues.checked_filter(config.label_issues, lake.details("ingest")["classes"])
+    classes = lake.details("ingest")["classes"]
+    label_issues.checked_filter(config.label_issues, classes)
     if config.input.pred_probs is None:
+        classifiers.load(config.crossval, classes)
         if config.input.has_own_vectors:
             stages.run("own_vectors", lambda: own_vectors.run(lake, config.input))
         else:
@@ -364,7 +369,10 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
     summary: dict[str, Any] = {
         "rows": rows,
         "label_issues": details["label_issues"]["label_issues"],
-        "crossval": details["noise"]["crossval"],
+        "crossval": {
+            **details.get("crossval", {}).get("how", {}),
+            **details["noise"]["crossval"],
+        },
         "quarantine": details["ingest"]["rejected"],
         "dropped": details["decide"]["dropped_for"],
     }
@@ -393,7 +401,10 @@ def _manifest(
         "model2vec",
         "wordllama",
     )
-    stages = [{k: v for k, v in asdict(commit).items() if k != "details"} for commit in commits]
+    stages = [
+        {k: v for k, v in asdict(commit).items() if k != "details"} | _how(commit)
+        for commit in commits
+    ]
     return {
         "versions": {
             "python": platform.python_version(),
@@ -410,3 +421,8 @@ def _manifest(
         "rows": rows,
         "warnings": [w for commit in commits for w in commit.details.get("warnings", ())],
     }
+
+
+def _how(commit: Commit) -> dict[str, Any]:
+    """Return how a stage went about it, where it had a choice."""
+    return {"details": commit.details["how"]} if "how" in commit.details else {}

@@ -31,7 +31,7 @@ input:
 workspace: out/{name}            # all tables of the run
 crossval:
   folds: 10
-  params: {{C: 1.0, class_weight: balanced}}
+  params: {{C: auto, class_weight: balanced}}
 clean:
   label_issues: drop            # drop | fix | review | keep
   exact_duplicates: drop        # keeps one row of each set

@@ -3,6 +3,7 @@
 Every function here yields or collects problems; `configfile` raises them together.
 """
 
+import math
 import re
 import types
 from collections.abc import Iterator, Mapping
@@ -16,8 +17,6 @@ from lakewinnow.errors import ConfigError, Shown, did_you_mean
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
     ("embedding.provider", frozenset({"sentence-transformers", "openai"})),
-    ("crossval.mode", frozenset({"global"})),
-    ("crossval.standardize", frozenset({True})),
     ("label_issues.method", frozenset({"posterior"})),
     ("clean.outliers", frozenset({"drop", "review"})),
     ("clean.near_duplicates", frozenset({"drop", "review"})),
@@ -194,9 +193,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     for key in _NOT_YET_SET:
         if value_at(config, key):
             yield _not_yet(key, value_at(config, key))
-    if config.crossval.classifier != "logistic":
-        yield _not_yet("crossval.classifier", config.crossval.classifier)
-    else:
+    if config.crossval.classifier == "logistic":
         yield from _check_params(config.crossval)
 
 
@@ -252,9 +249,12 @@ def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
 
 def with_default_params(config: Config) -> Config:
     """Fill in what `crossval.params` leaves out, so that naming C alone does not lose the rest."""
-    if config.crossval.classifier != "logistic":
+    crossval, default = config.crossval, CrossvalConfig().params
+    if crossval.classifier != "logistic":
+        if crossval.params == default:  # which are those of the built-in classifier
+            return replace(config, crossval=replace(crossval, params={}))
         return config
-    params = {**CrossvalConfig().params, **config.crossval.params}
+    params = {**default, **crossval.params}
     return replace(config, crossval=replace(config.crossval, params=params))
 
 
@@ -263,15 +263,20 @@ def _check_params(config: CrossvalConfig) -> Iterator[ConfigError]:
     known = ["C", "class_weight", "max_iter"]
     yield from (_unknown(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
     c, class_weight, max_iter = (params[key] for key in known)
-    if c == "auto":
-        yield _not_yet(f"{where}.C", c)
-    elif not _match(float, c)[0] or not float(c) > 0:  # a NaN is not
-        yield ConfigError("wrong_type", f"{where}.C", "a number above 0", c)
-    if class_weight not in (None, "balanced"):
-        expected = "balanced | null"
+    if c != "auto" and not (_match(float, c)[0] and 0 < float(c) < math.inf):  # a NaN is not
+        yield ConfigError("wrong_type", f"{where}.C", "auto or a number above 0", c)
+    if not _is_class_weight(class_weight):
+        expected = "balanced | null | a mapping of class names to numbers at least 0"
         yield ConfigError("wrong_type", f"{where}.class_weight", expected, class_weight)
     if not _match(int, max_iter)[0] or max_iter < 1:
         yield ConfigError("wrong_type", f"{where}.max_iter", "a whole number at least 1", max_iter)
+
+
+def _is_class_weight(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return value in (None, "balanced")
+    weights = (_match(float, weight) for weight in value.values())
+    return all(ok and 0 <= weight < math.inf for ok, weight in weights)
 
 
 def passed_over(config: Config) -> list[str]:

@@ -1,18 +1,27 @@
 """Crossval: what scikit-learn's cross_val_predict gives with the same folds, for every class."""
 
+import json
+import pickle
+from itertools import pairwise
+
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from builders import corpus_row, make_commit, make_table, read_rows, read_table, text_key
+from builders import corpus_row, make_commit, make_table, read_json, read_rows, read_table, text_key
+from lakewinnow.classifiers import tasks
+from lakewinnow.classifiers.estimator import Estimator
+from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
-from lakewinnow.errors import EngineError
+from lakewinnow.errors import DataError, EngineError
 from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.stages import crossval
 
 PARAMS = {"C": 1.0, "class_weight": "balanced", "max_iter": 1000}
+LOGISTIC = Logistic(C=1.0, class_weight="balanced", max_iter=1000, standardize=False)
 N_FOLDS = 4
 
 
@@ -22,23 +31,107 @@ def clouds():
     rng = np.random.default_rng(20240229)
     labels = np.arange(90) % 3
     features = rng.normal(size=(90, 5)) + np.eye(3, 5)[labels]
-    return features, labels, np.arange(90) // 3 % N_FOLDS
+    return features.astype(np.float32), labels, np.arange(90) // 3 % N_FOLDS
 
 
-def as_shard(features, labels, folds):
+def as_shard(features, labels, folds, pooled=(), number=7):
     return pa.table(
         {
             "row_id": [f"{i:03}" for i in range(len(labels))],
             "label": labels.astype(np.int32),
             "fold": folds.astype(np.int32),
+            "shard": np.full(len(labels), number, np.int32),
+            "is_pooled": np.isin(np.arange(len(labels)), pooled),
             "vector": pa.array(features.tolist(), pa.list_(pa.float32())),
         }
     )
 
 
+def score(shard, classifier=LOGISTIC, n_classes=3, n_threads=1):
+    return tasks.score_shard(shard, classifier, n_classes, n_threads)
+
+
+def unpacked(made):
+    return pickle.loads(made.column("made")[0].as_py())  # noqa: S301 - of this very test
+
+
+def probs(table):
+    return np.array(table.column("pred_probs").to_pylist())
+
+
 def optimum(features, labels, train, held):
     model = LogisticRegression(tol=1e-8, **{**PARAMS, "max_iter": 100_000})
     return model.fit(features[train], labels[train]).predict_proba(features[held])
+
+
+# --- a task -------------------------------------------------------------------------------------
+
+
+def test_the_order_of_rows_and_the_number_of_threads_change_nothing(clouds):
+    shard = as_shard(*clouds)
+    shuffled = shard.take(np.random.default_rng(1).permutation(len(shard)))
+    once, again = score(shard), score(shuffled, n_threads=3)
+    told = ["cpu_seconds"]
+    assert once.drop_columns(told).equals(again.drop_columns(told))
+    assert once.column("row_id").to_pylist() == shard.column("row_id").to_pylist()
+
+
+def test_a_missing_vector_is_an_error(clouds):
+    shard = as_shard(*clouds)
+    vectors = [None, *shard.column("vector").to_pylist()[1:]]
+    shard = shard.set_column(5, "vector", pa.array(vectors, pa.list_(pa.float32())))
+    with pytest.raises(EngineError) as caught:
+        score(shard)
+    assert (caught.value.code, caught.value.where) == ("embedding_missing", "embedding.store")
+
+
+def test_what_the_rows_of_a_shard_do_not_allow_is_an_error_that_names_it(clouds):
+    features, labels, _ = clouds
+    with pytest.raises(DataError) as caught:
+        score(as_shard(features, labels, np.zeros(90)))
+    assert (caught.value.code, caught.value.where) == ("nothing_to_train_on", "folds, shard 7")
+
+
+def test_pooled_rows_are_learnt_from_and_come_back_from_their_own_shard_only(clouds):
+    features, labels, folds = clouds
+    pooled = np.arange(60, 90)
+    found = score(as_shard(features, labels, folds, pooled))
+    assert found.column("row_id").to_pylist() == [f"{i:03}" for i in range(60)]
+    np.testing.assert_allclose(probs(found), probs(score(as_shard(*clouds)))[:60], atol=1e-6)
+    assert len(score(as_shard(features, labels, folds, np.arange(90)))) == 0
+
+
+def test_models_of_folds_trained_apart_score_like_those_trained_together(clouds):
+    sample = as_shard(*clouds)
+    packed = []
+    for n_groups, group in ((1, 0), (2, 0), (2, 1)):
+        grouped = sample.append_column("group", pa.array([group] * 90, pa.int32()))
+        made = tasks.fit_models(grouped, LOGISTIC, 3, N_FOLDS, n_groups, 1)
+        packed.append(made.column("made")[0].as_py())
+    together, apart = (
+        pa.Table.from_batches(tasks.apply_models(sample.to_batches(), models, 3))
+        for models in (packed[:1], packed[1:])
+    )
+    np.testing.assert_allclose(probs(together), probs(score(sample)), atol=1e-5)
+    np.testing.assert_allclose(probs(together), probs(apart), atol=1e-3)
+
+
+def test_settling_chooses_c_and_whether_to_scale(clouds):
+    open_ = Logistic(C="auto", class_weight=None, max_iter=200, standardize="auto")
+    made = tasks.settle(as_shard(*clouds), open_, 3, 1)
+    settled = unpacked(made)
+    note = json.loads(made.column("note")[0].as_py())
+    assert not open_.is_settled
+    assert settled.is_settled
+    assert (settled.C, settled.standardize) == (note["C"], True)
+    assert min(note["losses"].values()) == note["losses"][str(settled.C)]
+    features, *rest = clouds
+    unit = features / np.linalg.norm(features, axis=1, keepdims=True)
+    made = tasks.settle(as_shard(unit, *rest), open_, 3, 1)
+    assert unpacked(made).standardize is False
+
+
+# --- the stage ----------------------------------------------------------------------------------
 
 
 def test_probabilities_are_those_of_scikit_learn(sample):
@@ -48,107 +141,206 @@ def test_probabilities_are_those_of_scikit_learn(sample):
     labels, folds = (np.array([row[name] for row in rows]) for name in ("label", "fold"))
     found = np.array([row["pred_probs"] for row in read_rows(sample, "pred_probs")])
     assert found.shape == (591, 6)
+    chosen = read_json(sample, "summary.json")["crossval"]["C"]
     for fold in (0, 3):
         held = folds == fold
-        expected = optimum(features, labels, ~held, held)
+        model = LogisticRegression(C=chosen, tol=1e-8, class_weight="balanced", max_iter=100_000)
+        expected = model.fit(features[~held], labels[~held]).predict_proba(features[held])
         np.testing.assert_allclose(found[held], expected, rtol=0, atol=2e-3)
 
 
 def test_every_row_has_a_probability_of_each_class(sample):
     rows, corpus = read_table(sample, "pred_probs"), read_table(sample, "corpus")
+    assert rows.column_names == ["row_id", "label", "pred_probs"]
     assert rows.column("row_id") == corpus.column("row_id")
     assert rows.column("label") == corpus.column("label")
     sums = np.sum(rows.column("pred_probs").to_pylist(), axis=1)
     np.testing.assert_allclose(sums, 1, atol=1e-6)
 
 
-def test_a_row_is_judged_by_models_that_never_saw_its_fold(clouds):
-    features, labels, folds = clouds
-    found, _ = crossval.cross_val_predict(features, labels, folds, 3, PARAMS)
-    for fold in range(N_FOLDS):
-        held = folds == fold
-        expected = optimum(features, labels, ~held, held)
-        np.testing.assert_allclose(found[held], expected, rtol=0, atol=2e-3)
-
-
-def test_a_class_that_the_training_folds_lack_has_probability_0(clouds):
-    features, labels, folds = clouds
-    labels[folds == 1] = np.where(labels[folds == 1] == 2, 3, labels[folds == 1])
-    found, _ = crossval.cross_val_predict(features, labels, folds, 5, PARAMS)
-    assert found.shape == (90, 5)
-    assert (found[folds == 1, 3] == 0).all()
-    assert (found[folds != 1, 3] > 0).all()
-    assert (found[:, 4] == 0).all()
-    np.testing.assert_allclose(found.sum(axis=1), 1)
-
-
-def test_where_one_class_is_left_to_learn_from_it_is_certain(clouds):
-    features, _, folds = clouds
-    labels = np.where(folds == 0, 1, 0)
-    found, converged = crossval.cross_val_predict(features, labels, folds, 2, PARAMS)
-    assert (found[folds == 0] == [1, 0]).all()
-    assert converged.all()
-
-
-def test_a_fit_that_is_cut_short_says_so(clouds):
-    _, converged = crossval.cross_val_predict(*clouds, 3, {**PARAMS, "max_iter": 1})
-    assert not converged.any()
-
-
-def test_the_order_of_rows_and_the_number_of_threads_change_nothing(clouds):
-    shard = as_shard(*clouds)
-    shuffled = shard.take(np.random.default_rng(1).permutation(len(shard)))
-    once = crossval._score_shard(shard, n_classes=3, params=PARAMS, threads=1)
-    again = crossval._score_shard(shuffled, n_classes=3, params=PARAMS, threads=3)
-    assert once.equals(again)
-    assert once.column("row_id").to_pylist() == shard.column("row_id").to_pylist()
-
-
-def test_a_missing_vector_is_an_error(clouds):
-    features, labels, folds = clouds
-    shard = as_shard(features, labels, folds)
-    vectors = [None, *shard.column("vector").to_pylist()[1:]]
-    shard = shard.set_column(3, "vector", pa.array(vectors, pa.list_(pa.float32())))
-    with pytest.raises(EngineError) as caught:
-        crossval._score_shard(shard, n_classes=3, params=PARAMS, threads=1)
-    assert (caught.value.code, caught.value.where) == ("embedding_missing", "embedding.store")
-
-
-@pytest.fixture
-def two_shards(lake, clouds):
-    """A corpus of two shards and its vectors, in a workspace."""
-    features, labels, folds = clouds
+def workspace(lake, features, labels, folds, shards):
+    """Put a corpus and its vectors into a workspace."""
     rows = [
-        corpus_row(f"{i:03}", f"text {i}", int(labels[i]), fold=int(folds[i]), shard=i // 45)
-        for i in range(90)
+        corpus_row(f"{i:03}", f"text {i}", int(labels[i]), fold=int(folds[i]), shard=int(shards[i]))
+        for i in range(len(labels))
     ]
     identity = vars(registry.identify(EmbeddingConfig()))
     vectors = [
         {"text_key": text_key(f"text {i}"), "vector": features[i].tolist(), **identity}
-        for i in range(90)
+        for i in range(len(labels))
     ]
+    for table in ("corpus", "embeddings"):
+        lake.files.delete(table)
     make_table(lake, "corpus", rows)
     make_table(lake, "embeddings", vectors, EMBEDDINGS)
-    make_commit(lake, "ingest", classes=list("abc"), n_shards=2)
+    make_commit(lake, "ingest", classes=list("abcd"), n_shards=int(max(shards)) + 1)
     return lake
 
 
+@pytest.fixture
+def two_shards(lake, clouds):
+    return workspace(lake, *clouds, np.arange(90) // 45)
+
+
+def run(lake, **config):
+    config = {"params": PARAMS, "folds": N_FOLDS, "standardize": False, **config}
+    report = crossval.run(lake, EmbeddingConfig(), CrossvalConfig(**config))
+    rows = read_rows(lake.files.root, "pred_probs")
+    return report, np.array([row["pred_probs"] for row in rows])
+
+
 def test_each_shard_is_cross_validated_by_itself(two_shards, clouds):
-    report = crossval.run(two_shards, EmbeddingConfig(), CrossvalConfig())
-    rows = read_rows(two_shards.files.root, "pred_probs")
-    assert [row["row_id"] for row in rows] == [f"{i:03}" for i in range(90)]
+    report, found = run(two_shards, rows_per_shard=45)
     assert (report.rows_in, report.rows_out, report.details["warnings"]) == (90, 90, [])
-    features, labels, folds = clouds
-    for shard in (slice(0, 45), slice(45, 90)):
-        expected, _ = crossval.cross_val_predict(
-            features[shard].astype(np.float32), labels[shard], folds[shard], 3, PARAMS
-        )
-        found = [row["pred_probs"] for row in rows[shard]]
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    how = report.details["how"]
+    assert (how["mode"], how["C"], how["not_converged"]) == ("shard", 1.0, 0)
+    assert how["cpu_seconds"] > 0
+    for start, end in pairwise((0, 45, 90)):
+        own = [array[start:end] for array in clouds]
+        expected = score(as_shard(*own), n_classes=4)
+        np.testing.assert_allclose(found[start:end], probs(expected), atol=1e-6)
 
 
 def test_fits_that_do_not_converge_are_a_warning(two_shards):
-    config = CrossvalConfig(params={**PARAMS, "max_iter": 1})
-    report = crossval.run(two_shards, EmbeddingConfig(), config)
-    assert report.details["not_converged"] == 90
-    assert len(report.details["warnings"]) == 1
+    report, _ = run(two_shards, params={**PARAMS, "max_iter": 1})
+    assert report.details["how"]["not_converged"] == 8
+    [warning] = report.details["warnings"]
+    assert "shard 0 fold 0, 1, 2, 3; shard 1 fold 0" in warning
+
+
+def test_the_shards_have_one_c(two_shards):
+    report, _ = run(two_shards, params={**PARAMS, "C": "auto"}, rows_per_shard=45)
+    how = report.details["how"]
+    assert how["losses"][str(how["C"])] == min(how["losses"].values())
+
+
+def test_a_class_too_rare_for_a_shard_is_learnt_from_the_others(lake, clouds):
+    features, labels, folds = clouds
+    labels = labels.copy()
+    rare = np.array([1, 17, 54, 70])  # one a fold, two a shard
+    labels[rare] = 3
+    features[rare] += 4 * np.eye(5, dtype=np.float32)[4]
+    shards = np.arange(90) // 45
+    assert sorted(folds[rare]) == [0, 1, 2, 3]
+    _, found = run(workspace(lake, features, labels, folds, shards), rows_per_shard=1000)
+    inside, pooled = np.flatnonzero(shards == 0), rare[shards[rare] == 1]
+    rows = np.concatenate([inside, pooled])
+    shard = as_shard(features[rows], labels[rows], folds[rows], np.arange(45, len(rows)))
+    np.testing.assert_allclose(found[:45], probs(score(shard, n_classes=4)), atol=1e-3)
+    assert (found[:, 3] > 0).all()
+
+
+def test_global_models_of_all_rows_are_one_cross_validation(two_shards, clouds):
+    report, found = run(two_shards, mode="global")
+    assert report.details["how"]["mode"] == "global"
+    np.testing.assert_allclose(found, probs(score(as_shard(*clouds), n_classes=4)), atol=1e-5)
+
+
+def test_global_models_of_a_sample_score_every_row(two_shards):
+    _, found = run(two_shards, mode="global", max_train_rows=48)
+    np.testing.assert_allclose(found.sum(axis=1), 1, atol=1e-5)
+    assert np.mean(found.argmax(axis=1) == np.arange(90) % 3) > 0.5
+    _, again = run(two_shards, mode="global", max_train_rows=48)
+    np.testing.assert_array_equal(found, again)
+
+
+@pytest.mark.parametrize(
+    ("mode", "more"), [("shard", {}), ("global", {}), ("global", {"max_train_rows": 48})]
+)
+def test_a_row_s_own_label_does_not_change_its_probabilities(lake, clouds, mode, more):
+    features, labels, folds = clouds
+    shards = np.arange(90) // 45
+    _, before = run(workspace(lake, features, labels, folds, shards), mode=mode, **more)
+    for row in (4, 60):
+        flipped = labels.copy()
+        flipped[row] = (labels[row] + 1) % 3
+        _, after = run(workspace(lake, features, flipped, folds, shards), mode=mode, **more)
+        np.testing.assert_allclose(after[row], before[row], atol=2e-3)
+        assert np.abs(after - before).max() > 5e-3  # others have learnt from it
+
+
+# --- scikit-learn's -----------------------------------------------------------------------------
+
+
+def scaled_regression(**params):
+    """A user's own function of parameters that returns a pipeline."""
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LogisticRegression(**params))
+
+
+TREES = {
+    "classifier": "sklearn.ensemble.HistGradientBoostingClassifier",
+    "params": {"max_iter": 5, "min_samples_leaf": 5},
+}
+PIPELINE = {"classifier": "tests.stages.test_crossval.scaled_regression", "params": {"C": 0.5}}
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
+def test_any_classifier_with_scikit_learn_s_interface_will_do(lake, clouds, mode):
+    features, labels, folds = clouds
+    one = workspace(lake, features, labels, folds, np.zeros(90))
+    for config, expected in (
+        (TREES, HistGradientBoostingClassifier(**TREES["params"], random_state=0)),
+        (PIPELINE, scaled_regression(C=0.5)),
+    ):
+        _, found = run(one, mode=mode, **config)
+        for fold in range(N_FOLDS):
+            held = folds == fold
+            model = expected.fit(features[~held], labels[~held])
+            np.testing.assert_allclose(
+                found[held, :3], model.predict_proba(features[held]), atol=1e-5
+            )
+        assert (found[:, 3] == 0).all()
+
+
+class Stumbling:
+    """A classifier that some rows are too much for."""
+
+    def __init__(self, **_):
+        self.classes_ = np.arange(3)
+
+    def fit(self, _, labels):
+        if len(labels) > 30:
+            raise ArithmeticError("too many\nrows")
+        return self
+
+    def predict_proba(self, features):
+        return np.full((len(features), 3), 1 / 3)
+
+
+def test_what_goes_wrong_in_user_code_names_shard_and_fold(clouds):
+    stumbling = Estimator("tests.stages.test_crossval.Stumbling", {}, 0, standardize=False)
+    with pytest.raises(EngineError) as caught:
+        score(as_shard(*clouds), stumbling)
+    error = caught.value
+    assert (error.code, error.where) == (
+        "classifier_failed",
+        "crossval.classifier, fold 0, shard 7",
+    )
+    assert "ArithmeticError: too many rows" in str(error)
+
+
+# --- auto ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_classes", "mode"),
+    [
+        (50_000, 256, 1000, "shard"),  # one shard
+        (10**6, 256, 10, "shard"),
+        (10**6, 256, 150, "global"),  # few rows a class in a shard
+        (10**6, 4096, 1000, "shard"),  # models too large to send
+    ],
+)
+def test_the_mode_is_chosen_by_rows_features_and_classes(n_rows, n_features, n_classes, mode):
+    chosen, why = crossval.choose_mode(n_rows, n_features, n_classes, CrossvalConfig())
+    assert chosen == mode
+    assert why
+
+
+def test_why_a_mode_was_chosen_is_told(two_shards):
+    report, _ = run(two_shards, mode="auto", rows_per_shard=45)
+    assert report.details["how"]["mode"] == "global"
+    assert "11 rows a class" in report.details["how"]["why"]

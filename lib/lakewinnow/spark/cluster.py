@@ -22,6 +22,11 @@ def threads_per_task(spark: SparkSession, n_tasks: int) -> int:
     return int(spark.conf.get("spark.task.cpus", "1") or 1)
 
 
+def is_local(spark: SparkSession) -> bool:
+    """Whether all tasks run on one machine, whose cores one task may have for itself."""
+    return _local_cores(spark) > 0
+
+
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
     master = spark.conf.get("spark.master", "") or ""

@@ -1,45 +1,50 @@
 """Crossval: the probability of every class for every row, from a model that never saw its text.
 
-Reads    corpus/, the embedding store
+Reads    corpus/, the vectors
 Writes   pred_probs/, one row per accepted row
-Passes   1 over corpus and vectors
-Shuffle  one by text key (the join), one by shard (N·D·4 bytes)
+Passes   shard: 1 over corpus and vectors, and 1 over the corpus for the pool of rare classes
+         global: 1 for the sample, 1 to score
+Shuffle  one by text key (the join); shard: one by shard (N·D·4 bytes)
+Memory   a task: 40 bytes × rows_per_shard (global: max_train_rows, in the tasks that train) × D,
+         and 12 × rows × K for the probabilities
 
-Each shard cross-validates by itself in one task. A shard is a fair pseudo-random subset, so its
-probabilities are pooled with those of the others; one shard is `cross_val_predict` over everything.
-A class that the training folds of a model lack has probability 0 in that model.
+*shard*: each shard cross-validates by itself in one task. A shard is a fair pseudo-random subset,
+so its probabilities are pooled with those of the others; one shard is `cross_val_predict` over
+everything. Of a class that has fewer than `_RARE` rows in a fold of a shard, on average, up to
+`_POOLED` rows of every fold are added to what each shard learns from. They keep their fold, so no
+model sees a row of the fold that it scores, and are themselves scored in their own shard only.
+
+*global*: one model a fold for the whole corpus, trained on a stratified sample of max_train_rows
+and applied to every row of the fold. With no more rows than that it is `cross_val_predict`.
+
+What is chosen for the whole corpus (C) is chosen where there is one task to train; else on up to
+`_SETTLING_ROWS` rows of smallest hash. A class that the training folds lack has probability 0.
 """
 
-import warnings
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+import json
+import pickle
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-from pyspark.sql import Observation
+from pyspark.sql import Column, DataFrame, Observation, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    FloatType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
-from threadpoolctl import threadpool_limits
+from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
+from lakewinnow.classifiers import registry as classifiers
+from lakewinnow.classifiers import tasks
+from lakewinnow.classifiers.base import Classifier
 from lakewinnow.config import CrossvalConfig, EmbeddingConfig
+from lakewinnow.core.sampling import quotas
+from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark import cluster
 
 PRED_PROBS = StructType(
     [
@@ -48,146 +53,296 @@ PRED_PROBS = StructType(
         StructField(c.PRED_PROBS, ArrayType(FloatType(), containsNull=False), nullable=False),
     ]
 )
-_CONVERGED: Final = "converged"
-_WITH_CONVERGED = StructType(
-    [*PRED_PROBS.fields, StructField(_CONVERGED, BooleanType(), nullable=False)]
-)
 
-# scikit-learn's default 1e-4 leaves probabilities 0.02 to 0.05 from the optimum; this, below 0.002.
-_TOLERANCE: Final = 1e-6
+_SETTLING_ROWS: Final = 20_000
+_RARE: Final = 2
+_POOLED: Final = 10
+_ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
+_MAX_MODEL_BYTES: Final = 100 * 2**20  # that a plan carries; Connect takes no more than 128 MiB
+_FEW_ROWS: Final = 500  # of a class in a shard, to learn from
+_TRAINING_BYTES: Final = 40  # a feature, at the peak
+_MAX_TRAINING_BYTES: Final = 8 * 2**30
 
-FloatMatrix = NDArray[np.floating]
+
+@dataclass
+class _Told:
+    """What the tasks of a run have told."""
+
+    cpu_seconds: float = 0.0
+    notes: list[Mapping[str, Any]] = field(default_factory=list)
+
+    def add(self, cpu_seconds: float | None, notes: Iterable[str]) -> None:
+        self.cpu_seconds += cpu_seconds or 0.0
+        self.notes += map(json.loads, notes)
+
+
+@dataclass(frozen=True)
+class _Corpus:
+    """The rows to score, and what is known of them."""
+
+    rows: DataFrame
+    vectors: DataFrame
+    n_rows: int
+    n_classes: int
+    n_shards: int
+    config: CrossvalConfig
+
+    def with_vectors(self, rows: DataFrame) -> DataFrame:
+        return rows.join(self.vectors, c.TEXT_KEY, "left").drop(c.TEXT_KEY)
+
+    def hash(self) -> Column:
+        """Return a hash that neither shards nor folds are made by, -2^63 .. 2^63 - 1."""
+        return F.xxhash64(c.TEXT_KEY, F.lit(self.config.seed + 2))
+
+    def cell(self) -> Column:
+        """Return the number of a row's fold and class, 0 .. F·K - 1."""
+        return (F.col(c.FOLD) * self.n_classes + F.col(c.LABEL)).cast("int")
+
+    def counts(self) -> IntArray:
+        """Rows of every fold and class, shape (F, K)."""
+        counts = np.zeros((self.config.folds, self.n_classes), np.int64)
+        counted = self.rows.groupBy(c.FOLD, c.LABEL).count().toArrow()
+        fold, label, n = (column.to_numpy() for column in counted.columns)
+        counts[fold, label] = n
+        return counts
 
 
 def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> StageReport:
-    """Cross-validate every shard.
+    """Cross-validate the corpus.
 
     Raises
     ------
+    ConfigError
+        ``"unknown_class"``: class_weight names a class that is not there.
     EngineError
-        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
+        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there;
+        ``"classifier_failed"``: the user's did, with shard and fold; ``"models_too_large"``.
     """
     ingest = lake.details("ingest")
-    n_classes, n_shards = len(ingest["classes"]), ingest["n_shards"]
-    rows = lake.read("corpus").select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD)
+    classifier = classifiers.load(config, ingest["classes"])
     store = store_of(lake, embedding)
-    joined = rows.join(store.vectors(registry.identify(embedding)), c.TEXT_KEY, "left")
-    score = partial(
-        _score_shard,
-        n_classes=n_classes,
-        params=dict(config.params),
-        threads=cluster.threads_per_task(lake.spark, n_shards),
+    corpus = _Corpus(
+        lake.read("corpus").select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
+        store.vectors(registry.identify(embedding)),
+        lake.rows("corpus"),
+        len(ingest["classes"]),
+        ingest["n_shards"],
+        config,
     )
-    shards = joined.drop(c.TEXT_KEY).groupBy(c.SHARD)
-    # A lambda: Spark chooses tables or iterators by the signature, and misreads a partial's.
-    scored = shards.applyInArrow(lambda shard: score(shard), _WITH_CONVERGED)  # noqa: PLW0108
+    mode, why = str(config.mode), "configured"
+    if mode == "auto":
+        mode, why = choose_mode(corpus.n_rows, _dimensions(corpus), corpus.n_classes, config)
+    told = _Told()
+    if mode == "global":
+        scored = _by_global_models(corpus, classifier, told)
+    else:
+        scored = _by_shards(corpus, classifier, told)
     seen = Observation("crossval")
-    scored = scored.observe(seen, F.count_if(~F.col(_CONVERGED)).alias("not_converged"))
+    scored = scored.observe(
+        seen,
+        F.sum(tasks.CPU_SECONDS).alias("cpu_seconds"),
+        F.collect_list(tasks.NOTE).alias("notes"),
+    )
     lake.publish("pred_probs", scored, schema=PRED_PROBS)
-    n_rows, not_converged = lake.rows("pred_probs"), seen.get["not_converged"]
+    told.add(seen.get["cpu_seconds"], seen.get["notes"])
     return StageReport(
-        rows_in=lake.rows("corpus"),
-        rows_out=n_rows,
-        reads={"corpus": 1},
+        rows_in=corpus.n_rows,
+        rows_out=lake.rows("pred_probs"),
+        reads={"corpus": 1 if corpus.n_shards == 1 and mode == "shard" else 2},
         bytes_in=store.size(),
         writes=("pred_probs",),
         details={
-            "not_converged": not_converged,
-            "warnings": [
-                f"the classifier of {not_converged:,} rows stopped before it converged: "
-                "raise crossval.params.max_iter or lower C"
-            ]
-            if not_converged
-            else [],
+            "how": {"mode": mode, "why": why, **_how(told)},
+            "warnings": _warnings(told),
         },
     )
 
 
-def _score_shard(
-    shard: pa.Table, n_classes: int, params: Mapping[str, Any], threads: int
-) -> pa.Table:
-    """Cross-validate one shard; its rows come back in row-id order, however they arrived."""
-    shard = shard.sort_by(c.ROW_ID)
-    vectors = pc.drop_null(shard.column(c.VECTOR))
-    if len(vectors) < len(shard):
-        raise EngineError(
-            "embedding_missing",
-            "embedding.store",
-            "a vector for every text of the corpus",
-            f"{len(shard) - len(vectors)} missing",
-            "run again with --restart",
-        )
-    labels = shard.column(c.LABEL).to_numpy()
-    pred_probs, converged = cross_val_predict(
-        arrow.matrix(vectors), labels, shard.column(c.FOLD).to_numpy(), n_classes, params, threads
-    )
-    scored = {
-        c.ROW_ID: shard.column(c.ROW_ID).combine_chunks(),
-        c.LABEL: labels,
-        c.PRED_PROBS: arrow.list_array(pred_probs.astype(np.float32)),
-        _CONVERGED: converged,
-    }
-    return pa.Table.from_batches([arrow.record_batch(_WITH_CONVERGED, scored)])
-
-
-def cross_val_predict(
-    features: FloatMatrix,
-    labels: NDArray[np.integer],
-    folds: NDArray[np.integer],
-    n_classes: int,
-    params: Mapping[str, Any],
-    threads: int = 1,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Out-of-sample probabilities by logistic regression, one model a fold.
-
-    The same as scikit-learn's ``cross_val_predict(..., method="predict_proba")`` with these folds,
-    but to a tighter optimum, and with a column for every class even where a fold lacks one.
+def choose_mode(
+    n_rows: int, n_features: int, n_classes: int, config: CrossvalConfig
+) -> tuple[str, str]:
+    """Choose between shard and global, and say why.
 
     Parameters
     ----------
-    features : ndarray of shape (n_rows, n_features)
-    labels : ndarray of shape (n_rows,), in 0 .. n_classes - 1
-    folds : ndarray of shape (n_rows,), rows of one number are held out together
-    params : mapping
-        C, class_weight and max_iter of ``sklearn.linear_model.LogisticRegression``.
-    threads : int
-        Folds fitted at once. The result does not depend on it: each fit has one BLAS thread.
+    n_rows, n_features, n_classes : N, D, K
 
     Returns
     -------
-    pred_probs : ndarray of shape (n_rows, n_classes), float64
-    converged : ndarray of shape (n_rows,), whether the row's model did
+    the mode, and the reason
     """
-    features = np.asarray(features, np.float64)
-    pred_probs = np.zeros((len(labels), n_classes))
-    converged = np.ones(len(labels), np.bool_)
+    in_shard = config.rows_per_shard // n_classes
+    if n_rows <= config.rows_per_shard:
+        return "shard", f"{n_rows:,} rows are one shard, which learns from all of them"
+    if in_shard >= _FEW_ROWS or config.max_train_rows <= config.rows_per_shard:
+        return "shard", f"a shard has {in_shard:,} rows a class to learn from"
+    model_bytes = 4 * config.folds * n_classes * (n_features + 1)
+    if model_bytes > _MAX_MODEL_BYTES:
+        return "shard", f"global models of {model_bytes / 2**20:,.0f} MiB are too large to send"
+    training = _TRAINING_BYTES * min(n_rows, config.max_train_rows) * n_features
+    if training > _MAX_TRAINING_BYTES:
+        return "shard", f"global models would take {training / 2**30:,.0f} GiB to train"
+    return "global", f"a shard has but {in_shard:,} rows a class to learn from"
 
-    def fit(fold: int) -> None:
-        held = folds == fold
-        pred_probs[held], converged[held] = _fit_predict(
-            features[~held], labels[~held], features[held], n_classes, params
+
+def _dimensions(corpus: _Corpus) -> int:
+    first = corpus.vectors.select(F.size(c.VECTOR)).first()
+    return int(first[0]) if first else 0
+
+
+def _by_shards(corpus: _Corpus, classifier: Classifier, told: _Told) -> DataFrame:
+    rows = corpus.rows.withColumn(tasks.IS_POOLED, F.lit(False))  # noqa: FBT003
+    if corpus.n_shards > 1:
+        classifier = _settle(corpus, classifier, told)
+        pool = _pool(corpus)
+        rows = rows if pool is None else rows.unionByName(pool)
+    score = partial(
+        tasks.score_shard,
+        classifier=classifier,
+        n_classes=corpus.n_classes,
+        n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
+    )
+    shards = corpus.with_vectors(rows).groupBy(c.SHARD)
+    # A lambda: Spark chooses tables or iterators by the signature, and misreads a partial's.
+    return shards.applyInArrow(lambda shard: score(shard), tasks.SCORED)  # noqa: PLW0108
+
+
+def _pool(corpus: _Corpus) -> DataFrame | None:
+    """Rows of rare classes, once for every shard but their own; None where no class is rare."""
+    counts = corpus.counts()
+    rare = np.flatnonzero((counts > 0) & (counts < _RARE * corpus.n_shards)).tolist()
+    if not rare:
+        return None
+    most = min(_POOLED, max(1, corpus.config.rows_per_shard // (2 * counts.size)))
+    by_hash = Window.partitionBy(c.FOLD, c.LABEL).orderBy(corpus.hash(), c.ROW_ID)
+    chosen = (
+        corpus.rows.where(corpus.cell().isin(rare))
+        .withColumn("rank", F.row_number().over(by_hash))
+        .where(F.col("rank") <= most)
+    )
+    shards = F.explode(F.sequence(F.lit(0), F.lit(corpus.n_shards - 1)))
+    elsewhere = chosen.withColumn("elsewhere", shards).where(F.col("elsewhere") != F.col(c.SHARD))
+    return elsewhere.select(
+        c.ROW_ID,
+        c.TEXT_KEY,
+        c.LABEL,
+        c.FOLD,
+        F.col("elsewhere").alias(c.SHARD),
+        F.lit(True).alias(tasks.IS_POOLED),  # noqa: FBT003
+    )
+
+
+def _settle(corpus: _Corpus, classifier: Classifier, told: _Told) -> Classifier:
+    """Choose for the whole corpus, in one task, what is left to be chosen."""
+    if classifier.is_settled:
+        return classifier
+    n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS)
+    share = 2 * n_sample / corpus.n_rows  # twice what is needed, so that it is there
+    within = corpus.hash() < _hash_bound(share)
+    sample = corpus.rows.where(within) if share < 1 else corpus.rows
+    sample = sample.orderBy(corpus.hash(), c.ROW_ID).limit(n_sample)
+    settle = partial(
+        tasks.settle,
+        classifier=classifier,
+        n_classes=corpus.n_classes,
+        n_threads=cluster.threads_per_task(sample.sparkSession, 1),
+    )
+    together = corpus.with_vectors(sample).groupBy()
+    made = together.applyInArrow(lambda table: settle(table), tasks.MADE_OF_ROWS)  # noqa: PLW0108
+    [packed] = _collect(made, told)
+    settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
+    return settled
+
+
+def _by_global_models(corpus: _Corpus, classifier: Classifier, told: _Told) -> DataFrame:
+    spark, n_folds = corpus.rows.sparkSession, corpus.config.folds
+    n_groups = 1
+    work = min(corpus.n_rows, corpus.config.max_train_rows) * n_folds * corpus.n_classes
+    if not classifier.shares_folds or (
+        work * _dimensions(corpus) > _ONE_TASK and not cluster.is_local(spark)
+    ):
+        n_groups = min(n_folds, cluster.parallelism(spark))
+        classifier = _settle(corpus, classifier, told)
+    fit = partial(
+        tasks.fit_models,
+        classifier=classifier,
+        n_classes=corpus.n_classes,
+        n_folds=n_folds,
+        n_groups=n_groups,
+        n_threads=cluster.threads_per_task(spark, n_groups),
+    )
+    groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
+    sample = corpus.with_vectors(_sample(corpus)).withColumn(tasks.GROUP, groups)
+    made = sample.groupBy(tasks.GROUP).applyInArrow(
+        lambda table: fit(table),  # noqa: PLW0108
+        tasks.MADE_OF_ROWS,
+    )
+    packed = _collect(made, told)
+    n_bytes = sum(map(len, packed))
+    if n_bytes > _MAX_MODEL_BYTES:
+        raise EngineError(
+            "models_too_large",
+            "crossval.mode",
+            f"models of at most {_MAX_MODEL_BYTES >> 20} MiB to send to every task",
+            f"{n_bytes >> 20} MiB",
+            "--set crossval.mode=shard, whose models go nowhere",
         )
-
-    with warnings.catch_warnings(), threadpool_limits(1), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore")  # non-convergence is returned; the filter is the process's
-        list(pool.map(fit, np.unique(folds)))
-    return pred_probs, converged
+    score = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
+    return corpus.with_vectors(corpus.rows).mapInArrow(score, tasks.SCORED)
 
 
-def _fit_predict(
-    train: FloatMatrix,
-    labels: NDArray[np.integer],
-    held: FloatMatrix,
-    n_classes: int,
-    params: Mapping[str, Any],
-) -> tuple[NDArray[np.float64], bool]:
-    from sklearn.linear_model import LogisticRegression
+def _sample(corpus: _Corpus) -> DataFrame:
+    """At most max_train_rows, stratified by fold and class, of smallest hash in each."""
+    if corpus.n_rows <= corpus.config.max_train_rows:
+        return corpus.rows
+    counts = corpus.counts().reshape(-1)
+    n_wanted = quotas(counts.reshape(corpus.config.folds, -1), corpus.config.max_train_rows)
+    wanted = n_wanted.reshape(-1)
+    # Only these are ranked: what is needed and six standard deviations.
+    ample = (wanted + 6 * np.sqrt(wanted) + 10) / np.maximum(counts, 1)
+    bounds = F.array(*(F.lit(_hash_bound(share)) for share in ample.tolist()))
+    numbers = F.array(*map(F.lit, wanted.tolist()))
+    by_hash = Window.partitionBy(c.FOLD, c.LABEL).orderBy(corpus.hash(), c.ROW_ID)
+    return (
+        corpus.rows.where(corpus.hash() <= F.element_at(bounds, corpus.cell() + 1))
+        .withColumn("rank", F.row_number().over(by_hash))
+        .where(F.col("rank") <= F.element_at(numbers, corpus.cell() + 1))
+        .drop("rank")
+    )
 
-    pred_probs = np.zeros((len(held), n_classes))
-    present = np.unique(labels)
-    if len(present) == 1:  # nothing to tell apart: the one class is certain
-        pred_probs[:, present] = 1.0
-        return pred_probs, True
-    model = LogisticRegression(tol=_TOLERANCE, **params).fit(train, labels)
-    pred_probs[:, present] = model.predict_proba(held)
-    return pred_probs, bool((model.n_iter_ < model.max_iter).all())
+
+def _hash_bound(share: float) -> int:
+    """Return what about a share of all hashes is not above."""
+    return min(int(share * 2**64) - 2**63, 2**63 - 1)
+
+
+def _collect(made: DataFrame, told: _Told) -> list[bytes]:
+    rows = made.collect()
+    for row in rows:
+        told.add(row[tasks.CPU_SECONDS], [row[tasks.NOTE]])
+    return [bytes(row[tasks.MADE]) for row in rows]
+
+
+def _how(told: _Told) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    for note in told.notes:  # the first that chose something: later ones were given it
+        chosen = {key: note[key] for key in ("C", "losses", "standardize") if key in note}
+        settings = {**chosen, **settings}
+    failed = sum(len(note["not_converged"]) for note in told.notes)
+    return {**settings, "not_converged": failed, "cpu_seconds": round(told.cpu_seconds, 3)}
+
+
+def _warnings(told: _Told) -> list[str]:
+    failed = [note for note in told.notes if note["not_converged"]]
+    if not failed:
+        return []
+    named = [
+        (f"shard {note['shard']} " if "shard" in note else "")
+        + f"fold {', '.join(map(str, note['not_converged'][:10]))}"
+        for note in sorted(failed, key=lambda note: note.get("shard", 0))[:5]
+    ]
+    n_models = sum(len(note["not_converged"]) for note in failed)
+    return [
+        f"{n_models:,} models stopped before they converged ({'; '.join(named)}"
+        f"{'; …' if len(failed) > 5 else ''}): raise crossval.params.max_iter or lower C"
+    ]

@@ -1,0 +1,65 @@
+"""What the crossval stage asks of a classifier."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Features: TypeAlias = NDArray[np.floating]
+Integers: TypeAlias = NDArray[np.integer]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How the models of some folds came about.
+
+    Attributes
+    ----------
+    not_converged : folds whose models stopped before they were done
+    settings : what was chosen by looking at the rows: C, losses (by C), standardize
+    """
+
+    not_converged: tuple[int, ...] = ()
+    settings: Mapping[str, object] = field(default_factory=dict)
+
+
+class Models(Protocol):
+    """Models of folds, each trained without the rows of its fold. They pickle."""
+
+    def predict(self, features: Features, fold: int) -> NDArray[np.float32]:
+        """Score rows by the model that has not seen a fold, shape (n, K)."""
+
+
+class Classifier(Protocol):
+    """A recipe for models. It pickles."""
+
+    @property
+    def shares_folds(self) -> bool:
+        """Whether the models of all folds together cost little more than one."""
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be chosen by looking at rows."""
+
+    def settle(
+        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
+    ) -> tuple[Self, Fit]:
+        """Choose, by a sample of rows, what is left to be chosen."""
+
+    def cross_val_predict(
+        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
+    ) -> tuple[NDArray[np.float32], Fit]:
+        """Score every row by a model of the other folds, shape (n, K)."""
+
+    def fit_folds(
+        self,
+        features: Features,
+        labels: Integers,
+        folds: Integers,
+        n_classes: int,
+        n_threads: int,
+        fold_ids: list[int],
+    ) -> tuple[Models, Fit]:
+        """Train a model for each of the folds in `fold_ids`."""

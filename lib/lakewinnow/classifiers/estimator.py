@@ -1,0 +1,226 @@
+"""Any classifier with scikit-learn's interface, named by its import path.
+
+What stands at the path is called with `crossval.params`: an estimator's class, or a function that
+returns an estimator, a Pipeline, say. One model is trained a fold. An unset random_state becomes
+the run's seed, so that the same rows give the same probabilities.
+"""
+
+import importlib
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from lakewinnow.classifiers.base import Features, Fit, Integers
+from lakewinnow.errors import ConfigError, EngineError, Shown
+
+_KEY: Final = "crossval.classifier"
+
+
+@dataclass(frozen=True)
+class Estimator:
+    """A classifier by import path.
+
+    Parameters
+    ----------
+    path : import path of a class or function
+    params : what it is called with
+    seed : of whatever is random in it
+    standardize : whether a StandardScaler, fitted to the training folds, comes first
+    """
+
+    path: str
+    params: Mapping[str, Any]
+    seed: int
+    standardize: bool
+    shares_folds: bool = False
+    is_settled: bool = True
+
+    def check(self) -> None:
+        """See whether it can be made and what it is; a training on 20 rows shows bad parameters.
+
+        Raises
+        ------
+        ConfigError : "not_importable", "bad_params", "no_predict_proba"
+        """
+        estimator = self.make()
+        if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
+            expected = "a classifier with fit and predict_proba"
+            hint = "sklearn.calibration.CalibratedClassifierCV gives one probabilities"
+            raise ConfigError("no_predict_proba", _KEY, expected, Shown(repr(estimator)), hint)
+        rng = np.random.default_rng(0)
+        try:
+            estimator.fit(rng.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2)
+        except Exception as error:
+            if type(error).__name__ == "InvalidParameterError":
+                raise self._bad_params(error) from error
+
+    def make(self) -> Any:
+        """Return a new estimator.
+
+        Raises
+        ------
+        ConfigError : "not_importable", "bad_params"
+        """
+        module, _, name = self.path.rpartition(".")
+        try:
+            factory = getattr(importlib.import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            expected = "logistic, or an import path: sklearn.ensemble.RandomForestClassifier, say"
+            raise ConfigError(
+                "not_importable", _KEY, expected, self.path, f"{type(error).__name__}: {error}"
+            ) from error
+        try:
+            estimator = factory(**self.params)
+        except Exception as error:  # user code
+            raise self._bad_params(error) from error
+        if hasattr(estimator, "get_params"):
+            unset = [
+                key
+                for key, value in estimator.get_params().items()
+                if key.rpartition("__")[2] == "random_state" and value is None
+            ]
+            estimator.set_params(**dict.fromkeys(unset, self.seed))
+        if self.standardize:
+            from sklearn.pipeline import make_pipeline
+            from sklearn.preprocessing import StandardScaler
+
+            estimator = make_pipeline(StandardScaler(), estimator)
+        return estimator
+
+    def _bad_params(self, error: Exception) -> ConfigError:
+        expected = f"parameters that {self.path} takes"
+        hint = f"{type(error).__name__}: {_in_one_line(error)}"
+        return ConfigError("bad_params", "crossval.params", expected, dict(self.params), hint)
+
+    def settle(
+        self,
+        features: Features,  # noqa: ARG002
+        labels: Integers,  # noqa: ARG002
+        folds: Integers,  # noqa: ARG002
+        n_classes: int,  # noqa: ARG002
+        n_threads: int,  # noqa: ARG002
+    ) -> tuple["Estimator", Fit]:
+        """See `Classifier`."""
+        return self, Fit()
+
+    def cross_val_predict(
+        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
+    ) -> tuple[NDArray[np.float32], Fit]:
+        """See `Classifier`.
+
+        Raises
+        ------
+        EngineError : "classifier_failed", with the fold and what the classifier said
+        """
+        pred_probs = np.zeros((len(labels), n_classes), np.float32)
+        not_converged = []
+        with threadpool_limits(n_threads):
+            for fold in np.unique(folds).tolist():
+                model = self._fit(features, labels, folds, fold)
+                held = folds == fold
+                pred_probs[held] = _predict(model, features[held], n_classes, fold)
+                not_converged += [] if model.converged else [fold]
+        return pred_probs, Fit(tuple(not_converged))
+
+    def fit_folds(
+        self,
+        features: Features,
+        labels: Integers,
+        folds: Integers,
+        n_classes: int,
+        n_threads: int,
+        fold_ids: list[int],
+    ) -> tuple["EstimatorModels", Fit]:
+        """See `Classifier`.
+
+        Raises
+        ------
+        EngineError : "classifier_failed", with the fold and what the classifier said
+        """
+        with threadpool_limits(n_threads):
+            models = {fold: self._fit(features, labels, folds, fold) for fold in fold_ids}
+        not_converged = tuple(fold for fold, model in models.items() if not model.converged)
+        return EstimatorModels(n_classes, models), Fit(not_converged)
+
+    def _fit(self, features: Features, labels: Integers, folds: Integers, fold: int) -> "_OneModel":
+        training = folds != fold
+        present, positions = np.unique(labels[training], return_inverse=True)
+        if len(present) < 2:  # nothing to tell apart: the one class is certain
+            return _OneModel(None, present)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            try:
+                estimator = self.make()
+                estimator.fit(features[training], positions)
+            except Exception as error:
+                raise _failed(fold, error) from error
+        names = {warning.category.__name__ for warning in caught}
+        classes = present[getattr(estimator, "classes_", slice(None))]
+        return _OneModel(estimator, classes, "ConvergenceWarning" not in names)
+
+
+@dataclass(frozen=True)
+class _OneModel:
+    """A trained estimator (None: of one class) and the classes its columns are of."""
+
+    estimator: Any
+    classes: Integers
+    converged: bool = True
+
+
+@dataclass(frozen=True)
+class EstimatorModels:
+    """Trained estimators by fold.
+
+    Attributes
+    ----------
+    n_classes : K, also of those that no model has seen
+    models : by fold
+    """
+
+    n_classes: int
+    models: Mapping[int, _OneModel]
+
+    def predict(self, features: Features, fold: int) -> NDArray[np.float32]:
+        """See `Models`.
+
+        Raises
+        ------
+        EngineError : "classifier_failed", with the fold and what the classifier said
+        """
+        return _predict(self.models[fold], features, self.n_classes, fold)
+
+
+def _predict(
+    model: _OneModel, features: Features, n_classes: int, fold: int
+) -> NDArray[np.float32]:
+    pred_probs = np.zeros((len(features), n_classes), np.float32)
+    if model.estimator is None:
+        pred_probs[:, model.classes] = 1
+        return pred_probs
+    try:
+        found = np.asarray(model.estimator.predict_proba(features), np.float64)
+        pred_probs[:, model.classes] = found
+    except Exception as error:
+        raise _failed(fold, error) from error
+    if not (np.isfinite(found).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3)):
+        raise _failed(fold, ValueError("predict_proba gave rows that are no probabilities"))
+    return pred_probs
+
+
+def _failed(fold: int, error: Exception) -> EngineError:
+    return EngineError(
+        "classifier_failed",
+        f"{_KEY}, fold {fold}",
+        "a classifier that trains and predicts",
+        Shown(f"{type(error).__name__}: {_in_one_line(error)}"),
+    )
+
+
+def _in_one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:500]

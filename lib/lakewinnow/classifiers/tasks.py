@@ -1,0 +1,180 @@
+"""What the crossval stage runs on executors: Arrow tables in, Arrow tables out.
+
+A task takes rows in the order of their ids, so that nothing depends on how they were spread. What
+it has to tell besides (what did not converge, what was chosen) it tells as JSON, in one row.
+"""
+
+import json
+import pickle
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark import cloudpickle
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    FloatType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.classifiers.base import Classifier, Features, Fit, Integers, Models
+from lakewinnow.errors import EngineError, LakewinnowError
+from lakewinnow.spark import arrow
+
+IS_POOLED: Final = "is_pooled"  # learnt from here, scored in its own shard
+GROUP: Final = "group"  # of folds, that one task trains models for
+CPU_SECONDS: Final = "cpu_seconds"
+NOTE: Final = "note"
+MADE: Final = "made"
+
+_TOLD = [
+    StructField(CPU_SECONDS, DoubleType(), nullable=False),
+    StructField(NOTE, StringType(), nullable=True),
+]
+SCORED = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.LABEL, IntegerType(), nullable=False),
+        StructField(c.PRED_PROBS, ArrayType(FloatType(), containsNull=False), nullable=False),
+        *_TOLD,
+    ]
+)
+MADE_OF_ROWS = StructType([StructField(MADE, BinaryType(), nullable=False), *_TOLD])
+
+
+def score_shard(
+    shard: pa.Table, classifier: Classifier, n_classes: int, n_threads: int
+) -> pa.Table:
+    """Cross-validate one shard; its own rows come back, in the order of their ids."""
+    started = time.process_time()
+    shard, features, labels, folds = _training_rows(shard)
+    own = ~shard.column(IS_POOLED).to_numpy()
+    if not own.any():
+        return pa.Table.from_batches([], to_schema(SCORED))
+    number = shard.column(c.SHARD)[0].as_py()
+    try:
+        pred_probs, fit = classifier.cross_val_predict(
+            features, labels, folds, n_classes, n_threads
+        )
+    except LakewinnowError as error:
+        raise error.at(f"{error.where}, shard {number}") from error
+    return _scored(
+        shard.column(c.ROW_ID).combine_chunks().filter(pa.array(own)),
+        labels[own],
+        pred_probs[own],
+        started,
+        _note(fit, shard=number),
+    )
+
+
+def settle(sample: pa.Table, classifier: Classifier, n_classes: int, n_threads: int) -> pa.Table:
+    """Choose what is left to be chosen; returns the classifier."""
+    started = time.process_time()
+    _, features, labels, folds = _training_rows(sample)
+    settled, fit = classifier.settle(features, labels, folds, n_classes, n_threads)
+    return _made(settled, started, _note(fit, rows=len(labels)))
+
+
+def fit_models(
+    sample: pa.Table,
+    classifier: Classifier,
+    n_classes: int,
+    n_folds: int,
+    n_groups: int,
+    n_threads: int,
+) -> pa.Table:
+    """Train the models of a group of folds; returns them."""
+    started = time.process_time()
+    group = sample.column(GROUP)[0].as_py()
+    _, features, labels, folds = _training_rows(sample)
+    wanted = list(range(group, n_folds, n_groups))
+    models, fit = classifier.fit_folds(features, labels, folds, n_classes, n_threads, wanted)
+    return _made((wanted, models), started, _note(fit, rows=len(labels)))
+
+
+def apply_models(
+    batches: Iterable[pa.RecordBatch], packed: list[bytes], n_classes: int
+) -> Iterator[pa.RecordBatch]:
+    """Score rows, each by the model of its fold."""
+    models: dict[int, Models] = {}
+    for one in packed:
+        wanted, trained = pickle.loads(one)  # noqa: S301 - made by `fit_models` in this run
+        models |= dict.fromkeys(wanted, trained)
+    for batch in batches:
+        started = time.process_time()
+        features = _features(batch.column(c.VECTOR))
+        folds, labels = batch.column(c.FOLD).to_numpy(), batch.column(c.LABEL).to_numpy()
+        pred_probs = np.zeros((len(folds), n_classes), np.float32)
+        for fold in np.unique(folds).tolist():
+            held = folds == fold
+            pred_probs[held] = models[fold].predict(features[held], fold)
+        yield from _scored(batch.column(c.ROW_ID), labels, pred_probs, started, None).to_batches()
+
+
+def to_schema(schema: StructType) -> pa.Schema:
+    """Return a Spark schema as Arrow's."""
+    return arrow.record_batch(schema, {name: [] for name in schema.names}).schema
+
+
+def _training_rows(table: pa.Table) -> tuple[pa.Table, Features, Integers, Integers]:
+    """Return the table without vectors, features, labels and folds, in the order of row ids."""
+    features = _features(table.column(c.VECTOR))
+    order = pc.sort_indices(table.column(c.ROW_ID))
+    others = table.drop_columns(c.VECTOR).take(order)
+    labels, folds = (others.column(name).to_numpy() for name in (c.LABEL, c.FOLD))
+    return others, features[order.to_numpy()], labels, folds
+
+
+def _features(vectors: pa.Array | pa.ChunkedArray) -> Features:
+    if vectors.null_count:
+        raise EngineError(
+            "embedding_missing",
+            "embedding.store",
+            "a vector for every text of the corpus",
+            f"{vectors.null_count} missing",
+            "run again with --restart",
+        )
+    return arrow.matrix(vectors)
+
+
+def _note(fit: Fit, **where: int) -> str:
+    return json.dumps({**where, "not_converged": fit.not_converged, **fit.settings})
+
+
+def _scored(
+    row_ids: pa.Array, labels: Integers, pred_probs: Features, started: float, note: str | None
+) -> pa.Table:
+    n_rows = len(labels)
+    cpu_seconds = np.zeros(n_rows)
+    cpu_seconds[:1] = time.process_time() - started
+    scored = {
+        c.ROW_ID: row_ids,
+        c.LABEL: labels,
+        c.PRED_PROBS: arrow.list_array(pred_probs),
+        CPU_SECONDS: cpu_seconds,
+        NOTE: pa.array([note, *[None] * (n_rows - 1)][:n_rows], pa.string()),
+    }
+    return pa.Table.from_batches([arrow.record_batch(SCORED, scored)])
+
+
+def _dumps(made: object) -> bytes:
+    packed: bytes = cloudpickle.dumps(made)  # type: ignore[no-untyped-call]
+    return packed
+
+
+def _made(made: object, started: float, note: str) -> pa.Table:
+    row: Mapping[str, list[object]] = {
+        MADE: [_dumps(made)],  # pickle cannot do a user's lambda
+        CPU_SECONDS: [time.process_time() - started],
+        NOTE: [note],
+    }
+    return pa.Table.from_batches([arrow.record_batch(MADE_OF_ROWS, row)])

@@ -1,0 +1,105 @@
+"""Classifiers by configuration: what is wrong with one is said before anything runs."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from lakewinnow.classifiers import registry
+from lakewinnow.classifiers.logistic import Logistic
+from lakewinnow.config import CrossvalConfig
+from lakewinnow.errors import ConfigError
+
+WEIGHTS = {"C": 2.0, "class_weight": {"b": 3}, "max_iter": 9}
+
+
+def unscaled(**params):
+    """A user's own function that returns a classifier without probabilities, or none at all."""
+    from sklearn.svm import LinearSVC
+
+    return LinearSVC(**params)
+
+
+def broken(**_):
+    """A user's own function that does not work."""
+    raise KeyError("depth")
+
+
+def test_logistic_has_weights_by_class_name():
+    found = registry.load(CrossvalConfig(params=WEIGHTS), ["a", "b"])
+    assert found == Logistic(2.0, {1: 3.0}, 9, "auto")
+
+
+def test_a_weight_of_an_unknown_class_is_an_error():
+    with pytest.raises(ConfigError) as caught:
+        registry.load(CrossvalConfig(params=WEIGHTS), ["a", "B"])
+    error = caught.value
+    assert (error.code, error.where) == ("unknown_class", "crossval.params.class_weight")
+    assert error.hint == "did you mean 'B'?"
+
+
+@pytest.mark.parametrize(
+    ("path", "params", "code"),
+    [
+        ("sklearn.ensemble.RandomForest", {}, "not_importable"),
+        ("sklearn.ensembles.RandomForestClassifier", {}, "not_importable"),
+        ("forest", {}, "not_importable"),
+        ("sklearn.ensemble.RandomForestClassifier", {"trees": 5}, "bad_params"),
+        ("sklearn.ensemble.RandomForestClassifier", {"n_estimators": -5}, "bad_params"),
+        ("tests.classifiers.test_registry.broken", {}, "bad_params"),
+        ("tests.classifiers.test_registry.unscaled", {}, "no_predict_proba"),
+        ("sklearn.svm.SVC", {}, "no_predict_proba"),
+        ("sklearn.cluster.KMeans", {}, "no_predict_proba"),
+        ("json.dumps", {"obj": 1}, "no_predict_proba"),
+    ],
+)
+def test_what_cannot_classify_is_an_error(path, params, code):
+    with pytest.raises(ConfigError) as caught:
+        registry.check(CrossvalConfig(classifier=path, params=params))
+    key = "crossval.params" if code == "bad_params" else "crossval.classifier"
+    assert (caught.value.code, caught.value.where) == (code, key)
+
+
+@pytest.mark.parametrize("scales", [True, "auto"])
+def test_an_estimator_is_seeded_and_scaled_where_asked(scales):
+    config = CrossvalConfig(
+        classifier="sklearn.linear_model.LogisticRegression",
+        params={"C": 0.5, "max_iter": 10_000},
+        seed=3,
+        standardize=scales,
+    )
+    registry.check(config)
+    rng = np.random.default_rng(0)
+    features, labels = rng.normal(size=(60, 3)) * [1, 10, 100], np.arange(60) % 3
+    folds = np.arange(60) // 3 % 2
+    estimator = registry.load(config, list("abcde"))
+    found, _ = estimator.cross_val_predict(features, labels + 1, folds, 5, 1)
+    assert (found[:, [0, 4]] == 0).all()
+    scale = features[folds == 1].std(axis=0) if scales is True else 1
+    centre = features[folds == 1].mean(axis=0) if scales is True else 0
+    columns = (features - centre) / scale
+    model = LogisticRegression(C=0.5, max_iter=10_000).fit(columns[folds == 1], labels[folds == 1])
+    np.testing.assert_allclose(
+        found[folds == 0, 1:4], model.predict_proba(columns[folds == 0]), atol=1e-4
+    )
+    assert estimator.make().get_params().get("random_state", 3) == 3
+
+
+def test_where_one_class_is_left_to_learn_from_it_is_certain():
+    estimator = registry.load(
+        CrossvalConfig(classifier="sklearn.linear_model.LogisticRegression", params={}), list("ab")
+    )
+    folds = np.arange(10) % 2
+    found, _ = estimator.cross_val_predict(np.eye(10), 1 - folds, folds, 2, 1)
+    assert (found[folds == 0] == [1, 0]).all()
+    assert (found[folds == 1] == [0, 1]).all()
+
+
+def test_what_a_classifier_says_of_its_convergence_is_passed_on():
+    config = CrossvalConfig(
+        classifier="sklearn.linear_model.LogisticRegression", params={"max_iter": 1}
+    )
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(60, 3)), np.arange(60) % 3, np.arange(60) // 3 % 2
+    estimator = registry.load(config, list("abc"))
+    assert estimator.cross_val_predict(*rows, 3, 1)[1].not_converged == (0, 1)
+    assert estimator.fit_folds(*rows, 3, 1, [1])[1].not_converged == (1,)
