@@ -64,7 +64,7 @@ def test_each_input_row_is_in_one_table(sample):
 def test_the_planted_errors_are_found(sample):
     detection = sample.summary["detection"]
     assert detection["rows"] == 591
-    assert detection["recall"] > 0.8
+    assert detection["recall"] > 0.75
     assert detection["precision"] > 0.7
     assert detection["auroc"] > 0.95
 
