@@ -369,10 +369,7 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
     summary: dict[str, Any] = {
         "rows": rows,
         "label_issues": details["label_issues"]["label_issues"],
-        "crossval": {
-            **details.get("crossval", {}).get("how", {}),
-            **details["noise"]["crossval"],
-        },
+        "crossval": {**_chosen(details.get("crossval", {})), **details["noise"]["crossval"]},
         "quarantine": details["ingest"]["rejected"],
         "dropped": details["decide"]["dropped_for"],
     }
@@ -421,6 +418,12 @@ def _manifest(
         "rows": rows,
         "warnings": [w for commit in commits for w in commit.details.get("warnings", ())],
     }
+
+
+def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the crossval stage chose; what it took to choose is in the manifest."""
+    how = details.get("how", {})
+    return {key: how[key] for key in ("mode", "C", "standardize") if key in how}
 
 
 def _how(commit: Commit) -> dict[str, Any]:
