@@ -15,15 +15,24 @@ def balanced_log_loss(rows, C, **params):  # noqa: N803
 
 
 @pytest.mark.parametrize(
-    ("best", "noise", "spread"), [(0.1, 0.9, 2.0), (1.0, 0.5, 1.5), (100.0, 0.0, 0.7)]
+    ("best", "noise", "spread"), [(0.1, 0.9, 2.0), (1.0, 0.5, 1.5), (100.0, 0.0, 0.5)]
 )
 def test_the_least_loss_wins(best, noise, spread):
-    rows = (*clusters(600, 12, 3, noise=noise, spread=spread), 3)
+    rows = (*clusters(6000, 12, 3, noise=noise, spread=spread), 3)
     chosen = choose_strength(*rows)
     losses = {C: balanced_log_loss(rows, C) for C in strength.GRID}
     assert min(losses, key=losses.get) == best
     assert best == chosen.C
     assert min(chosen.losses, key=chosen.losses.get) == best
+
+
+def test_a_difference_that_may_be_chance_keeps_one(monkeypatch):
+    rows = (*clusters(600, 12, 3, noise=0.9, spread=2.0), 3)
+    chosen = choose_strength(*rows)
+    assert chosen.losses[0.1] < chosen.losses[1.0]
+    assert chosen.C == 1.0
+    monkeypatch.setattr(strength, "SIGNIFICANT", 0.0)
+    assert choose_strength(*rows).C == 0.1
 
 
 def test_the_losses_are_those_of_the_folds_looked_at(monkeypatch):

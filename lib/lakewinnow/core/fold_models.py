@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,12 +30,11 @@ STALE_STEPS: Final = 6  # blocks that need more to get there were made too far a
 OWN_STEPS: Final = 25  # after which each fold gets its own blocks
 SMALL: Final = 50_000_000  # F K D^3 at which own blocks cost next to nothing
 MAX_COEFFICIENTS: Final = 3_000_000  # of models that take their steps together
+Start: TypeAlias = tuple[Float32Array, Preconditioner]  # what `fit_all_rows` returns
 UNKNOWN: Final = np.float32(-1e30)  # intercept of a class that a model does not know
 
 
-def fit_all_rows(
-    problem: Problem, start: Float32Array | None = None
-) -> tuple[Float32Array, Preconditioner]:
+def fit_all_rows(problem: Problem, start: Float32Array | None = None) -> Start:
     """Fit one model to all rows.
 
     Parameters
@@ -95,14 +94,14 @@ def fit_in_turns(
     folds: npt.NDArray[np.intp],
     tol: float,
     max_steps: int,
-    start: Float32Array | None = None,
+    start: Start | None = None,
 ) -> Iterator[tuple[npt.NDArray[np.intp], Minimum]]:
     """Fit the models of some folds, as many at once as memory allows.
 
     Parameters
     ----------
     folds : positions of folds whose models have classes to tell apart
-    start : shape (K, 1, D), coefficients of the model on all rows at another C, if there are any
+    start : the model on all rows, if there is one
 
     Yields
     ------
@@ -110,7 +109,7 @@ def fit_in_turns(
     """
     if not len(folds):
         return
-    near, precondition = fit_all_rows(problem, start)
+    near, precondition = start or fit_all_rows(problem)
     at_once = max(1, MAX_COEFFICIENTS // near.size)
     for group in np.split(folds, range(at_once, len(folds), at_once)):
         yield group, fit_together(problem, group, near, precondition, tol, max_steps)

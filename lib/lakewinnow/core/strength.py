@@ -7,16 +7,18 @@ import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.design import make_design
-from lakewinnow.core.fold_models import fit_all_rows, fit_together, held_out
+from lakewinnow.core.fold_models import Start, fit_all_rows, fit_together, held_out
 from lakewinnow.core.parallel import workers
 from lakewinnow.core.problem import ClassWeight, Problem
 from lakewinnow.core.softmax_regression import Float32Array
+from lakewinnow.core.types import FloatArray, IntArray
 
 GRID: Final = (0.1, 1.0, 10.0, 100.0)  # of C
 FIRST: Final = 1  # of the grid
 N_FOLDS: Final = 3  # that C is chosen on
 TOLERANCE: Final = 0.02  # of a probability: enough for a mean log loss
 MAX_STEPS: Final = 50
+SIGNIFICANT: Final = 2.0  # standard errors
 LEAST_PROBABILITY: Final = 1e-7  # that counts in a log loss; about float32's resolution
 
 
@@ -26,7 +28,7 @@ class Strength:
 
     Attributes
     ----------
-    C : of the least loss
+    C : of the least loss, as far as it can be told from that of 1
     losses : class-balanced log loss of held-out rows, by C, in the order tried
     """
 
@@ -47,8 +49,9 @@ def choose_strength(
 ) -> Strength:
     """Choose C by the log loss of the rows of three folds, averaged class by class.
 
-    Up from 1 while that makes it smaller, or else down; each fit starts from the last one. The
-    parameters are those of `cross_val_predict`, and it takes about as long.
+    Up from 1 while that makes it smaller by more than chance, or else down; so few rows keep 1.
+    Each fit starts from the last one. The parameters are those of `cross_val_predict`, and it takes
+    about as long.
 
     Raises
     ------
@@ -68,44 +71,78 @@ def choose_strength(
         return climb(problem)[0]
 
 
-def climb(problem: Problem) -> tuple[Strength, Float32Array | None]:
+def climb(problem: Problem) -> tuple[Strength, Start | None]:
     """Choose C for a problem whose C is 1.
 
     Returns
     -------
-    the choice, and the coefficients of the model on all rows there, shape (K, 1, D)
+    the choice, and where the fit at that C may start
     """
     if not len(problem.uncertain):
         return Strength(GRID[FIRST], {}), None
-    coefs: dict[int, Float32Array] = {}
-    losses: dict[int, float] = {}
-    best = FIRST
-    losses[best], coefs[best] = _held_out_loss(problem.at(GRID[best]), None)
+    best, (held_out_rows, start) = FIRST, _try(problem.at(GRID[FIRST]), None)
+    losses = {GRID[FIRST]: held_out_rows.mean()}
     for direction in (1, -1):
-        while 0 <= (there := best + direction) < len(GRID):
-            if there not in losses:
-                start = coefs[best]
-                losses[there], coefs[there] = _held_out_loss(problem.at(GRID[there]), start)
-            if losses[there] >= losses[best]:
+        while 0 <= (there := best + direction) < len(GRID) and GRID[there] not in losses:
+            rows_there, start_there = _try(problem.at(GRID[there]), start[0])
+            losses[GRID[there]] = rows_there.mean()
+            if not rows_there.is_less_than(held_out_rows):
                 break
-            best = there
-    chosen = Strength(GRID[best], {GRID[place]: loss for place, loss in losses.items()})
-    return chosen, coefs[best]
+            best, held_out_rows, start = there, rows_there, start_there
+    return Strength(GRID[best], losses), start
 
 
-def _held_out_loss(problem: Problem, start: Float32Array | None) -> tuple[float, Float32Array]:
-    """Class-balanced log loss, and the coefficients of the model on all rows."""
-    coef, precondition = fit_all_rows(problem, start)
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """Log losses of rows that were held out.
+
+    Attributes
+    ----------
+    loss : float64, shape (n,)
+    label : int64, shape (n,)
+    weight : float64, shape (n,), 0 for a row that says nothing about C
+    """
+
+    loss: FloatArray
+    label: IntArray
+    weight: FloatArray
+
+    def mean(self) -> float:
+        """Mean over the classes of a class's mean."""
+        return float(self._class_means(self.loss).mean())
+
+    def is_less_than(self, other: "_HeldOut") -> bool:
+        """Whether the mean is less by more than chance: twice its standard error, row by row."""
+        difference = self.loss - other.loss
+        means = self._class_means(difference)
+        present, place = np.unique(self.label[self.weight > 0], return_inverse=True)
+        of_rows, weight = difference[self.weight > 0], self.weight[self.weight > 0]
+        total = np.bincount(place, weight)
+        spread = np.bincount(place, (weight * (of_rows - means[place])) ** 2) / total**2
+        return bool(means.mean() < -SIGNIFICANT * np.sqrt(spread.sum()) / len(present))
+
+    def _class_means(self, values: FloatArray) -> FloatArray:
+        lost, weight = np.bincount(self.label, self.weight * values), self._mass
+        return lost[weight > 0] / weight[weight > 0]
+
+    @property
+    def _mass(self) -> FloatArray:
+        return np.bincount(self.label, self.weight).astype(np.float64)
+
+
+def _try(problem: Problem, coef: Float32Array | None) -> tuple[_HeldOut, Start]:
+    """Losses of held-out rows, and the model on all rows with its curvature."""
+    start = fit_all_rows(problem, coef)
     folds = problem.uncertain[:N_FOLDS]
-    found = fit_together(problem, folds, coef, precondition, TOLERANCE, MAX_STEPS)
-    lost, weight = np.zeros((2, len(problem.classes)))
+    found = fit_together(problem, folds, *start, TOLERANCE, MAX_STEPS)
+    losses, labels, weights = [], [], []
     for model, fold in enumerate(folds):
         rows = problem.design.folds[fold]
-        labels = problem.labels[rows]
-        own = held_out(problem, fold, found.coef[:, model])[labels, np.arange(len(labels))]
+        of_fold = problem.labels[rows]
+        own = held_out(problem, fold, found.coef[:, model])[of_fold, np.arange(len(of_fold))]
+        losses.append(-np.log(np.maximum(own, LEAST_PROBABILITY), dtype=np.float64))
+        labels.append(of_fold)
         # a class that the model has not seen says nothing about C
-        counted = problem.weights[-1, rows] * problem.known[labels, fold]
-        np.add.at(weight, labels, counted)
-        np.add.at(lost, labels, -np.log(np.maximum(own, LEAST_PROBABILITY)) * counted)
-    seen = weight > 0
-    return float(np.mean(lost[seen] / weight[seen])), coef
+        weights.append(problem.weights[-1, rows] * problem.known[of_fold, fold])
+    arrays = (np.concatenate(parts) for parts in (losses, labels, weights))
+    return _HeldOut(*arrays), start
