@@ -19,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 BLOCK_ROWS = 100_000
+ROW_GROUP_BYTES = 128 * 2**20  # as Spark writes them
 
 CLEANLAB = """
 import sys, time
@@ -75,7 +76,7 @@ def main() -> None:
 
 
 def write_source(folder: Path, n_rows: int, n_classes: int) -> None:
-    """Write rows with 10% noisy labels, in files of 500,000 rows."""
+    """Write rows with 10% noisy labels, in files of 100,000 rows."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     for start in range(0, n_rows, BLOCK_ROWS):
@@ -94,7 +95,8 @@ def write_source(folder: Path, n_rows: int, n_classes: int) -> None:
                 "pred_probs": pa.ListArray.from_arrays(offsets, pa.array(probs.reshape(-1))),
             }
         )
-        pq.write_table(table, folder / f"{start:010}.parquet")
+        rows_a_group = max(1, ROW_GROUP_BYTES // (8 * n_classes))
+        pq.write_table(table, folder / f"{start:010}.parquet", row_group_size=rows_a_group)
 
 
 def measure(script: str, *arguments: str) -> tuple[float, int, float]:
