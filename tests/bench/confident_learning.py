@@ -11,12 +11,12 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import watched
 
 BLOCK_ROWS = 100_000
 ROW_GROUP_BYTES = 128 * 2**20  # as Spark writes them
@@ -101,32 +101,10 @@ def write_source(folder: Path, n_rows: int, n_classes: int) -> None:
 
 def measure(script: str, *arguments: str) -> tuple[float, int, float]:
     """Run a script; return its seconds, the issues it found, and the peak GiB of its processes."""
-    peak = 0.0
-    with subprocess.Popen(
-        [sys.executable, "-c", script, *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        while process.poll() is None:
-            peak = max(peak, _resident(process.pid))
-            time.sleep(0.2)
-        seconds, n_issues = process.stdout.read().split()[-2:]
+    command = [sys.executable, "-c", script, *arguments]
+    output, peak = watched.run(command, stderr=subprocess.DEVNULL)
+    seconds, n_issues = output.split()[-2:]
     return float(seconds), int(n_issues), peak
-
-
-def _resident(session: int) -> float:
-    """GiB of resident memory of all processes of a session (Linux)."""
-    total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session:
-            total += int(fields[21]) * 4096
-    return total / 2**30
 
 
 if __name__ == "__main__":

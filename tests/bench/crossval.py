@@ -17,13 +17,12 @@ import csv
 import hashlib
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+import watched
 
 N_FOLDS = 10
 TOLERANCES = (1e-5, 1e-6, 1e-7)
@@ -166,32 +165,10 @@ def measure(
     script: str, source: Path, out: Path, threads: int, strength: float, tol: float
 ) -> tuple[float, int, float]:
     """Run a script; return its seconds, its steps, and the peak MiB of its processes."""
-    peak = 0.0
     arguments = [str(argument) for argument in (source, out, threads, strength, tol)]
-    with subprocess.Popen(
-        [sys.executable, "-W", "ignore", "-c", script, *arguments],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        while process.poll() is None:
-            peak = max(peak, _resident(process.pid))
-            time.sleep(0.1)
-        seconds, steps, own_peak = process.stdout.read().split()[-3:]
-    return float(seconds), int(steps), max(peak, float(own_peak))
-
-
-def _resident(session: int) -> float:
-    """MiB of resident memory of all processes of a session (Linux)."""
-    total = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == session:
-            total += int(fields[21]) * 4096
-    return total / 2**20
+    output, peak = watched.run([sys.executable, "-W", "ignore", "-c", script, *arguments])
+    seconds, steps, own_peak = output.split()[-3:]
+    return float(seconds), int(steps), max(peak * 2**10, float(own_peak))
 
 
 if __name__ == "__main__":

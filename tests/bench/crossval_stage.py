@@ -12,16 +12,14 @@ Memory is the peak of the resident memory of all processes together.
 import argparse
 import json
 import os
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-from confident_learning import _resident
+import watched
 
 BLOCK_ROWS = 100_000
 SEPARATION = 3.0  # standard deviations between the centres of two classes
@@ -89,20 +87,9 @@ def measure(folder: Path, mode: str, strength: str) -> tuple[str, ...]:
         "crossval.mode": mode,
         "crossval.params.C": strength,
     }
-    peak = 0.0
-    with subprocess.Popen(
-        [sys.executable, "-c", RUN, *(f"{key}={value}" for key, value in settings.items())],
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        while process.poll() is None:
-            peak = max(peak, _resident(process.pid))
-            time.sleep(0.2)
-        lines = process.stdout.read().splitlines()
-    if process.returncode:
-        raise SystemExit(process.returncode)
-    stage, solver, accuracy = json.loads(lines[-1])
+    arguments = [f"{key}={value}" for key, value in settings.items()]
+    output, peak = watched.run([sys.executable, "-c", RUN, *arguments])
+    stage, solver, accuracy = json.loads(output.splitlines()[-1])
     cores = len(os.sched_getaffinity(0))
     return (
         f"{stage['seconds']:.1f}",
