@@ -249,7 +249,6 @@ def test_another_classifier_gets_its_own_params_only():
     ("key", "value"),
     [
         ("input.format", "delta"),
-        ("embedding.provider", "openai"),
         ("embedding.candidates", [{"provider": "static"}]),
         ("label_issues.method", "posterior"),
         ("clean.outliers", "drop"),

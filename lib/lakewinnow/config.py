@@ -87,27 +87,34 @@ class OpenAIConfig:
     """How to talk to an OpenAI-compatible embeddings service."""
 
     base_url: str | None = None
+    api_version: str | None = None  # Azure OpenAI's; base_url is its endpoint then
     mode: Literal["sync", "batch"] = "sync"
+    concurrency: Count = 4  # requests at once in a task
     max_requests_per_minute: Count = 3000
     max_tokens_per_minute: Count = 1_000_000
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
     max_retries: Annotated[int, AtLeast(0)] = 6
+    poll_s: Annotated[float, AtLeast(0.01)] = 30.0  # batch: between two looks at how far it is
 
 
 @dataclass(frozen=True, kw_only=True)
 class EmbeddingConfig:
     """How a text becomes a vector, and where vectors are kept."""
 
-    provider: Literal["static", "sentence-transformers", "openai"] = "static"
+    provider: str = "static"
     layers: Literal["final"] | tuple[int, ...] = "final"
     candidates: tuple[Options, ...] = ()
     model: str | None = None
     dimensions: Count | None = None
+    normalize: bool = True
+    long_texts: Literal["truncate", "split-mean", "quarantine"] = "truncate"
     store: str | None = None
+    precision: Literal["float32", "float16"] = "float32"
     batch_size: Count | None = None
     openai: OpenAIConfig = field(default_factory=OpenAIConfig)
+    options: Options = field(default_factory=dict)  # of a provider that is not ours
 
 
 @dataclass(frozen=True)

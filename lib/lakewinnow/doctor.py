@@ -11,6 +11,7 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.text import Text
 
+from lakewinnow.config import EmbeddingConfig
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark import java
 from lakewinnow.spark.session import session, stop
@@ -69,9 +70,9 @@ def _scratch() -> str:
 
 
 def _static() -> str:
-    from lakewinnow.embedding.static import DIMENSIONS, StaticEmbedder
+    from lakewinnow.embedding.static import StaticEmbedder
 
-    n_vectors, dimensions = StaticEmbedder(DIMENSIONS[0]).embed(["Is it all here?"]).shape
+    n_vectors, dimensions = StaticEmbedder(EmbeddingConfig()).embed(["Is it all here?"]).shape
     return f"embeds {n_vectors} text in {dimensions} dimensions without a download"
 
 

@@ -16,7 +16,6 @@ from lakewinnow.errors import ConfigError, Shown, did_you_mean
 # What the contract names and this version does not do yet: asking for it is an error.
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
-    ("embedding.provider", frozenset({"sentence-transformers", "openai"})),
     ("label_issues.method", frozenset({"posterior"})),
     ("clean.outliers", frozenset({"drop", "review"})),
     ("clean.near_duplicates", frozenset({"drop", "review"})),

@@ -134,12 +134,13 @@ def _prepare(data: str, cache: Path, dtype: type[np.floating]) -> Path:
 
 
 def _from_csv(path: str, text: str, label: str) -> tuple[np.ndarray, np.ndarray]:
+    from lakewinnow.config import EmbeddingConfig
     from lakewinnow.embedding.static import StaticEmbedder
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = np.unique([row[label] for row in rows], return_inverse=True)[1]
-    return np.asarray(StaticEmbedder(256).embed([row[text] for row in rows])), labels
+    return np.asarray(StaticEmbedder(EmbeddingConfig()).embed([row[text] for row in rows])), labels
 
 
 def _synthetic(shape: str) -> tuple[np.ndarray, np.ndarray]:

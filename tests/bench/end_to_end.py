@@ -22,12 +22,13 @@ import pandas as pd
 from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
+from lakewinnow.config import EmbeddingConfig
 from lakewinnow.embedding.static import StaticEmbedder
 
 path, text, label, out = sys.argv[1:]
 rows = pd.read_csv(path)
 classes, labels = pd.factorize(rows[label], sort=True)[::-1]
-vectors = StaticEmbedder(256).embed(rows[text].tolist())
+vectors = StaticEmbedder(EmbeddingConfig()).embed(rows[text].tolist())
 model = LogisticRegression(C=1.0, class_weight="balanced", max_iter=1000)
 pred_probs = cross_val_predict(model, vectors, labels, cv=10, method="predict_proba", n_jobs=-1)
 is_issue = find_label_issues(labels, pred_probs)

@@ -1,7 +1,5 @@
 """Static embeddings: unit vectors that depend on the text alone."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -14,7 +12,7 @@ TEXTS = ["my parcel is late", "refund me, please", "mot de passe oublié", "my p
 
 @pytest.fixture(scope="module")
 def embedder():
-    return static.StaticEmbedder(256)
+    return static.StaticEmbedder(EmbeddingConfig())
 
 
 def test_vectors_have_unit_length(embedder):
@@ -45,7 +43,7 @@ def test_a_long_text_is_represented_by_its_beginning(embedder):
 def test_fewer_dimensions_are_the_first_ones():
     table = static._model(256).embedding
     np.testing.assert_array_equal(static._model(64).embedding, table[:, :64])
-    assert static.StaticEmbedder(64).embed(TEXTS).shape == (4, 64)
+    assert static.StaticEmbedder(EmbeddingConfig(dimensions=64)).embed(TEXTS).shape == (4, 64)
 
 
 def test_the_identity_is_what_is_configured_or_the_default():
@@ -72,7 +70,7 @@ def test_a_model_or_size_that_there_is_not_is_a_config_error(config, code, where
 
 def test_a_missing_wheel_is_a_provider_error(monkeypatch):
     monkeypatch.setattr("lakewinnow.embedding.static.find_spec", lambda _: None)
-    identity = replace(registry.identify(EmbeddingConfig()), dimensions=128)  # not loaded before
+    embedder = registry.load(EmbeddingConfig(dimensions=128))  # not used before
     with pytest.raises(ProviderError) as caught:
-        registry.load(identity)
+        embedder.embed(["a text"])
     assert (caught.value.code, caught.value.where) == ("model_missing", "embedding.provider")

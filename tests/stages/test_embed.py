@@ -1,5 +1,7 @@
 """Embed: each text once, whichever run, row or spelling it comes in."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -31,7 +33,7 @@ def test_a_text_is_embedded_once(lake):
     vectors = {row["text_key"]: row["vector"] for row in read_rows(lake.files.root, "embeddings")}
     assert len(read_rows(lake.files.root, "embeddings")) == 3
     for text in ("one", "two", NFC):
-        [expected] = StaticEmbedder(64).embed([text])
+        [expected] = StaticEmbedder(SMALL).embed([text])
         np.testing.assert_array_equal(vectors[text_key(text)], expected)
 
 
@@ -59,10 +61,12 @@ def test_a_model_that_is_not_there_is_an_error_before_anything_is_embedded(lake)
 def test_batches_are_cut_to_size_and_rows_stay_with_their_keys():
     texts = [f"text {i}" for i in range(5)]
     batch = pa.record_batch({"text_key": list(map(text_key, texts)), "text": texts})
-    cut = list(embed._embed_batches([batch], registry.identify(SMALL), batch_size=2))
+    cut = list(
+        embed._embed_batches([batch], registry.identify(SMALL), replace(SMALL, batch_size=2))
+    )
     assert list(map(len, cut)) == [2, 2, 1]
     whole = pa.Table.from_batches(cut)
     assert whole.column("text_key").to_pylist() == list(map(text_key, texts))
     np.testing.assert_array_equal(
-        whole.column("vector").to_pylist(), StaticEmbedder(64).embed(texts)
+        whole.column("vector").to_pylist(), StaticEmbedder(SMALL).embed(texts)
     )

@@ -1,32 +1,23 @@
-"""Which provider turns texts into vectors, and what its vectors are filed under."""
+"""Which provider turns texts into vectors, and what its vectors are filed under.
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+Another package adds one by declaring an entry point of the group ``lakewinnow.embedders``. Only the
+provider that is asked for is imported.
+"""
 
-import numpy as np
-from numpy.typing import NDArray
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 
 from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
-from lakewinnow.embedding import static
+from lakewinnow.embedding.base import Embedder
+from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
 
-
-class Embedder(Protocol):
-    """Turns texts into vectors. Lives in a worker process; made once there."""
-
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Return one vector a text, shape (n_texts, dimensions)."""
-
-
-@dataclass(frozen=True)
-class Provider:
-    """A provider's two entry points; they raise ConfigError for a model or size it lacks."""
-
-    identify: Callable[[EmbeddingConfig], tuple[str, int]]  # model, dimensions; cheap
-    load: Callable[[str, int], Embedder]
-
-
-_PROVIDERS = {"static": Provider(static.identify, static.load)}
+_GROUP = "lakewinnow.embedders"
+# Not declared as entry points: a zip on the path (spark-submit --py-files) has none.
+_OWN = {
+    "static": "lakewinnow.embedding.static:StaticEmbedder",
+    "sentence-transformers": "lakewinnow.embedding.sentence_transformers:TransformerEmbedder",
+    "openai": "lakewinnow.embedding.openai:OpenAIEmbedder",
+}
 
 
 def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
@@ -35,18 +26,55 @@ def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
     Raises
     ------
     ConfigError
-        The provider does not have the model, or not in these dimensions.
-    """
-    model, dimensions = _PROVIDERS[config.provider].identify(config)
-    return EmbeddingIdentity(config.provider, model, dimensions)
-
-
-def load(identity: EmbeddingIdentity) -> Embedder:
-    """Load the model in this process.
-
-    Raises
-    ------
+        There is no such provider, or it does not have the model, or not in these dimensions.
     ProviderError
         The provider's package or model is not installed.
     """
-    return _PROVIDERS[identity.provider].load(identity.model, identity.dimensions)
+    embedder = load(config)
+    model = embedder.model
+    if config.long_texts == "split-mean" and embedder.limits.tokens_per_input is not None:
+        model += "+split-mean"
+    if config.precision == "float16":
+        model += "+float16"
+    return EmbeddingIdentity(embedder.name, model, embedder.dimensions)
+
+
+def load(config: EmbeddingConfig) -> Embedder:
+    """Make the configured embedder; its model is loaded when it is first used.
+
+    Raises
+    ------
+    ConfigError
+        There is no such provider, or it does not have the model, or not in these dimensions.
+    ProviderError
+        The provider's package or model is not installed.
+    """
+    points = _entry_points()
+    if config.provider not in points:
+        raise ConfigError(
+            "unknown_provider",
+            "embedding.provider",
+            " | ".join(points),
+            config.provider,
+            did_you_mean(config.provider, list(points)),
+        )
+    try:
+        make = points[config.provider].load()
+    except ImportError as error:
+        raise ProviderError(
+            "provider_missing",
+            "embedding.provider",
+            f"what {config.provider} needs to be installed",
+            str(error),
+            f"pip install 'lakewinnow[{config.provider}]'"
+            if config.provider in _OWN
+            else f"install {points[config.provider].value.partition('.')[0]} whole",
+        ) from error
+    embedder: Embedder = make(config)
+    return embedder
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    own = {name: EntryPoint(name, value, _GROUP) for name, value in _OWN.items()}
+    return own | {point.name: point for point in entry_points(group=_GROUP)}

@@ -5,7 +5,6 @@ tokenizer come with the wheel `wordllama` (whose own loader wants a network); `m
 The table was trained so that the first 128 or 64 dimensions also stand alone (Matryoshka).
 """
 
-from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config import EmbeddingConfig
+from lakewinnow.embedding.base import Embedder
 from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
 
 if TYPE_CHECKING:
@@ -25,43 +25,37 @@ DIMENSIONS: Final = (256, 128, 64)
 MAX_TOKENS: Final = 512  # a longer text is represented by its beginning
 
 
-class StaticEmbedder:
+class StaticEmbedder(Embedder):
     """Unit-length means of token vectors.
 
     Parameters
     ----------
-    dimensions : {256, 128, 64}
+    config : EmbeddingConfig
+
+    Raises
+    ------
+    ConfigError
+        The model is not there, or not in these dimensions.
     """
 
-    def __init__(self, dimensions: int) -> None:
-        self._model = _model(dimensions)
+    name = "static"
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+    def __init__(self, config: EmbeddingConfig) -> None:
+        self.model = config.model or MODEL
+        self.dimensions = config.dimensions or DIMENSIONS[0]
+        if self.model != MODEL:
+            near = did_you_mean(self.model, [MODEL])
+            raise ConfigError("unknown_model", "embedding.model", MODEL, self.model, near)
+        if self.dimensions not in DIMENSIONS:
+            choices = " | ".join(map(str, DIMENSIONS))
+            raise ConfigError(
+                "unknown_dimensions", "embedding.dimensions", choices, self.dimensions
+            )
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
         """Return unit vectors, shape (n_texts, dimensions); zeros where no token is known."""
-        vectors = self._model.encode(list(texts), use_multiprocessing=False)
+        vectors = _model(self.dimensions).encode(texts, use_multiprocessing=False)
         return np.asarray(vectors, dtype=np.float32)
-
-
-def identify(config: EmbeddingConfig) -> tuple[str, int]:
-    """Return the model's name and dimensions, or raise ConfigError for one that is not there."""
-    model, dimensions = config.model or MODEL, config.dimensions or DIMENSIONS[0]
-    if model != MODEL:
-        raise ConfigError(
-            "unknown_model", "embedding.model", MODEL, model, did_you_mean(model, [MODEL])
-        )
-    if dimensions not in DIMENSIONS:
-        raise ConfigError(
-            "unknown_dimensions",
-            "embedding.dimensions",
-            " | ".join(map(str, DIMENSIONS)),
-            dimensions,
-        )
-    return model, dimensions
-
-
-def load(model: str, dimensions: int) -> StaticEmbedder:  # noqa: ARG001 - there is one model
-    """Load the table, or raise ProviderError when the wheel is not installed."""
-    return StaticEmbedder(dimensions)
 
 
 @cache  # a worker process embeds many batches

@@ -43,7 +43,7 @@ def run(lake: Lake, config: EmbeddingConfig) -> StageReport:
     new = texts.join(store.vectors(identity), c.TEXT_KEY, "left_anti") if store.exists() else texts
     n_texts, n_new = texts.count(), new.count()
     if n_new:
-        store.append(_embed(new, n_new, identity, config.batch_size or _BATCH_SIZE))
+        store.append(_embed(new, n_new, identity, config))
     return StageReport(
         rows_in=n_texts,
         rows_out=n_texts,
@@ -52,18 +52,20 @@ def run(lake: Lake, config: EmbeddingConfig) -> StageReport:
     )
 
 
-def _embed(new: DataFrame, n_new: int, identity: EmbeddingIdentity, batch_size: int) -> DataFrame:
+def _embed(
+    new: DataFrame, n_new: int, identity: EmbeddingIdentity, config: EmbeddingConfig
+) -> DataFrame:
     n_tasks = max(
         1, min(n_new // 500, cluster.parallelism(new.sparkSession)), n_new // _TEXTS_PER_TASK
     )
-    embed = partial(_embed_batches, identity=identity, batch_size=batch_size)
+    embed = partial(_embed_batches, identity=identity, config=config)
     return new.repartition(n_tasks, c.TEXT_KEY).mapInArrow(embed, EMBEDDINGS)
 
 
 def _embed_batches(
-    batches: Iterable[pa.RecordBatch], identity: EmbeddingIdentity, batch_size: int
+    batches: Iterable[pa.RecordBatch], identity: EmbeddingIdentity, config: EmbeddingConfig
 ) -> Iterator[pa.RecordBatch]:
-    embedder = registry.load(identity)
+    embedder, batch_size = registry.load(config), config.batch_size or _BATCH_SIZE
     for whole in batches:
         for start in range(0, len(whole), batch_size):
             batch = whole.slice(start, batch_size)

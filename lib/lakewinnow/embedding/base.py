@@ -1,0 +1,143 @@
+"""What an embedding provider is, and how it says that something went wrong.
+
+A provider is a class derived from `Embedder`, registered as an entry point of the group
+``lakewinnow.embedders`` under the name that ``embedding.provider`` gives. Its constructor takes the
+`EmbeddingConfig` and must be cheap, as the driver calls it to learn the identity of the vectors;
+models and clients are made on first use, in the worker process that keeps the embedder.
+
+`embed` does one request and no more. Packing texts into requests, doing several at once, waiting,
+trying again and finding the one text that a request is refused for is done for all providers by
+`lakewinnow.embedding.requests`.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakewinnow.errors import ProviderError
+
+_BYTES_PER_TOKEN = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a provider takes.
+
+    Attributes
+    ----------
+    inputs : texts in a request
+    tokens_per_input, tokens_per_request : None where there is no such limit, or where the provider
+        itself represents a long text by its beginning
+    concurrency : requests at once in one task
+    requests_per_minute, tokens_per_minute : of all tasks together
+    usd_per_million_tokens : None where the price is not known, 0 where there is none
+    """
+
+    inputs: int = 1024
+    tokens_per_input: int | None = None
+    tokens_per_request: int | None = None
+    concurrency: int = 1
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    usd_per_million_tokens: float | None = 0.0
+
+
+class TryLater(Exception):  # noqa: N818 - not an error yet
+    """A request failed in a way that another try may not: too many requests, a lost connection.
+
+    Parameters
+    ----------
+    reason : str
+        One line, without the texts and without secrets.
+    after : float, optional
+        Seconds that the provider asks to wait.
+    """
+
+    def __init__(self, reason: str, after: float | None = None) -> None:
+        super().__init__(reason, after)
+        self.reason, self.after = reason, after
+
+
+class RefusedInput(Exception):  # noqa: N818 - of one text; the run goes on
+    """A request is refused because of a text in it, which is not said.
+
+    Parameters
+    ----------
+    reason : str
+        One line, without the texts and without secrets.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Embedder(ABC):
+    """Turns texts into vectors.
+
+    Attributes
+    ----------
+    name : str
+        Of the provider.
+    model : str
+        What the vectors are filed under, beside name and dimensions: all that decides a vector but
+        the text must be in these three.
+    dimensions : int
+        D
+    limits : Limits
+    tokens_used : int
+        That the provider says it has counted so far; 0 where it does not count.
+    """
+
+    name: str
+    model: str
+    dimensions: int
+    limits: Limits = Limits()
+    tokens_used: int = 0
+
+    @abstractmethod
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return one vector a text, in their order.
+
+        Called from several threads at once where ``limits.concurrency`` is above 1.
+
+        Returns
+        -------
+        ndarray of float32, shape (n_texts, dimensions)
+
+        Raises
+        ------
+        TryLater, RefusedInput
+        ProviderError
+            Trying again is of no use: the run stops, and what was embedded by then is kept.
+        """
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has.
+
+        Default: a third of its UTF-8 bytes, rounded up. Byte-pair vocabularies make 3.5 to 4.5
+        bytes of English prose a token, and 2.5 to 3 of code or Chinese.
+        """
+        return [-(-len(text.encode()) // _BYTES_PER_TOKEN) for text in texts]
+
+    def split(self, text: str, n_tokens: int) -> list[str]:
+        """Return the text in pieces of at most `n_tokens` tokens.
+
+        Default: pieces of as many bytes as `count_tokens` takes for that many tokens, cut at white
+        space where there is some.
+        """
+        pieces, rest, size = [], text, n_tokens * _BYTES_PER_TOKEN
+        while rest:
+            head = rest.encode()[:size].decode(errors="ignore")
+            if len(head) < len(rest):
+                cut = max(head.rfind(" "), head.rfind("\n"))
+                head = head[: cut + 1] if cut > len(head) // 2 else head
+            pieces.append(head)
+            rest = rest[len(head) :]
+        return pieces
+
+
+__all__ = ["Embedder", "Limits", "ProviderError", "RefusedInput", "TryLater"]
