@@ -68,11 +68,13 @@ class RefusedInput(Exception):  # noqa: N818 - of one text; the run goes on
     ----------
     reason : str
         One line, without the texts and without secrets.
+    too_long : bool
+        Whether a shorter text would do.
     """
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, too_long: bool = False) -> None:
         super().__init__(reason)
-        self.reason = reason
+        self.reason, self.too_long = reason, too_long
 
 
 class Embedder(ABC):

@@ -1,0 +1,138 @@
+"""One request until it is answered: waiting for its turn, and trying again."""
+
+import math
+import threading
+from random import Random
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakewinnow.embedding.base import Embedder, TryLater
+from lakewinnow.embedding.budget import Pace
+from lakewinnow.errors import ProviderError, Shown
+
+FloatMatrix = NDArray[np.float32]
+
+AGAIN: Final = "run again: what was embedded by then is kept and not paid for twice"
+_FIRST_BACK_OFF_S: Final = 0.5
+_LONGEST_BACK_OFF_S: Final = 60.0
+_LONGEST_WAIT_S: Final = 600.0  # that a provider may ask for; a day's quota is not waited for
+
+
+class Sender:
+    """Sends requests, from any thread.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    pace : Pace
+        Says when a request may begin. It is stopped by a fatal error.
+    max_retries : int
+
+    Attributes
+    ----------
+    n_requests : begun so far
+    n_counted : tokens, by the embedder's count, of those that were answered
+    """
+
+    def __init__(self, embedder: Embedder, pace: Pace, max_retries: int) -> None:
+        self.n_requests = self.n_counted = 0
+        self._embedder, self._pace, self._max_retries = embedder, pace, max_retries
+        self._random = Random(0)  # noqa: S311 - no secret
+        self._lock = threading.Lock()  # guards the counts
+        self._n_billed_before = self._n_billed = embedder.tokens_used
+        self._n_answered = 0
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens used so far: as billed, or as counted where the provider does not say."""
+        return (self._embedder.tokens_used - self._n_billed_before) or self.n_counted
+
+    def seed(self, text: str) -> None:
+        """Decide how long to wait by a text: tasks must not try again in step."""
+        self._random.seed(text)
+
+    def send(self, texts: list[str], n_tokens: int, expected: float, n_looks: int) -> FloatMatrix:
+        """Return what the embedder answers; rows of NaN for what it does not.
+
+        Parameters
+        ----------
+        texts : list of str
+        n_tokens, expected : tokens by the embedder's count, and those that will be billed
+        n_looks : int
+            How often these texts were sent before without a vector coming back.
+
+        Raises
+        ------
+        RefusedInput, ProviderError
+        Stopped
+            Before it was begun, or begun again.
+        """
+        if n_looks:
+            self._pace.rest(self._back_off(n_looks))
+        n_failures, n_answered = 0, self._n_answered
+        while True:
+            self._pace.begin(expected)
+            used = expected  # should it fail: the provider may count it against the rate limit
+            try:
+                with self._lock:
+                    self.n_requests += 1
+                vectors = self._embedder.embed(texts)
+                used = self._bill(n_tokens)
+                return self._well_formed(vectors, len(texts))
+            except TryLater as error:
+                later = error
+            except ProviderError:
+                self._pace.stop()
+                raise
+            finally:
+                self._pace.end(expected, used)
+            if later.after is not None and self._n_answered > n_answered:
+                n_failures, n_answered = 0, self._n_answered  # it answers others: only busy
+            n_failures += 1
+            self._wait(later, n_failures)
+
+    def _bill(self, n_tokens: int) -> int:
+        """Count an answer; return the tokens billed since the last, of whichever request."""
+        with self._lock:
+            before, self._n_billed = self._n_billed, self._embedder.tokens_used
+            self._n_answered += 1
+            self.n_counted += n_tokens
+            return self._n_billed - before if self._n_billed else n_tokens
+
+    def _well_formed(self, answer: FloatMatrix, n_texts: int) -> FloatMatrix:
+        n_dimensions = self._embedder.dimensions
+        vectors = np.asarray(answer, dtype=np.float32)
+        if vectors.shape == (n_texts, n_dimensions):
+            return vectors
+        if vectors.ndim == 2 and len(vectors) == n_texts:
+            raise ProviderError(
+                "wrong_dimensions",
+                "embedding.dimensions",
+                f"vectors of {n_dimensions} dimensions from {self._embedder.model}",
+                vectors.shape[1],
+                f"set embedding.dimensions: {vectors.shape[1]}, or another embedding.model",
+            )
+        return np.full((n_texts, n_dimensions), math.nan, dtype=np.float32)
+
+    def _wait(self, later: TryLater, n_failures: int) -> None:
+        if n_failures > self._max_retries:
+            self._give_up(f"an answer within {n_failures} tries", later.reason)
+        if later.after is None:
+            self._pace.rest(self._back_off(n_failures))
+        elif later.after > _LONGEST_WAIT_S:
+            self._give_up("an answer in time", f"{later.reason}; wait {later.after:,.0f} s")
+        else:  # the others would only hear the same
+            self._pace.hold(later.after + self._random.uniform(0, _FIRST_BACK_OFF_S))
+
+    def _give_up(self, expected: str, got: str) -> None:
+        self._pace.stop()
+        raise ProviderError(
+            "provider_unavailable", "embedding.provider", expected, Shown(got), AGAIN
+        )
+
+    def _back_off(self, n_failures: int) -> float:
+        """Return a wait of random length up to a bound that doubles: "full jitter"."""
+        bound = _FIRST_BACK_OFF_S * 2 ** min(n_failures, 32)
+        return self._random.uniform(0, min(bound, _LONGEST_BACK_OFF_S))
