@@ -2,11 +2,11 @@
 
 import json
 import pickle
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.errors import PySparkException
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -17,6 +17,7 @@ from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import DataError, EngineError
+from lakewinnow.lake import content
 from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.stages import crossval
 
@@ -34,10 +35,11 @@ def clouds():
     return features.astype(np.float32), labels, np.arange(90) // 3 % N_FOLDS
 
 
-def as_shard(features, labels, folds, pooled=(), number=7):
+def as_sample(features, labels, folds, pooled=(), number=7):
     return pa.table(
         {
             "row_id": [f"{i:03}" for i in range(len(labels))],
+            "text_key": [text_key(f"text {i}") for i in range(len(labels))],
             "label": labels.astype(np.int32),
             "fold": folds.astype(np.int32),
             "shard": np.full(len(labels), number, np.int32),
@@ -47,8 +49,14 @@ def as_shard(features, labels, folds, pooled=(), number=7):
     )
 
 
+def as_shard(*args, **kwargs):
+    """Return rows and vectors, as they come together in a task: neither in the other's order."""
+    sample = as_sample(*args, **kwargs)
+    return sample.drop_columns("vector"), sample.select(["text_key", "vector"])[::-1]
+
+
 def score(shard, classifier=LOGISTIC, n_classes=3, n_threads=1):
-    return tasks.score_shard(shard, classifier, n_classes, n_threads)
+    return tasks.score_shard(*shard, classifier, n_classes, n_threads)
 
 
 def unpacked(made):
@@ -68,21 +76,32 @@ def optimum(features, labels, train, held):
 
 
 def test_the_order_of_rows_and_the_number_of_threads_change_nothing(clouds):
-    shard = as_shard(*clouds)
-    shuffled = shard.take(np.random.default_rng(1).permutation(len(shard)))
-    once, again = score(shard), score(shuffled, n_threads=3)
+    rows, vectors = as_shard(*clouds)
+    shuffled = rows.take(np.random.default_rng(1).permutation(len(rows)))
+    once, again = score((rows, vectors)), score((shuffled, vectors), n_threads=3)
     told = ["cpu_seconds"]
     assert once.drop_columns(told).equals(again.drop_columns(told))
-    assert once.column("row_id").to_pylist() == shard.column("row_id").to_pylist()
+    assert once.column("row_id").to_pylist() == rows.column("row_id").to_pylist()
+
+
+def test_vectors_come_by_text_in_any_order_in_parts_and_more_than_are_needed(clouds):
+    features, labels, folds = clouds
+    rows, vectors = as_shard(features, labels, folds)
+    others = as_sample(features + 1, labels, folds).set_column(
+        1, "text_key", [[text_key(f"another {i}") for i in range(90)]]
+    )
+    scattered = pa.concat_tables([vectors[50:], others.select(["text_key", "vector"]), vectors])
+    once, again = score((rows, vectors)), score((rows, scattered))
+    np.testing.assert_array_equal(probs(once), probs(again))
 
 
 def test_a_missing_vector_is_an_error(clouds):
-    shard = as_shard(*clouds)
-    vectors = [None, *shard.column("vector").to_pylist()[1:]]
-    shard = shard.set_column(5, "vector", pa.array(vectors, pa.list_(pa.float32())))
-    with pytest.raises(EngineError) as caught:
-        score(shard)
-    assert (caught.value.code, caught.value.where) == ("embedding_missing", "embedding.store")
+    rows, vectors = as_shard(*clouds)
+    for some in (vectors[1:], vectors[:0]):
+        with pytest.raises(EngineError) as caught:
+            score((rows, some))
+        error = caught.value
+        assert (error.code, error.where) == ("embedding_missing", "embedding.store")
 
 
 def test_what_the_rows_of_a_shard_do_not_allow_is_an_error_that_names_it(clouds):
@@ -102,7 +121,7 @@ def test_pooled_rows_are_learnt_from_and_come_back_from_their_own_shard_only(clo
 
 
 def test_models_of_folds_trained_apart_score_like_those_trained_together(clouds):
-    sample = as_shard(*clouds)
+    sample = as_sample(*clouds)
     packed = []
     for n_groups, group in ((1, 0), (2, 0), (2, 1)):
         grouped = sample.append_column("group", pa.array([group] * 90, pa.int32()))
@@ -112,13 +131,13 @@ def test_models_of_folds_trained_apart_score_like_those_trained_together(clouds)
         pa.Table.from_batches(tasks.apply_models(sample.to_batches(), models, 3))
         for models in (packed[:1], packed[1:])
     )
-    np.testing.assert_allclose(probs(together), probs(score(sample)), atol=1e-5)
+    np.testing.assert_allclose(probs(together), probs(score(as_shard(*clouds))), atol=1e-5)
     np.testing.assert_allclose(probs(together), probs(apart), atol=1e-3)
 
 
 def test_settling_chooses_c_and_whether_to_scale(clouds):
     open_ = Logistic(C="auto", class_weight=None, max_iter=200, standardize="auto")
-    made = tasks.settle(as_shard(*clouds), open_, 3, 1)
+    made = tasks.settle(as_sample(*clouds), open_, 3, 1)
     settled = unpacked(made)
     note = json.loads(made.column("note")[0].as_py())
     assert not open_.is_settled
@@ -127,7 +146,7 @@ def test_settling_chooses_c_and_whether_to_scale(clouds):
     assert note["losses"][str(settled.C)] <= note["losses"]["1.0"]
     features, *rest = clouds
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
-    made = tasks.settle(as_shard(unit, *rest), open_, 3, 1)
+    made = tasks.settle(as_sample(unit, *rest), open_, 3, 1)
     assert unpacked(made).standardize is False
 
 
@@ -158,28 +177,42 @@ def test_every_row_has_a_probability_of_each_class(sample):
     np.testing.assert_allclose(sums, 1, atol=1e-6)
 
 
-def workspace(lake, features, labels, folds, shards):
+def workspace(lake, features, labels, folds, n_shards=1, texts=None, vectors=slice(None)):
     """Put a corpus and its vectors into a workspace."""
+    texts = texts or [f"text {i}" for i in range(len(labels))]
+    places = places_of(lake.spark, texts, n_shards)
     rows = [
-        corpus_row(f"{i:03}", f"text {i}", int(labels[i]), fold=int(folds[i]), shard=int(shards[i]))
-        for i in range(len(labels))
+        corpus_row(f"{i:03}", text, int(labels[i]), fold=int(folds[i]), shard=int(places[i]))
+        for i, text in enumerate(texts)
     ]
     identity = vars(registry.identify(EmbeddingConfig()))
-    vectors = [
-        {"text_key": text_key(f"text {i}"), "vector": features[i].tolist(), **identity}
-        for i in range(len(labels))
-    ]
+    by_key = {row["text_key"]: features[i].tolist() for i, row in enumerate(rows)}
+    stored = [{"text_key": key, "vector": vector, **identity} for key, vector in by_key.items()]
     for table in ("corpus", "embeddings"):
         lake.files.delete(table)
     make_table(lake, "corpus", rows)
-    make_table(lake, "embeddings", vectors, EMBEDDINGS)
-    make_commit(lake, "ingest", classes=list("abcd"), n_shards=int(max(shards)) + 1)
+    make_table(lake, "embeddings", stored[vectors], EMBEDDINGS)
+    make_commit(lake, "ingest", classes=list("abcd"), n_shards=n_shards)
     return lake
+
+
+def places_of(spark, texts, n_shards):
+    """Return the shard of each text."""
+    keys = spark.createDataFrame([(text_key(text),) for text in texts], "key binary")
+    shards = keys.select("key", content.shard("key", n_shards, 0).alias("shard")).collect()
+    by_key = {bytes(row.key): row.shard for row in shards}
+    return np.array([by_key[text_key(text)] for text in texts])
+
+
+@pytest.fixture
+def shards(spark):
+    """Where the rows of a corpus of two shards are."""
+    return places_of(spark, [f"text {i}" for i in range(90)], 2)
 
 
 @pytest.fixture
 def two_shards(lake, clouds):
-    return workspace(lake, *clouds, np.arange(90) // 45)
+    return workspace(lake, *clouds, n_shards=2)
 
 
 def run(lake, **config):
@@ -189,16 +222,43 @@ def run(lake, **config):
     return report, np.array([row["pred_probs"] for row in rows])
 
 
-def test_each_shard_is_cross_validated_by_itself(two_shards, clouds):
+def test_each_shard_is_cross_validated_by_itself(two_shards, clouds, shards):
     report, found = run(two_shards, rows_per_shard=45)
     assert (report.rows_in, report.rows_out, report.details["warnings"]) == (90, 90, [])
     how = report.details["how"]
     assert (how["mode"], how["C"], how["not_converged"]) == ("shard", 1.0, 0)
     assert how["cpu_seconds"] > 0
-    for start, end in pairwise((0, 45, 90)):
-        own = [array[start:end] for array in clouds]
-        expected = score(as_shard(*own), n_classes=4)
-        np.testing.assert_allclose(found[start:end], probs(expected), atol=1e-6)
+    for inside in (shards == 0, shards == 1):
+        expected = score(as_shard(*(array[inside] for array in clouds)), n_classes=4)
+        np.testing.assert_allclose(found[inside], probs(expected), atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
+def test_a_store_of_more_texts_than_the_corpus_makes_no_difference(two_shards, mode):
+    _, before = run(two_shards, mode=mode)
+    texts = [f"another {i}" for i in range(200)]
+    more = {"text_key": None, **vars(registry.identify(EmbeddingConfig())), "vector": [0.0] * 5}
+    stored = [{**more, "text_key": text_key(text)} for text in texts]
+    make_table(two_shards, "embeddings", stored, EMBEDDINGS)
+    _, after = run(two_shards, mode=mode)
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
+@pytest.mark.parametrize("vectors", [slice(1, None), slice(0, 0)])
+def test_a_lost_vector_ends_the_run(lake, clouds, mode, vectors):
+    workspace(lake, *clouds, n_shards=2, vectors=vectors)
+    with pytest.raises((EngineError, PySparkException), match=r"(1|90) missing"):
+        run(lake, mode=mode, params={**PARAMS, "C": "auto"})
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
+def test_rows_of_one_text_have_one_vector_and_one_fold(lake, clouds, mode):
+    features, labels, folds = (array[:60] for array in clouds)
+    texts = [f"text {i % 50}" for i in range(60)]
+    folds = np.concatenate([folds[:50], folds[:10]])
+    _, found = run(workspace(lake, features, labels, folds, 2, texts), mode=mode)
+    np.testing.assert_array_equal(found[:10], found[50:])
 
 
 def test_fits_that_do_not_converge_are_a_warning(two_shards):
@@ -214,19 +274,19 @@ def test_the_shards_have_one_c(two_shards):
     assert how["losses"][str(how["C"])] <= how["losses"]["1.0"]
 
 
-def test_a_class_too_rare_for_a_shard_is_learnt_from_the_others(lake, clouds):
+def test_a_class_too_rare_for_a_shard_is_learnt_from_the_others(lake, clouds, shards):
     features, labels, folds = clouds
     labels = labels.copy()
     rare = np.array([1, 17, 54, 70])  # one a fold, two a shard
     labels[rare] = 3
     features[rare] += 4 * np.eye(5, dtype=np.float32)[4]
-    shards = np.arange(90) // 45
     assert sorted(folds[rare]) == [0, 1, 2, 3]
-    _, found = run(workspace(lake, features, labels, folds, shards), rows_per_shard=1000)
+    assert set(shards[rare]) == {0, 1}
+    _, found = run(workspace(lake, features, labels, folds, 2), rows_per_shard=1000)
     inside, pooled = np.flatnonzero(shards == 0), rare[shards[rare] == 1]
     rows = np.concatenate([inside, pooled])
-    shard = as_shard(features[rows], labels[rows], folds[rows], np.arange(45, len(rows)))
-    np.testing.assert_allclose(found[:45], probs(score(shard, n_classes=4)), atol=1e-3)
+    shard = as_shard(features[rows], labels[rows], folds[rows], np.arange(len(inside), len(rows)))
+    np.testing.assert_allclose(found[inside], probs(score(shard, n_classes=4)), atol=1e-3)
     assert (found[:, 3] > 0).all()
 
 
@@ -249,12 +309,11 @@ def test_global_models_of_a_sample_score_every_row(two_shards):
 )
 def test_a_row_s_own_label_does_not_change_its_probabilities(lake, clouds, mode, more):
     features, labels, folds = clouds
-    shards = np.arange(90) // 45
-    _, before = run(workspace(lake, features, labels, folds, shards), mode=mode, **more)
+    _, before = run(workspace(lake, features, labels, folds, 2), mode=mode, **more)
     for row in (4, 60):
         flipped = labels.copy()
         flipped[row] = (labels[row] + 1) % 3
-        _, after = run(workspace(lake, features, flipped, folds, shards), mode=mode, **more)
+        _, after = run(workspace(lake, features, flipped, folds, 2), mode=mode, **more)
         np.testing.assert_allclose(after[row], before[row], atol=2e-3)
         assert np.abs(after - before).max() > 5e-3  # others have learnt from it
 
@@ -280,7 +339,7 @@ PIPELINE = {"classifier": "tests.stages.test_crossval.scaled_regression", "param
 @pytest.mark.parametrize("mode", ["shard", "global"])
 def test_any_classifier_with_scikit_learn_s_interface_will_do(lake, clouds, mode):
     features, labels, folds = clouds
-    one = workspace(lake, features, labels, folds, np.zeros(90))
+    one = workspace(lake, features, labels, folds)
     for config, expected in (
         (TREES, HistGradientBoostingClassifier(**TREES["params"], random_state=0)),
         (PIPELINE, scaled_regression(C=0.5)),

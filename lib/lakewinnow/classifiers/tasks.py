@@ -52,15 +52,26 @@ MADE_OF_ROWS = StructType([StructField(MADE, BinaryType(), nullable=False), *_TO
 
 
 def score_shard(
-    shard: pa.Table, classifier: Classifier, n_classes: int, n_threads: int
+    rows: pa.Table, vectors: pa.Table, classifier: Classifier, n_classes: int, n_threads: int
 ) -> pa.Table:
-    """Cross-validate one shard; its own rows come back, in the order of their ids."""
+    """Cross-validate one shard; its own rows come back, in the order of their ids.
+
+    Parameters
+    ----------
+    rows : those of the shard, and those of the pool
+    vectors : by text key; more than the rows', and in twice or more, do no harm
+    """
     started = time.process_time()
-    shard, features, labels, folds = _training_rows(shard)
-    own = ~shard.column(IS_POOLED).to_numpy()
+    rows = rows.take(pc.sort_indices(rows.column(c.ROW_ID)))
+    labels, folds = (rows.column(name).to_numpy() for name in (c.LABEL, c.FOLD))
+    own = ~rows.column(IS_POOLED).to_numpy()
     if not own.any():
         return pa.Table.from_batches([], to_schema(SCORED))
-    number = shard.column(c.SHARD)[0].as_py()
+    number = rows.column(c.SHARD)[0].as_py()
+    at = pc.index_in(rows.column(c.TEXT_KEY), value_set=vectors.column(c.TEXT_KEY))
+    if at.null_count:
+        raise vectors_missing(at.null_count)
+    features = _features(vectors.column(c.VECTOR), at.to_numpy())
     try:
         pred_probs, fit = classifier.cross_val_predict(
             features, labels, folds, n_classes, n_threads
@@ -68,7 +79,7 @@ def score_shard(
     except LakewinnowError as error:
         raise error.at(f"{error.where}, shard {number}") from error
     return _scored(
-        shard.column(c.ROW_ID).combine_chunks().filter(pa.array(own)),
+        rows.column(c.ROW_ID).combine_chunks().filter(pa.array(own)),
         labels[own],
         pred_probs[own],
         started,
@@ -79,7 +90,7 @@ def score_shard(
 def settle(sample: pa.Table, classifier: Classifier, n_classes: int, n_threads: int) -> pa.Table:
     """Choose what is left to be chosen; returns the classifier."""
     started = time.process_time()
-    _, features, labels, folds = _training_rows(sample)
+    features, labels, folds = _training_rows(sample)
     settled, fit = classifier.settle(features, labels, folds, n_classes, n_threads)
     return _made(settled, started, _note(fit, rows=len(labels)))
 
@@ -95,7 +106,7 @@ def fit_models(
     """Train the models of a group of folds; returns them."""
     started = time.process_time()
     group = sample.column(GROUP)[0].as_py()
-    _, features, labels, folds = _training_rows(sample)
+    features, labels, folds = _training_rows(sample)
     wanted = list(range(group, n_folds, n_groups))
     models, fit = classifier.fit_folds(features, labels, folds, n_classes, n_threads, wanted)
     return _made((wanted, models), started, _note(fit, rows=len(labels)))
@@ -111,7 +122,7 @@ def apply_models(
         models |= dict.fromkeys(wanted, trained)
     for batch in batches:
         started = time.process_time()
-        features = _features(batch.column(c.VECTOR))
+        features = arrow.matrix(batch.column(c.VECTOR))
         folds, labels = batch.column(c.FOLD).to_numpy(), batch.column(c.LABEL).to_numpy()
         pred_probs = np.zeros((len(folds), n_classes), np.float32)
         for fold in np.unique(folds).tolist():
@@ -125,25 +136,34 @@ def to_schema(schema: StructType) -> pa.Schema:
     return arrow.record_batch(schema, {name: [] for name in schema.names}).schema
 
 
-def _training_rows(table: pa.Table) -> tuple[pa.Table, Features, Integers, Integers]:
-    """Return the table without vectors, features, labels and folds, in the order of row ids."""
-    features = _features(table.column(c.VECTOR))
-    order = pc.sort_indices(table.column(c.ROW_ID))
-    others = table.drop_columns(c.VECTOR).take(order)
-    labels, folds = (others.column(name).to_numpy() for name in (c.LABEL, c.FOLD))
-    return others, features[order.to_numpy()], labels, folds
+def vectors_missing(n_missing: int) -> EngineError:
+    """Return the error of a store that has lost what an earlier stage put there."""
+    return EngineError(
+        "embedding_missing",
+        "embedding.store",
+        "a vector for every text of the corpus",
+        f"{n_missing} missing",
+        "run again with --restart",
+    )
 
 
-def _features(vectors: pa.Array | pa.ChunkedArray) -> Features:
-    if vectors.null_count:
-        raise EngineError(
-            "embedding_missing",
-            "embedding.store",
-            "a vector for every text of the corpus",
-            f"{vectors.null_count} missing",
-            "run again with --restart",
-        )
-    return arrow.matrix(vectors)
+def _training_rows(table: pa.Table) -> tuple[Features, Integers, Integers]:
+    """Return features, labels and folds, in the order of row ids."""
+    order = pc.sort_indices(table.column(c.ROW_ID)).to_numpy()
+    labels, folds = (table.column(name).to_numpy()[order] for name in (c.LABEL, c.FOLD))
+    return _features(table.column(c.VECTOR), order), labels, folds
+
+
+def _features(vectors: pa.ChunkedArray, at: Integers) -> Features:
+    """Return some of the vectors as a matrix, with no other copy of them."""
+    chunks = [arrow.matrix(chunk) for chunk in vectors.chunks if len(chunk)]
+    features = np.empty((len(at), chunks[0].shape[1]), chunks[0].dtype)
+    start = 0
+    for chunk in chunks:
+        (here,) = np.nonzero((start <= at) & (at < start + len(chunk)))
+        features[here] = chunk[at[here] - start]
+        start += len(chunk)
+    return features
 
 
 def _note(fit: Fit, **where: int) -> str:

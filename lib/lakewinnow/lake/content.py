@@ -44,6 +44,11 @@ def key(config: InputConfig, schema: StructType) -> Column:
     return udf.on_arrow(_vector_keys, BinaryType())(vector(config, schema), *texts)
 
 
+def shard(key: str, n_shards: int, seed: int) -> Column:
+    """Return the shard of a content by its key, 0 .. n_shards - 1: a fair pseudo-random one."""
+    return F.pmod(F.xxhash64(key, F.lit(seed)), F.lit(n_shards)).cast("int")
+
+
 def vector(config: InputConfig, schema: StructType) -> Column:
     """Return the user's embedding as an array of float."""
     name = config.embedding or ""

@@ -2,11 +2,16 @@
 
 Reads    corpus/, the vectors
 Writes   pred_probs/, one row per accepted row
-Passes   shard: 1 over corpus and vectors, and 1 over the corpus for the pool of rare classes
-         global: 1 for the sample, 1 to score
-Shuffle  one by text key (the join); shard: one by shard (N·D·4 bytes)
+Passes   shard: 1 over corpus and vectors, 1 over the corpus for the pool of rare classes, and 1
+         over both for a sample where something is left to be chosen
+         global: 1 over both for the sample, 1 to score
+Shuffle  shard: vectors and rows once, by shard (N·D·4 bytes); texts of the pool go to every shard
+         global: none, as the rows without their vectors are sent to the vectors; of more than
+         `_MOST_TO_SEND` rows, vectors and rows once, by text key
+         Where a store holds more texts than the corpus has rows, its vectors once more, by text key
 Memory   a task: 20 bytes × rows × D and 12 × rows × K, rows being rows_per_shard (global:
          max_train_rows, in the tasks that train). Measured: 17 × rows × D, 50,000 × 256 and × 1,024
+         global: 200 bytes for each row sent, on the driver and in each executor
 
 *shard*: each shard cross-validates by itself in one task. A shard is a fair pseudo-random subset,
 so its probabilities are pooled with those of the others; one shard is `cross_val_predict` over
@@ -42,6 +47,7 @@ from lakewinnow.core.sampling import quotas
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.errors import EngineError
+from lakewinnow.lake import content
 from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import cluster
@@ -59,6 +65,7 @@ _RARE: Final = 2
 _POOLED: Final = 10
 _ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
 _MAX_MODEL_BYTES: Final = 100 * 2**20  # that a plan carries; Connect takes no more than 128 MiB
+_MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
 _FEW_ROWS: Final = 500  # of a class in a shard, to learn from
 _TRAINING_BYTES: Final = 20  # a feature, at the peak
 _MAX_TRAINING_BYTES: Final = 8 * 2**30
@@ -87,8 +94,23 @@ class _Corpus:
     n_shards: int
     config: CrossvalConfig
 
-    def with_vectors(self, rows: DataFrame) -> DataFrame:
-        return rows.join(self.vectors, c.TEXT_KEY, "left").drop(c.TEXT_KEY)
+    def with_vectors(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        """Give rows their vectors; a row that has none is left out."""
+        # The few bytes of a row travel to the vectors, which stay where they are
+        sent = F.broadcast(rows) if n_rows <= _MOST_TO_SEND else rows
+        return self.vectors.join(sent, c.TEXT_KEY).drop(c.TEXT_KEY)
+
+    def needed_vectors(self) -> DataFrame:
+        """Return not many more vectors than rows, so that a shard of them fits a task."""
+        if self.vectors.count() <= self.n_rows:
+            return self.vectors
+        keys = self.rows.select(c.TEXT_KEY)
+        sent = F.broadcast(keys) if self.n_rows <= _MOST_TO_SEND else keys
+        return self.vectors.join(sent, c.TEXT_KEY, "left_semi")
+
+    def shard(self) -> Column:
+        """Return the shard of a vector's text, as ingest has given it to the rows."""
+        return content.shard(c.TEXT_KEY, self.n_shards, self.config.seed)
 
     def hash(self) -> Column:
         """Return a hash that neither shards nor folds are made by, -2^63 .. 2^63 - 1."""
@@ -144,10 +166,13 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
         F.collect_list(tasks.NOTE).alias("notes"),
     )
     lake.publish("pred_probs", scored, schema=PRED_PROBS)
+    n_scored = lake.rows("pred_probs")
+    if n_scored < corpus.n_rows:
+        raise tasks.vectors_missing(corpus.n_rows - n_scored)
     told.add(seen.get["cpu_seconds"], seen.get["notes"])
     return StageReport(
         rows_in=corpus.n_rows,
-        rows_out=lake.rows("pred_probs"),
+        rows_out=n_scored,
         reads={"corpus": 1 if corpus.n_shards == 1 and mode == "shard" else 2},
         bytes_in=store.size(),
         writes=("pred_probs",),
@@ -192,43 +217,46 @@ def _dimensions(corpus: _Corpus) -> int:
 
 def _by_shards(corpus: _Corpus, classifier: Classifier, told: _Told) -> DataFrame:
     rows = corpus.rows.withColumn(tasks.IS_POOLED, F.lit(False))  # noqa: FBT003
+    vectors, shards = corpus.needed_vectors(), F.array(corpus.shard())
     if corpus.n_shards > 1:
         classifier = _settle(corpus, classifier, told)
         pool = _pool(corpus)
-        rows = rows if pool is None else rows.unionByName(pool)
+        if pool is not None:
+            every = F.sequence(F.lit(0), F.lit(corpus.n_shards - 1))
+            elsewhere = pool.withColumn(c.SHARD, F.explode(F.array_remove(every, F.col(c.SHARD))))
+            elsewhere = elsewhere.withColumn(tasks.IS_POOLED, F.lit(True))  # noqa: FBT003
+            rows = rows.unionByName(elsewhere)
+            pooled = pool.select(c.TEXT_KEY, every.alias("every")).dropDuplicates([c.TEXT_KEY])
+            vectors = vectors.join(F.broadcast(pooled), c.TEXT_KEY, "left")
+            shards = F.coalesce("every", shards)
     score = partial(
         tasks.score_shard,
         classifier=classifier,
         n_classes=corpus.n_classes,
         n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
     )
-    shards = corpus.with_vectors(rows).groupBy(c.SHARD)
-    # A lambda: Spark chooses tables or iterators by the signature, and misreads a partial's.
-    return shards.applyInArrow(lambda shard: score(shard), tasks.SCORED)  # noqa: PLW0108
+    sharded = vectors.select(F.explode(shards).alias(c.SHARD), c.TEXT_KEY, c.VECTOR)
+    together = rows.groupBy(c.SHARD).cogroup(sharded.groupBy(c.SHARD))
+    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
+    return together.applyInArrow(
+        lambda rows, vectors: score(rows, vectors),  # noqa: PLW0108
+        tasks.SCORED,
+    )
 
 
 def _pool(corpus: _Corpus) -> DataFrame | None:
-    """Rows of rare classes, once for every shard but their own; None where no class is rare."""
+    """Rows of rare classes, which every shard learns from; None where no class is rare."""
     counts = corpus.counts()
     rare = np.flatnonzero((counts > 0) & (counts < _RARE * corpus.n_shards)).tolist()
     if not rare:
         return None
     most = min(_POOLED, max(1, corpus.config.rows_per_shard // (2 * counts.size)))
     by_hash = Window.partitionBy(c.FOLD, c.LABEL).orderBy(corpus.hash(), c.ROW_ID)
-    chosen = (
+    return (
         corpus.rows.where(corpus.cell().isin(rare))
         .withColumn("rank", F.row_number().over(by_hash))
         .where(F.col("rank") <= most)
-    )
-    shards = F.explode(F.sequence(F.lit(0), F.lit(corpus.n_shards - 1)))
-    elsewhere = chosen.withColumn("elsewhere", shards).where(F.col("elsewhere") != F.col(c.SHARD))
-    return elsewhere.select(
-        c.ROW_ID,
-        c.TEXT_KEY,
-        c.LABEL,
-        c.FOLD,
-        F.col("elsewhere").alias(c.SHARD),
-        F.lit(True).alias(tasks.IS_POOLED),  # noqa: FBT003
+        .drop("rank")
     )
 
 
@@ -236,7 +264,7 @@ def _settle(corpus: _Corpus, classifier: Classifier, told: _Told) -> Classifier:
     """Choose for the whole corpus, in one task, what is left to be chosen."""
     if classifier.is_settled:
         return classifier
-    n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS)
+    n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS, corpus.n_rows)
     share = 2 * n_sample / corpus.n_rows  # twice what is needed, so that it is there
     within = corpus.hash() < _hash_bound(share)
     sample = corpus.rows.where(within) if share < 1 else corpus.rows
@@ -247,9 +275,9 @@ def _settle(corpus: _Corpus, classifier: Classifier, told: _Told) -> Classifier:
         n_classes=corpus.n_classes,
         n_threads=cluster.threads_per_task(sample.sparkSession, 1),
     )
-    together = corpus.with_vectors(sample).groupBy()
+    together = corpus.with_vectors(sample, n_sample).groupBy()
     made = together.applyInArrow(lambda table: settle(table), tasks.MADE_OF_ROWS)  # noqa: PLW0108
-    [packed] = _collect(made, told)
+    [packed] = _collect(made, told, n_sample)
     settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
     return settled
 
@@ -272,12 +300,13 @@ def _by_global_models(corpus: _Corpus, classifier: Classifier, told: _Told) -> D
         n_threads=cluster.threads_per_task(spark, n_groups),
     )
     groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
-    sample = corpus.with_vectors(_sample(corpus)).withColumn(tasks.GROUP, groups)
+    n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
+    sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
     made = sample.groupBy(tasks.GROUP).applyInArrow(
         lambda table: fit(table),  # noqa: PLW0108
         tasks.MADE_OF_ROWS,
     )
-    packed = _collect(made, told)
+    packed = _collect(made, told, n_sample)
     n_bytes = sum(map(len, packed))
     if n_bytes > _MAX_MODEL_BYTES:
         raise EngineError(
@@ -288,7 +317,7 @@ def _by_global_models(corpus: _Corpus, classifier: Classifier, told: _Told) -> D
             "--set crossval.mode=shard, whose models go nowhere",
         )
     score = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
-    return corpus.with_vectors(corpus.rows).mapInArrow(score, tasks.SCORED)
+    return corpus.with_vectors(corpus.rows, corpus.n_rows).mapInArrow(score, tasks.SCORED)
 
 
 def _sample(corpus: _Corpus) -> DataFrame:
@@ -316,8 +345,10 @@ def _hash_bound(share: float) -> int:
     return min(int(share * 2**64) - 2**63, 2**63 - 1)
 
 
-def _collect(made: DataFrame, told: _Told) -> list[bytes]:
+def _collect(made: DataFrame, told: _Told, n_rows: int) -> list[bytes]:
     rows = made.collect()
+    if not rows:  # a group of no rows at all
+        raise tasks.vectors_missing(n_rows)
     for row in rows:
         told.add(row[tasks.CPU_SECONDS], [row[tasks.NOTE]])
     return [bytes(row[tasks.MADE]) for row in rows]

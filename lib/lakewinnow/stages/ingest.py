@@ -136,7 +136,7 @@ def _corpus(
         label.alias(_GIVEN),
     )
     seed = F.lit(crossval.seed)
-    sharded = keyed.withColumn(_SHARD, F.pmod(F.xxhash64(_KEY, seed), F.lit(n_shards)).cast("int"))
+    sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, crossval.seed))
     sharded = sharded.repartition(_SHARD)
     # Of an embedding the key has a hash: a thousand numbers as text would take longer.
     own = [_KEY if name == config.embedding else name for name in source.schema.names]
