@@ -1,0 +1,236 @@
+"""Embeddings by OpenAI, Azure OpenAI, or any server that speaks the same protocol.
+
+Vectors are filed under the name of the model alone, not under the server's address: the same model
+behind a proxy, in another region or on another port is not paid for twice. Two servers that give
+one name to two models need two stores, or two names.
+"""
+
+import base64
+import os
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from json import JSONDecodeError
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import numpy as np
+import openai
+from numpy.typing import NDArray
+from openai.types import CreateEmbeddingResponse
+
+from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.embedding.base import Embedder, Limits, TryLater
+from lakewinnow.embedding.openai_errors import outcome_of
+from lakewinnow.embedding.vocabulary import Vocabulary
+from lakewinnow.errors import ConfigError, ProviderError
+
+_BASE_URL: Final = "https://api.openai.com/v1"
+_NO_KEY: Final = "none"  # for servers that ask for no key; the client wants one
+BATCH_DISCOUNT: Final = 0.5
+
+
+@dataclass(frozen=True)
+class _Model:
+    dimensions: int
+    usd_per_million_tokens: float
+    has_fewer_dimensions: bool
+
+
+MODELS: Final = {  # list prices of November 2026
+    "text-embedding-3-small": _Model(1536, 0.02, has_fewer_dimensions=True),
+    "text-embedding-3-large": _Model(3072, 0.13, has_fewer_dimensions=True),
+    "text-embedding-ada-002": _Model(1536, 0.10, has_fewer_dimensions=False),
+}
+
+
+class OpenAIEmbedder(Embedder):
+    """A client of an embeddings service.
+
+    Pickled, it is its configuration: the client, and the key in it, are made where it is used.
+
+    Parameters
+    ----------
+    config : EmbeddingConfig
+
+    Raises
+    ------
+    ConfigError
+        The number of dimensions is not known, or the model does not have it.
+    """
+
+    name = "openai"
+
+    def __init__(self, config: EmbeddingConfig) -> None:
+        self._config = config
+        self._sent_model = config.model or "text-embedding-3-small"
+        self._known = MODELS.get(self._sent_model)
+        self.dimensions = _dimensions(self._sent_model, self._known, config.dimensions)
+        # Theirs have unit length as they come; of other models nothing is known.
+        self._normalizes = self._known is None and config.normalize
+        is_raw = self._known is None and not config.normalize
+        self.model = f"{self._sent_model}+raw" if is_raw else self._sent_model
+        self._asks_for_dimensions = bool(self._known and self.dimensions != self._known.dimensions)
+        self.limits = _limits(config.openai, self._known)
+        self.tokens_used = 0
+        self._client: openai.OpenAI | None = None
+        self._lock = threading.Lock()  # guards the two above
+        self._vocabulary = Vocabulary(self._sent_model)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._config,)
+
+    def embed(self, texts: list[str]) -> NDArray[np.float32]:
+        """Return what the service answers, shape (n_texts, dimensions).
+
+        A row that is missing from the answer, or has not as many numbers as the others, is NaN.
+
+        Raises
+        ------
+        TryLater, RefusedInput, ProviderError
+        """
+        try:
+            answer = self.client.embeddings.create(
+                input=texts,
+                model=self._sent_model,
+                dimensions=self.dimensions if self._asks_for_dimensions else openai.omit,
+                encoding_format="base64",  # a quarter of the bytes, and no digits to parse
+            )
+        except openai.OpenAIError as error:
+            # Not chained: the client's error holds the request, and that the key.
+            raise outcome_of(error, [self.key, *texts]) from None
+        except JSONDecodeError:
+            raise TryLater("no JSON in the answer") from None
+        if not isinstance(answer, CreateEmbeddingResponse) or answer.data is None:
+            raise TryLater("no embeddings in the answer")
+        with self._lock:
+            self.tokens_used += answer.usage.total_tokens if answer.usage else 0
+        return self.matrix(answer, len(texts))
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has: by tiktoken if it can tell, else an estimate."""
+        return self._vocabulary.count(texts) or super().count_tokens(texts)
+
+    def split(self, text: str, n_tokens: int) -> list[str]:
+        """Return the text in pieces of at most `n_tokens` tokens."""
+        return self._vocabulary.split(text, n_tokens) or super().split(text, n_tokens)
+
+    @property
+    def client(self) -> openai.OpenAI:
+        """The client, made on first use.
+
+        Raises
+        ------
+        ProviderError
+            There is no key.
+        """
+        with self._lock:
+            if self._client is None:
+                self._client = _client(self._config.openai, self.key)
+                weakref.finalize(self, self._client.close)  # its connections are not left open
+            return self._client
+
+    @property
+    def key(self) -> str:
+        """The key, from the environment of this process and from nowhere else.
+
+        Raises
+        ------
+        ProviderError
+            There is none, and the service will want one.
+        """
+        service = self._config.openai
+        variable = "OPENAI_API_KEY" if service.api_version is None else "AZURE_OPENAI_API_KEY"
+        key = os.environ.get(variable, "").strip()
+        if not key and (service.api_version is not None or _is_openai(service.base_url)):
+            raise ProviderError(
+                "key_missing",
+                variable,
+                "the key of the service in the environment",
+                None,
+                f"export {variable}=…; on a cluster, for the executors, too: "
+                f"spark.executorEnv.{variable}, or a secret of the cluster",
+            )
+        return key or _NO_KEY
+
+    def matrix(self, answer: CreateEmbeddingResponse, n_texts: int) -> NDArray[np.float32]:
+        """Return the vectors of an answer, a row a text, NaN where there is none."""
+        rows = [(item.index, _vector(item.embedding)) for item in answer.data]
+        lengths = {len(vector) for _, vector in rows}
+        if self.dimensions not in lengths and len(lengths) == 1 and len(rows) == n_texts:
+            self._insist(*lengths)
+            return np.stack([vector for _, vector in rows])  # of other dimensions: fatal
+        vectors = np.full((n_texts, self.dimensions), np.nan, dtype=np.float32)
+        for index, vector in rows:
+            fits = len(vector) == self.dimensions and index is not None and 0 <= index < n_texts
+            if fits and np.isfinite(vector).all():
+                vectors[index] = vector
+        if self._normalizes:
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors /= np.where(norms > 0, norms, 1)
+        return vectors
+
+    def _insist(self, n_dimensions: int) -> None:
+        """Ask for the dimensions from now on, if this was not tried: not all servers know how."""
+        if self._config.dimensions is None or self._asks_for_dimensions:
+            return
+        self._asks_for_dimensions = True
+        raise TryLater(f"{n_dimensions} dimensions without asking for {self.dimensions}", after=0)
+
+
+def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int:
+    where = "embedding.dimensions"
+    if known is None:
+        if dimensions is None:
+            hint = f"how long are its vectors? Known are {', '.join(MODELS)}"
+            raise ConfigError("dimensions_unknown", where, f"a number, for {model}", None, hint)
+        return dimensions
+    if dimensions is None or dimensions == known.dimensions:
+        return known.dimensions
+    if dimensions > known.dimensions or not known.has_fewer_dimensions:
+        bound = "at most " if known.has_fewer_dimensions else ""
+        expected = f"{bound}{known.dimensions}, for {model}"
+        raise ConfigError("unknown_dimensions", where, expected, dimensions)
+    return dimensions
+
+
+def _limits(service: OpenAIConfig, known: _Model | None) -> Limits:
+    price = service.price_per_million_tokens
+    if price is None and known and service.api_version is None and _is_openai(service.base_url):
+        price = known.usd_per_million_tokens
+        price *= BATCH_DISCOUNT if service.mode == "batch" else 1
+    return Limits(
+        inputs=2048,
+        tokens_per_input=8191,  # one fewer than they say: ada-002 was once held to this
+        tokens_per_request=300_000,
+        concurrency=service.concurrency,
+        requests_per_minute=service.max_requests_per_minute,
+        tokens_per_minute=service.max_tokens_per_minute,
+        usd_per_million_tokens=price,
+    )
+
+
+def _is_openai(base_url: str | None) -> bool:
+    host = urlsplit(base_url or _BASE_URL).hostname or ""
+    return host == "openai.com" or host.endswith(".openai.com")
+
+
+def _client(service: OpenAIConfig, key: str) -> openai.OpenAI:
+    options: dict[str, Any] = {
+        "api_key": key,
+        "timeout": service.timeout_s,
+        "max_retries": 0,  # `Requests` tries again, within the budget
+    }
+    if service.api_version is None:
+        # Given even where it is the default: the client would look into the environment.
+        return openai.OpenAI(base_url=service.base_url or _BASE_URL, **options)
+    endpoint = str(service.base_url)
+    return openai.AzureOpenAI(azure_endpoint=endpoint, api_version=service.api_version, **options)
+
+
+def _vector(embedding: str | Sequence[float]) -> NDArray[np.float32]:
+    """Return a vector from base64, or from the numbers that some servers send regardless."""
+    if isinstance(embedding, str):
+        return np.frombuffer(base64.b64decode(embedding), dtype="<f4").astype(np.float32)
+    return np.array(embedding, dtype=np.float32)

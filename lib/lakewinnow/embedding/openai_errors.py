@@ -1,0 +1,122 @@
+"""What an OpenAI-compatible service means by an error: try later, another text, or give up."""
+
+import re
+import time
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import Final
+
+import openai
+
+from lakewinnow.embedding.base import RefusedInput, TryLater
+from lakewinnow.errors import ProviderError, Shown
+
+Outcome = TryLater | RefusedInput | ProviderError
+
+_LONGEST_REASON: Final = 300
+_NO_MONEY: Final = {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}
+_TOO_LONG: Final = re.compile(  # as OpenAI, vLLM, llama.cpp and text-embeddings-inference say it
+    r"maximum context length|context_length_exceeded|n_ctx|too (long|large to process)"
+    r"|maximum (input|sequence|model) length|must have less than \d+ tokens",
+    re.IGNORECASE,
+)
+_KEY: Final = re.compile(r"\b(sk|sess|Bearer)[-_ ][\w*.-]{4,}")
+_DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_OF_THE_INPUT: Final = {None, "", "input"}  # what an error 400 may be about that is a text's fault
+_MODEL: Final = "embedding.model"
+_SERVER: Final = "embedding.openai.base_url"
+
+
+def outcome_of(error: openai.OpenAIError, secrets: Iterable[str]) -> Outcome:
+    """Return what to do about an error of the client.
+
+    Parameters
+    ----------
+    error : OpenAIError
+    secrets : iterable of str
+        The key and the texts, which some services repeat in what they say.
+    """
+    if isinstance(error, openai.APIStatusError):
+        reason = _redacted(f"{error.status_code}: {_message(error)}", secrets)
+        return of_status(error.status_code, error.code, error.type, error.param, reason) or (
+            TryLater(reason, _wait(error.response.headers))
+        )
+    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
+    reason = _redacted(f"{error}{cause}", secrets)
+    if isinstance(error, openai.APIConnectionError):
+        return TryLater(reason)
+    return _fatal("client_failed", "embedding.provider", "a request to be made", reason, "")
+
+
+def of_status(
+    status: int, code: str | None, kind: str | None, param: str | None, reason: str
+) -> RefusedInput | ProviderError | None:
+    """Return what an HTTP status means; None: that another try may do.
+
+    Parameters
+    ----------
+    status : int
+    code, kind, param : as the service names them in the body of the error
+    reason : one line, without secrets
+    """
+    if status == 402 or {code, kind} & _NO_MONEY:
+        hint = "add credit, or raise the limit of the project, and run again"
+        return _fatal("quota_exhausted", "embedding.provider", "money left to spend", reason, hint)
+    if status in {408, 409, 425, 429} or status >= 500:
+        return None
+    if status in {401, 403}:
+        hint = "check the key, and that its project may use the model"
+        return _fatal("key_refused", "embedding.provider", "a key that is let in", reason, hint)
+    if status == 404:
+        hint = f"check {_MODEL} (Azure: the deployment), and {_SERVER} (often ends in /v1)"
+        return _fatal("model_not_found", _MODEL, "a model that the service has", reason, hint)
+    param = (param or "").partition("[")[0].partition(".")[0]
+    if status in {400, 413, 422} and param in _OF_THE_INPUT:
+        return RefusedInput(reason, too_long=bool(_TOO_LONG.search(f"{code} {reason}")))
+    where = {"model": _MODEL, "dimensions": "embedding.dimensions"}.get(param, "embedding.provider")
+    hint = "the service does not take what is asked for, whatever the text"
+    return _fatal("request_refused", where, "a request that the service takes", reason, hint)
+
+
+def _message(error: openai.APIStatusError) -> str:
+    body = error.body
+    message = body.get("message") if isinstance(body, Mapping) else None
+    return str(message or error.response.reason_phrase)
+
+
+def _redacted(text: str, secrets: Iterable[str]) -> str:
+    for secret in secrets:
+        if len(secret) > 3:
+            text = text.replace(secret, "[…]")
+    line = " ".join(_KEY.sub("[key]", text).split())
+    return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]} …"
+
+
+def _wait(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds that a service asks to wait, however it says so."""
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return max(0.0, float(headers[name]) * unit)
+        except (KeyError, ValueError):
+            continue
+    if "retry-after" in headers:
+        try:
+            return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
+        except ValueError:
+            return None
+    waits = [
+        _seconds(headers.get(f"x-ratelimit-reset-{what}", ""))
+        for what in ("requests", "tokens")
+        if headers.get(f"x-ratelimit-remaining-{what}") == "0"
+    ]
+    return max(waits, default=None)
+
+
+def _seconds(duration: str) -> float:
+    """Return what "6m0s" or "120ms" is in seconds."""
+    return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION.findall(duration))
+
+
+def _fatal(code: str, where: str, expected: str, got: str, hint: str) -> ProviderError:
+    return ProviderError(code, where, expected, Shown(got), hint)
