@@ -60,17 +60,25 @@ def load(config: EmbeddingConfig) -> Embedder:
         )
     try:
         make = points[config.provider].load()
-    except ImportError as error:
+    except (ImportError, AttributeError) as error:
+        missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
+        package = (missing or points[config.provider].value).partition(".")[0]
         raise ProviderError(
             "provider_missing",
             "embedding.provider",
             f"what {config.provider} needs to be installed",
             str(error),
-            f"pip install 'lakewinnow[{config.provider}]'"
-            if config.provider in _OWN
-            else f"install {points[config.provider].value.partition('.')[0]} whole",
+            f"pip install {package}",
         ) from error
-    embedder: Embedder = make(config)
+    embedder = make(config)
+    if not isinstance(embedder, Embedder):
+        raise ProviderError(
+            "not_an_embedder",
+            "embedding.provider",
+            "what makes a lakewinnow.embedding.base.Embedder",
+            type(embedder).__name__,
+            f"{points[config.provider].value} is registered in the group {_GROUP}",
+        )
     return embedder
 
 

@@ -1,12 +1,13 @@
-"""Static embeddings: the mean of a text's token vectors, from a table that a wheel ships.
+"""Static embeddings: the mean of a text's token vectors, looked up in a table.
 
-No download, no GPU, thousands of texts a second on one core. The 32,000 × 256 table and its
-tokenizer come with the wheel `wordllama` (whose own loader wants a network); `model2vec` averages.
-The table was trained so that the first 128 or 64 dimensions also stand alone (Matryoshka).
+No GPU, and tens of thousands of short texts a second on one core. The default table, 32,000 × 256,
+and its tokenizer come with the wheel `wordllama` (whose own loader wants a network), so nothing is
+downloaded; any other is a model of `model2vec`, by its folder or its name on the Hugging Face hub.
 """
 
-from functools import cache
-from importlib.util import find_spec
+from collections.abc import Sequence
+from functools import cache, cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -14,19 +15,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding.base import Embedder
-from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
+from lakewinnow.embedding import models, threads
+from lakewinnow.embedding.base import Embedder, Limits
+from lakewinnow.embedding.tokens import Tokens
+from lakewinnow.embedding.vectors import unit_length
+from lakewinnow.errors import ConfigError, ProviderError, Shown, did_you_mean
 
 if TYPE_CHECKING:
     from model2vec import StaticModel
 
 MODEL: Final = "wordllama-l2-supercat-256"
-DIMENSIONS: Final = (256, 128, 64)
+DIMENSIONS: Final = (256, 128, 64)  # trained so that the first 128 or 64 also stand alone
 MAX_TOKENS: Final = 512  # a longer text is represented by its beginning
+_TABLES: Final = {"embeddings", "embedding.weight"}  # as model2vec, sentence-transformers call it
 
 
 class StaticEmbedder(Embedder):
-    """Unit-length means of token vectors.
+    """Means of token vectors, of unit length unless the configuration says otherwise.
+
+    Fewer dimensions can be had where the first ones stand alone: the default table was trained for
+    it, and those of a model2vec table are in order of variance if its config.json has `apply_pca`.
 
     Parameters
     ----------
@@ -36,40 +44,113 @@ class StaticEmbedder(Embedder):
     ------
     ConfigError
         The model is not there, or not in these dimensions.
+    ProviderError
+        The hub cannot be reached.
     """
 
     name = "static"
 
     def __init__(self, config: EmbeddingConfig) -> None:
-        self.model = config.model or MODEL
-        self.dimensions = config.dimensions or DIMENSIONS[0]
-        if self.model != MODEL:
-            near = did_you_mean(self.model, [MODEL])
-            raise ConfigError("unknown_model", "embedding.model", MODEL, self.model, near)
-        if self.dimensions not in DIMENSIONS:
-            choices = " | ".join(map(str, DIMENSIONS))
-            raise ConfigError(
-                "unknown_dimensions", "embedding.dimensions", choices, self.dimensions
-            )
+        self._normalize = config.normalize
+        if config.long_texts != "truncate":  # that is done here, without counting first
+            self.limits = Limits(tokens_per_input=MAX_TOKENS)
+        self._folder = None if config.model in (None, MODEL) else _folder_of(str(config.model))
+        self.dimensions = _dimensions(self._folder, config.dimensions)
+
+    @cached_property
+    def model(self) -> str:  # type: ignore[override]  # read only by the driver: reads all bytes
+        """The bundled table's name, or a folder's with its digest; ``+raw`` if not normalized."""
+        named = MODEL if self._folder is None else models.name_of(self._folder)
+        return named if self._normalize else f"{named}+raw"
 
     def embed(self, texts: list[str]) -> NDArray[np.float32]:
-        """Return unit vectors, shape (n_texts, dimensions); zeros where no token is known."""
-        vectors = _model(self.dimensions).encode(texts, use_multiprocessing=False)
-        return np.asarray(vectors, dtype=np.float32)
+        """Return vectors, shape (n_texts, dimensions); zeros where no token is known."""
+        vectors = _means(self._folder, self.dimensions).of(texts)
+        return unit_length(vectors) if self._normalize else vectors
+
+    def count_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Return how many tokens each text has, or one too many where its end is not looked at.
+
+        As estimated for any provider where long texts are truncated: the count decides nothing, and
+        would take as long as the vectors.
+        """
+        if self.limits.tokens_per_input is None:
+            return super().count_tokens(texts)
+        means = _means(self._folder, self.dimensions)
+        return [
+            max(n, MAX_TOKENS + 1) if len(text) > means.max_characters else n
+            for n, text in zip(means.tokens.count(texts), texts, strict=True)
+        ]
+
+    def split(self, text: str, n_tokens: int) -> list[str]:
+        """Return the text in pieces of at most `n_tokens` tokens, all of which is looked at."""
+        return _means(self._folder, self.dimensions).tokens.split(text, n_tokens)
+
+
+class _Means:
+    """What a loaded model2vec model needs to average, without a loop over texts.
+
+    `StaticModel.encode` gathers the vectors of texts of one length at a time. Here each text is a
+    row of a sparse matrix that counts its tokens, and its product with the table is all sums at
+    once: half the time, and the same numbers but for the order of additions.
+    """
+
+    def __init__(self, model: "StaticModel") -> None:
+        from tokenizers import Tokenizer
+
+        # model2vec's own bound on what it hands to the tokenizer
+        self.max_characters = MAX_TOKENS * model.median_token_length
+        self.tokens = Tokens(
+            Tokenizer.from_str(model.tokenizer.to_str()),
+            special=False,
+            max_characters=self.max_characters,
+        )
+        self._tokenizer, self._unknown = model.tokenizer, model.unk_token_id
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._table = np.ascontiguousarray(model.embedding, dtype=np.float32)
+        self._rows, self._weights = model.token_mapping, model.weights
+
+    def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        from scipy.sparse import csr_array
+
+        cut = self._tokenizer.encode_batch_fast(
+            [text[: self.max_characters] for text in texts], add_special_tokens=False
+        )
+        ids = [encoding.ids for encoding in cut]
+        n_tokens = np.fromiter(map(len, ids), np.int64, len(ids))
+        tokens = np.fromiter(chain.from_iterable(ids), np.int64, n_tokens.sum())
+        if self._unknown is not None:
+            known = tokens != self._unknown
+            text_of = np.repeat(np.arange(len(ids)), n_tokens)[known]
+            tokens, n_tokens = tokens[known], np.bincount(text_of, minlength=len(ids))
+        rows = tokens if self._rows is None else self._rows[tokens]
+        weights = np.ones(len(tokens)) if self._weights is None else self._weights[tokens]
+        bounds = np.concatenate([[0], np.cumsum(n_tokens)])
+        counts = csr_array(
+            (weights.astype(np.float32), rows, bounds), shape=(len(ids), len(self._table))
+        )
+        sums: NDArray[np.float32] = counts @ self._table
+        sums /= np.maximum(n_tokens, 1).astype(np.float32)[:, np.newaxis]
+        return sums
 
 
 @cache  # a worker process embeds many batches
-def _model(dimensions: int) -> "StaticModel":
+def _means(folder: Path | None, dimensions: int) -> _Means:
+    threads.limit()
+    return _Means(_bundled(dimensions) if folder is None else _loaded(folder, dimensions))
+
+
+def _bundled(dimensions: int) -> "StaticModel":
     # Only here: the driver and the other stages' workers do without these second-long imports.
     from model2vec import StaticModel
     from safetensors.numpy import load as load_safetensors
     from tokenizers import Tokenizer
 
     try:
-        wheel = _wheel()
+        wheel = models.package_folder("wordllama") or Path("wordllama")
         weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
         tokenizer = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
-    except (ModuleNotFoundError, FileNotFoundError) as error:
+    except FileNotFoundError as error:
         raise ProviderError(
             "model_missing",
             "embedding.provider",
@@ -78,15 +159,55 @@ def _model(dimensions: int) -> "StaticModel":
             "pip install wordllama",
         ) from error
     (table,) = load_safetensors(weights).values()
-    vectors = np.ascontiguousarray(table[:, :dimensions], dtype=np.float32)
-    return StaticModel(
-        vectors, Tokenizer.from_str(tokenizer), normalize=True, max_length=MAX_TOKENS
+    return StaticModel(table[:, :dimensions], Tokenizer.from_str(tokenizer))
+
+
+def _loaded(folder: Path, dimensions: int) -> "StaticModel":
+    from model2vec import StaticModel
+
+    # Neither length nor normalization are given here: where config.json differs, that is logged.
+    model = StaticModel.from_pretrained(folder)
+    model.embedding = model.embedding[:, :dimensions]
+    return model
+
+
+def _folder_of(model: str) -> Path:
+    if "/" not in model and not Path(model).is_dir():
+        raise ConfigError(
+            "unknown_model",
+            models.WHERE,
+            f"{MODEL}, or a model2vec model's folder or OWNER/NAME",
+            model,
+            did_you_mean(model, [MODEL]),
+        )
+    return models.folder_of(model)
+
+
+def _dimensions(folder: Path | None, wanted: int | None) -> int:
+    """Return how many there are to be, after a look at the folder's files, not at the vectors."""
+    if folder is None:
+        choices: Sequence[int] = DIMENSIONS
+        said = " | ".join(map(str, DIMENSIONS))
+    else:
+        own = _width(folder)
+        cut = models.read_json(folder / "config.json").get("apply_pca")
+        choices = range(own, 0, -1) if cut else (own,)
+        said = f"{own}, or fewer" if cut else f"{own}, as its first ones do not stand alone"
+    if wanted is not None and wanted not in choices:
+        raise ConfigError("unknown_dimensions", "embedding.dimensions", said, wanted)
+    return wanted or choices[0]
+
+
+def _width(folder: Path) -> int:
+    for part in (folder, folder / "0_StaticEmbedding"):  # both layouts of sentence-transformers
+        weights = part / "model.safetensors"
+        if weights.is_file() and (part / "tokenizer.json").is_file():
+            found = models.shapes(weights)
+            for name in found.keys() & _TABLES:
+                return found[name][1]
+    raise ConfigError(
+        "unknown_model",
+        models.WHERE,
+        "the folder of a model2vec model: model.safetensors with a table, tokenizer.json",
+        Shown(str(folder)),
     )
-
-
-def _wheel() -> Path:
-    """Return the folder of the wheel, without importing it: that would set up the root logger."""
-    found = find_spec("wordllama")
-    if found is None or found.origin is None:
-        raise ModuleNotFoundError("wordllama")
-    return Path(found.origin).parent
