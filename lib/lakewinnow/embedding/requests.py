@@ -11,50 +11,22 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lakewinnow.embedding.base import Embedder, RefusedInput
 from lakewinnow.embedding.budget import Pace, Share, Stopped
-from lakewinnow.embedding.pieces import LongTexts, Means, Piece, cut, cut_texts, pack
-from lakewinnow.embedding.sending import AGAIN, FloatMatrix, Sender
+from lakewinnow.embedding.outcomes import (
+    SECOND_LOOKS,
+    Embedded,
+    FloatMatrix,
+    Outcomes,
+    Refused,
+)
+from lakewinnow.embedding.pieces import LongTexts, Piece, pack
+from lakewinnow.embedding.sending import AGAIN, Sender
 from lakewinnow.errors import ProviderError, Shown
 
 __all__ = ["Embedded", "Refused", "Requests", "Share"]
 
-_SECOND_LOOKS: Final = 2  # at a text that no finite vector came for: each is paid for
-_TOO_MANY: Final = 16  # texts refused before any was embedded: it is not the texts
 _REQUESTS_A_MINUTE: Final = 6  # at least, to spread a budget of tokens
-
-
-@dataclass(frozen=True)
-class Embedded:
-    """Vectors of some texts.
-
-    Attributes
-    ----------
-    positions : ndarray of int, shape (n,), in the texts that were given
-    vectors : ndarray of float32, shape (n, dimensions), finite
-    """
-
-    positions: NDArray[np.int64]
-    vectors: FloatMatrix
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A text that has no vector, and why.
-
-    Attributes
-    ----------
-    position : in the texts that were given
-    code : "embedding_refused", "text_too_long_for_model" or "embedding_not_finite"
-    reason : one line, without the text
-    """
-
-    position: int
-    code: str
-    reason: str
 
 
 @dataclass(frozen=True)
@@ -103,7 +75,6 @@ class Requests:
         limits = embedder.limits
         self.stopped: ProviderError | None = None
         self._embedder = embedder
-        self._long_texts: LongTexts = long_texts
         self._share = share
         self._pace = make_pace(share)
         self._sender = Sender(embedder, self._pace, max_retries)
@@ -111,10 +82,7 @@ class Requests:
         self._tokens_per_request = min(limits.tokens_per_request or math.inf, _portion(share))
         self._again: deque[_Request] = deque()
         self._under_way: dict[Future[FloatMatrix], _Request] = {}
-        self._means = Means()
-        self._refused: list[Refused] = []  # and not yielded yet
-        self._doubtful: list[Refused] = []  # by a provider that has not embedded any text yet
-        self._has_embedded = False
+        self._outcomes = Outcomes(embedder, long_texts)
 
     @property
     def n_requests(self) -> int:
@@ -143,26 +111,20 @@ class Requests:
             try:
                 while self._begin(requests, executor):
                     for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
-                        yield from self._outcome(self._under_way.pop(future), future)
-                    yield from self._take_refused()
+                        request = self._under_way.pop(future)
+                        try:
+                            yield from self._outcome(request, future)
+                        except ProviderError as error:
+                            self._stop(error)
+                    yield from self._outcomes.take_refused()
             finally:
                 self._pace.stop()
-        self._has_embedded |= not self.stopped  # so few texts say nothing against the provider
-        yield from self._take_refused()
+        yield from self._outcomes.take_refused(is_end=not self.stopped)
 
     def _requests(self, texts: Sequence[str]) -> Iterator[_Request]:
-        for pieces in pack(self._pieces(texts), self._n_inputs, self._tokens_per_request):
-            yield _Request(pieces)
-
-    def _pieces(self, texts: Sequence[str]) -> Iterator[Piece]:
-        for position, pieces in enumerate(cut_texts(self._embedder, texts, self._long_texts)):
-            if len(pieces) > 1:
-                self._means.expect(pieces)
-            if not pieces:
-                limit = self._embedder.limits.tokens_per_input
-                reason = f"more than {limit} tokens"
-                self._refused.append(Refused(position, "text_too_long_for_model", reason))
-            yield from pieces
+        pieces = self._outcomes.cut(texts)
+        for packed in pack(pieces, self._n_inputs, self._tokens_per_request):
+            yield _Request(packed)
 
     def _begin(self, requests: Iterator[_Request], executor: Executor) -> bool:
         """Begin as many requests as may be under way at once; return whether any is."""
@@ -200,75 +162,33 @@ class Requests:
 
     def _outcome(self, request: _Request, future: Future[FloatMatrix]) -> Iterator[Embedded]:
         try:
-            vectors = future.result()
-        except Stopped:
-            return
-        except ProviderError as error:
-            self._stop(error)
+            yield from self._keep(request, future.result())
         except RefusedInput as refusal:
             self._divide(request.pieces, refusal)
-        else:
-            yield from self._keep(request, vectors)
+        except Stopped:
+            return
 
     def _stop(self, error: ProviderError) -> None:
         self.stopped = self.stopped or error
         self._pace.stop()
 
     def _divide(self, pieces: list[Piece], refusal: RefusedInput) -> None:
-        """Send a refused request again in two halves; a single text shorter, or not."""
+        """Send a refused request again in two halves; a single piece shorter, or not."""
         if len(pieces) > 1:
             middle = len(pieces) // 2
             self._again.extendleft([_Request(pieces[middle:]), _Request(pieces[:middle])])
-            return
-        (piece,) = pieces
-        if not refusal.too_long:
-            self._refuse(piece, "embedding_refused", refusal.reason)
-            return
-        shorter = cut(self._embedder, piece, piece.n_tokens // 2, self._long_texts)
-        if not shorter:
-            self._refuse(piece, "text_too_long_for_model", refusal.reason)
-            return
-        if piece.position in self._means:
-            self._means.expect(shorter)
-            self._means.forgo(piece)
-        elif len(shorter) > 1:
-            self._means.expect(shorter)
-        self._again.appendleft(_Request(shorter))
+        elif shorter := self._outcomes.replace(pieces[0], refusal):
+            self._again.appendleft(_Request(shorter))
 
     def _keep(self, request: _Request, vectors: FloatMatrix) -> Iterator[Embedded]:
         """Return the vectors that came; send what has none again, by itself."""
-        pieces = request.pieces
-        is_finite = np.isfinite(vectors).all(axis=1)
-        self._has_embedded |= bool(is_finite.any())
-        is_part = np.array([piece.position in self._means for piece in pieces])
-        positions = np.array([piece.position for piece in pieces], dtype=np.int64)
-        is_whole = is_finite & ~is_part
-        if is_whole.any():
-            yield Embedded(positions[is_whole], vectors[is_whole])
-        for i in np.flatnonzero(is_finite & is_part):
-            mean = self._means.add(pieces[i], vectors[i])
-            if mean is not None:
-                yield Embedded(positions[i : i + 1], mean[np.newaxis])
-        missing = [pieces[i] for i in np.flatnonzero(~is_finite)]
-        if missing and request.n_looks < _SECOND_LOOKS:
+        embedded, missing = self._outcomes.keep(request.pieces, vectors)
+        yield from embedded
+        if missing and request.n_looks < SECOND_LOOKS:
             self._again.appendleft(_Request(missing, request.n_looks + 1))
             return
         for piece in missing:
-            reason = f"no finite vector came back in {_SECOND_LOOKS + 1} tries"
-            self._refuse(piece, "embedding_not_finite", reason)
-
-    def _refuse(self, piece: Piece, code: str, reason: str) -> None:
-        if piece.position not in self._means or self._means.spoil(piece):
-            self._doubtful.append(Refused(piece.position, code, reason))
-        if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
-            self._stop(_all_refused(reason))
-
-    def _take_refused(self) -> Iterator[Refused]:
-        if self._has_embedded:
-            self._refused += self._doubtful
-            self._doubtful = []
-        taken, self._refused = self._refused, []
-        yield from taken
+            self._outcomes.refuse_not_finite(piece)
 
 
 class _InThisThread(Executor):
@@ -302,14 +222,4 @@ def _cost_limit(share: Share, n_tokens: int) -> ProviderError:
         f"to pay for at most {share.tokens:,} tokens in a task",
         Shown(f"{n_tokens:,} used, and texts left"),
         f"raise the limit and {AGAIN}",
-    )
-
-
-def _all_refused(reason: str) -> ProviderError:
-    return ProviderError(
-        "all_refused",
-        "embedding.provider",
-        f"a vector for at least one of the first {_TOO_MANY} texts",
-        Shown(reason),
-        "the model or its settings, not the texts, are the likely cause",
     )

@@ -1,18 +1,13 @@
 """One request until it is answered: waiting for its turn, and trying again."""
 
-import math
 import threading
 from random import Random
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from lakewinnow.embedding.base import Embedder, TryLater
 from lakewinnow.embedding.budget import Pace
+from lakewinnow.embedding.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
-
-FloatMatrix = NDArray[np.float32]
 
 AGAIN: Final = "run again: what was embedded by then is kept and not paid for twice"
 _FIRST_BACK_OFF_S: Final = 0.5
@@ -80,7 +75,7 @@ class Sender:
                     self.n_requests += 1
                 vectors = self._embedder.embed(texts)
                 used = self._bill(n_tokens)
-                return self._well_formed(vectors, len(texts))
+                return well_formed(self._embedder, vectors, len(texts))
             except TryLater as error:
                 later = error
             except ProviderError:
@@ -100,21 +95,6 @@ class Sender:
             self._n_answered += 1
             self.n_counted += n_tokens
             return self._n_billed - before if self._n_billed else n_tokens
-
-    def _well_formed(self, answer: FloatMatrix, n_texts: int) -> FloatMatrix:
-        n_dimensions = self._embedder.dimensions
-        vectors = np.asarray(answer, dtype=np.float32)
-        if vectors.shape == (n_texts, n_dimensions):
-            return vectors
-        if vectors.ndim == 2 and len(vectors) == n_texts:
-            raise ProviderError(
-                "wrong_dimensions",
-                "embedding.dimensions",
-                f"vectors of {n_dimensions} dimensions from {self._embedder.model}",
-                vectors.shape[1],
-                f"set embedding.dimensions: {vectors.shape[1]}, or another embedding.model",
-            )
-        return np.full((n_texts, n_dimensions), math.nan, dtype=np.float32)
 
     def _wait(self, later: TryLater, n_failures: int) -> None:
         if n_failures > self._max_retries:

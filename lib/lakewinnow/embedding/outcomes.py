@@ -1,0 +1,177 @@
+"""What became of texts, as their pieces are answered: vectors, or the reason why there is none."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakewinnow.embedding.base import Embedder, RefusedInput
+from lakewinnow.embedding.pieces import LongTexts, Means, Piece, cut, cut_texts
+from lakewinnow.errors import ProviderError, Shown
+
+FloatMatrix = NDArray[np.float32]
+
+SECOND_LOOKS: Final = 2  # at a piece that no finite vector came for: each is paid for
+_TOO_MANY: Final = 16  # texts refused before any was embedded: it is not the texts
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """Vectors of some texts.
+
+    Attributes
+    ----------
+    positions : ndarray of int, shape (n,), in the texts that were given
+    vectors : ndarray of float32, shape (n, dimensions), finite
+    """
+
+    positions: NDArray[np.int64]
+    vectors: FloatMatrix
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A text that has no vector, and why.
+
+    Attributes
+    ----------
+    position : in the texts that were given
+    code : "embedding_refused", "text_too_long_for_model" or "embedding_not_finite"
+    reason : one line, without the text
+    """
+
+    position: int
+    code: str
+    reason: str
+
+
+class Outcomes:
+    """Turns what becomes of pieces into what becomes of texts.
+
+    Parameters
+    ----------
+    embedder : Embedder
+    long_texts : {"truncate", "split-mean", "quarantine"}
+    """
+
+    def __init__(self, embedder: Embedder, long_texts: LongTexts) -> None:
+        self._embedder = embedder
+        self._long_texts: LongTexts = long_texts
+        self._means = Means()
+        self._refused: list[Refused] = []  # and not taken yet
+        self._doubtful: list[Refused] = []  # by a provider that has not embedded any text yet
+        self._has_embedded = False
+
+    def cut(self, texts: Sequence[str]) -> Iterator[Piece]:
+        """Return the texts as pieces to embed."""
+        for position, pieces in enumerate(cut_texts(self._embedder, texts, self._long_texts)):
+            if len(pieces) > 1:
+                self._means.expect(pieces)
+            if not pieces:
+                limit = self._embedder.limits.tokens_per_input
+                reason = f"more than {limit} tokens"
+                self._refused.append(Refused(position, "text_too_long_for_model", reason))
+            yield from pieces
+
+    def keep(self, pieces: list[Piece], vectors: FloatMatrix) -> tuple[list[Embedded], list[Piece]]:
+        """Return the texts whose vectors are now there, and the pieces that have none.
+
+        Parameters
+        ----------
+        pieces : list of Piece
+        vectors : ndarray of shape (n_pieces, dimensions), not finite where there is none
+        """
+        is_finite = np.isfinite(vectors).all(axis=1)
+        self._has_embedded |= bool(is_finite.any())
+        is_part = np.array([piece.position in self._means for piece in pieces])
+        positions = np.array([piece.position for piece in pieces], dtype=np.int64)
+        is_whole = is_finite & ~is_part
+        embedded = [Embedded(positions[is_whole], vectors[is_whole])] if is_whole.any() else []
+        for i in np.flatnonzero(is_finite & is_part):
+            mean = self._means.add(pieces[i], vectors[i])
+            if mean is not None:
+                embedded.append(Embedded(positions[i : i + 1], mean[np.newaxis]))
+        return embedded, [pieces[i] for i in np.flatnonzero(~is_finite)]
+
+    def refuse(self, piece: Piece, code: str, reason: str) -> None:
+        """Give up the text of a piece.
+
+        Raises
+        ------
+        ProviderError
+            ``"all_refused"``: and so were too many before, and no text was embedded.
+        """
+        if piece.position not in self._means or self._means.spoil(piece):
+            self._doubtful.append(Refused(piece.position, code, reason))
+        if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
+            raise ProviderError(
+                "all_refused",
+                "embedding.provider",
+                f"a vector for at least one of the first {_TOO_MANY} texts",
+                Shown(reason),
+                "the model or its settings, not the texts, are the likely cause",
+            )
+
+    def refuse_not_finite(self, piece: Piece) -> None:
+        """Give up the text of a piece that was looked at often enough; raises as `refuse`."""
+        reason = f"no finite vector came back in {SECOND_LOOKS + 1} tries"
+        self.refuse(piece, "embedding_not_finite", reason)
+
+    def replace(self, piece: Piece, refusal: RefusedInput) -> list[Piece]:
+        """Return what to send in place of a refused piece: shorter ones, or nothing.
+
+        Raises
+        ------
+        ProviderError
+            As `refuse`.
+        """
+        if not refusal.too_long:
+            self.refuse(piece, "embedding_refused", refusal.reason)
+            return []
+        shorter = cut(self._embedder, piece, piece.n_tokens // 2, self._long_texts)
+        if not shorter:
+            self.refuse(piece, "text_too_long_for_model", refusal.reason)
+        elif piece.position in self._means:
+            self._means.expect(shorter)
+            self._means.forgo(piece)
+        elif len(shorter) > 1:
+            self._means.expect(shorter)
+        return shorter
+
+    def take_refused(self, *, is_end: bool = False) -> list[Refused]:
+        """Return the refused texts that were not returned before.
+
+        Parameters
+        ----------
+        is_end : bool
+            Whether no more texts come: so few refusals say nothing against the provider.
+        """
+        if self._has_embedded or is_end:
+            self._refused += self._doubtful
+            self._doubtful = []
+        taken, self._refused = self._refused, []
+        return taken
+
+
+def well_formed(embedder: Embedder, answer: FloatMatrix, n_texts: int) -> FloatMatrix:
+    """Return an answer with a row a text: NaN, where it has another number of rows.
+
+    Raises
+    ------
+    ProviderError
+        ``"wrong_dimensions"``: asking again would only be paid for again.
+    """
+    vectors = np.asarray(answer, dtype=np.float32)
+    if vectors.shape == (n_texts, embedder.dimensions):
+        return vectors
+    if vectors.ndim == 2 and len(vectors) == n_texts:
+        raise ProviderError(
+            "wrong_dimensions",
+            "embedding.dimensions",
+            f"vectors of {embedder.dimensions} dimensions from {embedder.model}",
+            vectors.shape[1],
+            f"set embedding.dimensions: {vectors.shape[1]}, or another embedding.model",
+        )
+    return np.full((n_texts, embedder.dimensions), np.nan, dtype=np.float32)
