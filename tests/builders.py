@@ -21,6 +21,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 import lakewinnow
 from lakewinnow.configfile import load_config, parse_config
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.pipeline import Observer
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "conf" / "sample"
@@ -68,7 +69,7 @@ def text_key(text):
     return hashlib.sha256(normalize("NFC", text).encode()).digest()
 
 
-def corpus_row(row_id, text, label=0, *, fold=0, shard=0, **source):
+def corpus_row(row_id, text, /, label=0, *, fold=0, shard=0, **source):
     """Return a row of corpus/ whose classes are called a, b, c …"""
     return {
         "row_id": row_id,
@@ -137,14 +138,11 @@ def assert_keeps_the_contracts(workspace, *arguments):
         assert (done.returncode, done.stdout) == (0, "every contract holds\n")
 
 
-class Recorder:
+class Recorder(Observer):
     """An observer that remembers: which stages ran, which were found done, the warnings."""
 
     def __init__(self):
         self.ran, self.resumed, self.warnings = [], [], []
-
-    def started(self, name):
-        """See `pipeline.Observer`."""
 
     def finished(self, commit, *, resumed):
         """See `pipeline.Observer`."""

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from lakewinnow import __version__, errors
-from lakewinnow.errors import ConfigError, EngineError, LakewinnowError, Shown, did_you_mean
+from lakewinnow.errors import (
+    ConfigError,
+    DataError,
+    EngineError,
+    LakewinnowError,
+    Shown,
+    did_you_mean,
+)
 
 INTERRUPTED: Final = 130
 STAGE_COMMANDS: Final = {
@@ -82,7 +89,16 @@ def _near_command(message: str) -> str:
     if "invalid choice: '" not in message:
         return "see `lakewinnow --help`"
     typed = message.partition("invalid choice: '")[2].partition("'")[0]
-    commands = ["run", "score", "merge-noise-models", "top", "init", "doctor", *STAGE_COMMANDS]
+    commands = [
+        "run",
+        "score",
+        "merge-noise-models",
+        "top",
+        "store",
+        "init",
+        "doctor",
+        *STAGE_COMMANDS,
+    ]
     return did_you_mean(typed, commands) or f"one of {', '.join(commands)}"
 
 
@@ -103,6 +119,11 @@ def _parser() -> argparse.ArgumentParser:
         stage = commands.add_parser(name, help=text)
         _add_run_options(stage)
         stage.set_defaults(command=_run, until=name, noise_model=None)
+        if name == "embed":
+            stage.add_argument(
+                "--dry-run", action="store_true", help="only say what it would take and cost"
+            )
+            stage.set_defaults(command=_embed)
 
     score = commands.add_parser(
         "score", help="run everything on a new batch, judged by an earlier run's noise model"
@@ -125,6 +146,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(top)
     top.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     top.set_defaults(command=_top)
+
+    store = commands.add_parser("store", help="look after the embedding store")
+    store.add_argument(
+        "action",
+        choices=("stats", "verify", "compact"),
+        help="count what is in it; say what is wrong with its rows; write it anew in few files",
+    )
+    _add_config_options(store)
+    store.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")
+    store.set_defaults(command=_store)
 
     init = commands.add_parser("init", help="write a commented configuration for a table")
     init.add_argument("path", metavar="PATH", help="a CSV, JSON lines or Parquet file or folder")
@@ -164,15 +195,17 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from lakewinnow import pipeline, terminal
+    from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
     from lakewinnow.lake import noise_models
     from lakewinnow.spark.session import running
+    from lakewinnow.terminal.progress import progress
+    from lakewinnow.terminal.result import print_summary
 
     config = load_config(*options.config, overrides=options.set)
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
-    with terminal.progress(quiet=options.quiet) as observer:
+    with progress(quiet=options.quiet) as observer:
         observer.started("session")
         with running(remote=options.remote) as spark:
             observer.watch(spark)
@@ -185,17 +218,59 @@ def _run(options: argparse.Namespace) -> int:
                 noise_model=noise_model,
             )
     if options.until in ("publish", "evaluate"):
-        terminal.print_summary(result, options.config, options.set)
+        print_summary(result, options.config, options.set)
+    return 0
+
+
+def _embed(options: argparse.Namespace) -> int:
+    if not options.dry_run:
+        return _run(options)
+    from lakewinnow import pipeline
+    from lakewinnow.configfile import load_config
+    from lakewinnow.spark.session import running
+    from lakewinnow.terminal.embeddings import print_estimate
+    from lakewinnow.terminal.progress import progress
+
+    config = load_config(*options.config, overrides=options.set)
+    with progress(quiet=options.quiet) as observer:
+        observer.started("session")
+        with running(remote=options.remote) as spark:
+            observer.watch(spark)
+            estimate = pipeline.estimate_embedding(
+                config, spark, restart=options.restart, observer=observer
+            )
+    print_estimate(estimate)
+    return 0
+
+
+def _store(options: argparse.Namespace) -> int:
+    from lakewinnow.configfile import load_config
+    from lakewinnow.lake import store_care
+    from lakewinnow.lake.embedding_store import named_store
+    from lakewinnow.spark.session import running
+    from lakewinnow.terminal import embeddings
+
+    config = load_config(*options.config, overrides=options.set)
+    with running(remote=options.remote) as spark:
+        store = named_store(spark, config)
+        if options.action == "verify":
+            faults = store_care.verify(store)
+            embeddings.print_faults(store, faults)
+            return DataError.exit_code if faults else 0
+        if options.action == "compact":
+            before, after = store_care.compact(store)
+            print(f"{before:,} files are now {after:,}")
+        embeddings.print_contents(store, store_care.stats(store))
     return 0
 
 
 def _top(options: argparse.Namespace) -> int:
-    from lakewinnow import terminal
     from lakewinnow.configfile import load_config
+    from lakewinnow.terminal.result import print_top
 
     if options.n < 1:
         raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
-    terminal.print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
+    print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
     return 0
 
 

@@ -10,9 +10,10 @@ import platform
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
@@ -56,23 +57,20 @@ STAGES: Final = (
 OUTPUTS: Final = ("clean", "review", "dropped")
 
 
-class Observer(Protocol):
-    """Who is told how a run goes. The default tells nobody."""
+class Observer:
+    """Is told how a run goes. This one tells nobody; to be derived from."""
 
     def started(self, name: str) -> None:
         """Tell that a stage begins."""
+
+    def progressed(self, name: str, done: int, total: int, note: str) -> None:
+        """Tell how far a stage is that works in rounds, and what it has used so far."""
 
     def finished(self, commit: Commit, *, resumed: bool) -> None:
         """Tell that a stage is done, or was found done."""
 
     def warned(self, message: str) -> None:
         """Tell what a user should know although the run goes on."""
-
-
-class _Silent:
-    def started(self, name: str) -> None: ...
-    def finished(self, commit: Commit, *, resumed: bool) -> None: ...
-    def warned(self, message: str) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -123,7 +121,7 @@ def run(
     LakewinnowError
         ConfigError, SchemaError, DataError, ProviderError or EngineError; see `errors`.
     """
-    observer = observer or _Silent()
+    observer = observer or Observer()
     for key in validation.passed_over(config):
         observer.warned(f"{key}: not in this version yet, passed over")
     label_issues.checked_filter(config.label_issues)  # before the hours that come before it
@@ -156,7 +154,8 @@ def run(
         if config.input.has_own_vectors:
             stages.run("own_vectors", lambda: own_vectors.run(lake, config.input))
         else:
-            stages.run("embed", lambda: embed.run(lake, config.embedding))
+            tell = partial(observer.progressed, "embed")
+            stages.run("embed", lambda: embed.run(lake, config.input, config.embedding, tell))
         stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
     else:
         stages.run("own_probs", lambda: own_probs.run(lake, config.input))
@@ -174,6 +173,29 @@ def run(
     if reference is not None:
         stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
     return stages.account_for_every_row()
+
+
+def estimate_embedding(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    restart: bool = False,
+    observer: Observer | None = None,
+) -> embed.Estimate:
+    """Say what embedding would take and cost; runs what comes before it, and asks nobody.
+
+    Raises
+    ------
+    LakewinnowError
+        As `run`. ``"nothing_to_embed"`` where the input brings its own vectors or probabilities.
+    """
+    if config.input.has_own_vectors or config.input.pred_probs is not None:
+        key = "input.pred_probs" if config.input.pred_probs is not None else "input.embedding"
+        raise ConfigError(
+            "nothing_to_embed", key, "an input whose texts are to be embedded", "its own numbers"
+        )
+    run(config, spark, until="ingest", restart=restart, observer=observer)
+    return embed.estimate(Lake(spark or session(), config.workspace), config.embedding)
 
 
 class Stages:

@@ -3,34 +3,40 @@
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
-from builders import corpus_row, lake_in, make_table, read_rows, text_key
-from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding import registry
+from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
+from lakewinnow.config import EmbeddingConfig, InputConfig
 from lakewinnow.embedding.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import embed
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
 SMALL = EmbeddingConfig(dimensions=64)
+SOURCE = InputConfig(path="unused", text="text", label="label")
 
 
 def with_texts(lake, *texts):
     rows = [corpus_row(f"{i}", text) for i, text in enumerate(texts)]
     make_table(lake, "corpus", rows)
+    make_commit(lake, "ingest")
     return lake
 
 
-def embedded(report):
+def run(lake, config=SMALL):
+    """Return how many distinct texts there are and how many of them were embedded."""
+    report = embed.run(lake, SOURCE, config)
     return report.details["texts"], report.details["embedded"]
+
+
+def vectors_of(lake):
+    return {row["text_key"]: row["vector"] for row in read_rows(lake.files.root, "embeddings")}
 
 
 def test_a_text_is_embedded_once(lake):
     with_texts(lake, "one", "two", "one", NFC, NFD)
-    assert embedded(embed.run(lake, SMALL)) == (3, 3)
-    vectors = {row["text_key"]: row["vector"] for row in read_rows(lake.files.root, "embeddings")}
+    assert run(lake) == (3, 3)
+    vectors = vectors_of(lake)
     assert len(read_rows(lake.files.root, "embeddings")) == 3
     for text in ("one", "two", NFC):
         [expected] = StaticEmbedder(SMALL).embed([text])
@@ -38,35 +44,78 @@ def test_a_text_is_embedded_once(lake):
 
 
 def test_a_second_run_embeds_nothing_and_another_size_anew(lake):
-    embed.run(with_texts(lake, "one", "two"), SMALL)
-    assert embedded(embed.run(lake, SMALL)) == (2, 0)
-    assert embedded(embed.run(lake, EmbeddingConfig(dimensions=128))) == (2, 2)
+    run(with_texts(lake, "one", "two"))
+    assert run(lake) == (2, 0)
+    assert run(lake, EmbeddingConfig(dimensions=128)) == (2, 2)
 
 
 def test_two_workspaces_share_a_store_and_pay_for_what_is_new(spark, tmp_path):
     config = EmbeddingConfig(dimensions=64, store=str(tmp_path / "store"))
     first = with_texts(lake_in(spark, tmp_path / "first"), "one", "two")
     second = with_texts(lake_in(spark, tmp_path / "second"), "two", "three")
-    assert embedded(embed.run(first, config)) == (2, 2)
-    assert embedded(embed.run(second, config)) == (2, 1)
+    assert run(first, config) == (2, 2)
+    assert run(second, config) == (2, 1)
     assert not second.files.exists("embeddings")
 
 
 def test_a_model_that_is_not_there_is_an_error_before_anything_is_embedded(lake):
     with pytest.raises(ConfigError):
-        embed.run(with_texts(lake, "one"), EmbeddingConfig(model="none"))
+        run(with_texts(lake, "one"), EmbeddingConfig(dimensions=100))
     assert not lake.files.exists("embeddings")
 
 
-def test_batches_are_cut_to_size_and_rows_stay_with_their_keys():
-    texts = [f"text {i}" for i in range(5)]
-    batch = pa.record_batch({"text_key": list(map(text_key, texts)), "text": texts})
-    cut = list(
-        embed._embed_batches([batch], registry.identify(SMALL), replace(SMALL, batch_size=2))
-    )
-    assert list(map(len, cut)) == [2, 2, 1]
-    whole = pa.Table.from_batches(cut)
-    assert whole.column("text_key").to_pylist() == list(map(text_key, texts))
+def test_rounds_embed_all_and_leave_nothing_behind(lake, monkeypatch):
+    monkeypatch.setattr(embed, "_FIRST_REQUESTS", 1)
+    monkeypatch.setattr(embed, "_SHORT_TEXT", 1)
+    texts = [f"text number {i} " + "word " * (i % 90) for i in range(300)]
+    rounds = []
+    config = replace(SMALL, batch_size=16)
+    report = embed.run(with_texts(lake, *texts), SOURCE, config, lambda *told: rounds.append(told))
+    assert report.details["embedded"] == 300
+    assert len(rounds) > 2
+    assert [done for done, _, _ in rounds] == sorted({done for done, _, _ in rounds})
+    assert rounds[-1] == (300, 300, "")
+    assert not lake.files.exists("to_embed")
+    vectors = vectors_of(lake)
+    assert set(vectors) == set(map(text_key, texts))
     np.testing.assert_array_equal(
-        whole.column("vector").to_pylist(), StaticEmbedder(SMALL).embed(texts)
+        [vectors[text_key(text)] for text in texts], StaticEmbedder(SMALL).embed(texts)
     )
+
+
+def test_half_precision_is_filed_apart_and_compresses_to_about_half(lake):
+    texts = [f"text number {i}" for i in range(2000)]
+    with_texts(lake, *texts)
+    large = EmbeddingConfig(dimensions=256)
+    run(lake, large)
+    whole = lake.files.size("embeddings")
+    lake.files.delete("embeddings")
+    report = embed.run(lake, SOURCE, replace(large, precision="float16"))
+    assert report.details["identity"]["model"].endswith("+float16")
+    assert lake.files.size("embeddings") < 0.6 * whole
+    vectors = vectors_of(lake)
+    rounded = StaticEmbedder(large).embed(texts).astype(np.float16).astype(np.float32)
+    np.testing.assert_array_equal([vectors[text_key(text)] for text in texts], rounded)
+
+
+def test_an_estimate_embeds_nothing(lake):
+    run(with_texts(lake, "one"))
+    with_texts(lake, "two", "three words here")
+    before = lake.files.size("embeddings")
+    estimate = embed.estimate(lake, SMALL)
+    assert (estimate.texts, estimate.stored, estimate.new) == (3, 1, 2)
+    assert (estimate.requests, estimate.cost_usd) == (1, 0)
+    assert estimate.tokens == 1 + 6
+    assert estimate.seconds > 0
+    assert lake.files.size("embeddings") == before
+
+
+def test_the_numbers_that_chunks_are_dealt_by_go_to_partitions_of_their_own(lake):
+    lake = with_texts(lake, "one")
+    work = embed._Work(lake, SMALL)
+    work._n_tasks = 7
+    rows = [(number,) for number in work._destinations]
+    spread = lake.spark.createDataFrame(rows, "n bigint").repartition(7, "n")
+    at = spread.selectExpr("n", "spark_partition_id() AS at").collect()
+    assert sorted(row["at"] for row in at) == list(range(7))
+    assert [row["n"] for row in sorted(at, key=lambda row: row["at"])] == work._destinations

@@ -16,7 +16,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, BooleanType, DataType, NumericType, StringType, StructType
 
 from lakewinnow.config import InputConfig
-from lakewinnow.lake.source import column, json_of, normal_form, text_key
+from lakewinnow.core.text import normal_form
+from lakewinnow.lake.source import column, json_of, text_key
 from lakewinnow.spark import lists, udf, valid_probs
 
 WRONG_LENGTH: Final = "embedding_wrong_length"

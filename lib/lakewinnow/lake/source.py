@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
-from unicodedata import normalize
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
@@ -29,6 +28,7 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow.config import InputConfig
+from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.files import absolute
 from lakewinnow.spark import udf, valid_probs
@@ -91,19 +91,13 @@ def json_of(names: Sequence[str]) -> Column:
     )
 
 
-def normal_form(text: str) -> str:
-    """Return the NFC form of a text. By Python: Arrow up to 23 gives NFD when asked for NFC."""
-    return normalize("NFC", text)
-
-
 def text_key(text: Column) -> Column:
     """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
     return udf.on_arrow(_text_keys, BinaryType())(text)
 
 
 def _text_keys(texts: pa.Array) -> pa.Array:
-    normal = map(normal_form, texts.to_pylist())
-    return pa.array([hashlib.sha256(text.encode()).digest() for text in normal], pa.binary())
+    return pa.array(list(map(key_of, texts.to_pylist())), pa.binary())
 
 
 def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Source:

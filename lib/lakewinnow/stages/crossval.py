@@ -48,6 +48,7 @@ from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.errors import EngineError
 from lakewinnow.lake import content
+from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import cluster
@@ -144,9 +145,9 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     classifier = classifiers.load(config, ingest["classes"])
     store = store_of(lake, embedding)
     corpus = _Corpus(
-        lake.read("corpus").select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
+        accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
         store.vectors(registry.identify(embedding)),
-        lake.rows("corpus"),
+        n_accepted(lake),
         len(ingest["classes"]),
         ingest["n_shards"],
         config,

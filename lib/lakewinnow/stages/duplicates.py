@@ -15,6 +15,7 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
+from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.workspace import Lake, StageReport
 
 EXACT_DUPLICATES = StructType(
@@ -30,7 +31,7 @@ EXACT_DUPLICATES = StructType(
 
 def run(lake: Lake) -> StageReport:
     """Find the sets of rows with equal text keys."""
-    corpus = lake.read("corpus")
+    corpus = accepted(lake)
     sets = (
         corpus.groupBy(c.TEXT_KEY)
         .agg(
@@ -47,7 +48,7 @@ def run(lake: Lake) -> StageReport:
     n_sets, n_differ = one_a_set.agg(F.count("*"), F.count_if("labels_differ")).collect()[0]
     n_rows = lake.rows("checks/exact_duplicates")
     return StageReport(
-        rows_in=lake.rows("corpus"),
+        rows_in=n_accepted(lake),
         rows_out=n_rows,
         reads={"corpus": 2},
         writes=("checks/exact_duplicates",),

@@ -32,6 +32,7 @@ from lakewinnow.lake.acceptance import (
     accept,
     warnings,
 )
+from lakewinnow.lake.corpus import forget_refused
 from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
 
@@ -73,6 +74,7 @@ def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfi
     kept_columns = StructType([f for f in source.schema.fields if f.name != config.text])
 
     corpus = _corpus(found, source, n_shards, kept_columns.names, config, crossval)
+    forget_refused(lake)
     lake.publish("corpus", corpus, schema=corpus_schema(kept_columns))
     lake.publish("quarantine", _quarantine(found, source, config))
     _check_counts(lake, corpus=n_accepted, quarantine=n_rejected)

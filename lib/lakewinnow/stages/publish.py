@@ -6,13 +6,14 @@ Passes   1 over the corpus for each table
 Shuffle  none where the rows that do not stay are few enough to broadcast; else by row id
 """
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig, OutputConfig
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.corpus import accepted, input_columns, n_accepted
 from lakewinnow.lake.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
 
@@ -22,7 +23,7 @@ _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON
 def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
     """Write the three tables."""
     schema = StructType.fromJson(lake.details("ingest")["input_columns"])
-    corpus, issues = lake.read("corpus"), lake.read("issues")
+    corpus, issues = accepted(lake), lake.read("issues")
 
     changed = issues.where(F.col(c.DECISION) != "keep")
     fixes = changed.select(c.ROW_ID, c.DECISION, c.SUGGESTED_LABEL)
@@ -32,7 +33,7 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
     fixed_label = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
     lake.publish(
         "clean",
-        kept.select(*_input_columns(schema, source, fixed_label)),
+        kept.select(*input_columns(schema, source, fixed_label)),
         partition_by=output.partition_by,
         rows_per_file=output.rows_per_file,
     )
@@ -44,7 +45,7 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
 
     tables = ("clean", "review", "dropped")
     return StageReport(
-        rows_in=lake.rows("corpus"),
+        rows_in=n_accepted(lake),
         rows_out=sum(map(lake.rows, tables)),
         reads={"corpus": 3, "issues": 3},
         writes=tables,
@@ -71,20 +72,6 @@ def check_drop_fraction(lake: Lake, most: float) -> None:
         )
 
 
-def _input_columns(
-    schema: StructType, source: InputConfig, fixed_label: Column | None = None
-) -> list[Column]:
-    """Return the input's columns, in their order and types, the label replaced where fixed."""
-    columns = []
-    for field in schema.fields:
-        is_text = field.name == source.text
-        value = F.col(c.TEXT) if is_text else F.col(c.SOURCE).getField(field.name)
-        if field.name == source.label and fixed_label is not None:
-            value = F.coalesce(fixed_label.cast(field.dataType), value)
-        columns.append(value.alias(field.name))
-    return columns
-
-
 def _with_reasons(rows: DataFrame, schema: StructType, source: InputConfig) -> DataFrame:
     added = [column(name).alias(own_name(name, schema.names)) for name in _ADDED]
-    return rows.select(*_input_columns(schema, source), *added)
+    return rows.select(*input_columns(schema, source), *added)

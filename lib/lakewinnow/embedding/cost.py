@@ -1,0 +1,99 @@
+"""What embedding costs, and what it may cost.
+
+Prices are per million tokens. Tokens are the provider's own count where it gives one, else those of
+`Embedder.count_tokens`.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lakewinnow.embedding.base import Limits
+from lakewinnow.embedding.requests import Share
+from lakewinnow.errors import ConfigError, ProviderError, Shown
+
+_MOST = "embedding.openai.max_cost_usd"
+_PRICE = "embedding.openai.price_per_million_tokens"
+
+
+@dataclass(frozen=True)
+class Cost:
+    """A price and a bound.
+
+    Attributes
+    ----------
+    limits : Limits
+    most_usd : float or None
+        What a run may spend.
+
+    Raises
+    ------
+    ConfigError
+        ``"price_unknown"``: spending is bounded, but what a token costs is not known.
+    """
+
+    limits: Limits
+    most_usd: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.most_usd is not None and self.limits.usd_per_million_tokens is None:
+            hint = f"--set {_PRICE}=0.02, say"
+            raise ConfigError("price_unknown", _PRICE, f"a price, as {_MOST} is set", None, hint)
+
+    def usd(self, n_tokens: int) -> float | None:
+        """Return what so many tokens cost; None where the price is not known."""
+        price = self.limits.usd_per_million_tokens
+        return None if price is None else price * n_tokens / 1e6
+
+    def check(self, n_tokens: int, spent_tokens: int = 0) -> None:
+        """Stop before more is asked for than may be spent.
+
+        Raises
+        ------
+        ProviderError
+            ``"cost_limit"``
+        """
+        usd = self.usd(spent_tokens + n_tokens)
+        if self.most_usd is None or usd is None or usd <= self.most_usd:
+            return
+        of_which = f", {self.usd(spent_tokens):.2f} of it spent" if spent_tokens else ""
+        raise ProviderError(
+            "cost_limit",
+            _MOST,
+            f"texts to embed for at most {self.most_usd:g} USD",
+            Shown(f"about {usd:.4g} USD for {spent_tokens + n_tokens:,} tokens{of_which}"),
+            "raise it, or embed with provider static; what is in the store stays there",
+        )
+
+    def share(self, n_tasks: int, spent_tokens: int) -> Share:
+        """Return what one of `n_tasks` tasks at once may use of the rates and of the money left."""
+        price, left = self.limits.usd_per_million_tokens, None
+        if self.most_usd is not None and price:
+            left = int(self.most_usd / price * 1e6 - spent_tokens) // n_tasks
+        requests, tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
+        return Share(
+            requests_per_minute=requests and requests / n_tasks,
+            tokens_per_minute=tokens and tokens / n_tasks,
+            tokens=left,
+        )
+
+    def seconds(self, n_tokens: int, n_requests: int) -> float | None:
+        """Return the least time that the rates allow; None where there are none."""
+        requests, tokens = self.limits.requests_per_minute, self.limits.tokens_per_minute
+        minutes = [n_requests / requests] if requests else []
+        minutes += [n_tokens / tokens] if tokens else []
+        return 60 * max(minutes) if minutes else None
+
+    def note(self, n_tokens: int) -> str:
+        """Return what was used so far in words; nothing of a provider that counts nothing."""
+        if self.limits.usd_per_million_tokens == 0:
+            return ""
+        usd = self.usd(n_tokens)
+        return f"{n_tokens:,} tokens" + ("" if usd is None else f", {usd:.4f} USD")
+
+    def details(self, n_tokens: int, n_requests: int) -> dict[str, Any]:
+        """Return what was used, for the record; nothing of a provider that counts nothing."""
+        if self.limits.usd_per_million_tokens == 0:
+            return {}
+        usd = self.usd(n_tokens)
+        cost = {} if usd is None else {"cost_usd": round(usd, 6)}
+        return {"tokens": n_tokens, "requests": n_requests, **cost}

@@ -1,0 +1,147 @@
+"""What the embed stage runs on executors: Arrow batches in, Arrow batches out."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    FloatType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.config import EmbeddingConfig
+from lakewinnow.core.text import normal_form
+from lakewinnow.embedding import registry
+from lakewinnow.embedding.requests import Embedded, Refused, Requests, Share
+from lakewinnow.spark import arrow
+
+TOKENS: Final = "tokens"
+BUCKET: Final = "bucket"
+REQUESTS: Final = "requests"
+STOPPED: Final = "stopped"  # the arguments of a ProviderError, as JSON
+SECONDS: Final = "seconds"
+
+TO_EMBED = StructType(
+    [
+        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
+        StructField(c.TEXT, StringType(), nullable=False),
+        StructField(BUCKET, LongType(), nullable=False),
+        StructField(TOKENS, LongType(), nullable=False),
+    ]
+)
+# A row is a text's vector, or why it has none; a task's last row has no key and tells what it took.
+MADE = StructType(
+    [
+        StructField(c.TEXT_KEY, BinaryType(), nullable=True),
+        StructField(c.VECTOR, ArrayType(FloatType(), containsNull=False), nullable=True),
+        StructField(c.ERROR_CODE, StringType(), nullable=True),
+        StructField(c.ERROR, StringType(), nullable=True),
+        StructField(TOKENS, LongType(), nullable=True),
+        StructField(REQUESTS, LongType(), nullable=True),
+        StructField(STOPPED, StringType(), nullable=True),
+    ]
+)
+TIMED = StructType(
+    [
+        StructField(TOKENS, LongType(), nullable=False),
+        StructField(SECONDS, DoubleType(), nullable=False),
+    ]
+)
+
+
+def embed(
+    batches: Iterable[pa.RecordBatch], config: EmbeddingConfig, share: Share
+) -> Iterator[pa.RecordBatch]:
+    """Embed a chunk: rows of text_key and text in, rows of `MADE` out.
+
+    Nothing is raised for what the provider does: what is paid for must get into the store first.
+    """
+    read = list(batches)
+    if not read:
+        return
+    chunk = pa.Table.from_batches(read)
+    requests = _requests(config, share)
+    keys = chunk.column(c.TEXT_KEY).combine_chunks()
+    for made in requests.run(_texts(chunk)):
+        yield _refused(keys, made) if isinstance(made, Refused) else _rows(keys, made, config)
+    yield _row(
+        tokens=requests.n_tokens,
+        requests=requests.n_requests,
+        stopped=requests.stopped and json.dumps(requests.stopped.args, default=str),
+    )
+
+
+def count_tokens(
+    batches: Iterable[pa.RecordBatch], config: EmbeddingConfig
+) -> Iterator[pa.RecordBatch]:
+    """Replace the estimate in `TOKENS` by what the provider will count."""
+    embedder = registry.load(config)
+    most = embedder.limits.tokens_per_input if config.long_texts != "split-mean" else None
+    at = TO_EMBED.fieldNames().index(TOKENS)
+    for batch in batches:
+        counted = np.asarray(embedder.count_tokens(_texts(batch)), np.int64)
+        counted = counted if most is None else np.minimum(counted, most)
+        yield batch.set_column(at, batch.schema.field(at), pa.array(counted))
+
+
+def time_sample(
+    batches: Iterable[pa.RecordBatch], config: EmbeddingConfig
+) -> Iterator[pa.RecordBatch]:
+    """Embed some texts for the time it takes, after the model is loaded."""
+    for batch in batches:
+        texts = _texts(batch)
+        list(_requests(config, Share()).run(texts[:1]))  # loads the model
+        started = time.monotonic()
+        list(_requests(config, Share()).run(texts))
+        yield arrow.record_batch(
+            TIMED,
+            {
+                TOKENS: [int(pc.sum(batch.column(TOKENS)).as_py())],
+                SECONDS: [time.monotonic() - started],
+            },
+        )
+
+
+def _requests(config: EmbeddingConfig, share: Share) -> Requests:
+    return Requests(
+        registry.load(config),
+        long_texts=config.long_texts,
+        batch_size=config.batch_size,
+        max_retries=config.openai.max_retries,
+        share=share,
+    )
+
+
+def _texts(rows: pa.RecordBatch | pa.Table) -> list[str]:
+    return list(map(normal_form, rows.column(c.TEXT).to_pylist()))
+
+
+def _rows(keys: pa.Array, made: Embedded, config: EmbeddingConfig) -> pa.RecordBatch:
+    vectors = made.vectors
+    if config.precision == "float16":
+        vectors = vectors.astype(np.float16).astype(np.float32)
+    nothing = pa.nulls(len(vectors))
+    columns = dict.fromkeys(MADE.fieldNames(), nothing)
+    keys = keys.take(pa.array(made.positions))
+    return arrow.record_batch(
+        MADE, {**columns, c.TEXT_KEY: keys, c.VECTOR: arrow.list_array(vectors)}
+    )
+
+
+def _refused(keys: pa.Array, made: Refused) -> pa.RecordBatch:
+    return _row(text_key=keys[made.position].as_py(), error_code=made.code, error=made.reason)
+
+
+def _row(**values: object) -> pa.RecordBatch:
+    return arrow.record_batch(MADE, {name: [values.get(name)] for name in MADE.fieldNames()})

@@ -1,0 +1,98 @@
+"""The corpus as later stages see it: without the rows whose text the provider could not embed.
+
+Ingest cannot know of them, so its tables stay as they are: `refused/` names such rows, and
+quarantine/ is written again with them. Where ingest's own quarantine/ must be kept for that, it is
+in `rejected/`.
+"""
+
+from collections.abc import Mapping
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import InputConfig
+from lakewinnow.lake.source import own_name
+from lakewinnow.lake.workspace import Lake
+
+_REFUSED = "refused"
+_REJECTED = "rejected"
+REFUSED = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
+        StructField(c.ERROR_CODE, StringType(), nullable=False),
+        StructField(c.ERROR, StringType(), nullable=False),
+    ]
+)
+
+
+def accepted(lake: Lake) -> DataFrame:
+    """Return the rows of corpus/ that can be worked with."""
+    corpus = lake.read("corpus")
+    if not lake.files.exists(_REFUSED):
+        return corpus
+    return corpus.join(lake.read(_REFUSED).select(c.ROW_ID), c.ROW_ID, "left_anti")
+
+
+def n_accepted(lake: Lake) -> int:
+    """Return how many rows can be worked with."""
+    return lake.rows("corpus") - lake.rows(_REFUSED)
+
+
+def refuse(lake: Lake, texts: DataFrame, config: InputConfig) -> Mapping[str, int]:
+    """Move the rows of some texts to quarantine/, and those of earlier calls back.
+
+    Parameters
+    ----------
+    texts : DataFrame of text_key, error_code, error
+
+    Returns
+    -------
+    rows by error code
+    """
+    rows = lake.read("corpus").join(texts, c.TEXT_KEY)
+    counts: dict[str, int] = dict(rows.groupBy(c.ERROR_CODE).count().collect())
+    was_refused = lake.files.exists(_REFUSED)
+    if not counts and not was_refused:
+        return counts
+    if not was_refused:  # quarantine/ is still ingest's
+        lake.publish(_REJECTED, lake.read("quarantine"))
+    lake.publish(_REFUSED, rows, schema=REFUSED)
+    rejected = lake.read(_REJECTED)
+    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    added = {own_name(name, schema.names): name for name in (c.ROW_ID, c.ERROR_CODE, c.ERROR)}
+    ours = rows.select(
+        *input_columns(schema, config), *(F.col(name).alias(own) for own, name in added.items())
+    )
+    lake.publish("quarantine", rejected.unionByName(ours, allowMissingColumns=True))
+    if not counts:
+        forget_refused(lake)
+    return dict(sorted(counts.items()))
+
+
+def forget_refused(lake: Lake) -> None:
+    """Forget what was refused: ingest has written, or will write, its quarantine/ anew."""
+    lake.files.delete(_REFUSED)
+    lake.files.delete(_REJECTED)
+
+
+def input_columns(
+    schema: StructType, config: InputConfig, label: Column | None = None
+) -> list[Column]:
+    """Return the input's columns, in their order and types, of rows of corpus/.
+
+    Parameters
+    ----------
+    label : Column, optional
+        Another label, where it is not null.
+    """
+    columns = []
+    for field in schema.fields:
+        is_text = field.name == config.text
+        value = F.col(c.TEXT) if is_text else F.col(c.SOURCE).getField(field.name)
+        if field.name == config.label and label is not None:
+            value = F.coalesce(label.cast(field.dataType), value)
+        columns.append(value.alias(field.name))
+    return columns

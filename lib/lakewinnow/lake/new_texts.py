@@ -1,0 +1,66 @@
+"""The distinct texts of the corpus that the embedding store has no vector of."""
+
+import numpy as np
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import EmbeddingIdentity
+from lakewinnow.core.types import IntArray
+from lakewinnow.lake.embedding_store import EmbeddingStore
+from lakewinnow.lake.workspace import Lake
+
+BUCKET = "bucket"  # a hash of the text key: texts that are embedded together
+TOKENS = "tokens"
+_BYTES_PER_TOKEN = 3  # as `Embedder.count_tokens` has it
+_ROWS_PER_BUCKET = 512
+_MOST_BUCKETS = 2**16
+
+
+def new_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity) -> DataFrame:
+    """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated."""
+    stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
+    texts = _distinct(lake).join(stored, c.TEXT_KEY, "left_anti")
+    return texts.select(
+        c.TEXT_KEY, c.TEXT, _bucket(n_buckets(lake)).alias(BUCKET), _tokens().alias(TOKENS)
+    )
+
+
+def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity) -> IntArray:
+    """Return texts, new ones and their estimated tokens by bucket, shape (3, n_buckets)."""
+    stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY).distinct()
+    texts = _distinct(lake).join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
+    is_new = F.col("stored").isNull()
+    n = n_buckets(lake)
+    counted = texts.groupBy(_bucket(n).alias(BUCKET)).agg(
+        F.count("*"), F.count_if(is_new), F.sum(F.when(is_new, _tokens()).otherwise(0))
+    )
+    return by_bucket(counted, n)
+
+
+def by_bucket(counted: DataFrame, n: int) -> IntArray:
+    """Collect rows of bucket and numbers as a matrix, shape (n_numbers, n); zero where none is."""
+    bucket, *numbers = (column.to_numpy() for column in counted.toArrow().columns)
+    matrix = np.zeros((len(numbers), n), np.int64)
+    for row, values in zip(matrix, numbers, strict=True):
+        row[bucket] = values
+    return matrix
+
+
+def n_buckets(lake: Lake) -> int:
+    """Return how many buckets the corpus's texts are dealt into."""
+    wanted = max(1, lake.rows("corpus") // _ROWS_PER_BUCKET)
+    return min(max(64, 1 << wanted.bit_length()), _MOST_BUCKETS)
+
+
+def _distinct(lake: Lake) -> DataFrame:
+    # One of several spellings of a text; all have the same normal form, which is what is embedded.
+    return lake.read("corpus").groupBy(c.TEXT_KEY).agg(F.min(c.TEXT).alias(c.TEXT))
+
+
+def _bucket(n: int) -> Column:
+    return F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(BUCKET)), F.lit(n))
+
+
+def _tokens() -> Column:
+    return F.ceil(F.octet_length(c.TEXT) / _BYTES_PER_TOKEN)
