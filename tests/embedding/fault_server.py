@@ -17,9 +17,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import SimpleNamespace
 
 import numpy as np
+
+from embedding.fault_batches import Batches
 
 KEY = "sk-test-1234567890abcdef"
 DIMENSIONS = 8
@@ -75,7 +76,7 @@ class Logged:
     path: str
 
 
-class FaultServer:
+class FaultServer(Batches):
     """Serves until the end of a ``with`` block.
 
     Attributes
@@ -91,12 +92,16 @@ class FaultServer:
         How often each text was paid for; and how often in an answer that did not get through.
     """
 
+    n_tokens = staticmethod(n_tokens)
+    no_fault = Fault()
+
     def __init__(self, n_dimensions=DIMENSIONS):
+        super().__init__()
         self.n_dimensions = n_dimensions
         self.script, self.always = [], None
         self.refuses = lambda text: "input cannot be an empty string" if text == "" else None
         self.log, self.paid, self.lost = [], Counter(), Counter()
-        self.n_connections = self.most_at_once = self._at_once = 0
+        self.most_at_once = self._at_once = 0
         self.lock = threading.RLock()
 
     def __enter__(self):
@@ -198,9 +203,6 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         self._answer("GET", b"")
 
-    def do_DELETE(self):
-        self._answer("DELETE", b"")
-
     def _answer(self, method, raw):
         path, _, query = self.path.partition("?")
         with self.service.lock:
@@ -213,20 +215,15 @@ class _Handler(BaseHTTPRequestHandler):
                 self.service._at_once -= 1
 
     def _routed(self, method, path, query, raw):
-        key = self.headers.get("Authorization", "").removeprefix("Bearer ")
-        if self.headers.get("api-key"):
-            key = self.headers["api-key"]
         if path.endswith("/embeddings"):
             request = json.loads(raw)
             fault, status, content = self.service.embeddings(request, self.path)
             self._send(status, content, fault, _texts(request))
         else:
-            request = SimpleNamespace(
-                method=method, path=path, query=query, raw=raw, headers=self.headers, key=key
-            )
-            self._send(*self.service.others(request))
+            status, content, fault = self.service.others(method, path, query, self.headers, raw)
+            self._send(status, content, fault)
 
-    def _send(self, status, content, fault=Fault(), texts=()):
+    def _send(self, status, content, fault, texts=()):
         if fault.is_closed:
             self._reset()
             return

@@ -91,12 +91,7 @@ class OpenAIEmbedder(Embedder):
         TryLater, RefusedInput, ProviderError
         """
         try:
-            answer = self.client.embeddings.create(
-                input=texts,
-                model=self._sent_model,
-                dimensions=self.dimensions if self._asks_for_dimensions else openai.omit,
-                encoding_format="base64",  # a quarter of the bytes, and no digits to parse
-            )
+            answer = self.client.embeddings.create(input=texts, **self.parameters)
         except openai.OpenAIError as error:
             # Not chained: the client's error holds the request, and that the key.
             raise outcome_of(error, [self.key, *texts]) from None
@@ -106,7 +101,46 @@ class OpenAIEmbedder(Embedder):
             raise TryLater("no embeddings in the answer")
         with self._lock:
             self.tokens_used += answer.usage.total_tokens if answer.usage else 0
-        return self.matrix(answer, len(texts))
+        return self.vectors_of([(item.index, item.embedding) for item in answer.data], len(texts))
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What a request says beside its texts."""
+        # Base64 takes a quarter of the bytes, and has no digits to parse.
+        said: dict[str, Any] = {"model": self._sent_model, "encoding_format": "base64"}
+        if self._asks_for_dimensions:
+            said["dimensions"] = self.dimensions
+        return said
+
+    def vectors_of(
+        self, items: Sequence[tuple[int, str | Sequence[float]]], n_texts: int
+    ) -> NDArray[np.float32]:
+        """Return the vectors of an answer, a row a text, NaN where there is none.
+
+        Parameters
+        ----------
+        items : the index of a text, and its vector, as they come: in any order
+        n_texts : int
+
+        Raises
+        ------
+        TryLater
+            The vectors are of other dimensions, and those wanted were not asked for.
+        """
+        rows = [(index, _vector(embedding)) for index, embedding in items]
+        lengths = {len(vector) for _, vector in rows}
+        if self.dimensions not in lengths and len(lengths) == 1 and len(rows) == n_texts:
+            self._insist(*lengths)
+            return np.stack([vector for _, vector in rows])  # of other dimensions: fatal
+        vectors = np.full((n_texts, self.dimensions), np.nan, dtype=np.float32)
+        for index, vector in rows:
+            fits = len(vector) == self.dimensions and index is not None and 0 <= index < n_texts
+            if fits and np.isfinite(vector).all():
+                vectors[index] = vector
+        if self._normalizes:
+            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+            vectors /= np.where(norms > 0, norms, 1)
+        return vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has: by tiktoken if it can tell, else an estimate."""
@@ -153,23 +187,6 @@ class OpenAIEmbedder(Embedder):
                 f"spark.executorEnv.{variable}, or a secret of the cluster",
             )
         return key or _NO_KEY
-
-    def matrix(self, answer: CreateEmbeddingResponse, n_texts: int) -> NDArray[np.float32]:
-        """Return the vectors of an answer, a row a text, NaN where there is none."""
-        rows = [(item.index, _vector(item.embedding)) for item in answer.data]
-        lengths = {len(vector) for _, vector in rows}
-        if self.dimensions not in lengths and len(lengths) == 1 and len(rows) == n_texts:
-            self._insist(*lengths)
-            return np.stack([vector for _, vector in rows])  # of other dimensions: fatal
-        vectors = np.full((n_texts, self.dimensions), np.nan, dtype=np.float32)
-        for index, vector in rows:
-            fits = len(vector) == self.dimensions and index is not None and 0 <= index < n_texts
-            if fits and np.isfinite(vector).all():
-                vectors[index] = vector
-        if self._normalizes:
-            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors /= np.where(norms > 0, norms, 1)
-        return vectors
 
     def _insist(self, n_dimensions: int) -> None:
         """Ask for the dimensions from now on, if this was not tried: not all servers know how."""

@@ -38,12 +38,12 @@ def outcome_of(error: openai.OpenAIError, secrets: Iterable[str]) -> Outcome:
         The key and the texts, which some services repeat in what they say.
     """
     if isinstance(error, openai.APIStatusError):
-        reason = _redacted(f"{error.status_code}: {_message(error)}", secrets)
+        reason = redacted(f"{error.status_code}: {_message(error)}", secrets)
         return of_status(error.status_code, error.code, error.type, error.param, reason) or (
             TryLater(reason, _wait(error.response.headers))
         )
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
-    reason = _redacted(f"{error}{cause}", secrets)
+    reason = redacted(f"{error}{cause}", secrets)
     if isinstance(error, openai.APIConnectionError):
         return TryLater(reason)
     return _fatal("client_failed", "embedding.provider", "a request to be made", reason, "")
@@ -85,7 +85,8 @@ def _message(error: openai.APIStatusError) -> str:
     return str(message or error.response.reason_phrase)
 
 
-def _redacted(text: str, secrets: Iterable[str]) -> str:
+def redacted(text: str, secrets: Iterable[str]) -> str:
+    """Return what a service says as one line, without keys and other secrets."""
     for secret in secrets:
         if len(secret) > 3:
             text = text.replace(secret, "[…]")

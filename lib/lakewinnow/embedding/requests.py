@@ -137,7 +137,7 @@ class Requests:
                 self._again.appendleft(request)
                 if self._under_way:
                     break  # until it is known what those cost
-                self._stop(_cost_limit(self._share, self.n_tokens))
+                self._stop(cost_limit(self._share, self.n_tokens))
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
@@ -215,7 +215,8 @@ def _portion(share: Share) -> float:
     return share.tokens_per_minute / max(1.0, n_requests)
 
 
-def _cost_limit(share: Share, n_tokens: int) -> ProviderError:
+def cost_limit(share: Share, n_tokens: int) -> ProviderError:
+    """Return the error of a budget that is used up."""
     return ProviderError(
         "cost_limit",
         "embedding.openai.max_cost_usd",

@@ -98,21 +98,22 @@ class Sender:
 
     def _wait(self, later: TryLater, n_failures: int) -> None:
         if n_failures > self._max_retries:
-            self._give_up(f"an answer within {n_failures} tries", later.reason)
+            self._pace.stop()
+            raise gave_up(f"an answer within {n_failures} tries", later.reason)
         if later.after is None:
             self._pace.rest(self._back_off(n_failures))
         elif later.after > _LONGEST_WAIT_S:
-            self._give_up("an answer in time", f"{later.reason}; wait {later.after:,.0f} s")
+            self._pace.stop()
+            raise gave_up("an answer in time", f"{later.reason}; wait {later.after:,.0f} s")
         else:  # the others would only hear the same
             self._pace.hold(later.after + self._random.uniform(0, _FIRST_BACK_OFF_S))
-
-    def _give_up(self, expected: str, got: str) -> None:
-        self._pace.stop()
-        raise ProviderError(
-            "provider_unavailable", "embedding.provider", expected, Shown(got), AGAIN
-        )
 
     def _back_off(self, n_failures: int) -> float:
         """Return a wait of random length up to a bound that doubles: "full jitter"."""
         bound = _FIRST_BACK_OFF_S * 2 ** min(n_failures, 32)
         return self._random.uniform(0, min(bound, _LONGEST_BACK_OFF_S))
+
+
+def gave_up(expected: str, got: str) -> ProviderError:
+    """Return the error of a provider that is not there."""
+    return ProviderError("provider_unavailable", "embedding.provider", expected, Shown(got), AGAIN)

@@ -1,0 +1,92 @@
+"""The texts of a chunk, as batches answer them line by line."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lakewinnow.embedding.base import RefusedInput
+from lakewinnow.embedding.batch_file import Answer, Line, line_id
+from lakewinnow.embedding.openai import OpenAIEmbedder
+from lakewinnow.embedding.outcomes import SECOND_LOOKS, Embedded, Outcomes, well_formed
+from lakewinnow.embedding.pieces import LongTexts, Piece
+
+_AT_ONCE: Final = 1024  # vectors returned
+
+
+class Chunk:
+    """Texts that batches are to answer, and those that are still waited for.
+
+    Parameters
+    ----------
+    embedder : OpenAIEmbedder
+    long_texts : {"truncate", "split-mean", "quarantine"}
+    texts : sequence of str
+
+    Attributes
+    ----------
+    outcomes : Outcomes
+    waiting : dict
+        By the id of their line, the pieces that are waited for; equal ones are sent once.
+    """
+
+    def __init__(
+        self, embedder: OpenAIEmbedder, long_texts: LongTexts, texts: Sequence[str]
+    ) -> None:
+        self.outcomes = Outcomes(embedder, long_texts)
+        self.waiting: dict[str, list[Piece]] = {}
+        self._embedder = embedder
+        self._looks: dict[str, int] = {}
+        self._pieces: list[Piece] = []  # answered, and not returned yet
+        self._vectors: list[NDArray[np.float32]] = []
+        self._wait_for(self.outcomes.cut(texts))
+
+    def line(self, id_: str) -> Line:
+        """Return the line of a text that is waited for."""
+        piece = self.waiting[id_][0]
+        return Line(id_, piece.text, piece.n_tokens)
+
+    def take(self, answer: Answer) -> Iterator[Embedded]:
+        """Take an answer; return vectors when there are many.
+
+        Raises
+        ------
+        TryLater
+            It is of other dimensions, which will be asked for from now on.
+        ProviderError
+            Trying again is of no use.
+        """
+        if answer.id not in self.waiting:
+            return  # of a text that is not asked for, or was answered by another batch
+        if isinstance(answer.failure, RefusedInput):
+            for piece in self.waiting.pop(answer.id):
+                self._wait_for(self.outcomes.replace(piece, answer.failure))
+        elif answer.items is not None:
+            self._keep(answer)
+        if len(self._pieces) >= _AT_ONCE:
+            yield from self.embedded()
+
+    def embedded(self) -> Iterator[Embedded]:
+        """Return the vectors that were taken and not returned yet."""
+        if self._pieces:
+            pieces, vectors = self._pieces, np.stack(self._vectors)
+            self._pieces, self._vectors = [], []
+            yield from self.outcomes.keep(pieces, vectors)[0]
+
+    def _wait_for(self, pieces: Iterable[Piece]) -> None:
+        for piece in pieces:
+            self.waiting.setdefault(line_id(piece.text), []).append(piece)
+
+    def _keep(self, answer: Answer) -> None:
+        vectors = self._embedder.vectors_of(answer.items or [], 1)
+        [vector] = well_formed(self._embedder, vectors, 1)
+        if np.isfinite(vector).all():
+            pieces = self.waiting.pop(answer.id)
+            self._pieces += pieces
+            self._vectors += [vector] * len(pieces)
+            return
+        self._looks[answer.id] = self._looks.get(answer.id, 0) + 1
+        if self._looks[answer.id] > SECOND_LOOKS:
+            for piece in self.waiting.pop(answer.id):
+                self.outcomes.refuse_not_finite(piece)

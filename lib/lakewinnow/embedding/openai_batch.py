@@ -1,0 +1,324 @@
+"""Embedding through OpenAI's Batch API: half the price, within a day.
+
+A chunk of texts becomes one or more files, each a batch; what is known of a batch is a small record
+that the caller keeps. So a run that was killed goes on with the batches it had begun: it polls
+those on record, and finds one it had begun but not recorded by the fingerprint of its requests,
+before it begins another. Texts that a batch did not answer, because it expired, say, are sent again
+in the next; those that were answered, never.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from openai.types import Batch
+
+from lakewinnow.embedding import batch_file
+from lakewinnow.embedding.base import TryLater
+from lakewinnow.embedding.batch_chunk import Chunk
+from lakewinnow.embedding.batch_file import Line
+from lakewinnow.embedding.batch_service import FINAL, BatchService
+from lakewinnow.embedding.budget import Share
+from lakewinnow.embedding.openai import OpenAIEmbedder
+from lakewinnow.embedding.outcomes import Embedded, Refused
+from lakewinnow.embedding.pieces import LongTexts
+from lakewinnow.embedding.requests import cost_limit
+from lakewinnow.embedding.sending import AGAIN, gave_up
+from lakewinnow.errors import ProviderError, Shown
+
+_UPLOADED: Final = "uploaded"
+_LOST: Final = "lost"  # the service knows it no more
+_QUEUE_FULL: Final = "token_limit_exceeded"  # of the tokens that may wait in batches
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """What is kept of a batch; `dataclasses.asdict` of it is JSON.
+
+    Attributes
+    ----------
+    chunk : whose texts are in it
+    identity : what decides a vector beside the text
+    fingerprint : of its requests
+    file_id : of the requests; what the record is kept under
+    batch_id : None between the upload and the beginning
+    status : the service's word for it
+    n_requests, n_completed, n_failed : texts
+    """
+
+    chunk: str
+    identity: str
+    fingerprint: str
+    file_id: str
+    batch_id: str | None = None
+    status: str = _UPLOADED
+    n_requests: int = 0
+    n_completed: int = 0
+    n_failed: int = 0
+
+    @property
+    def is_under_way(self) -> bool:
+        """Whether the service has still to do with it."""
+        return self.status not in FINAL | {_UPLOADED, _LOST}
+
+
+class BatchRun:
+    """Has chunks of texts embedded by batches.
+
+    To have several chunks under way at once, `submit` them all before the first `run`.
+
+    Parameters
+    ----------
+    embedder : OpenAIEmbedder
+    states : iterable of BatchState
+        What was saved by this run or an earlier one.
+    save : Callable
+        Keeps a record, in place of the one with the same `file_id`.
+    long_texts : {"truncate", "split-mean", "quarantine"}
+    share : Share
+        Only its bound of tokens matters here.
+    poll_s : float
+        Between two looks at a batch.
+    max_retries : int
+        Of a call, and of a batch that brought nothing.
+    sleep : Callable
+        Waits so many seconds.
+
+    Attributes
+    ----------
+    n_requests, n_tokens : int
+        Texts answered, and the tokens billed for them, as far as this run has read.
+    stopped : ProviderError or None
+        Why not all texts were embedded.
+    """
+
+    def __init__(
+        self,
+        embedder: OpenAIEmbedder,
+        *,
+        states: Iterable[BatchState] = (),
+        save: Callable[[BatchState], object],
+        long_texts: LongTexts = "truncate",
+        share: Share = Share(),  # noqa: B008 - frozen
+        poll_s: float = 30.0,
+        max_retries: int = 6,
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self.n_requests = self.n_tokens = 0
+        self.stopped: ProviderError | None = None
+        self._embedder, self._long_texts, self._share = embedder, long_texts, share
+        self._service = BatchService(embedder, max_retries, sleep)
+        self._states = {state.file_id: state for state in states}
+        self._keep_record, self._sleep = save, sleep
+        self._poll_s, self._max_retries = poll_s, max_retries
+        self._n_submitted = 0  # tokens, in this run
+        self._max_tokens = math.inf  # of a file; lower once the queue was full
+        self._largest = 0  # tokens of the file that was sent last
+        self._identity = f"{embedder.model}, {embedder.dimensions}"
+
+    def submit(self, chunk: str, texts: Sequence[str]) -> None:
+        """Begin the batches of a chunk, unless it has some, and do not wait for them.
+
+        Raises
+        ------
+        ProviderError
+        """
+        self._take_up(chunk)
+        if not self._batches(chunk):
+            self._submit(chunk, Chunk(self._embedder, self._long_texts, texts))
+
+    def run(self, chunk: str, texts: Sequence[str]) -> Iterator[Embedded | Refused]:
+        """Embed a chunk, by the batches it has and as many more as it takes.
+
+        After a fatal error the iterator ends with the error in `stopped`, as that of `Requests`.
+
+        Parameters
+        ----------
+        chunk : str
+            What its batches are found by, after a restart, too.
+        texts : sequence of str
+
+        Yields
+        ------
+        Embedded or Refused
+            In any order; each text once, or not at all where the run was stopped.
+        """
+        work = Chunk(self._embedder, self._long_texts, texts)
+        try:
+            yield from self._embed(chunk, work)
+        except ProviderError as error:
+            self.stopped = error
+        yield from work.embedded()
+        yield from work.outcomes.take_refused(is_end=not self.stopped)
+
+    def cancel(self) -> None:
+        """Have all batches that are under way cancelled.
+
+        Raises
+        ------
+        ProviderError
+        """
+        for state in list(self._states.values()):
+            if state.batch_id is not None and state.is_under_way:
+                self._update(state, self._service.cancel(state.batch_id))
+
+    def _batches(self, chunk: str) -> list[BatchState]:
+        """Return the batches that were begun for a chunk, first to last."""
+        return [
+            state
+            for state in self._states.values()
+            if (state.chunk, state.identity) == (chunk, self._identity) and state.batch_id
+        ]
+
+    def _take_up(self, chunk: str) -> None:
+        """Find the batches of a chunk that were begun, but not recorded any more."""
+        for state in list(self._states.values()):
+            if state.chunk == chunk and state.batch_id is None:
+                batch = self._service.find(state.fingerprint, self._known)
+                if batch is not None:
+                    self._update(state, batch)
+
+    @property
+    def _known(self) -> set[str]:
+        return {state.batch_id for state in self._states.values() if state.batch_id}
+
+    def _embed(self, chunk: str, work: Chunk) -> Iterator[Embedded | Refused]:
+        self._take_up(chunk)
+        read: set[str] = set()
+        n_fruitless = 0
+        while True:
+            n_before = len(work.waiting)
+            for state in self._batches(chunk):
+                if state.file_id not in read:
+                    read.add(state.file_id)
+                    yield from self._answers(state, work)
+            if not work.waiting:
+                return
+            n_fruitless = n_fruitless + 1 if read and len(work.waiting) == n_before else 0
+            if n_fruitless > self._max_retries:
+                raise gave_up(f"answers in {n_fruitless} batches", f"{n_before:,} texts without")
+            self._submit(chunk, work)
+
+    def _answers(self, state: BatchState, work: Chunk) -> Iterator[Embedded | Refused]:
+        """Wait for a batch, and return what it has of the texts that are waited for."""
+        # What went wrong before this run is tried again; what goes wrong in it stops it.
+        is_news = state.is_under_way and state.status != "cancelling"
+        batch = self._wait_for(state)
+        if batch is None:
+            return
+        for file_id in (batch.output_file_id, batch.error_file_id):
+            yield from self._read(file_id, work, is_news=is_news)
+        if batch.status == "failed" and is_news:
+            self._judge(batch)
+        if batch.status == "cancelled" and is_news:
+            raise ProviderError(
+                "batch_cancelled",
+                "embedding.openai.mode",
+                "the batches to be left to work",
+                Shown(f"batch {batch.id} was cancelled"),
+                AGAIN,
+            )
+
+    def _read(
+        self, file_id: str | None, work: Chunk, *, is_news: bool
+    ) -> Iterator[Embedded | Refused]:
+        for answer in self._service.answers(file_id):
+            self.n_tokens += answer.n_tokens
+            self.n_requests += answer.items is not None
+            if isinstance(answer.failure, ProviderError):
+                if is_news:
+                    raise answer.failure
+                continue
+            try:
+                yield from work.take(answer)
+            except TryLater:
+                break  # the others are of other dimensions, too: they were not asked for
+        yield from work.embedded()
+        yield from work.outcomes.take_refused()
+
+    def _wait_for(self, state: BatchState) -> Batch | None:
+        while True:
+            batch = self._service.look(str(state.batch_id))
+            state = self._update(state, batch)
+            if not state.is_under_way:
+                return batch
+            self._sleep(self._poll_s)
+
+    def _judge(self, batch: Batch) -> None:
+        """Decide what a batch that was not even begun means."""
+        errors = (batch.errors and batch.errors.data) or []
+        if _QUEUE_FULL in {error.code for error in errors}:
+            others = [state for state in self._states.values() if state.is_under_way]
+            for state in others:
+                self._wait_for(state)
+            if not others:
+                self._max_tokens = self._largest / 2
+            return
+        reasons = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
+        raise ProviderError(
+            "batch_failed",
+            "embedding.openai.mode",
+            "a batch that is taken",
+            Shown(reasons or "no reason"),
+            "mode: sync sends the same requests one by one",
+        )
+
+    def _submit(self, chunk: str, work: Chunk) -> None:
+        lines = [work.line(id_) for id_ in work.waiting]
+        parameters = self._embedder.parameters
+        for some in batch_file.in_files(lines, parameters, self._max_tokens):
+            self._begin(chunk, some)
+            if self._max_tokens < math.inf:
+                return  # one at a time: the queue is short
+
+    def _begin(self, chunk: str, lines: list[Line]) -> None:
+        """Begin a batch, or take up the one that an earlier run has begun."""
+        fingerprint = batch_file.fingerprint(lines, self._embedder.parameters)
+        self._largest = sum(line.n_tokens for line in lines)
+        batch = self._service.find(fingerprint, self._known)
+        if batch is not None:
+            state = self._new(chunk, fingerprint, batch.input_file_id, lines)
+        else:
+            self._pay(self._largest)
+            state = self._uploaded(chunk, fingerprint, lines)
+            batch = self._service.create(state.file_id, fingerprint, self._known)
+        self._update(state, batch)
+
+    def _uploaded(self, chunk: str, fingerprint: str, lines: list[Line]) -> BatchState:
+        for state in self._states.values():
+            is_it = (state.fingerprint, state.batch_id) == (fingerprint, None)
+            if is_it and self._service.has_file(state.file_id):
+                return state
+        file_id = self._service.upload(lines)
+        return self._save(self._new(chunk, fingerprint, file_id, lines))
+
+    def _new(self, chunk: str, fingerprint: str, file_id: str, lines: list[Line]) -> BatchState:
+        return BatchState(chunk, self._identity, fingerprint, file_id, n_requests=len(lines))
+
+    def _pay(self, n_tokens: int) -> None:
+        bound = self._share.tokens
+        if bound is not None and self._n_submitted + n_tokens > bound:
+            raise cost_limit(self._share, self._n_submitted)
+        self._n_submitted += n_tokens
+
+    def _update(self, state: BatchState, batch: Batch | None) -> BatchState:
+        if batch is None:
+            return self._save(replace(state, status=_LOST))
+        counts = batch.request_counts
+        return self._save(
+            replace(
+                state,
+                batch_id=batch.id,
+                status=batch.status,
+                n_completed=counts.completed if counts else 0,
+                n_failed=counts.failed if counts else 0,
+            )
+        )
+
+    def _save(self, state: BatchState) -> BatchState:
+        if self._states.get(state.file_id) != state:
+            self._keep_record(state)
+            self._states[state.file_id] = state
+        return state
