@@ -86,20 +86,11 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _near_command(message: str) -> str:
-    if "invalid choice: '" not in message:
+    typed, _, rest = message.partition("invalid choice: '")[2].partition("'")
+    choices = re.findall(r"[\w-]+", rest.partition("choose from")[2])
+    if not choices:
         return "see `lakewinnow --help`"
-    typed = message.partition("invalid choice: '")[2].partition("'")[0]
-    commands = [
-        "run",
-        "score",
-        "merge-noise-models",
-        "top",
-        "store",
-        "init",
-        "doctor",
-        *STAGE_COMMANDS,
-    ]
-    return did_you_mean(typed, commands) or f"one of {', '.join(commands)}"
+    return did_you_mean(typed, choices) or f"one of {', '.join(choices)}"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from lakewinnow import configfile, validation
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config import Config
+from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import ConfigError, DataError, EngineError, LakewinnowError, Shown
 from lakewinnow.lake import noise_models
 from lakewinnow.lake.files import Files
@@ -131,6 +132,8 @@ def run(
         config = _with_classes_of(config, noise_model)
     if config.input.pred_probs is None:
         classifiers.check(config.crossval)
+        if not config.input.has_own_vectors:
+            embedders.identify(config.embedding)
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)

@@ -53,7 +53,9 @@ class Estimate:
     texts, stored, new : distinct texts
     tokens, requests : of the new ones
     cost_usd : None where the price is not known
-    seconds : None where there is nothing to tell it by
+    seconds : at least, by the rates that are allowed, or about, by a sample that was embedded; None
+        where there is nothing to tell it by
+    is_sampled : whether it is by a sample
     """
 
     identity: EmbeddingIdentity
@@ -64,6 +66,7 @@ class Estimate:
     requests: int
     cost_usd: float | None
     seconds: float | None
+    is_sampled: bool
 
 
 @dataclass
@@ -135,11 +138,12 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
     """
     work = _Work(lake, config)
     limits = work.limits
-    n_requests = -(-work.n_new // (config.batch_size or limits.inputs))
+    n_requests = -(-work.n_new // work.n_inputs)
     if limits.tokens_per_request is not None:
         n_requests = max(n_requests, -(-work.n_tokens // limits.tokens_per_request))
     seconds = work.cost.seconds(work.n_tokens, n_requests)
-    if seconds is None and not work.is_counted and work.n_new:
+    is_sampled = seconds is None and not work.is_counted and work.n_new > 0
+    if is_sampled:
         seconds = work.seconds_by_sample()
     lake.files.delete(_TO_EMBED)
     return Estimate(
@@ -151,6 +155,7 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
         requests=n_requests,
         cost_usd=work.cost.usd(work.n_tokens),
         seconds=seconds,
+        is_sampled=is_sampled,
     )
 
 
@@ -178,7 +183,8 @@ class _Work:
             counted = self._texts.groupBy(tasks.BUCKET).agg(F.sum(tasks.TOKENS))
             [tokens] = by_bucket(counted, n_buckets(lake))
         self.n_tokens = int(tokens.sum())
-        first = _FIRST_REQUESTS * self.limits.inputs * _SHORT_TEXT * self._n_tasks
+        self.n_inputs = min(config.batch_size or self.limits.inputs, self.limits.inputs)
+        first = _FIRST_REQUESTS * self.n_inputs * _SHORT_TEXT * self._n_tasks
         most = self.limits.tokens_per_minute
         self.rounds = Rounds(tokens, self._n_tasks, first, None if most is None else int(most))
         if self.n_tokens > first and not self.is_counted:

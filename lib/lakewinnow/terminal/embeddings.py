@@ -14,7 +14,11 @@ from lakewinnow.terminal.tables import duration, plain_table, short_path
 def print_estimate(estimate: Estimate) -> None:
     """Print what embedding would take."""
     of = estimate.identity
-    table = plain_table(f"To embed with {of.provider}, {of.model}, {of.dimensions} dimensions")
+    out = Console(highlight=False)
+    title = f"To embed with {of.provider}, {of.model}, {of.dimensions} dimensions"
+    out.print(Text(title, style="bold"), soft_wrap=True)
+    table = plain_table("")
+    table.title = None
     table.show_header = False
     table.add_column("", justify="right")
     table.add_column("")
@@ -25,9 +29,10 @@ def print_estimate(estimate: Estimate) -> None:
     table.add_row(f"{estimate.requests:,}", "requests")
     usd = estimate.cost_usd
     table.add_row("unknown" if usd is None else f"{usd:,.4f}", f"USD{_price_hint(usd)}")
-    seconds = estimate.seconds
-    table.add_row("unknown" if seconds is None else duration(seconds), "at least")
-    Console(highlight=False).print(table)
+    if estimate.seconds is not None:
+        told_by = "about, by a sample" if estimate.is_sampled else "at least, by the rates allowed"
+        table.add_row(duration(max(estimate.seconds, 1)), told_by)
+    out.print(table)
 
 
 def _price_hint(usd: float | None) -> str:
