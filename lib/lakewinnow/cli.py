@@ -196,6 +196,7 @@ def _run(options: argparse.Namespace) -> int:
     config = load_config(*options.config, overrides=options.set)
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
+    pipeline.check(config)
     with progress(quiet=options.quiet) as observer:
         observer.started("session")
         with running(remote=options.remote) as spark:
@@ -223,6 +224,7 @@ def _embed(options: argparse.Namespace) -> int:
     from lakewinnow.terminal.progress import progress
 
     config = load_config(*options.config, overrides=options.set)
+    pipeline.check(config)
     with progress(quiet=options.quiet) as observer:
         observer.started("session")
         with running(remote=options.remote) as spark:

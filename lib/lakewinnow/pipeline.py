@@ -125,15 +125,11 @@ def run(
     observer = observer or Observer()
     for key in validation.passed_over(config):
         observer.warned(f"{key}: not in this version yet, passed over")
-    label_issues.checked_filter(config.label_issues)  # before the hours that come before it
+    check(config)
     if isinstance(noise_model, str | Path):
         noise_model = noise_models.read(noise_model, "noise_model")
     if noise_model is not None:
         config = _with_classes_of(config, noise_model)
-    if config.input.pred_probs is None:
-        classifiers.check(config.crossval)
-        if not config.input.has_own_vectors:
-            embedders.identify(config.embedding)
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)
@@ -176,6 +172,20 @@ def run(
     if reference is not None:
         stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
     return stages.account_for_every_row()
+
+
+def check(config: Config) -> None:
+    """Find what would stop a run hours later, and takes no session to find.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+    """
+    label_issues.checked_filter(config.label_issues)
+    if config.input.pred_probs is None:
+        classifiers.check(config.crossval)
+        if not config.input.has_own_vectors:
+            embedders.identify(config.embedding)
 
 
 def estimate_embedding(
