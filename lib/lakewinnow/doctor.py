@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import version
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.text import Text
@@ -45,6 +46,7 @@ def _checks() -> Iterator[Check]:
     yield "memory", _memory
     yield "scratch", _scratch
     yield "static", _static
+    yield "transformers", _transformers
     yield "spark", _spark
 
 
@@ -74,6 +76,14 @@ def _static() -> str:
 
     n_vectors, dimensions = StaticEmbedder(EmbeddingConfig()).embed(["Is it all here?"]).shape
     return f"embeds {n_vectors} text in {dimensions} dimensions without a download"
+
+
+def _transformers() -> str:
+    if find_spec("sentence_transformers") is None:
+        return "not installed; for embedding.provider sentence-transformers, install that extra"
+    from lakewinnow.embedding.sentence_transformers import device
+
+    return f"sentence-transformers {version('sentence-transformers')}, on {device()}"
 
 
 def _spark() -> str:

@@ -126,12 +126,12 @@ def test_a_vector_does_not_depend_on_the_rest_of_its_batch(settings):
 def test_batches_hold_texts_of_like_length_and_each_text_once():
     rng = np.random.default_rng(0)
     lengths = rng.integers(2, 257, 5_000)
-    batches = list(provider._batches(lengths, "cpu"))
+    batches = list(provider._batches(lengths, on_gpu=False))
     np.testing.assert_array_equal(np.sort(np.concatenate(batches)), np.arange(5_000))
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.02 * lengths.sum()
     assert max(len(rows) * lengths[rows].max() for rows in batches) <= 1_024
-    assert len(list(provider._batches(np.array([5_000, 9_000]), "cpu"))) == 2
+    assert len(list(provider._batches(np.array([5_000, 9_000]), on_gpu=False))) == 2
 
 
 def test_no_texts_have_no_vectors():

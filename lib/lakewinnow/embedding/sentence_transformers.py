@@ -88,7 +88,7 @@ class TransformerEmbedder(Embedder):
         encode = self._final if self._layers == "final" else self._hidden
         lengths = np.minimum(self._tokens.count(texts), self._files.max_tokens or math.inf)
         vectors = np.empty((len(texts), self.dimensions), np.float32)
-        for rows in _batches(lengths, model.device.type):
+        for rows in _batches(lengths, on_gpu=model.device.type == "cuda"):
             vectors[rows] = encode(model, [texts[row] for row in rows])
         return vectors
 
@@ -166,9 +166,8 @@ class TransformerEmbedder(Embedder):
         return len(layers) * width
 
 
-def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[NDArray[np.int64]]:
+def _batches(lengths: NDArray[np.int64], *, on_gpu: bool) -> Iterator[NDArray[np.int64]]:
     """Return texts of like lengths together, as many as fill a batch when padded."""
-    on_gpu = device != "cpu"
     order = np.argsort(lengths, kind="stable")
     start = 0
     while start < len(order):
@@ -183,6 +182,13 @@ def _batches(lengths: NDArray[np.int64], device: str) -> Iterator[NDArray[np.int
         start = end
 
 
+def device() -> str:
+    """Return what models compute on here: cuda, or else cpu."""
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 @cache  # a worker process loads it once
 def _model(folder: Path) -> "SentenceTransformer":
     threads.limit()
@@ -192,10 +198,9 @@ def _model(folder: Path) -> "SentenceTransformer":
         from transformers.utils import logging
     except ImportError as error:
         raise _package_missing(str(error)) from error
-    device = "cuda" if torch.cuda.is_available() else "cpu"
     logging.disable_progress_bar()  # of the weights that are loaded, once a worker
-    model = SentenceTransformer(str(folder), device=device, local_files_only=True)
-    if device != "cpu" and model.dtype is torch.float32:
+    model = SentenceTransformer(str(folder), device=device(), local_files_only=True)
+    if model.device.type == "cuda" and model.dtype is torch.float32:
         model.half()
     return model.eval()
 
