@@ -182,6 +182,13 @@ def test_a_folder_without_a_table_is_a_config_error(tmp_path):
     assert (caught.value.code, caught.value.where) == ("unknown_model", "embedding.model")
 
 
+def test_files_that_do_not_load_are_a_provider_error(folder):
+    (folder / "tokenizer.json").write_text("{}")
+    with pytest.raises(ProviderError) as caught:
+        embedder_of(folder).embed(["a"])
+    assert (caught.value.code, caught.value.where) == ("model_unusable", "embedding.model")
+
+
 def test_a_missing_wheel_is_a_provider_error(monkeypatch):
     monkeypatch.setattr(static.models, "package_folder", lambda _: None)
     embedder = registry.load(EmbeddingConfig(dimensions=128))  # not used before

@@ -60,6 +60,17 @@ def name_of(folder: Path, called: str | None = None) -> str:
     return f"{called or _own_name(folder)}-{whole.hexdigest()[:_DIGITS]}"
 
 
+def unusable(folder: Path, error: Exception) -> ProviderError:
+    """Return what to raise where a library does not load a model's files."""
+    first_line = str(error).partition("\n")[0]
+    return ProviderError(
+        "model_unusable",
+        WHERE,
+        f"whole files of a model in {folder}",
+        Shown(f"{type(error).__name__}: {first_line}"),
+    )
+
+
 def read_json(path: Path) -> Any:
     """Return what a JSON file says; an empty dict, where there is no such file."""
     return json.loads(path.read_text("utf-8")) if path.is_file() else {}

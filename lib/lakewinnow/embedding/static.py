@@ -166,7 +166,10 @@ def _loaded(folder: Path, dimensions: int) -> "StaticModel":
     from model2vec import StaticModel
 
     # Neither length nor normalization are given here: where config.json differs, that is logged.
-    model = StaticModel.from_pretrained(folder)
+    try:
+        model = StaticModel.from_pretrained(folder)
+    except Exception as error:
+        raise models.unusable(folder, error) from error
     model.embedding = model.embedding[:, :dimensions]
     return model
 
