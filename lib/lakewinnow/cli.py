@@ -114,6 +114,11 @@ def _parser() -> argparse.ArgumentParser:
             stage.add_argument(
                 "--dry-run", action="store_true", help="only say what it would take and cost"
             )
+            stage.add_argument(
+                "--cancel-batches",
+                action="store_true",
+                help="have the batches of an earlier run that are under way cancelled",
+            )
             stage.set_defaults(command=_embed)
 
     score = commands.add_parser(
@@ -215,6 +220,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _embed(options: argparse.Namespace) -> int:
+    if options.cancel_batches:
+        return _cancel_batches(options)
     if not options.dry_run:
         return _run(options)
     from lakewinnow import pipeline
@@ -233,6 +240,17 @@ def _embed(options: argparse.Namespace) -> int:
                 config, spark, restart=options.restart, observer=observer
             )
     print_estimate(estimate)
+    return 0
+
+
+def _cancel_batches(options: argparse.Namespace) -> int:
+    from lakewinnow.configfile import load_config
+    from lakewinnow.lake.files import Files
+    from lakewinnow.stages.embed import by_batch
+
+    config = load_config(*options.config, overrides=options.set)
+    n = by_batch.cancel(config.embedding, Files(config.workspace))
+    print(f"{n:,} batches are being cancelled; what they have done by now is kept for the next run")
     return 0
 
 

@@ -8,6 +8,7 @@ from lakewinnow.lake.embedding_store import EMBEDDINGS, EmbeddingStore
 from lakewinnow.lake.new_texts import count_texts, n_buckets, new_texts
 
 IDENTITY = EmbeddingIdentity("static", "m", 1)
+N = 8
 
 
 @pytest.fixture
@@ -30,27 +31,33 @@ def stored(lake, *texts):
 
 
 def test_without_a_store_every_distinct_text_is_new(lake, store):
-    texts, new, tokens = count_texts(lake, store, IDENTITY)
+    texts, new, tokens = count_texts(lake, store, IDENTITY, N)
     assert (texts.sum(), new.sum(), tokens.sum()) == (4, 4, 1 + 1 + 5 + 2)
 
 
 def test_what_is_stored_is_not_new_however_often_it_is_there(lake, store):
     stored(lake, "one", "Caf\u00e9")
-    texts, new, _ = count_texts(lake, store, IDENTITY)
+    texts, new, _ = count_texts(lake, store, IDENTITY, N)
     assert (texts.sum(), new.sum()) == (4, 2)
-    found = {row["text"] for row in new_texts(lake, store, IDENTITY).collect()}
+    found = {row["text"] for row in new_texts(lake, store, IDENTITY, N).collect()}
     assert found == {"two", "a longer text"}
 
 
 def test_a_refused_text_is_new(lake, store):
     refused = {"text_key": text_key("one"), **vars(IDENTITY), "error_code": "c", "error": "e"}
     make_table(lake, "embeddings", [refused], EMBEDDINGS)
-    assert count_texts(lake, store, IDENTITY)[1].sum() == 4
+    assert count_texts(lake, store, IDENTITY, N)[1].sum() == 4
 
 
 def test_the_counts_are_those_of_the_texts_in_each_bucket(lake, store):
-    _, new, tokens = count_texts(lake, store, IDENTITY)
-    assert len(new) == n_buckets(lake)
-    for row in new_texts(lake, store, IDENTITY).collect():
+    _, new, tokens = count_texts(lake, store, IDENTITY, N)
+    assert len(new) == N
+    for row in new_texts(lake, store, IDENTITY, N).collect():
         assert new[row["bucket"]] > 0
         assert tokens[row["bucket"]] >= row["tokens"]
+
+
+@pytest.mark.parametrize(("n_rows", "n"), [(6, 64), (200_000, 512), (10**9, 2**16)])
+def test_a_bucket_is_a_few_hundred_rows(lake, monkeypatch, n_rows, n):
+    monkeypatch.setattr(lake, "rows", lambda _: n_rows)
+    assert n_buckets(lake) == n

@@ -10,6 +10,7 @@ from lakewinnow.config import EmbeddingConfig, InputConfig
 from lakewinnow.embedding.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import embed
+from lakewinnow.stages.embed import in_rounds
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
 SMALL = EmbeddingConfig(dimensions=64)
@@ -65,8 +66,8 @@ def test_a_model_that_is_not_there_is_an_error_before_anything_is_embedded(lake)
 
 
 def test_rounds_embed_all_and_leave_nothing_behind(lake, monkeypatch):
-    monkeypatch.setattr(embed, "_FIRST_REQUESTS", 1)
-    monkeypatch.setattr(embed, "_SHORT_TEXT", 1)
+    monkeypatch.setattr(in_rounds, "_FIRST_REQUESTS", 1)
+    monkeypatch.setattr(in_rounds, "_SHORT_TEXT", 1)
     texts = [f"text number {i} " + "word " * (i % 90) for i in range(300)]
     rounds = []
     config = replace(SMALL, batch_size=16)
@@ -111,11 +112,9 @@ def test_an_estimate_embeds_nothing(lake):
 
 
 def test_the_numbers_that_chunks_are_dealt_by_go_to_partitions_of_their_own(lake):
-    lake = with_texts(lake, "one")
-    work = embed._Work(lake, SMALL)
-    work._n_tasks = 7
-    rows = [(number,) for number in work._destinations]
+    destinations = in_rounds._destinations(lake.spark, 7)
+    rows = [(number,) for number in destinations]
     spread = lake.spark.createDataFrame(rows, "n bigint").repartition(7, "n")
     at = spread.selectExpr("n", "spark_partition_id() AS at").collect()
     assert sorted(row["at"] for row in at) == list(range(7))
-    assert [row["n"] for row in sorted(at, key=lambda row: row["at"])] == work._destinations
+    assert [row["n"] for row in sorted(at, key=lambda row: row["at"])] == destinations

@@ -34,12 +34,12 @@ class Rounds:
     n_tasks : int
     first : int
         Tokens of the first round, whose rate is not known.
-    most : int, optional
+    most : float, optional
         Tokens of any round: what the provider takes in a minute.
     """
 
     def __init__(
-        self, tokens: NDArray[np.int64], n_tasks: int, first: int, most: int | None = None
+        self, tokens: NDArray[np.int64], n_tasks: int, first: int, most: float | None = None
     ) -> None:
         self._before = np.concatenate([[0], np.cumsum(tokens)])
         self._n_tasks, self._most = n_tasks, most

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -74,7 +74,7 @@ def embed(
     requests = _requests(config, share)
     keys = chunk.column(c.TEXT_KEY).combine_chunks()
     for made in requests.run(_texts(chunk)):
-        yield _refused(keys, made) if isinstance(made, Refused) else _rows(keys, made, config)
+        yield rows(keys, made, config)
     yield _row(
         tokens=requests.n_tokens,
         requests=requests.n_requests,
@@ -127,20 +127,18 @@ def _texts(rows: pa.RecordBatch | pa.Table) -> list[str]:
     return list(map(normal_form, rows.column(c.TEXT).to_pylist()))
 
 
-def _rows(keys: pa.Array, made: Embedded, config: EmbeddingConfig) -> pa.RecordBatch:
+def rows(keys: pa.Array, made: Embedded | Refused, config: EmbeddingConfig) -> pa.RecordBatch:
+    """Return rows of `MADE`: what became of some of the texts with these keys."""
+    if isinstance(made, Refused):
+        key = keys[made.position].as_py()
+        return _row(text_key=key, error_code=made.code, error=made.reason)
     vectors = made.vectors
     if config.precision == "float16":
         vectors = vectors.astype(np.float16).astype(np.float32)
-    nothing = pa.nulls(len(vectors))
-    columns = dict.fromkeys(MADE.fieldNames(), nothing)
-    keys = keys.take(pa.array(made.positions))
-    return arrow.record_batch(
-        MADE, {**columns, c.TEXT_KEY: keys, c.VECTOR: arrow.list_array(vectors)}
-    )
-
-
-def _refused(keys: pa.Array, made: Refused) -> pa.RecordBatch:
-    return _row(text_key=keys[made.position].as_py(), error_code=made.code, error=made.reason)
+    columns: dict[str, Any] = dict.fromkeys(MADE.fieldNames(), pa.nulls(len(vectors)))
+    columns[c.TEXT_KEY] = keys.take(pa.array(made.positions))
+    columns[c.VECTOR] = arrow.list_array(vectors)
+    return arrow.record_batch(MADE, columns)
 
 
 def _row(**values: object) -> pa.RecordBatch:

@@ -17,21 +17,18 @@ _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16
 
 
-def new_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity) -> DataFrame:
+def new_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> DataFrame:
     """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated."""
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
     texts = _distinct(lake).join(stored, c.TEXT_KEY, "left_anti")
-    return texts.select(
-        c.TEXT_KEY, c.TEXT, _bucket(n_buckets(lake)).alias(BUCKET), _tokens().alias(TOKENS)
-    )
+    return texts.select(c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens().alias(TOKENS))
 
 
-def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity) -> IntArray:
-    """Return texts, new ones and their estimated tokens by bucket, shape (3, n_buckets)."""
+def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> IntArray:
+    """Return texts, new ones and their estimated tokens in each of n buckets, shape (3, n)."""
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY).distinct()
     texts = _distinct(lake).join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
     is_new = F.col("stored").isNull()
-    n = n_buckets(lake)
     counted = texts.groupBy(_bucket(n).alias(BUCKET)).agg(
         F.count("*"), F.count_if(is_new), F.sum(F.when(is_new, _tokens()).otherwise(0))
     )

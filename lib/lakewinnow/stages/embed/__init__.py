@@ -1,0 +1,135 @@
+"""Embed: a vector for every distinct text that the store does not have yet.
+
+Reads    corpus/, the embedding store
+Writes   the embedding store (rows added); refused/ and quarantine/ where the provider refuses texts
+Passes   1 over the corpus to count its distinct texts, 1 over the new ones; 1 more, with to_embed/
+         meanwhile, where they take several rounds or where tokens cost something
+Shuffle  of the texts: one by text key, one into the chunks of a round
+Memory   a task: the texts of a chunk and the requests that are under way; the driver: tokens by
+         bucket, 64 Ki at most, and by batch, 64 MiB of vectors
+
+The texts are embedded in rounds of about a minute, or by OpenAI's batches, each in the store before
+the next: see `in_rounds` and `by_batch`. What a provider refuses or fails at is not raised where it
+happens, but when all that was paid for until then is in the store.
+"""
+
+from dataclasses import dataclass
+
+from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity, InputConfig
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.corpus import refuse
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.stages.embed import by_batch, in_rounds
+from lakewinnow.stages.embed.todo import Tell, Todo
+
+__all__ = ["Estimate", "estimate", "run"]
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What embedding would take, before anything is asked of the provider.
+
+    Attributes
+    ----------
+    identity : EmbeddingIdentity
+    texts, stored, new : distinct texts
+    tokens, requests : of the new ones
+    cost_usd : None where the price is not known
+    seconds : at least, by the rates that are allowed, or about, by a sample that was embedded; None
+        where there is nothing to tell it by
+    is_sampled : whether it is by a sample
+    """
+
+    identity: EmbeddingIdentity
+    texts: int
+    stored: int
+    new: int
+    tokens: int
+    requests: int
+    cost_usd: float | None
+    seconds: float | None
+    is_sampled: bool
+
+
+def run(
+    lake: Lake, source: InputConfig, config: EmbeddingConfig, tell: Tell = lambda *_: None
+) -> StageReport:
+    """Embed what is new.
+
+    Parameters
+    ----------
+    tell : Callable
+        Is told now and then how many of the new texts are done, how many there are, and what was
+        used so far.
+
+    Raises
+    ------
+    ConfigError
+        The provider does not have the model or the dimensions, or a cost is bounded and the price
+        is not known.
+    ProviderError
+        The provider is not installed, refuses the run, keeps failing, or would cost too much. What
+        was embedded by then is in the store.
+    DataError
+        ``"too_many_refused"``: more than `input.max_bad_fraction` of the rows.
+    """
+    todo = Todo(lake, config)
+    todo.cost.check(todo.n_tokens)
+    embed = by_batch.embed if todo.is_by_batch else in_rounds.embed
+    spent = embed(todo, tell)
+    todo.forget_texts()
+    refused = refuse(lake, todo.store.refused(todo.identity), source)
+    _check_refused(sum(refused.values()), lake.rows("corpus"), source.max_bad_fraction)
+    return StageReport(
+        rows_in=todo.n_texts,
+        rows_out=todo.n_texts,
+        reads={"corpus": 2 if todo.n_new else 1},
+        details={
+            "identity": vars(todo.identity),
+            "texts": todo.n_texts,
+            "embedded": spent.embedded,
+            "refused": refused,
+            **todo.cost.details(spent.tokens, spent.requests),
+        },
+    )
+
+
+def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
+    """Say what embedding would take; asks nothing of a provider that costs or is limited.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+        As `run`.
+    """
+    todo = Todo(lake, config)
+    n_requests = -(-todo.n_new // todo.n_inputs)
+    if todo.limits.tokens_per_request is not None:
+        n_requests = max(n_requests, -(-todo.n_tokens // todo.limits.tokens_per_request))
+    seconds = None if todo.is_by_batch else todo.cost.seconds(todo.n_tokens, n_requests)
+    is_sampled = seconds is None and not todo.is_counted and todo.n_new > 0
+    if is_sampled:
+        seconds = in_rounds.seconds_by_sample(todo)
+    todo.forget_texts()
+    return Estimate(
+        identity=todo.identity,
+        texts=todo.n_texts,
+        stored=todo.n_texts - todo.n_new,
+        new=todo.n_new,
+        tokens=todo.n_tokens,
+        requests=n_requests,
+        cost_usd=todo.cost.usd(todo.n_tokens),
+        seconds=seconds,
+        is_sampled=is_sampled,
+    )
+
+
+def _check_refused(n_refused: int, n_rows: int, most: float) -> None:
+    if n_refused > most * n_rows:
+        raise DataError(
+            "too_many_refused",
+            "embedding",
+            f"at most {most:.0%} of the rows with a text that cannot be embedded",
+            Shown(f"{n_refused:,} of {n_rows:,}; see refused/ in the workspace"),
+            "mend them, choose another embedding.long_texts, or raise input.max_bad_fraction",
+        )

@@ -1,0 +1,98 @@
+"""Embedding in rounds of about a minute, each in the store before the next begins.
+
+See `lakewinnow.embedding.rounds`.
+"""
+
+import json
+import time
+from functools import partial
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.embedding import tasks
+from lakewinnow.embedding.rounds import Round, Rounds
+from lakewinnow.errors import ProviderError
+from lakewinnow.lake.embedding_store import EMBEDDINGS
+from lakewinnow.stages.embed.todo import Spent, Tell, Todo
+
+_FIRST_REQUESTS: Final = 8  # of a task in the first round, whose speed is not known yet
+_SHORT_TEXT: Final = 32  # tokens
+_SAMPLE: Final = 256
+
+
+def embed(todo: Todo, tell: Tell) -> Spent:
+    """Embed all new texts.
+
+    Raises
+    ------
+    ProviderError
+    """
+    spent = Spent()
+    first = _FIRST_REQUESTS * todo.n_inputs * _SHORT_TEXT * todo.n_tasks
+    if todo.n_tokens > first and not todo.is_counted:
+        todo.keep_texts()  # to be read once a round
+    rounds = Rounds(todo.tokens, todo.n_tasks, first, todo.limits.tokens_per_minute)
+    destinations = _destinations(todo.lake.spark, todo.n_tasks) if todo.n_new else []
+    for dealt in rounds:
+        started = time.monotonic()
+        stopped = _embed_round(todo, _in_chunks(todo, dealt, destinations), spent)
+        rounds.took(dealt.tokens, time.monotonic() - started)
+        tell(spent.embedded + spent.refused, todo.n_new, todo.cost.note(spent.tokens))
+        if stopped is not None:
+            raise ProviderError(*stopped)
+    return spent
+
+
+def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> list[Any] | None:
+    """Embed into the store; return what a ProviderError is made of, if a task was stopped."""
+    embed = partial(
+        tasks.embed, config=todo.config, share=todo.cost.share(todo.n_tasks, spent.tokens)
+    )
+    seen = Observation("embed")
+    made = chunks.mapInArrow(embed, tasks.MADE).observe(
+        seen,
+        F.count(c.VECTOR).alias("embedded"),
+        F.count(c.ERROR_CODE).alias("refused"),
+        F.sum(tasks.TOKENS).alias(tasks.TOKENS),
+        F.sum(tasks.REQUESTS).alias(tasks.REQUESTS),
+        F.max(tasks.STOPPED).alias(tasks.STOPPED),
+    )
+    rows = made.where(F.col(c.TEXT_KEY).isNotNull())
+    identity = {name: F.lit(value) for name, value in vars(todo.identity).items()}
+    todo.store.append(rows.withColumns(identity).select(*EMBEDDINGS.fieldNames()))
+    spent.embedded += seen.get["embedded"]
+    spent.refused += seen.get["refused"]
+    spent.tokens += seen.get[tasks.TOKENS] or 0
+    spent.requests += seen.get[tasks.REQUESTS] or 0
+    stopped = seen.get[tasks.STOPPED]
+    return None if stopped is None else list(json.loads(stopped))
+
+
+def _in_chunks(todo: Todo, dealt: Round, destinations: list[int]) -> DataFrame:
+    """Return a round's texts, each chunk in a partition of its own."""
+    texts = todo.of_buckets(dealt.bounds[0], dealt.bounds[-1])
+    if len(destinations) == 1:
+        return texts.coalesce(1)
+    *others, last = destinations
+    chunk = F.lit(last)
+    for destination, end in reversed(list(zip(others, dealt.bounds[1:-1], strict=True))):
+        chunk = F.when(F.col(tasks.BUCKET) < end, destination).otherwise(chunk)
+    return texts.repartition(len(destinations), chunk)
+
+
+def _destinations(spark: SparkSession, n: int) -> list[int]:
+    """Return, for each of n partitions, a number that Spark's hash puts there."""
+    ids = spark.range(64 * n)  # far more than it takes to meet each of them
+    hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
+    return [number for _, number in sorted(hashed.collect())]
+
+
+def seconds_by_sample(todo: Todo) -> float:
+    """Embed a few of the texts, and tell from them how long all would take."""
+    time_sample = partial(tasks.time_sample, config=todo.config)
+    timed = todo.texts.limit(_SAMPLE).coalesce(1).mapInArrow(time_sample, tasks.TIMED)
+    n_tokens, seconds = timed.agg(F.sum(tasks.TOKENS), F.sum(tasks.SECONDS)).collect()[0]
+    return float(seconds * todo.n_tokens / n_tokens / todo.n_tasks)
