@@ -66,6 +66,13 @@ def test_an_unknown_provider_is_a_config_error_with_the_nearest():
     assert caught.value.hint == "did you mean 'sentence-transformers'?"
 
 
+@pytest.mark.parametrize("provider", ["static", "openai"])
+def test_layers_of_a_provider_that_has_none_are_a_config_error(provider):
+    with pytest.raises(ConfigError) as caught:
+        registry.load(EmbeddingConfig(provider=provider, layers=(2, 3)))
+    assert (caught.value.code, caught.value.where) == ("unknown_layers", "embedding.layers")
+
+
 @pytest.mark.parametrize(
     ("source", "code", "hint"),
     [

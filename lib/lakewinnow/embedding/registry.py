@@ -18,6 +18,7 @@ _OWN = {
     "sentence-transformers": "lakewinnow.embedding.sentence_transformers:TransformerEmbedder",
     "openai": "lakewinnow.embedding.openai:OpenAIEmbedder",
 }
+_WITHOUT_LAYERS = {"static", "openai"}
 
 
 def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
@@ -58,10 +59,18 @@ def load(config: EmbeddingConfig) -> Embedder:
             config.provider,
             did_you_mean(config.provider, list(points)),
         )
+    if config.layers != "final" and config.provider in _WITHOUT_LAYERS:
+        raise ConfigError(
+            "unknown_layers",
+            "embedding.layers",
+            f"final, as {config.provider} has no others",
+            list(config.layers),
+            "hidden layers are had with embedding.provider sentence-transformers",
+        )
     try:
         make = points[config.provider].load()
     except (ImportError, AttributeError) as error:
-        missing = getattr(error, "name", None) if isinstance(error, ImportError) else None
+        missing = error.name if isinstance(error, ImportError) else None
         package = (missing or points[config.provider].value).partition(".")[0]
         raise ProviderError(
             "provider_missing",
