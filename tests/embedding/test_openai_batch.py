@@ -115,6 +115,11 @@ def assert_paid_once(server, texts=TEXTS):
     assert server.paid == dict.fromkeys(texts, 1)
 
 
+def estimates(texts):
+    """Return the tokens of texts, as the package counts where it does not know the model."""
+    return [-(-len(text.encode()) // 3) for text in texts]
+
+
 def sent(server):
     """Return the texts of each batch, in the order begun."""
     return [[r["body"]["input"][0] for r in b["_requests"]] for b in server.batches.values()]
@@ -193,6 +198,33 @@ def test_a_batch_is_found_when_all_records_are_lost(server, job):
     _, vectors, _ = job.run(TEXTS[::-1])
     assert (sorted(vectors), len(server.batches)) == (ALL, 4)
     assert_paid_once(server, [*TEXTS, "other 0", "other 1", "other 2"])
+
+
+def test_a_batch_that_is_not_on_record_is_found_though_others_have_left_texts_over(
+    server, job, monkeypatch
+):
+    monkeypatch.setattr(batch_file, "MAX_LINES", 20)
+    server.plans = [Plan("expired", skips=lambda text: text in TEXTS[:5])]
+    job.kill_before = lambda state: state.batch_id is not None and len(server.batches) == 2
+    with pytest.raises(Killed):
+        job.run()
+    job.kill_before = lambda _: False
+    _, vectors, _ = job.run()
+    assert sorted(vectors) == ALL
+    assert sent(server) == [TEXTS[:20], TEXTS[20:], TEXTS[:5]]
+    assert_paid_once(server)
+
+
+def test_only_what_may_still_have_answers_is_looked_through(server, job):
+    for i in range(6):
+        job.run([f"other {i}"], chunk=f"other {i}")
+    for batch in server.batches.values():
+        batch["created_at"] -= 40 * 86_400
+    server.calls.clear()
+    batches = job.start()
+    for i in range(3):
+        batches.submit(f"chunk {i}", TEXTS[i::3])
+    assert server.calls["GET batches"] == 1 + 1 + 2  # pages of two
 
 
 def test_records_of_another_model_are_left_alone(server, job):
@@ -403,6 +435,18 @@ def test_other_dimensions_than_asked_for_stop_the_run(server, job):
     assert (vectors, batches.stopped.code) == ({}, "wrong_dimensions")
 
 
+def test_what_came_before_an_error_is_kept(server, job):
+    of_five = of_dimensions(5)
+    last = vector_of(TEXTS[9], 16)  # answers come in the order of lines turned round
+
+    def alter(items):
+        return of_five(items) if np.array_equal(items[0]["embedding"], last) else items
+
+    server.plans = [Plan(alter=alter)]
+    batches, vectors, _ = job.run(model="text-embedding-3-small", dimensions=16)
+    assert (sorted(vectors), batches.stopped.code) == (ALL[10:], "wrong_dimensions")
+
+
 def too_long(text):
     return (400, "context_length_exceeded", "too long") if len(text) > 100 else None
 
@@ -418,7 +462,7 @@ def test_a_text_longer_than_the_estimate(server, job, long_texts, n_vectors):
     cut = sorted((t for t in server.paid if t in texts[1]), key=texts[1].index)
     assert "".join(cut) == texts[1][: len("".join(cut))]
     if long_texts == "split-mean":
-        weights = OpenAIEmbedder(EmbeddingConfig()).count_tokens(cut)
+        weights = estimates(cut)
         mean = np.average(list(map(vector_of, cut)), axis=0, weights=weights)
         np.testing.assert_allclose(vectors[1], mean / np.linalg.norm(mean), atol=1e-6)
         assert sum(map(len, cut)) == len(texts[1])
@@ -440,7 +484,7 @@ def test_nothing_to_embed_is_no_batch(server, job):
 
 
 def test_spending_stops_before_the_limit(server, job):
-    counted = sum(OpenAIEmbedder(EmbeddingConfig()).count_tokens(TEXTS[:20]))
+    counted = sum(estimates(TEXTS[:20]))
     batches = job.start(share=Share(tokens=counted))
     assert len(outcome(batches, TEXTS[:20], "chunk 0")[0]) == 20
     assert outcome(batches, TEXTS[20:], "chunk 1")[0] == {}

@@ -250,18 +250,25 @@ def test_a_fatal_error_keeps_what_is_paid_for_and_begins_nothing(concurrency):
 
 
 def test_a_consumer_that_is_slow_does_not_let_requests_begin_after_a_fatal_error():
+    """The first request waits to be tried again while the third fails and the consumer is busy."""
+
     def on_request(texts):
-        if texts[0] == TEXTS[10]:
+        if texts[0] == TEXTS[0]:
+            raise TryLater("busy")
+        if texts[0] == TEXTS[20]:
             time.sleep(0.02)
             raise ProviderError("key_refused", "here", "a key", None)
 
-    embedder = Told(on_request, concurrency=2)
-    requests, _ = requests_to(embedder)
+    class RestingPace(Pace):
+        def rest(self, _):
+            super().rest(0.1)
+
+    embedder = Told(on_request, concurrency=3)
+    requests = Requests(embedder, make_pace=RestingPace)
     for _ in requests.run(TEXTS):
-        time.sleep(0.05)
-    n_begun = len(embedder.requests)
-    assert n_begun <= 4
-    assert requests.n_requests == n_begun
+        time.sleep(0.3)
+    assert requests.stopped.code == "key_refused"
+    assert requests.n_requests == len(embedder.requests) == 3
 
 
 def test_a_bug_is_not_taken_for_an_answer():

@@ -23,6 +23,7 @@ from openai.types import CreateEmbeddingResponse
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater
 from lakewinnow.embedding.openai_errors import outcome_of
+from lakewinnow.embedding.vectors import unit_length
 from lakewinnow.embedding.vocabulary import Vocabulary
 from lakewinnow.errors import ConfigError, ProviderError
 
@@ -137,10 +138,7 @@ class OpenAIEmbedder(Embedder):
             fits = len(vector) == self.dimensions and index is not None and 0 <= index < n_texts
             if fits and np.isfinite(vector).all():
                 vectors[index] = vector
-        if self._normalizes:
-            norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-            vectors /= np.where(norms > 0, norms, 1)
-        return vectors
+        return unit_length(vectors) if self._normalizes else vectors
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has: by tiktoken if it can tell, else an estimate."""
