@@ -7,23 +7,18 @@ from typing import get_args
 import cleanlab.count
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import pytest
 from cleanlab.rank import get_label_quality_scores
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
-import lakewinnow.find
 from core import reference
 from core.generate import corpus
 from core.test_noise_model import model_of
 from lakewinnow import find_label_issues
-from lakewinnow.core.cells import Cells
 from lakewinnow.core.confident_learning import confident_guesses, unflagged
-from lakewinnow.core.label_issues import LOW, FilterBy, IssueFilter
-from lakewinnow.core.selection import Cuts
+from lakewinnow.core.label_issues import LOW, FilterBy
 from lakewinnow.errors import ConfigError, DataError, SchemaError
-from lakewinnow.spark.confident_learning import Judge
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 COLUMNS = {"label": "given", "pred_probs": "probs"}
@@ -193,34 +188,15 @@ def test_equal_rows_without_ids_share_a_rank_on_spark(spark):
     assert found[~found.is_label_issue].label_rank.isna().all()
 
 
-def test_batches_are_judged_without_spark():
-    no_cuts = Cuts(Cells.none(2), np.zeros(0), {})
-    judge = Judge(
-        classes=("a", "b"),
-        thresholds=np.array([0.5, 0.5]),
-        issue_filter=IssueFilter(filter_by="predicted_neq_given"),
-        cuts=no_cuts,
-        rank_by="self_confidence",
-        adjust_pred_probs=False,
-    )
-    found = lakewinnow.find._verdicts(
-        pa.array(["x", "y", "z"]),
-        pa.array([0, 0, None], pa.int32()),
-        pa.array([[0.25, 0.75], [0.5, None], [0.5, 0.5]]),
-        judge,
-        is_sound=False,
-    ).to_pylist()
-    assert [row["error_code"] for row in found] == [None, "pred_probs_nan", "label_not_in_classes"]
-    assert found[0]["predicted_label"] == "b"
-    assert found[0]["is_label_issue"] is True
-    assert found[0]["label_score"] == 0.25
-    assert found[1]["is_label_issue"] is found[2]["label_score"] is None
-
-    good = [pa.array(["x"]), pa.array([0], pa.int32()), pa.array([[0.25, 0.75]])]
-    assert lakewinnow.find._verdicts(*good, judge, is_sound=True).to_pylist() == found[:1]
-    batch = pa.record_batch(good, names=["row_id", "label", "pred_probs"])
-    (issues,) = lakewinnow.find._issues([batch], judge, is_sound=True)
-    assert issues.to_pylist() == [{"row_id": "x", "is_label_issue": True, "label_score": 0.25}]
+def test_a_row_that_shares_its_id_with_an_issue_is_none(spark):
+    df, _, _ = generated()
+    alone = find_label_issues(df, **COLUMNS)
+    issue, other = (alone[alone.is_label_issue == flag].index[0] for flag in (True, False))
+    df["id"] = [f"r{i:03}" for i in range(len(df))]
+    df.loc[other, "id"] = df.loc[issue, "id"]
+    found = find_label_issues(spark.createDataFrame(df), id="id", **COLUMNS).toPandas()
+    flags = found[found.id == df.loc[issue, "id"]].is_label_issue
+    assert sorted(flags) == [False, True]
 
 
 # --- pandas and NumPy ---------------------------------------------------------------------------

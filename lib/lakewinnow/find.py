@@ -1,24 +1,16 @@
 """`find_label_issues` for those who have probabilities already: Spark, pandas or NumPy."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BooleanType,
-    DoubleType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
+from pyspark.sql.types import IntegerType
 
 from lakewinnow import columns as c
 from lakewinnow.core import label_issues as core
@@ -28,11 +20,13 @@ from lakewinnow.core.scores import check_score
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.lake import frame, noise_models
 from lakewinnow.lake.source import column
-from lakewinnow.spark import confident_learning, lists, udf, valid_probs
+from lakewinnow.spark import confident_learning, valid_probs, verdicts
 from lakewinnow.spark.confident_learning import Judge
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
 _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
+_SCORE, _RANK = "__lw_score", "__lw_rank"
+_NEW_COLUMNS: Final = (*verdicts.VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
 
 MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
 _HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
@@ -198,95 +192,48 @@ def _on_spark(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    n_rows = int(state.counts.sum())
-    return _ranked(keyed, df, label, judge, n_rows=n_rows, is_sound=checked.is_sound)
-
-
-_VERDICT: Final = StructType(
-    [
-        StructField(c.PREDICTED_LABEL, StringType()),
-        StructField(c.PREDICTED_PROB, DoubleType()),
-        StructField(c.IS_LABEL_ISSUE, BooleanType()),
-        StructField(c.LABEL_SCORE, DoubleType()),
-        StructField(c.ERROR_CODE, StringType()),
-    ]
-)
-
-_ISSUE: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType()),
-        StructField(c.IS_LABEL_ISSUE, BooleanType()),
-        StructField(c.LABEL_SCORE, DoubleType()),
-    ]
-)
+    # Rows that share an id need not share a verdict
+    key = [F.col(c.ROW_ID).alias(_ROW_ID), F.col(c.LABEL_SCORE).alias(_SCORE)]
+    issues = verdicts.issues(rows, judge, is_sound=checked.is_sound)
+    ranks = issues.groupBy(*key).agg(F.min(c.LABEL_RANK).alias(_RANK))
+    if state.counts.sum() <= MOST_TO_BROADCAST:  # else Spark decides, by the ranks' size
+        ranks = F.broadcast(ranks)
+    return _ranked(keyed, df, label, judge, ranks, is_sound=checked.is_sound)
 
 
 def _ranked(
-    keyed: DataFrame, df: DataFrame, label: str, judge: Judge, *, n_rows: int, is_sound: bool
+    keyed: DataFrame, df: DataFrame, label: str, judge: Judge, ranks: DataFrame, *, is_sound: bool
 ) -> DataFrame:
     """Judge the rows where they stand and join the ranks of the issues; lazy."""
-    # One struct a row: the frame's own columns need not travel to Python and back.
-    verdict_of = udf.on_arrow(partial(_verdicts, judge=judge, is_sound=is_sound), _VERDICT)
-    verdict = verdict_of(F.col(_ROW_ID), F.col(_LABEL), F.col(_PROBS))
-    judged = keyed.withColumn(_VERDICT_NAME, verdict)
-    names = (*_VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
-    own = frame.own_names(names, df.columns)
-    # Not by the same expression: Spark would evaluate it twice, to filter by it and to select it
-    judged_rows = keyed.where(_may_be_issue(judge.issue_filter)).select(_ROW_ID, _LABEL, _PROBS)
-    issues = judged_rows.mapInArrow(partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
-    by_id = confident_learning.ranks(issues).groupBy(F.col(c.ROW_ID).alias(_ROW_ID))
-    ranks = by_id.agg(F.min(c.LABEL_RANK).cast(IntegerType()).alias(c.LABEL_RANK))
-    found = {name: F.col(_VERDICT_NAME).getField(name) for name in _VERDICT.names}
-    found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], F.col(c.LABEL_RANK))
+    is_plain = verdicts.is_plain(judge, is_sound=is_sound)
+    if is_plain:
+        found = verdicts.plain(F.col(_LABEL), F.col(_PROBS), judge)
+    else:
+        row_id, given, probs = map(F.col, (_ROW_ID, _LABEL, _PROBS))
+        verdict = verdicts.by_python(row_id, given, probs, judge, is_sound=is_sound)
+        keyed = keyed.withColumn(_VERDICT_NAME, verdict)
+        found = {name: F.col(_VERDICT_NAME).getField(name) for name in verdicts.VERDICT.names}
+    # Numbered, so that ours and the frame's own are not taken for each other
+    theirs = {f"{_FRAME}_{i}": name for i, name in enumerate(df.columns)}
+    whole = keyed.select(
+        _ROW_ID,
+        found[c.LABEL_SCORE].alias(_SCORE),
+        *(value.alias(f"{_VERDICT_NAME}_{name}") for name, value in found.items()),
+        *(column(name).alias(numbered) for numbered, name in theirs.items()),
+    )
+    joined = whole.join(ranks, [_ROW_ID, _SCORE], "left")
+    found = {name: F.col(f"{_VERDICT_NAME}_{name}") for name in found}
     found[c.PREDICTED_LABEL] = found[c.PREDICTED_LABEL].cast(df.schema[label].dataType)
-    own_columns = [F.col(_FRAME).getField(name).alias(name) for name in df.columns]
-    whole = judged.select(_ROW_ID, _VERDICT_NAME, F.struct(*map(column, df.columns)).alias(_FRAME))
-    if n_rows <= MOST_TO_BROADCAST:  # else Spark decides, by the ranks' size
-        ranks = F.broadcast(ranks)
-    joined = whole.join(ranks, _ROW_ID, "left")
-    return joined.select(*own_columns, *(found[name].alias(own[name]) for name in names))
-
-
-def _issues(
-    batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
-) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        row_ids, labels, values = batch.columns
-        verdict = _verdicts(row_ids, labels, values, judge, is_sound=is_sound)
-        columns = {name: verdict.field(name) for name in _ISSUE.names[1:]}
-        found = pa.record_batch({c.ROW_ID: row_ids, **columns})
-        yield found.filter(found.column(c.IS_LABEL_ISSUE))
-
-
-def _may_be_issue(issue_filter: IssueFilter) -> Column:
-    """Leave out the rows that no filter flags, most of all, before they travel to Python."""
-    if issue_filter.filter_by in core.LOW:
-        return F.lit(col=True)
-    predicted = F.array_position(_PROBS, F.array_max(_PROBS)) - 1
-    return predicted != F.col(_LABEL)
-
-
-def _verdicts(
-    row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge, *, is_sound: bool
-) -> pa.StructArray:
-    batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
-    if is_sound:
-        (block,) = confident_learning.trusted_blocks([batch], len(judge.classes))
-        found = {name: pa.array(values) for name, values in judge.of_block(block).items()}
-        found[c.ERROR_CODE] = pa.nulls(len(batch), pa.string())
-        return udf.struct_array(_VERDICT, found)
-    checked = valid_probs.check_batch(batch, len(judge.classes))
-    verdict = _spread(judge.of_block(checked.block), checked)
-    return udf.struct_array(_VERDICT, verdict)
-
-
-def _spread(
-    found: Mapping[str, pa.Array | npt.NDArray[np.generic]], checked: valid_probs.Checked
-) -> dict[str, pa.Array]:
-    """Return what was found of the good rows of a batch for all of them, and the error codes."""
-    n_rows = len(checked.codes)
-    columns = {k: lists.spread(pa.array(v), checked.rows, n_rows) for k, v in found.items()}
-    return columns | {c.ERROR_CODE: lists.named(checked.codes, valid_probs.CODES)}
+    found[c.LABEL_RANK] = F.col(_RANK).cast(IntegerType())
+    if is_plain:
+        found[c.IS_LABEL_ISSUE] = F.col(_RANK).isNotNull()
+    else:
+        found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], found[c.LABEL_RANK])
+    own = frame.own_names(_NEW_COLUMNS, df.columns)
+    return joined.select(
+        *(F.col(numbered).alias(name) for numbered, name in theirs.items()),
+        *(found[name].alias(own[name]) for name in _NEW_COLUMNS),
+    )
 
 
 # --- in memory ----------------------------------------------------------------------------------
@@ -341,4 +288,4 @@ def _in_memory(
         c.LABEL_SCORE: found.label_score,
         c.LABEL_RANK: pa.array(found.label_rank, mask=~found.is_label_issue),
     }
-    return frame.append(df, _spread(columns, checked))
+    return frame.append(df, verdicts.spread(columns, checked))

@@ -280,7 +280,7 @@ def judged(rows: DataFrame, judge: Judge) -> DataFrame:
 
 
 def ranks(judged: DataFrame) -> DataFrame:
-    """Rank the issues, 1 = worst; a lazy frame of (row_id, label_rank), of issues only."""
+    """Rank the issues, 1 = worst: a lazy frame of (label_score, row_id, label_rank)."""
     issues = judged.where(c.IS_LABEL_ISSUE)
     everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
-    return issues.select(c.ROW_ID, F.row_number().over(everywhere).alias(c.LABEL_RANK))
+    return issues.select(*WORST_FIRST, F.row_number().over(everywhere).alias(c.LABEL_RANK))

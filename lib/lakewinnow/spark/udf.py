@@ -1,14 +1,16 @@
 """Functions of Arrow arrays as functions of columns."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import DataType, StructType
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def on_arrow(function: Callable[..., pa.Array], returns: DataType) -> Callable[..., Column]:
@@ -20,11 +22,13 @@ def on_arrow(function: Callable[..., pa.Array], returns: DataType) -> Callable[.
     def of_arrays(*arrays: pa.Array) -> pa.Array:
         return function(*arrays)
 
-    def of_series(*series: pd.Series) -> pd.Series:
+    def of_series(*series: "pd.Series") -> "pd.Series":
         found: pd.Series = function(*map(pa.Array.from_pandas, series)).to_pandas()
         return found
 
-    def to_frame(*series: pd.Series) -> pd.DataFrame:
+    def to_frame(*series: "pd.Series") -> "pd.DataFrame":
+        import pandas as pd
+
         found = function(*map(pa.Array.from_pandas, series))
         return pd.DataFrame(found.to_pylist(), columns=found.type.names)
 

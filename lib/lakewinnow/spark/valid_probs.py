@@ -6,11 +6,10 @@ Each row is judged by itself: a bad one gets an error code and moves nobody else
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
@@ -29,6 +28,9 @@ from lakewinnow.core.confident_learning import JointState, ThresholdState
 from lakewinnow.core.probabilities import Fault, judge
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.spark import arrow, states, udf
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 WRONG_LENGTH: Final = "pred_probs_wrong_length"
 UNKNOWN_LABEL: Final = "label_not_in_classes"
@@ -115,7 +117,7 @@ def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
 
 
 def check_series(
-    row_ids: pd.Series, labels: pd.Series, values: pd.Series, n_classes: int
+    row_ids: "pd.Series", labels: "pd.Series", values: "pd.Series", n_classes: int
 ) -> Checked:
     """Judge rows of pandas columns: the labels' positions or null, the arrays of probabilities."""
     lists = [() if row is None else row for row in values]
@@ -124,7 +126,7 @@ def check_series(
     return check(list(row_ids), _positions(labels), lengths, flat, n_classes)
 
 
-def _positions(labels: pd.Series) -> IntArray:
+def _positions(labels: "pd.Series") -> IntArray:
     return labels.fillna(-1).to_numpy(np.int64)
 
 
