@@ -304,6 +304,15 @@ def test_global_models_of_a_sample_score_every_row(two_shards):
     np.testing.assert_array_equal(found, again)
 
 
+def test_global_models_too_large_to_send_end_the_run(two_shards, monkeypatch):
+    monkeypatch.setattr(crossval, "_MAX_MODEL_BYTES", 2**10)
+    with pytest.raises(EngineError) as caught:
+        run(two_shards, mode="global")
+    assert (caught.value.code, caught.value.where) == ("models_too_large", "crossval.mode")
+    assert "mode=shard" in caught.value.hint
+    assert not two_shards.files.exists("pred_probs")
+
+
 @pytest.mark.parametrize(
     ("mode", "more"), [("shard", {}), ("global", {}), ("global", {"max_train_rows": 48})]
 )

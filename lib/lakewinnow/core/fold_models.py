@@ -34,12 +34,15 @@ Start: TypeAlias = tuple[Float32Array, Preconditioner]  # what `fit_all_rows` re
 UNKNOWN: Final = np.float32(-1e30)  # intercept of a class that a model does not know
 
 
-def fit_all_rows(problem: Problem, start: Float32Array | None = None) -> Start:
+def fit_all_rows(
+    problem: Problem, start: Float32Array | None = None, moments: Float32Array | None = None
+) -> Start:
     """Fit one model to all rows.
 
     Parameters
     ----------
     start : shape (K, 1, D), the coefficients at another C, if there are any
+    moments : `second_moments` of the features, which no C changes, if they are known
 
     Returns
     -------
@@ -50,7 +53,8 @@ def fit_all_rows(problem: Problem, start: Float32Array | None = None) -> Start:
     features, [weights], [penalty] = objective.features, objective.weights, objective.penalty
     [mass] = objective.mass
     everything = np.ones((len(problem.classes), 1), np.bool_)
-    moments = second_moments(features, problem.pool)
+    if moments is None:
+        moments = second_moments(features, problem.pool)
 
     def fit(start: Float32Array, curvature: Preconditioner, near: float, steps: int) -> Minimum:
         return minimise(

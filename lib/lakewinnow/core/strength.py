@@ -9,6 +9,7 @@ import numpy.typing as npt
 from lakewinnow.core.design import make_design
 from lakewinnow.core.fold_models import Start, fit_all_rows, fit_together, held_out
 from lakewinnow.core.parallel import workers
+from lakewinnow.core.preconditioner import second_moments
 from lakewinnow.core.problem import ClassWeight, Problem
 from lakewinnow.core.softmax_regression import Float32Array
 from lakewinnow.core.types import FloatArray, IntArray
@@ -80,11 +81,12 @@ def climb(problem: Problem) -> tuple[Strength, Start | None]:
     """
     if not len(problem.uncertain):
         return Strength(GRID[FIRST], {}), None
-    best, (held_out_rows, start) = FIRST, _try(problem.at(GRID[FIRST]), None)
+    moments = second_moments(problem.design.features, problem.pool)
+    best, (held_out_rows, start) = FIRST, _try(problem.at(GRID[FIRST]), None, moments)
     losses = {GRID[FIRST]: held_out_rows.mean()}
     for direction in (1, -1):
         while 0 <= (there := best + direction) < len(GRID) and GRID[there] not in losses:
-            rows_there, start_there = _try(problem.at(GRID[there]), start[0])
+            rows_there, start_there = _try(problem.at(GRID[there]), start[0], moments)
             losses[GRID[there]] = rows_there.mean()
             if not rows_there.is_less_than(held_out_rows):
                 break
@@ -130,9 +132,11 @@ class _HeldOut:
         return np.bincount(self.label, self.weight).astype(np.float64)
 
 
-def _try(problem: Problem, coef: Float32Array | None) -> tuple[_HeldOut, Start]:
+def _try(
+    problem: Problem, coef: Float32Array | None, moments: Float32Array
+) -> tuple[_HeldOut, Start]:
     """Losses of held-out rows, and the model on all rows with its curvature."""
-    start = fit_all_rows(problem, coef)
+    start = fit_all_rows(problem, coef, moments)
     folds = problem.uncertain[:N_FOLDS]
     found = fit_together(problem, folds, *start, TOLERANCE, MAX_STEPS)
     losses, labels, weights = [], [], []
