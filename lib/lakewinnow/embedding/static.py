@@ -92,7 +92,8 @@ class _Means:
 
     `StaticModel.encode` gathers the vectors of texts of one length at a time. Here each text is a
     row of a sparse matrix that counts its tokens, and its product with the table is all sums at
-    once: half the time, and the same numbers but for the order of additions.
+    once, the same but for the order of additions. It takes a quarter less time with the tokenizer,
+    which has 85% of what is left.
     """
 
     def __init__(self, model: "StaticModel") -> None:
@@ -146,18 +147,20 @@ def _bundled(dimensions: int) -> "StaticModel":
     from safetensors.numpy import load as load_safetensors
     from tokenizers import Tokenizer
 
-    try:
-        wheel = models.package_folder("wordllama") or Path("wordllama")
-        weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
-        tokenizer = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
-    except FileNotFoundError as error:
+    wheel = models.package_folder("wordllama")
+    if wheel is None:
         raise ProviderError(
             "model_missing",
             "embedding.provider",
             "the wheel wordllama beside lakewinnow",
             "static",
             "pip install wordllama",
-        ) from error
+        )
+    try:
+        weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
+        tokenizer = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
+    except FileNotFoundError as error:  # of another version of the wheel
+        raise models.unusable(wheel, error) from error
     (table,) = load_safetensors(weights).values()
     return StaticModel(table[:, :dimensions], Tokenizer.from_str(tokenizer))
 
