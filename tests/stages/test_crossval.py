@@ -234,13 +234,15 @@ def test_each_shard_is_cross_validated_by_itself(two_shards, clouds, shards):
 
 
 @pytest.mark.parametrize("mode", ["shard", "global"])
-def test_a_store_of_more_texts_than_the_corpus_makes_no_difference(two_shards, mode):
-    _, before = run(two_shards, mode=mode)
+def test_more_texts_in_the_store_or_the_same_ones_twice_make_no_difference(two_shards, mode):
+    params = {**PARAMS, "C": "auto"}
+    _, before = run(two_shards, mode=mode, params=params)
+    make_table(two_shards, "embeddings", read_rows(two_shards.files.root, "embeddings"), EMBEDDINGS)
     texts = [f"another {i}" for i in range(200)]
     more = {"text_key": None, **vars(registry.identify(EmbeddingConfig())), "vector": [0.0] * 5}
     stored = [{**more, "text_key": text_key(text)} for text in texts]
     make_table(two_shards, "embeddings", stored, EMBEDDINGS)
-    _, after = run(two_shards, mode=mode)
+    _, after = run(two_shards, mode=mode, params=params)
     np.testing.assert_array_equal(after, before)
 
 

@@ -148,8 +148,10 @@ def vectors_missing(n_missing: int) -> EngineError:
 
 
 def _training_rows(table: pa.Table) -> tuple[Features, Integers, Integers]:
-    """Return features, labels and folds, in the order of row ids."""
+    """Return features, labels and folds, in the order of row ids, of which each counts once."""
     order = pc.sort_indices(table.column(c.ROW_ID)).to_numpy()
+    row_ids = table.column(c.ROW_ID).take(order)
+    order = order[np.append(True, pc.not_equal(row_ids[1:], row_ids[:-1]).to_numpy())]
     labels, folds = (table.column(name).to_numpy()[order] for name in (c.LABEL, c.FOLD))
     return _features(table.column(c.VECTOR), order), labels, folds
 

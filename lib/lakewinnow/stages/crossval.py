@@ -29,7 +29,7 @@ What is chosen for the whole corpus (C) is chosen where there is one task to tra
 import json
 import pickle
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -89,7 +89,7 @@ class _Corpus:
     """The rows to score, and what is known of them."""
 
     rows: DataFrame
-    vectors: DataFrame
+    vectors: DataFrame  # two runs at once may have stored a text's twice
     n_rows: int
     n_classes: int
     n_shards: int
@@ -100,6 +100,14 @@ class _Corpus:
         # The few bytes of a row travel to the vectors, which stay where they are
         sent = F.broadcast(rows) if n_rows <= _MOST_TO_SEND else rows
         return self.vectors.join(sent, c.TEXT_KEY).drop(c.TEXT_KEY)
+
+    def with_vectors_once(self) -> "_Corpus":
+        """Return a corpus of no text's vector twice; only keys are shuffled to find that it is."""
+        key = F.col(c.TEXT_KEY)
+        [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
+        if n_vectors == n_texts:
+            return self
+        return replace(self, vectors=self.vectors.dropDuplicates([c.TEXT_KEY]))
 
     def needed_vectors(self) -> DataFrame:
         """Return not many more vectors than rows, so that a shard of them fits a task."""
@@ -146,7 +154,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     store = store_of(lake, embedding)
     corpus = _Corpus(
         accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
-        store.vectors(registry.identify(embedding)),
+        store.vectors(registry.identify(embedding), distinct=False),
         n_accepted(lake),
         len(ingest["classes"]),
         ingest["n_shards"],
@@ -284,6 +292,7 @@ def _settle(corpus: _Corpus, classifier: Classifier, told: _Told) -> Classifier:
 
 
 def _by_global_models(corpus: _Corpus, classifier: Classifier, told: _Told) -> DataFrame:
+    corpus = corpus.with_vectors_once()
     spark, n_folds = corpus.rows.sparkSession, corpus.config.folds
     n_groups = 1
     work = min(corpus.n_rows, corpus.config.max_train_rows) * n_folds * corpus.n_classes
