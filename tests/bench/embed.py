@@ -1,10 +1,15 @@
-"""Embedding providers: texts a second, alone in a plain process and as the stage on Spark.
+"""Embedding: providers alone and as the stage on Spark, and a store that is there already.
 
-    .venv/bin/python tests/bench/embed.py static minilm
+    .venv/bin/python tests/bench/embed.py static minilm store
 
 static embeds 200,000 texts, minilm (sentence-transformers with its default model) 5,000; ``=N``
 after a name takes N instead. A text is one to three sentences of the sample corpus and a number.
-The process has all cores, and its seconds include neither imports nor loading the model.
+The process alone has all cores, and its seconds include neither imports nor loading the model; the
+stage's are the manifest's, with all that Spark adds: counting and shuffling texts, starting Python
+workers, loading the model in each, writing the store.
+
+store embeds 1,000,000 texts by static (256 dimensions) into an empty store, runs the stage again,
+and again with 1% more texts.
 """
 
 import argparse
@@ -12,12 +17,16 @@ import csv
 import json
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 SAMPLE = Path(__file__).parents[2] / "conf" / "sample" / "support.csv"
 PROVIDERS = {"static": ("static", 200_000), "minilm": ("sentence-transformers", 5_000)}
+STORE_TEXTS = 1_000_000
 PER_REQUEST = 1_024
 
 PROVIDER_ALONE = """
@@ -35,17 +44,46 @@ print(time.perf_counter() - started, time.process_time() - cpu)
 """
 
 
+STAGE = """
+import json, sys
+import lakewinnow
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark.session import session
+spark = session()
+for source in sys.argv[2:]:
+    config = lakewinnow.load_config(overrides=[sys.argv[1], *json.loads(source)])
+    lakewinnow.run(config, spark, until="embed")
+    commit = Lake(spark, config.workspace).committed("embed")
+    print(commit.seconds, commit.details["embedded"])
+"""
+
+
 def main() -> None:
     """Parse the names, print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", default=list(PROVIDERS), metavar="NAME[=N]")
-    print(f"{'':>10}{'texts':>10}{'s':>10}{'texts/s':>10}{'CPU s':>10}")
+    parser.add_argument("names", nargs="*", default=[*PROVIDERS, "store"], metavar="NAME[=N]")
+    titles = ("texts", "alone s", "texts/s", "CPU s", "stage s", "over")
+    print(f"{'':>10}" + "".join(f"{title:>10}" for title in titles))
     for name, _, given in (each.partition("=") for each in parser.parse_args().names):
+        if name == "store":
+            store(int(float(given)) if given else STORE_TEXTS)
+            continue
         provider, usual = PROVIDERS[name]
         n_texts = int(float(given)) if given else usual
-        seconds, cpu = provider_alone(provider, make_texts(n_texts))
-        rate = n_texts / seconds
-        print(f"{name:>10}{n_texts:>10}{seconds:>10.2f}{rate:>10.0f}{cpu:>10.2f}", flush=True)
+        texts = make_texts(n_texts)
+        seconds, cpu = provider_alone(provider, texts)
+        [(on_spark, _)] = stage(provider, texts)
+        row = f"{seconds:>10.2f}{n_texts / seconds:>10.0f}{cpu:>10.2f}{on_spark:>10.2f}"
+        print(f"{name:>10}{n_texts:>10}{row}{on_spark / seconds - 1:>10.0%}", flush=True)
+
+
+def store(n_texts: int) -> None:
+    """Print what the first run, one without and one with 1% new texts take."""
+    texts = make_texts(n_texts + n_texts // 100)
+    runs = stage("static", texts[:n_texts], texts[:n_texts], texts)
+    for (seconds, n_embedded), title in zip(runs, ("first", "again", "1% more"), strict=True):
+        share = seconds / runs[0][0]
+        print(f"{title:>10}{n_embedded:>10}{seconds:>50.2f}{share:>10.1%}", flush=True)
 
 
 def make_texts(n_texts: int) -> list[str]:
@@ -74,6 +112,28 @@ def provider_alone(provider: str, texts: list[str]) -> tuple[float, float]:
     )
     seconds, cpu = map(float, done.stdout.split())
     return seconds, cpu
+
+
+def stage(provider: str, *corpora: list[str]) -> list[tuple[float, int]]:
+    """Run the stage on some corpora, one after the other, with one store.
+
+    Returns
+    -------
+    list of (seconds, texts embedded)
+    """
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        sources = []
+        for i, texts in enumerate(corpora):
+            table = pa.table({"text": texts, "label": ["a", "b"] * (len(texts) // 2)})
+            pq.write_table(table, f"{folder}/{i}.parquet", row_group_size=100_000)
+            keys = {"input.path": f"{folder}/{i}.parquet", "workspace": f"{folder}/w{i}"}
+            keys |= {"input.text": "text", "input.label": "label"}
+            keys |= {"embedding.store": f"{folder}/store"}
+            sources.append(json.dumps([f"{key}={value}" for key, value in keys.items()]))
+        command = [sys.executable, "-c", STAGE, f"embedding.provider={provider}", *sources]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    lines = (line.split() for line in done.stdout.splitlines())
+    return [(float(seconds), int(n_embedded)) for seconds, n_embedded in lines]
 
 
 if __name__ == "__main__":
