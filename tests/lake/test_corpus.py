@@ -26,7 +26,7 @@ def lake(spark, tmp_path):
 def refused(lake, *texts):
     rows = [(bytearray(text_key(text)), "embedding_refused", "no") for text in texts]
     schema = "text_key binary, error_code string, error string"
-    return lake.spark.createDataFrame(rows, schema)
+    return lake.spark.createDataFrame(rows, schema), CONFIG, len(rows)
 
 
 def ids(rows):
@@ -38,7 +38,7 @@ def quarantined(lake):
 
 
 def test_every_row_of_a_refused_text_moves(lake):
-    assert refuse(lake, refused(lake, "b"), CONFIG) == {"embedding_refused": 2}
+    assert refuse(lake, *refused(lake, "b")) == {"embedding_refused": 2}
     assert ids(accepted(lake).collect()) == ["0", "2"]
     assert n_accepted(lake) == 2
     assert quarantined(lake) == ["1", "3", "x"]
@@ -56,17 +56,17 @@ def test_every_row_of_a_refused_text_moves(lake):
 
 
 def test_another_call_starts_from_what_ingest_rejected(lake):
-    refuse(lake, refused(lake, "b"), CONFIG)
-    assert refuse(lake, refused(lake, "a"), CONFIG) == {"embedding_refused": 2}
+    refuse(lake, *refused(lake, "b"))
+    assert refuse(lake, *refused(lake, "a")) == {"embedding_refused": 2}
     assert quarantined(lake) == ["0", "2", "x"]
-    assert refuse(lake, refused(lake), CONFIG) == {}
+    assert refuse(lake, *refused(lake)) == {}
     assert quarantined(lake) == ["x"]
     assert ids(accepted(lake).collect()) == ["0", "1", "2", "3"]
     assert not lake.files.exists("refused")
 
 
 def test_without_refusals_nothing_is_written(lake):
-    assert refuse(lake, refused(lake), CONFIG) == {}
+    assert refuse(lake, *refused(lake)) == {}
     assert not lake.files.exists("rejected")
     assert n_accepted(lake) == 4
 
@@ -84,13 +84,13 @@ def test_a_kill_before_quarantine_is_written_is_made_good(lake, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(type(lake), "publish", dies)
         with pytest.raises(KeyboardInterrupt):
-            refuse(lake, texts, CONFIG)
+            refuse(lake, *texts)
     assert done == ["rejected", "refused"]
-    refuse(lake, refused(lake, "b"), CONFIG)
+    refuse(lake, *refused(lake, "b"))
     assert quarantined(lake) == ["1", "3", "x"]
 
 
 def test_ingest_forgets(lake):
-    refuse(lake, refused(lake, "b"), CONFIG)
+    refuse(lake, *refused(lake, "b"))
     forget_refused(lake)
     assert n_accepted(lake) == 4

@@ -132,6 +132,8 @@ def test_a_bill_above_the_estimate_stops_the_run(lake, server, monkeypatch):
 _IN_SHORT_ROUNDS = """
 from lakewinnow.embedding import rounds
 rounds.SECONDS = 0.5
+deal = rounds.Rounds.__init__
+rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 5000, most)
 from lakewinnow.cli import main
 raise SystemExit(main())
 """

@@ -34,6 +34,8 @@ class Limits:
     concurrency : requests at once in one task
     requests_per_minute, tokens_per_minute : of all tasks together
     usd_per_million_tokens : None where the price is not known, 0 where there is none
+    chunk_tokens : of a task's first chunk, some seconds of work; later ones are as large as a
+        minute allows
     """
 
     inputs: int = 1024
@@ -43,6 +45,7 @@ class Limits:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     usd_per_million_tokens: float | None = 0.0
+    chunk_tokens: int = 2**16
 
 
 class TryLater(Exception):  # noqa: N818 - not an error yet

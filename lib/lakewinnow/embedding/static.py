@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 MODEL: Final = "wordllama-l2-supercat-256"
 DIMENSIONS: Final = (256, 128, 64)  # trained so that the first 128 or 64 also stand alone
 MAX_TOKENS: Final = 512  # a longer text is represented by its beginning
+_CHUNK_TOKENS: Final = 2**23  # some 10 s
 _TABLES: Final = {"embeddings", "embedding.weight"}  # as model2vec, sentence-transformers call it
 
 
@@ -52,8 +53,9 @@ class StaticEmbedder(Embedder):
 
     def __init__(self, config: EmbeddingConfig) -> None:
         self._normalize = config.normalize
-        if config.long_texts != "truncate":  # that is done here, without counting first
-            self.limits = Limits(tokens_per_input=MAX_TOKENS)
+        # Truncating is done here, without counting first.
+        most = None if config.long_texts == "truncate" else MAX_TOKENS
+        self.limits = Limits(tokens_per_input=most, chunk_tokens=_CHUNK_TOKENS)
         self._folder = None if config.model in (None, MODEL) else _folder_of(str(config.model))
         self.dimensions = _dimensions(self._folder, config.dimensions)
 

@@ -41,22 +41,23 @@ def n_accepted(lake: Lake) -> int:
     return lake.rows("corpus") - lake.rows(_REFUSED)
 
 
-def refuse(lake: Lake, texts: DataFrame, config: InputConfig) -> Mapping[str, int]:
+def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> Mapping[str, int]:
     """Move the rows of some texts to quarantine/, and those of earlier calls back.
 
     Parameters
     ----------
     texts : DataFrame of text_key, error_code, error
+    n_texts : how many they are
 
     Returns
     -------
     rows by error code
     """
+    was_refused = lake.files.exists(_REFUSED)
+    if not n_texts and not was_refused:
+        return {}
     rows = lake.read("corpus").join(texts, c.TEXT_KEY)
     counts: dict[str, int] = dict(rows.groupBy(c.ERROR_CODE).count().collect())
-    was_refused = lake.files.exists(_REFUSED)
-    if not counts and not was_refused:
-        return counts
     if not was_refused:  # quarantine/ is still ingest's
         lake.publish(_REJECTED, lake.read("quarantine"))
     lake.publish(_REFUSED, rows, schema=REFUSED)

@@ -1,7 +1,7 @@
 """The distinct texts of the corpus that the embedding store has no vector of."""
 
 import numpy as np
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -17,11 +17,28 @@ _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16
 
 
-def new_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> DataFrame:
-    """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated."""
+def new_texts(
+    lake: Lake,
+    store: EmbeddingStore,
+    identity: EmbeddingIdentity,
+    n: int,
+    seen: Observation | None = None,
+) -> DataFrame:
+    """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated.
+
+    Parameters
+    ----------
+    n : int
+        Buckets.
+    seen : Observation, optional
+        Counts, as ``n``, all distinct texts when the new ones are computed.
+    """
+    texts = _distinct(lake)
+    if seen is not None:
+        texts = texts.observe(seen, F.count("*").alias("n"))
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
-    texts = _distinct(lake).join(stored, c.TEXT_KEY, "left_anti")
-    return texts.select(c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens().alias(TOKENS))
+    new = texts.join(stored, c.TEXT_KEY, "left_anti")
+    return new.select(c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens().alias(TOKENS))
 
 
 def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> IntArray:

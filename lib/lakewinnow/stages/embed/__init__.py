@@ -2,8 +2,9 @@
 
 Reads    corpus/, the embedding store
 Writes   the embedding store (rows added); refused/ and quarantine/ where the provider refuses texts
-Passes   1 over the corpus to count its distinct texts, 1 over the new ones; 1 more, with to_embed/
-         meanwhile, where they take several rounds or where tokens cost something
+Passes   1 over the corpus where it is small and tokens cost nothing; else 1 to count its distinct
+         texts and 1 over the new ones, and, where these take several rounds or cost something, 1
+         more, with to_embed/ meanwhile
 Shuffle  of the texts: one by text key, one into the chunks of a round
 Memory   a task: the texts of a chunk and the requests that are under way; the driver: tokens by
          bucket, 64 Ki at most, and by batch, 64 MiB of vectors
@@ -74,19 +75,22 @@ def run(
         ``"too_many_refused"``: more than `input.max_bad_fraction` of the rows.
     """
     todo = Todo(lake, config)
-    todo.cost.check(todo.n_tokens)
-    embed = by_batch.embed if todo.is_by_batch else in_rounds.embed
-    spent = embed(todo, tell)
-    todo.forget_texts()
-    refused = refuse(lake, todo.store.refused(todo.identity), source)
+    if todo.is_small:
+        n_texts, spent = in_rounds.embed_at_once(todo)
+    else:
+        todo.cost.check(todo.counts.n_tokens)
+        embed = by_batch.embed if todo.is_by_batch else in_rounds.embed
+        n_texts, spent = todo.counts.n_texts, embed(todo, tell)
+        todo.forget_texts()
+    refused = refuse(lake, todo.store.refused(todo.identity), source, spent.refused)
     _check_refused(sum(refused.values()), lake.rows("corpus"), source.max_bad_fraction)
     return StageReport(
-        rows_in=todo.n_texts,
-        rows_out=todo.n_texts,
-        reads={"corpus": 2 if todo.n_new else 1},
+        rows_in=n_texts,
+        rows_out=n_texts,
+        reads={"corpus": 1 if todo.is_small or not todo.counts.n_new else 2},
         details={
             "identity": vars(todo.identity),
-            "texts": todo.n_texts,
+            "texts": n_texts,
             "embedded": spent.embedded,
             "refused": refused,
             **todo.cost.details(spent.tokens, spent.requests),
@@ -103,22 +107,23 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
         As `run`.
     """
     todo = Todo(lake, config)
-    n_requests = -(-todo.n_new // todo.n_inputs)
-    if todo.limits.tokens_per_request is not None:
-        n_requests = max(n_requests, -(-todo.n_tokens // todo.limits.tokens_per_request))
-    seconds = None if todo.is_by_batch else todo.cost.seconds(todo.n_tokens, n_requests)
-    is_sampled = seconds is None and not todo.is_counted and todo.n_new > 0
+    counts, limits = todo.counts, todo.limits
+    n_requests = -(-counts.n_new // todo.n_inputs)
+    if limits.tokens_per_request is not None:
+        n_requests = max(n_requests, -(-counts.n_tokens // limits.tokens_per_request))
+    seconds = None if todo.is_by_batch else todo.cost.seconds(counts.n_tokens, n_requests)
+    is_sampled = seconds is None and not todo.is_paid and counts.n_new > 0
     if is_sampled:
         seconds = in_rounds.seconds_by_sample(todo)
     todo.forget_texts()
     return Estimate(
         identity=todo.identity,
-        texts=todo.n_texts,
-        stored=todo.n_texts - todo.n_new,
-        new=todo.n_new,
-        tokens=todo.n_tokens,
+        texts=counts.n_texts,
+        stored=counts.n_texts - counts.n_new,
+        new=counts.n_new,
+        tokens=counts.n_tokens,
         requests=n_requests,
-        cost_usd=todo.cost.usd(todo.n_tokens),
+        cost_usd=todo.cost.usd(counts.n_tokens),
         seconds=seconds,
         is_sampled=is_sampled,
     )

@@ -56,15 +56,15 @@ def embed(todo: Todo, tell: Tell) -> Spent:
     ProviderError
     """
     spent = Spent()
-    if not todo.n_new:
+    if not todo.counts.n_new:
         return spent
     files = todo.lake.files
     plan = _plan_of(todo)
-    if plan.n_buckets != len(todo.counts):  # an earlier run's, of another corpus
+    if plan.n_buckets != len(todo.counts.new):  # an earlier run's, of another corpus
         todo = Todo(todo.lake, todo.config, plan.n_buckets)
     progress = _Progress(files, todo, tell)
     batches = _batch_run(todo.config, files, progress.save, todo.cost.share(1, 0))
-    chunks = [chunk for chunk in plan.chunks() if todo.counts[chunk[1] : chunk[2]].any()]
+    chunks = [chunk for chunk in plan.chunks() if todo.counts.new[chunk[1] : chunk[2]].any()]
     for name, first, end in chunks:
         batches.submit(name, _texts(todo.of_buckets(first, end))[1])
     for name, first, end in chunks:
@@ -99,13 +99,13 @@ def _plan_of(todo: Todo) -> _Plan:
     if kept is not None and kept["identity"] == identity:
         return _Plan(**kept)
     most = min(_MOST_TEXTS, max(1, _CHUNK_BYTES // (4 * todo.identity.dimensions)))
-    before = np.concatenate([[0], np.cumsum(todo.counts)])
+    before = np.concatenate([[0], np.cumsum(todo.counts.new)])
     bounds = [0]
-    while bounds[-1] < len(todo.counts):
+    while bounds[-1] < len(todo.counts.new):
         reach = before[bounds[-1]] + most
         end = int(np.searchsorted(before, reach, side="right")) - 1
         bounds.append(max(end, bounds[-1] + 1))
-    plan = _Plan(identity, len(todo.counts), bounds)
+    plan = _Plan(identity, len(todo.counts.new), bounds)
     todo.lake.files.write_json(_PLAN, asdict(plan))
     return plan
 
@@ -150,7 +150,8 @@ class _Progress:
             n_done = sum(of.n_completed for of in self._states.values())
             n_waiting = sum(of.is_under_way for of in self._states.values())
             note = f"{n_waiting:,} batches under way"
-            self._tell(min(n_done, self._todo.n_new), self._todo.n_new, note)
+            n_new = self._todo.counts.n_new
+            self._tell(min(n_done, n_new), n_new, note)
 
 
 def _texts(rows: DataFrame) -> tuple[pa.Array, list[str]]:

@@ -18,29 +18,48 @@ from lakewinnow.errors import ProviderError
 from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
-_FIRST_REQUESTS: Final = 8  # of a task in the first round, whose speed is not known yet
-_SHORT_TEXT: Final = 32  # tokens
-_SAMPLE: Final = 256
+_SAMPLE: Final = 256  # texts
 
 
-def embed(todo: Todo, tell: Tell) -> Spent:
-    """Embed all new texts.
+def embed_at_once(todo: Todo) -> tuple[int, Spent]:
+    """Embed all new texts in one job, which counts them, too.
+
+    Returns
+    -------
+    distinct texts, and what was used
 
     Raises
     ------
     ProviderError
     """
-    spent = Spent()
-    first = _FIRST_REQUESTS * todo.n_inputs * _SHORT_TEXT * todo.n_tasks
-    if todo.n_tokens > first and not todo.is_counted:
+    spent, seen = Spent(), Observation("texts")
+    texts = todo.new_texts(seen)
+    stopped = _embed_round(todo, texts.repartition(todo.n_tasks, c.TEXT_KEY), spent)
+    if stopped is not None:
+        raise ProviderError(*stopped)
+    return int(seen.get["n"]), spent
+
+
+def embed(todo: Todo, tell: Tell) -> Spent:
+    """Embed all new texts in rounds.
+
+    Raises
+    ------
+    ProviderError
+    """
+    spent, counts = Spent(), todo.counts
+    if not counts.n_new:
+        return spent
+    first = todo.limits.chunk_tokens * todo.n_tasks
+    if counts.n_tokens > first and not todo.is_paid:
         todo.keep_texts()  # to be read once a round
-    rounds = Rounds(todo.tokens, todo.n_tasks, first, todo.limits.tokens_per_minute)
-    destinations = _destinations(todo.lake.spark, todo.n_tasks) if todo.n_new else []
+    rounds = Rounds(counts.tokens, todo.n_tasks, first, todo.limits.tokens_per_minute)
+    destinations = _destinations(todo.lake.spark, todo.n_tasks)
     for dealt in rounds:
         started = time.monotonic()
         stopped = _embed_round(todo, _in_chunks(todo, dealt, destinations), spent)
         rounds.took(dealt.tokens, time.monotonic() - started)
-        tell(spent.embedded + spent.refused, todo.n_new, todo.cost.note(spent.tokens))
+        tell(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
         if stopped is not None:
             raise ProviderError(*stopped)
     return spent
@@ -95,4 +114,4 @@ def seconds_by_sample(todo: Todo) -> float:
     time_sample = partial(tasks.time_sample, config=todo.config)
     timed = todo.texts.limit(_SAMPLE).coalesce(1).mapInArrow(time_sample, tasks.TIMED)
     n_tokens, seconds = timed.agg(F.sum(tasks.TOKENS), F.sum(tasks.SECONDS)).collect()[0]
-    return float(seconds * todo.n_tokens / n_tokens / todo.n_tasks)
+    return float(seconds * todo.counts.n_tokens / n_tokens / todo.n_tasks)

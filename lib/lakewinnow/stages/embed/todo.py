@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakewinnow.config import EmbeddingConfig
+from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry, tasks
 from lakewinnow.embedding.cost import Cost
 from lakewinnow.lake.embedding_store import store_of
@@ -18,6 +19,7 @@ from lakewinnow.spark import cluster
 
 _TO_EMBED: Final = "to_embed"
 _PAYING_TASKS: Final = 8  # each has a share of the rates, so all must run at once on any cluster
+_TOKENS_PER_BYTE: Final = 1  # of text in compressed Parquet, about
 
 Tell = Callable[[int, int, str], None]
 
@@ -32,8 +34,27 @@ class Spent:
     requests: int = 0
 
 
+@dataclass(frozen=True)
+class Counts:
+    """Distinct texts, and by bucket the new ones and their tokens, shape (n_buckets,)."""
+
+    n_texts: int
+    new: IntArray
+    tokens: IntArray
+
+    @property
+    def n_new(self) -> int:
+        """New texts."""
+        return int(self.new.sum())
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens of the new texts."""
+        return int(self.tokens.sum())
+
+
 class Todo:
-    """What is to be embedded.
+    """What is to be embedded; counted when that is asked for.
 
     Parameters
     ----------
@@ -52,10 +73,6 @@ class Todo:
         That embed at once.
     n_inputs : int
         Texts in a request.
-    n_texts, n_new : int
-        Distinct texts, and those that are not in the store.
-    counts, tokens : ndarray of int64, shape (n_buckets,)
-        New texts, and their tokens.
     texts : DataFrame
         text_key, text, bucket, tokens.
     """
@@ -69,26 +86,35 @@ class Todo:
         self.is_by_batch = config.provider == "openai" and config.openai.mode == "batch"
         is_limited = bool(self.limits.requests_per_minute or self.limits.tokens_per_minute)
         # Whether tokens cost something, so that an estimate by length will not do.
-        self.is_counted = is_limited or self.limits.usd_per_million_tokens != 0
+        self.is_paid = is_limited or self.limits.usd_per_million_tokens != 0
         self.n_tasks = cluster.parallelism(lake.spark)
         if is_limited:
             self.n_tasks = min(self.n_tasks, _PAYING_TASKS)
         self.n_inputs = min(config.batch_size or self.limits.inputs, self.limits.inputs)
-        n = n_buckets(lake) if buckets is None else buckets
-        texts, self.counts, self.tokens = count_texts(lake, self.store, self.identity, n)
-        self.n_texts, self.n_new = int(texts.sum()), int(self.counts.sum())
-        self.texts = new_texts(lake, self.store, self.identity, n)
-        if self.n_new and self.is_counted:
-            count = partial(tasks.count_tokens, config=config)
+        self._n_buckets = n_buckets(lake) if buckets is None else buckets
+        self.texts = self.new_texts()
+
+    def new_texts(self, seen: Observation | None = None) -> DataFrame:
+        """Return what `texts` is; `seen` counts all distinct texts when they are computed."""
+        return new_texts(self.lake, self.store, self.identity, self._n_buckets, seen)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether all is one round, whatever is in the store, so that nothing need be counted."""
+        n_tokens = self.lake.files.size("corpus") * _TOKENS_PER_BYTE
+        return not self.is_paid and n_tokens <= self.limits.chunk_tokens * self.n_tasks
+
+    @cached_property
+    def counts(self) -> Counts:
+        """Count the texts; where their tokens are paid for, by the provider's own count."""
+        texts, new, tokens = count_texts(self.lake, self.store, self.identity, self._n_buckets)
+        if new.any() and self.is_paid:
+            count = partial(tasks.count_tokens, config=self.config)
             self.texts = self.texts.mapInArrow(count, tasks.TO_EMBED)
             self.keep_texts()
             counted = self.texts.groupBy(tasks.BUCKET).agg(F.sum(tasks.TOKENS))
-            [self.tokens] = by_bucket(counted, n)
-
-    @property
-    def n_tokens(self) -> int:
-        """Tokens of all new texts."""
-        return int(self.tokens.sum())
+            [tokens] = by_bucket(counted, self._n_buckets)
+        return Counts(int(texts.sum()), new, tokens)
 
     def of_buckets(self, first: int, end: int) -> DataFrame:
         """Return the texts of the buckets ``first .. end - 1``."""
