@@ -87,6 +87,8 @@ class FaultServer(Batches):
         What happens to those that the script has nothing for.
     refuses : Callable
         Returns what is wrong with a text: None, or a message for status 400.
+    breaks : Callable
+        Whether a text is one that the service cannot cope with: status 500.
     log : list of Logged
     paid, lost : Counter
         How often each text was paid for; and how often in an answer that did not get through.
@@ -100,6 +102,7 @@ class FaultServer(Batches):
         self.n_dimensions = n_dimensions
         self.script, self.always = [], None
         self.refuses = lambda text: "input cannot be an empty string" if text == "" else None
+        self.breaks = lambda _: False
         self.log, self.paid, self.lost = [], Counter(), Counter()
         self.most_at_once = self._at_once = 0
         self.lock = threading.RLock()
@@ -151,6 +154,8 @@ class FaultServer(Batches):
             return fault.status, _error(fault.code, fault.message, fault.param)
         if len(texts) > 2048:
             return 400, _error(None, "too many inputs", "input")
+        if any(map(self.breaks, texts)):
+            return 500, _error(None, "inference failed")
         for text in texts:
             if wrong := self.refuses(text):
                 return 400, _error(None, wrong, None)

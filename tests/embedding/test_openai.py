@@ -6,6 +6,7 @@ import pickle
 import socket
 import threading
 import time
+from dataclasses import replace
 from email.utils import formatdate
 
 import numpy as np
@@ -243,6 +244,15 @@ def test_one_poisoned_text_is_found(server, concurrency):
     assert len(run.vectors) == len(TEXTS) - 1
     assert_paid_once(server, [text for text in TEXTS if text != TEXTS[33]])
     assert run.n_requests <= 6 + 2 * 4
+
+
+def test_one_text_that_the_server_breaks_at_is_found_while_others_are_answered(server):
+    server.breaks = lambda text: text == TEXTS[33]
+    run = Run(server, concurrency=4, max_retries=2)
+    assert (run.stopped, sorted(run.refused)) == (None, [33])
+    assert "500" in run.refused[33].reason
+    assert len(run.vectors) == len(TEXTS) - 1
+    assert_paid_once(server, [text for text in TEXTS if text != TEXTS[33]])
 
 
 def test_a_text_longer_than_the_estimate_is_cut_until_it_fits(server):
@@ -520,6 +530,20 @@ def test_limits_are_those_of_the_service():
         300_000,
     )
     assert (limits.concurrency, limits.requests_per_minute, limits.tokens_per_minute) == (7, 11, 13)
+
+
+@pytest.mark.parametrize(
+    ("url", "batch_size", "n_inputs"),
+    [
+        (None, None, 2048),
+        (None, 4000, 2048),
+        ("http://127.0.0.1:1/v1", None, 128),
+        ("http://127.0.0.1:1/v1", 1000, 1000),
+    ],
+)
+def test_other_servers_get_fewer_texts_at_once_unless_told_otherwise(url, batch_size, n_inputs):
+    config = replace(make_config(url), batch_size=batch_size)
+    assert OpenAIEmbedder(config).limits.inputs == n_inputs
 
 
 @pytest.mark.parametrize("content", [None, b"half a download"])

@@ -94,6 +94,13 @@ def assert_all_embedded(vectors, texts):
     np.testing.assert_array_equal([vectors[i] for i in range(len(texts))], vectors_of(texts))
 
 
+def wait_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def first(n, outcomes):
     """Return what raises an error for each of the first n requests."""
     left = [outcomes] * n
@@ -214,16 +221,41 @@ def test_a_busy_provider_that_answers_others_is_waited_for():
     told = []
 
     def on_request(texts):
-        if TEXTS[0] in texts and len(told) < 6:
+        if TEXTS[0] not in texts:
+            time.sleep(0.002)
+        elif len(told) < 5:
             told.append(len(embedder.requests))
-            while len(embedder.requests) < told[-1] + 3:
-                time.sleep(0.001)
+            wait_until(lambda: len(embedder.requests) >= told[-1] + 2)  # others are answered
             raise TryLater("busy", after=0.0)
 
     embedder = Told(on_request, inputs=1, concurrency=2)
     requests, _ = requests_to(embedder, max_retries=2)
     vectors, _ = outcome(requests, TEXTS)
     assert (len(vectors), requests.stopped) == (len(TEXTS), None)
+
+
+def test_a_request_that_fails_while_others_do_not_is_halved():
+    def on_request(texts):
+        if TEXTS[4] in texts:
+            time.sleep(0.02)
+            raise TryLater("500: broken")
+
+    embedder = Told(on_request, concurrency=2)
+    requests, _ = requests_to(embedder, max_retries=1)
+    vectors, refused = outcome(requests, TEXTS)
+    assert (len(vectors), sorted(refused), requests.stopped) == (len(TEXTS) - 1, [4], None)
+    assert refused[4].reason == "500: broken"
+
+
+def test_a_text_that_was_always_sent_alone_may_only_have_had_bad_luck():
+    def on_request(texts):
+        if TEXTS[4] in texts:
+            time.sleep(0.02)
+            raise TryLater("500: broken")
+
+    requests, _ = requests_to(Told(on_request, inputs=1, concurrency=2), max_retries=1)
+    _, refused = outcome(requests, TEXTS)
+    assert (refused, requests.stopped.code) == ({}, "provider_unavailable")
 
 
 def test_a_day_is_not_waited_for():
@@ -252,20 +284,27 @@ def test_a_fatal_error_keeps_what_is_paid_for_and_begins_nothing(concurrency):
 def test_a_consumer_that_is_slow_does_not_let_requests_begin_after_a_fatal_error():
     """The first request waits to be tried again while the third fails and the consumer is busy."""
 
+    tried, failed = threading.Event(), threading.Event()
+    patience = 20
+
     def on_request(texts):
         if texts[0] == TEXTS[0]:
+            tried.set()
             raise TryLater("busy")
         if texts[0] == TEXTS[20]:
-            time.sleep(0.02)
+            tried.wait(patience)
+            failed.set()
             raise ProviderError("key_refused", "here", "a key", None)
 
     class RestingPace(Pace):
         def rest(self, _):
+            failed.wait(patience)
             super().rest(0.1)
 
     embedder = Told(on_request, concurrency=3)
     requests = Requests(embedder, make_pace=RestingPace)
     for _ in requests.run(TEXTS):
+        failed.wait(patience)
         time.sleep(0.3)
     assert requests.stopped.code == "key_refused"
     assert requests.n_requests == len(embedder.requests) == 3

@@ -28,6 +28,8 @@ from lakewinnow.embedding.vocabulary import Vocabulary
 from lakewinnow.errors import ConfigError, ProviderError
 
 _BASE_URL: Final = "https://api.openai.com/v1"
+_MAX_INPUTS: Final = 2048
+_SMALL_SERVER_INPUTS: Final = 128  # without a batch_size: on a few cores it takes seconds as it is
 _NO_KEY: Final = "none"  # for servers that ask for no key; the client wants one
 BATCH_DISCOUNT: Final = 0.5
 
@@ -73,7 +75,7 @@ class OpenAIEmbedder(Embedder):
         is_raw = self._known is None and not config.normalize
         self.model = f"{self._sent_model}+raw" if is_raw else self._sent_model
         self._asks_for_dimensions = bool(self._known and self.dimensions != self._known.dimensions)
-        self.limits = _limits(config.openai, self._known)
+        self.limits = _limits(config, self._known)
         self.tokens_used = 0
         self._client: openai.OpenAI | None = None
         self._lock = threading.Lock()  # guards the two above
@@ -210,13 +212,16 @@ def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int
     return dimensions
 
 
-def _limits(service: OpenAIConfig, known: _Model | None) -> Limits:
+def _limits(config: EmbeddingConfig, known: _Model | None) -> Limits:
+    service = config.openai
+    is_openai = service.api_version is None and _is_openai(service.base_url)
+    n_inputs = _MAX_INPUTS if is_openai or service.api_version else _SMALL_SERVER_INPUTS
     price = service.price_per_million_tokens
-    if price is None and known and service.api_version is None and _is_openai(service.base_url):
+    if price is None and known and is_openai:
         price = known.usd_per_million_tokens
         price *= BATCH_DISCOUNT if service.mode == "batch" else 1
     return Limits(
-        inputs=2048,
+        inputs=min(config.batch_size or n_inputs, _MAX_INPUTS),
         tokens_per_input=8191,  # one fewer than they say: ada-002 was once held to this
         tokens_per_request=300_000,
         concurrency=service.concurrency,

@@ -1,7 +1,8 @@
 """Texts to vectors through any embedder: packed, several requests at once, nothing paid for lost.
 
 What is common to all providers: `Embedder.embed` does one request, here many are made of many
-texts. A request that is refused is halved until the one bad text is found.
+texts. A request that is refused, or that fails while others do not, is halved until the one bad
+text is found.
 """
 
 import math
@@ -21,7 +22,7 @@ from lakewinnow.embedding.outcomes import (
     Refused,
 )
 from lakewinnow.embedding.pieces import LongTexts, Piece, pack
-from lakewinnow.embedding.sending import AGAIN, Sender
+from lakewinnow.embedding.sending import AGAIN, OnlyThisFails, Sender, gave_up
 from lakewinnow.errors import ProviderError, Shown
 
 __all__ = ["Embedded", "Refused", "Requests", "Share"]
@@ -33,6 +34,7 @@ _REQUESTS_A_MINUTE: Final = 6  # at least, to spread a budget of tokens
 class _Request:
     pieces: list[Piece]
     n_looks: int = 0  # at these pieces before: no finite vectors came for them
+    since: int | None = None  # n_answered when a request that failed by itself was halved to this
 
     @property
     def n_tokens(self) -> int:
@@ -50,7 +52,7 @@ class Requests:
     batch_size : int, optional
         Texts in a request at most; default, and upper bound: what the embedder takes.
     max_retries : int
-        How often a request that failed is tried again before the run is stopped.
+        How often a request that failed is tried again before it is halved, or the run stopped.
     share : Share
         Of the budget of all tasks.
     make_pace : Callable
@@ -141,7 +143,12 @@ class Requests:
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
-                self._sender.send, texts, request.n_tokens, expected, request.n_looks
+                self._sender.send,
+                texts,
+                request.n_tokens,
+                expected,
+                request.n_looks,
+                request.since,
             )
             self._under_way[future] = request
         return bool(self._under_way)
@@ -164,7 +171,16 @@ class Requests:
         try:
             yield from self._keep(request, future.result())
         except RefusedInput as refusal:
-            self._divide(request.pieces, refusal)
+            if not self._halved(request, request.since):
+                [piece] = request.pieces
+                if shorter := self._outcomes.replace(piece, refusal):
+                    self._again.appendleft(_Request(shorter))
+        except OnlyThisFails as failure:
+            if not self._halved(request, self._sender.n_answered):
+                # A text that was never sent with others may just have had bad luck.
+                if request.since is None:
+                    raise gave_up("an answer to every request", failure.reason) from None
+                self._outcomes.refuse(request.pieces[0], "embedding_refused", failure.reason)
         except Stopped:
             return
 
@@ -172,13 +188,13 @@ class Requests:
         self.stopped = self.stopped or error
         self._pace.stop()
 
-    def _divide(self, pieces: list[Piece], refusal: RefusedInput) -> None:
-        """Send a refused request again in two halves; a single piece shorter, or not."""
-        if len(pieces) > 1:
-            middle = len(pieces) // 2
-            self._again.extendleft([_Request(pieces[middle:]), _Request(pieces[:middle])])
-        elif shorter := self._outcomes.replace(pieces[0], refusal):
-            self._again.appendleft(_Request(shorter))
+    def _halved(self, request: _Request, since: int | None) -> bool:
+        """Send a request again in two halves, if it can be halved; return whether it can."""
+        middle = len(request.pieces) // 2
+        halves = (request.pieces[middle:], request.pieces[:middle])
+        if middle:
+            self._again.extendleft(_Request(half, since=since) for half in halves)
+        return middle > 0
 
     def _keep(self, request: _Request, vectors: FloatMatrix) -> Iterator[Embedded]:
         """Return the vectors that came; send what has none again, by itself."""

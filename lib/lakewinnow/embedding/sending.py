@@ -15,6 +15,19 @@ _LONGEST_BACK_OFF_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 600.0  # that a provider may ask for; a day's quota is not waited for
 
 
+class OnlyThisFails(Exception):  # noqa: N818 - not an error yet
+    """A request fails however often it is tried, while others are answered.
+
+    Parameters
+    ----------
+    reason : str
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Sender:
     """Sends requests, from any thread.
 
@@ -27,17 +40,16 @@ class Sender:
 
     Attributes
     ----------
-    n_requests : begun so far
+    n_requests, n_answered : so far
     n_counted : tokens, by the embedder's count, of those that were answered
     """
 
     def __init__(self, embedder: Embedder, pace: Pace, max_retries: int) -> None:
-        self.n_requests = self.n_counted = 0
+        self.n_requests = self.n_answered = self.n_counted = 0
         self._embedder, self._pace, self._max_retries = embedder, pace, max_retries
         self._random = Random(0)  # noqa: S311 - no secret
         self._lock = threading.Lock()  # guards the counts
         self._n_billed_before = self._n_billed = embedder.tokens_used
-        self._n_answered = 0
 
     @property
     def n_tokens(self) -> int:
@@ -48,7 +60,14 @@ class Sender:
         """Decide how long to wait by a text: tasks must not try again in step."""
         self._random.seed(text)
 
-    def send(self, texts: list[str], n_tokens: int, expected: float, n_looks: int) -> FloatMatrix:
+    def send(
+        self,
+        texts: list[str],
+        n_tokens: int,
+        expected: float,
+        n_looks: int = 0,
+        since: int | None = None,
+    ) -> FloatMatrix:
         """Return what the embedder answers; rows of NaN for what it does not.
 
         Parameters
@@ -57,16 +76,19 @@ class Sender:
         n_tokens, expected : tokens by the embedder's count, and those that will be billed
         n_looks : int
             How often these texts were sent before without a vector coming back.
+        since : int, optional
+            What `n_answered` must exceed for others to count as answered; default: what it is.
 
         Raises
         ------
-        RefusedInput, ProviderError
+        RefusedInput, OnlyThisFails, ProviderError
         Stopped
             Before it was begun, or begun again.
         """
         if n_looks:
             self._pace.rest(self._back_off(n_looks))
-        n_failures, n_answered = 0, self._n_answered
+        n_failures, n_answered = 0, self.n_answered
+        since = n_answered if since is None else since
         while True:
             self._pace.begin(expected)
             used = expected  # should it fail: the provider may count it against the rate limit
@@ -83,16 +105,18 @@ class Sender:
                 raise
             finally:
                 self._pace.end(expected, used)
-            if later.after is not None and self._n_answered > n_answered:
-                n_failures, n_answered = 0, self._n_answered  # it answers others: only busy
+            if later.after is not None and self.n_answered > n_answered:
+                n_failures, n_answered = 0, self.n_answered  # it answers others: only busy
             n_failures += 1
+            if n_failures > self._max_retries and self.n_answered > since:
+                raise OnlyThisFails(later.reason)
             self._wait(later, n_failures)
 
     def _bill(self, n_tokens: int) -> int:
         """Count an answer; return the tokens billed since the last, of whichever request."""
         with self._lock:
             before, self._n_billed = self._n_billed, self._embedder.tokens_used
-            self._n_answered += 1
+            self.n_answered += 1
             self.n_counted += n_tokens
             return self._n_billed - before if self._n_billed else n_tokens
 
