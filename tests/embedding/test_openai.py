@@ -192,6 +192,7 @@ def test_a_date_to_wait_for(server):
     [
         ({}, 1.0),
         ({"Retry-After": "soon"}, 1.0),
+        ({"Retry-After": "nan"}, 1.0),
         ({"x-ratelimit-remaining-tokens": "5", "x-ratelimit-reset-tokens": "9s"}, 1.0),
     ],
 )
@@ -464,6 +465,12 @@ def test_dimensions_that_a_model_does_not_have(model, asked, code):
     assert (error.value.code, error.value.where) == (code, "embedding.dimensions")
 
 
+def test_azure_has_an_endpoint_of_its_own():
+    with pytest.raises(ConfigError) as error:
+        OpenAIEmbedder(make_config(api_version="2024-10-21"))
+    assert error.value.where == "embedding.openai.base_url"
+
+
 def test_a_price_that_is_given_is_the_price():
     def price(**service):
         service = {"base_url": "https://gateway/v1", **service}
@@ -480,6 +487,14 @@ def test_fewer_dimensions_are_asked_for(server):
     config = make_config(server.url, model="text-embedding-3-small", dimensions=16)
     assert OpenAIEmbedder(config).embed(["text"]).shape == (1, 16)
     assert server.log[0].body["dimensions"] == 16
+
+
+def test_dimensions_are_asked_for_once_whatever_is_under_way(server):
+    server.always = Fault(seconds=0.05)
+    embedder = OpenAIEmbedder(make_config(server.url, dimensions=4, concurrency=4))
+    requests = Requests(embedder, batch_size=BATCH, make_pace=QuickPace)
+    assert sum(len(made.positions) for made in requests.run(TEXTS)) == len(TEXTS)
+    assert [r.body.get("dimensions") for r in server.log] == [None] * 4 + [4] * 6
 
 
 def test_dimensions_are_asked_of_an_unknown_model_only_if_it_has_others(server):
@@ -510,6 +525,22 @@ def test_vectors_of_an_unknown_model_are_normalized_unless_told_otherwise(server
     np.testing.assert_allclose(raw.embed(["a"]), [3 * vector_of("a")], atol=1e-6)
     assert (unit.model, raw.model) == ("some-model", "some-model+raw")
     assert {r.body["model"] for r in server.log} == {"some-model"}
+
+
+@pytest.mark.parametrize("embedding", ["no base64", "QUJD", None, ["words"], []])
+def test_what_is_no_vector_is_asked_for_again(server, monkeypatch, embedding):
+    answer = server.answer
+
+    def broken(body, texts, alter):
+        content = answer(body, texts, alter)
+        content["data"][4]["embedding"] = embedding
+        monkeypatch.setattr(server, "answer", answer)
+        return content
+
+    monkeypatch.setattr(server, "answer", broken)
+    run = Run(server)
+    run.assert_whole()
+    assert [r.texts for r in server.log if len(r.texts) < BATCH] == [[TEXTS[4]]]
 
 
 def test_a_server_that_sends_numbers_regardless(server, monkeypatch):

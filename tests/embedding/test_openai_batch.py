@@ -422,11 +422,14 @@ def test_what_is_not_finite_is_asked_for_again_but_not_for_ever(server, job):
     assert (len(server.batches), batches.stopped) == (3, None)
 
 
-def test_other_dimensions_are_asked_for_once(server, job):
+def test_other_dimensions_are_asked_for_from_the_next_batch_on(server, job, monkeypatch):
+    monkeypatch.setattr(batch_file, "MAX_LINES", 20)
     _, vectors, _ = job.run(dimensions=4)
     assert (len(vectors), {v.shape for v in vectors.values()}) == (len(TEXTS), {(4,)})
     asked = [b["_requests"][0]["body"].get("dimensions") for b in server.batches.values()]
-    assert asked == [None, 4]
+    assert asked == [None, None, 4, 4]
+    assert sorted(job.run(dimensions=4)[1]) == ALL
+    assert len(server.batches) == 4
 
 
 def test_other_dimensions_than_asked_for_stop_the_run(server, job):

@@ -47,8 +47,14 @@ class Chunk:
         piece = self.waiting[id_][0]
         return Line(id_, piece.text, piece.n_tokens)
 
-    def take(self, answer: Answer) -> Iterator[Embedded]:
+    def take(self, answer: Answer, *, is_asked: bool) -> Iterator[Embedded]:
         """Take an answer; return vectors when there are many.
+
+        Parameters
+        ----------
+        answer : Answer
+        is_asked : bool
+            Whether the batch said how many dimensions are wanted.
 
         Raises
         ------
@@ -63,7 +69,7 @@ class Chunk:
             for piece in self.waiting.pop(answer.id):
                 self._wait_for(self.outcomes.replace(piece, answer.failure))
         elif answer.items is not None:
-            self._keep(answer)
+            self._keep(answer, is_asked=is_asked)
         if len(self._pieces) >= _AT_ONCE:
             yield from self.embedded()
 
@@ -78,8 +84,8 @@ class Chunk:
         for piece in pieces:
             self.waiting.setdefault(line_id(piece.text), []).append(piece)
 
-    def _keep(self, answer: Answer) -> None:
-        vectors = self._embedder.vectors_of(answer.items or [], 1)
+    def _keep(self, answer: Answer, *, is_asked: bool) -> None:
+        vectors = self._embedder.vectors_of(answer.items or [], 1, is_asked=is_asked)
         [vector] = well_formed(self._embedder, vectors, 1)
         if np.isfinite(vector).all():
             pieces = self.waiting.pop(answer.id)

@@ -41,7 +41,7 @@ class _Model:
     has_fewer_dimensions: bool
 
 
-MODELS: Final = {  # list prices of November 2026
+MODELS: Final = {  # list prices as of May 2026; embedding.openai.price_per_million_tokens wins
     "text-embedding-3-small": _Model(1536, 0.02, has_fewer_dimensions=True),
     "text-embedding-3-large": _Model(3072, 0.13, has_fewer_dimensions=True),
     "text-embedding-ada-002": _Model(1536, 0.10, has_fewer_dimensions=False),
@@ -60,13 +60,17 @@ class OpenAIEmbedder(Embedder):
     Raises
     ------
     ConfigError
-        The number of dimensions is not known, or the model does not have it.
+        The number of dimensions is not known, or the model does not have it; or the endpoint is
+        not known.
     """
 
     name = "openai"
 
     def __init__(self, config: EmbeddingConfig) -> None:
         self._config = config
+        if config.openai.api_version is not None and config.openai.base_url is None:
+            where, expected = "embedding.openai.base_url", "the endpoint of Azure OpenAI"
+            raise ConfigError("endpoint_missing", where, expected, None, "as api_version is set")
         self._sent_model = config.model or "text-embedding-3-small"
         self._known = MODELS.get(self._sent_model)
         self.dimensions = _dimensions(self._sent_model, self._known, config.dimensions)
@@ -93,8 +97,9 @@ class OpenAIEmbedder(Embedder):
         ------
         TryLater, RefusedInput, ProviderError
         """
+        parameters = self.parameters
         try:
-            answer = self.client.embeddings.create(input=texts, **self.parameters)
+            answer = self.client.embeddings.create(input=texts, **parameters)
         except openai.OpenAIError as error:
             # Not chained: the client's error holds the request, and that the key.
             raise outcome_of(error, [self.key, *texts]) from None
@@ -104,7 +109,8 @@ class OpenAIEmbedder(Embedder):
             raise TryLater("no embeddings in the answer")
         with self._lock:
             self.tokens_used += answer.usage.total_tokens if answer.usage else 0
-        return self.vectors_of([(item.index, item.embedding) for item in answer.data], len(texts))
+        items = [(item.index, item.embedding) for item in answer.data]
+        return self.vectors_of(items, len(texts), is_asked="dimensions" in parameters)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -116,7 +122,7 @@ class OpenAIEmbedder(Embedder):
         return said
 
     def vectors_of(
-        self, items: Sequence[tuple[int, str | Sequence[float]]], n_texts: int
+        self, items: Sequence[tuple[int, Any]], n_texts: int, *, is_asked: bool
     ) -> NDArray[np.float32]:
         """Return the vectors of an answer, a row a text, NaN where there is none.
 
@@ -124,6 +130,8 @@ class OpenAIEmbedder(Embedder):
         ----------
         items : the index of a text, and its vector, as they come: in any order
         n_texts : int
+        is_asked : bool
+            Whether the request said how many dimensions are wanted.
 
         Raises
         ------
@@ -133,7 +141,9 @@ class OpenAIEmbedder(Embedder):
         rows = [(index, _vector(embedding)) for index, embedding in items]
         lengths = {len(vector) for _, vector in rows}
         if self.dimensions not in lengths and len(lengths) == 1 and len(rows) == n_texts:
-            self._insist(*lengths)
+            if not is_asked and self._config.dimensions is not None:
+                self._asks_for_dimensions = True  # from now on: not all servers know how
+                raise TryLater(f"other dimensions than {self.dimensions}, not asked for", after=0)
             return np.stack([vector for _, vector in rows])  # of other dimensions: fatal
         vectors = np.full((n_texts, self.dimensions), np.nan, dtype=np.float32)
         for index, vector in rows:
@@ -187,13 +197,6 @@ class OpenAIEmbedder(Embedder):
                 f"spark.executorEnv.{variable}, or a secret of the cluster",
             )
         return key or _NO_KEY
-
-    def _insist(self, n_dimensions: int) -> None:
-        """Ask for the dimensions from now on, if this was not tried: not all servers know how."""
-        if self._config.dimensions is None or self._asks_for_dimensions:
-            return
-        self._asks_for_dimensions = True
-        raise TryLater(f"{n_dimensions} dimensions without asking for {self.dimensions}", after=0)
 
 
 def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int:
@@ -249,8 +252,11 @@ def _client(service: OpenAIConfig, key: str) -> openai.OpenAI:
     return openai.AzureOpenAI(azure_endpoint=endpoint, api_version=service.api_version, **options)
 
 
-def _vector(embedding: str | Sequence[float]) -> NDArray[np.float32]:
+def _vector(embedding: Any) -> NDArray[np.float32]:
     """Return a vector from base64, or from the numbers that some servers send regardless."""
-    if isinstance(embedding, str):
-        return np.frombuffer(base64.b64decode(embedding), dtype="<f4").astype(np.float32)
-    return np.array(embedding, dtype=np.float32)
+    try:
+        if isinstance(embedding, str):
+            return np.frombuffer(base64.b64decode(embedding), dtype="<f4").astype(np.float32)
+        return np.array(embedding or [], dtype=np.float32)
+    except ValueError:  # not base64, not of four bytes each, no numbers
+        return np.empty(0, dtype=np.float32)

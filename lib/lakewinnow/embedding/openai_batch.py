@@ -10,6 +10,7 @@ in the next; those that were answered, never.
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -18,7 +19,7 @@ from openai.types import Batch
 from lakewinnow.embedding import batch_file
 from lakewinnow.embedding.base import TryLater
 from lakewinnow.embedding.batch_chunk import Chunk
-from lakewinnow.embedding.batch_file import Line
+from lakewinnow.embedding.batch_file import Answer, Line
 from lakewinnow.embedding.batch_service import FINAL, BatchService
 from lakewinnow.embedding.budget import Share
 from lakewinnow.embedding.openai import OpenAIEmbedder
@@ -45,6 +46,7 @@ class BatchState:
     file_id : of the requests; what the record is kept under
     batch_id : None between the upload and the beginning
     status : the service's word for it
+    is_asked : whether its requests say how many dimensions are wanted
     n_requests, n_completed, n_failed : texts
     """
 
@@ -54,6 +56,7 @@ class BatchState:
     file_id: str
     batch_id: str | None = None
     status: str = _UPLOADED
+    is_asked: bool = False
     n_requests: int = 0
     n_completed: int = 0
     n_failed: int = 0
@@ -209,7 +212,12 @@ class BatchRun:
         if batch is None:
             return
         for file_id in (batch.output_file_id, batch.error_file_id):
-            yield from self._read(file_id, work, is_news=is_news)
+            for answer in self._service.answers(file_id):
+                if isinstance(answer.failure, ProviderError) and is_news:
+                    raise answer.failure
+                yield from self._take(answer, work, is_asked=state.is_asked)
+            yield from work.embedded()
+            yield from work.outcomes.take_refused()
         if batch.status == "failed" and is_news:
             self._judge(batch)
         if batch.status == "cancelled" and is_news:
@@ -221,22 +229,11 @@ class BatchRun:
                 AGAIN,
             )
 
-    def _read(
-        self, file_id: str | None, work: Chunk, *, is_news: bool
-    ) -> Iterator[Embedded | Refused]:
-        for answer in self._service.answers(file_id):
-            self.n_tokens += answer.n_tokens
-            self.n_requests += answer.items is not None
-            if isinstance(answer.failure, ProviderError):
-                if is_news:
-                    raise answer.failure
-                continue
-            try:
-                yield from work.take(answer)
-            except TryLater:
-                break  # the others are of other dimensions, too: they were not asked for
-        yield from work.embedded()
-        yield from work.outcomes.take_refused()
+    def _take(self, answer: Answer, work: Chunk, *, is_asked: bool) -> Iterator[Embedded]:
+        self.n_tokens += answer.n_tokens
+        self.n_requests += answer.items is not None
+        with suppress(TryLater):  # the next batch will
+            yield from work.take(answer, is_asked=is_asked)
 
     def _wait_for(self, state: BatchState) -> Batch | None:
         while True:
@@ -295,7 +292,15 @@ class BatchRun:
         return self._save(self._new(chunk, fingerprint, file_id, lines))
 
     def _new(self, chunk: str, fingerprint: str, file_id: str, lines: list[Line]) -> BatchState:
-        return BatchState(chunk, self._identity, fingerprint, file_id, n_requests=len(lines))
+        is_asked = "dimensions" in self._embedder.parameters
+        return BatchState(
+            chunk,
+            self._identity,
+            fingerprint,
+            file_id,
+            is_asked=is_asked,
+            n_requests=len(lines),
+        )
 
     def _pay(self, n_tokens: int) -> None:
         bound = self._share.tokens

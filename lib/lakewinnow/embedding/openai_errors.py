@@ -1,8 +1,10 @@
 """What an OpenAI-compatible service means by an error: try later, another text, or give up."""
 
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -97,10 +99,9 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
 def _wait(headers: Mapping[str, str]) -> float | None:
     """Return the seconds that a service asks to wait, however it says so."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        try:
-            return max(0.0, float(headers[name]) * unit)
-        except (KeyError, ValueError):
-            continue
+        with suppress(KeyError, ValueError):
+            seconds = float(headers[name]) * unit
+            return None if math.isnan(seconds) else max(0.0, seconds)
     if "retry-after" in headers:
         try:
             return max(0.0, parsedate_to_datetime(headers["retry-after"]).timestamp() - time.time())
