@@ -192,10 +192,12 @@ def _on_spark(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    # Rows that share an id need not share a verdict
-    key = [F.col(c.ROW_ID).alias(_ROW_ID), F.col(c.LABEL_SCORE).alias(_SCORE)]
     issues = verdicts.issues(rows, judge, is_sound=checked.is_sound)
-    ranks = issues.groupBy(*key).agg(F.min(c.LABEL_RANK).alias(_RANK))
+    ranks = issues.select(  # rows that share an id need not share a verdict, or a score
+        F.col(c.ROW_ID).alias(_ROW_ID),
+        F.col(c.LABEL_SCORE).alias(_SCORE),
+        F.col(c.LABEL_RANK).alias(_RANK),
+    )
     if state.counts.sum() <= MOST_TO_BROADCAST:  # else Spark decides, by the ranks' size
         ranks = F.broadcast(ranks)
     return _ranked(keyed, df, label, judge, ranks, is_sound=checked.is_sound)

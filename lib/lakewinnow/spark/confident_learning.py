@@ -280,7 +280,16 @@ def judged(rows: DataFrame, judge: Judge) -> DataFrame:
 
 
 def ranks(judged: DataFrame) -> DataFrame:
-    """Rank the issues, 1 = worst: a lazy frame of (label_score, row_id, label_rank)."""
+    """Rank the issues, 1 = worst: a lazy frame of (label_score, row_id, label_rank).
+
+    Issues of one score and id, equal rows that is, share the first one's rank and are in it once.
+    """
     issues = judged.where(c.IS_LABEL_ISSUE)
     everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
-    return issues.select(*WORST_FIRST, F.row_number().over(everywhere).alias(c.LABEL_RANK))
+    key = F.struct(*WORST_FIRST)
+    ranked = issues.select(
+        *WORST_FIRST,
+        F.row_number().over(everywhere).alias(c.LABEL_RANK),
+        key.eqNullSafe(F.lag(key).over(everywhere)).alias("repeats"),
+    )
+    return ranked.where(~F.col("repeats")).drop("repeats")

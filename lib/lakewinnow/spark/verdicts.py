@@ -57,13 +57,12 @@ def _may_be_issue(judge: Judge) -> Column:
     if filter_by in LOW:
         return F.lit(col=True)
     highest, label = F.array_max(c.PRED_PROBS), F.col(c.LABEL)
-    is_doubted = F.array_position(c.PRED_PROBS, highest) - 1 != label
     if filter_by != "prune_by_noise_rate":
-        return is_doubted
+        return F.array_position(c.PRED_PROBS, highest) - 1 != label
     bounds = np.full(len(judge.classes), -np.inf)  # of a row's least margin
     np.maximum.at(bounds, judge.cuts.cells.given, judge.cuts.score)
     margin = F.get(c.PRED_PROBS, label).cast("double") - highest.cast("double")
-    return is_doubted & (margin <= F.get(F.array(*map(F.lit, bounds.tolist())), label))
+    return margin <= F.get(F.array(*map(F.lit, bounds.tolist())), label)
 
 
 def _issues(
