@@ -1,5 +1,6 @@
 """Vectors are kept by provider, model, size and text, and added once."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -68,3 +69,16 @@ def test_the_store_is_the_workspaces_own_or_the_one_that_is_named(lake, tmp_path
     make_table(lake, "embeddings", [row(b"a")], EMBEDDINGS)
     make_table(lake, "shared/vectors", [row(b"b")], EMBEDDINGS)
     assert (keys(own), keys(named)) == ([b"a"], [b"b"])
+
+
+def test_runs_that_add_at_once_lose_nothing(lake, store):
+    def add(run):
+        for i in range(3):
+            ids = lake.spark.range(200).repartition(2).select("id").collect()
+            rows = [row(f"{run} {i} {id_}".encode()) for (id_,) in ids]
+            store.append(lake.spark.createDataFrame(rows, EMBEDDINGS).repartition(2))
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(add, range(3)))
+    assert len(keys(store)) == 3 * 3 * 200
+    assert lake.files.entries("embeddings/_appending") == []

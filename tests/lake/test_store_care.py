@@ -1,7 +1,9 @@
 """Stats, verify and compact: what is in a store, what is wrong with it, and in few files."""
 
 import math
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -93,3 +95,14 @@ def test_a_kill_while_compacting_loses_nothing(lake, store, monkeypatch):
 
 def test_an_empty_store_stays_one(store):
     assert (stats(store), verify(store), compact(store)) == ([], {}, (0, 0))
+
+
+def test_what_a_killed_append_left_is_swept_up_a_day_later(lake, store):
+    fill(lake, [row("a")])
+    for name in ("old", "new"):
+        make_table(lake, f"embeddings/_appending/{name}", [row("b")], EMBEDDINGS)
+    old = Path(lake.files.path("embeddings/_appending/old"))
+    os.utime(old, (0, 0))
+    assert store.vectors(IDENTITY).count() == 1
+    compact(store)
+    assert [path.name for path in old.parent.iterdir()] == ["new"]

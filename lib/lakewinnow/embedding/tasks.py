@@ -24,12 +24,13 @@ from lakewinnow.config import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import registry
 from lakewinnow.embedding.requests import Embedded, Refused, Requests, Share
+from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark import arrow
 
 TOKENS: Final = "tokens"
 BUCKET: Final = "bucket"
 REQUESTS: Final = "requests"
-STOPPED: Final = "stopped"  # the arguments of a ProviderError, as JSON
+STOPPED: Final = "stopped"  # by which ProviderError: see `error_of`
 SECONDS: Final = "seconds"
 
 TO_EMBED = StructType(
@@ -78,8 +79,19 @@ def embed(
     yield _row(
         tokens=requests.n_tokens,
         requests=requests.n_requests,
-        stopped=requests.stopped and json.dumps(requests.stopped.args, default=str),
+        stopped=requests.stopped and _told(requests.stopped),
     )
+
+
+def _told(error: ProviderError) -> str:
+    code, where, expected, got, hint = error.args
+    return json.dumps([code, where, expected, got if isinstance(got, Shown) else repr(got), hint])
+
+
+def error_of(told: str) -> ProviderError:
+    """Return the error that stopped a task, from what is in `STOPPED`."""
+    code, where, expected, got, hint = json.loads(told)
+    return ProviderError(code, where, expected, Shown(got), hint)
 
 
 def count_tokens(

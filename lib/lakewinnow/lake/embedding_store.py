@@ -9,6 +9,7 @@ with the reason in the place of the vector.
 user's own embeddings or features, in which nothing is worth sharing.
 """
 
+import uuid
 from collections.abc import Sequence
 
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -40,6 +41,7 @@ EMBEDDINGS = StructType(
         StructField(c.ERROR, StringType(), nullable=True),
     ]
 )
+APPENDING = "_appending"  # a folder for each append that is under way
 VECTORS = StructType([EMBEDDINGS[c.TEXT_KEY], EMBEDDINGS[c.VECTOR]])
 
 
@@ -67,7 +69,7 @@ class EmbeddingStore:
 
     def data_files(self) -> list[str]:
         """Names of the files that hold rows, in the store's folder."""
-        return [e.base_name for e in self.files.entries() if e.base_name.endswith(".parquet")]
+        return _data_files(self.files, "")
 
     def rows(self, names: Sequence[str] | None = None) -> DataFrame:
         """Return all rows, or those of some of the files, of the schema `EMBEDDINGS`."""
@@ -97,11 +99,24 @@ class EmbeddingStore:
         return once.join(self.vectors(identity, distinct=False), c.TEXT_KEY, "left_anti")
 
     def append(self, embedded: DataFrame) -> None:
-        """Add rows of the schema `EMBEDDINGS`."""
-        embedded.write.mode("append").parquet(self.files.root)
+        """Add rows of the schema `EMBEDDINGS`; other runs may do so at the same time.
+
+        They are written into a folder of their own first: of two Spark jobs that write into one
+        folder, the first to end deletes what the other has written so far.
+        """
+        folder = f"{APPENDING}/{uuid.uuid4().hex}"
+        embedded.write.parquet(self.files.path(folder))
+        for name in _data_files(self.files, folder):
+            self.files.move_file(f"{folder}/{name}", name)
+        self.files.delete(folder)
 
     def _of(self, identity: EmbeddingIdentity) -> DataFrame:
         return self.rows().where(is_of(identity))
+
+
+def _data_files(files: Files, folder: str) -> list[str]:
+    names = (entry.base_name for entry in files.entries(folder))
+    return [name for name in names if name.endswith(".parquet") and name[0] not in "_."]
 
 
 def is_of(identity: EmbeddingIdentity) -> Column:

@@ -1,5 +1,6 @@
 """Looking after an embedding store: what is in it, whether it is sound, and putting it together."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -8,11 +9,12 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.lake.embedding_store import EMBEDDINGS, EmbeddingStore
+from lakewinnow.lake.embedding_store import APPENDING, EMBEDDINGS, EmbeddingStore
 
 _IDENTITY: Final = (c.PROVIDER, c.MODEL, c.DIMENSIONS)
 _BYTES_PER_FILE: Final = 256 * 2**20
 _KEY_BYTES: Final = 32
+_SECONDS_OF_AN_APPEND: Final = 86_400  # at most
 
 FAULTS: Final[Mapping[str, str]] = {
     "bad_key": "text_key is not the 32 bytes of a SHA-256",
@@ -87,7 +89,16 @@ def compact(store: EmbeddingStore) -> tuple[int, int]:
     )
     for name in before:
         store.files.delete(name)
+    _sweep(store)
     return len(before), len(store.data_files())
+
+
+def _sweep(store: EmbeddingStore) -> None:
+    """Delete what appends that were killed have left, unless they may still be under way."""
+    now = time.time()
+    for entry in store.files.entries(APPENDING):
+        if now - entry.mtime.timestamp() > _SECONDS_OF_AN_APPEND:
+            store.files.delete(f"{APPENDING}/{entry.base_name}")
 
 
 def _fault() -> Column:

@@ -3,10 +3,9 @@
 See `lakewinnow.embedding.rounds`.
 """
 
-import json
 import time
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import DataFrame, Observation, SparkSession
 from pyspark.sql import functions as F
@@ -36,7 +35,7 @@ def embed_at_once(todo: Todo) -> tuple[int, Spent]:
     texts = todo.new_texts(seen)
     stopped = _embed_round(todo, texts.repartition(todo.n_tasks, c.TEXT_KEY), spent)
     if stopped is not None:
-        raise ProviderError(*stopped)
+        raise stopped
     return int(seen.get["n"]), spent
 
 
@@ -61,12 +60,12 @@ def embed(todo: Todo, tell: Tell) -> Spent:
         rounds.took(dealt.tokens, time.monotonic() - started)
         tell(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
         if stopped is not None:
-            raise ProviderError(*stopped)
+            raise stopped
     return spent
 
 
-def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> list[Any] | None:
-    """Embed into the store; return what a ProviderError is made of, if a task was stopped."""
+def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError | None:
+    """Embed into the store; return what a task was stopped by."""
     embed = partial(
         tasks.embed, config=todo.config, share=todo.cost.share(todo.n_tasks, spent.tokens)
     )
@@ -87,7 +86,7 @@ def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> list[Any] | Non
     spent.tokens += seen.get[tasks.TOKENS] or 0
     spent.requests += seen.get[tasks.REQUESTS] or 0
     stopped = seen.get[tasks.STOPPED]
-    return None if stopped is None else list(json.loads(stopped))
+    return None if stopped is None else tasks.error_of(stopped)
 
 
 def _in_chunks(todo: Todo, dealt: Round, destinations: list[int]) -> DataFrame:
