@@ -5,12 +5,13 @@ estimates as they were written, so that a model read back is the model that was 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 from typing import Any, Final, Self
 
 import numpy as np
 
+from lakewinnow.core.calibration import Calibration
 from lakewinnow.core.confident_learning import (
     JointState,
     ThresholdState,
@@ -44,6 +45,7 @@ class NoiseModel:
     py : float64, shape (K,), P(true)
     noise_matrix : float64, shape (K, K), P(given = row | true = column)
     inverse_noise_matrix : float64, shape (K, K), P(true = row | given = column)
+    calibration : of the probabilities, for the posterior; None: nobody has measured it
     """
 
     classes: tuple[str, ...]
@@ -55,6 +57,7 @@ class NoiseModel:
     py: FloatArray
     noise_matrix: FloatArray
     inverse_noise_matrix: FloatArray
+    calibration: Calibration | None = None
 
     @classmethod
     def estimate(
@@ -125,9 +128,14 @@ class NoiseModel:
         """
         # The raw joint: a class that this model never saw has 1 on its diagonal, so no known noise.
         raw_joint = self.joint_state.confident_joint
-        return self._calibrated(
+        model = self._calibrated(
             self.classes, threshold_state, joint_state, self.thresholds, raw_joint
         )
+        return model.with_calibration(self.calibration)
+
+    def with_calibration(self, calibration: Calibration | None) -> Self:
+        """Return the model with what was measured of the probabilities."""
+        return replace(self, calibration=calibration)
 
     @property
     def counts(self) -> IntArray:
@@ -150,7 +158,8 @@ class NoiseModel:
         Confident guesses depend on the thresholds, so only joints counted under the same ones add
         up: those of an earlier model and of rows counted under its thresholds. Models of runs with
         thresholds of their own need a second pass over all rows, under the thresholds of
-        `threshold_state.merge`; then the result is that of one run over all.
+        `threshold_state.merge`; then the result is that of one run over all. The calibration stays
+        this model's, as the thresholds do.
 
         Raises
         ------
@@ -169,7 +178,8 @@ class NoiseModel:
             )
         threshold_state = self.threshold_state.merge(other.threshold_state)
         joint_state = self.joint_state.merge(other.joint_state)
-        return self.estimate(self.classes, threshold_state, joint_state, self.thresholds)
+        merged = self.estimate(self.classes, threshold_state, joint_state, self.thresholds)
+        return merged.with_calibration(self.calibration or other.calibration)
 
     def check_classes(self, classes: Sequence[str], where: str) -> None:
         """Raise DataError "other_classes" unless these are the model's, in the same order."""
@@ -230,6 +240,7 @@ class NoiseModel:
             "py": self.py.tolist(),
             "noise_matrix": self.noise_matrix.tolist(),
             "inverse_noise_matrix": self.inverse_noise_matrix.tolist(),
+            **_calibration_to_dict(self.calibration),
             "n_label_issues": self.n_label_issues,
             "label_health": self.label_health(),
             "state": {
@@ -273,12 +284,30 @@ class NoiseModel:
                 inverse_noise_matrix=np.array(content["inverse_noise_matrix"], np.float64).reshape(
                     k, k
                 ),
+                calibration=_calibration_from_dict(content, k),
             )
         except KeyError as missing:
             raise _not_a_noise_model(f"a key {missing.args[0]!r}", Shown("none")) from missing
         except (TypeError, ValueError, IndexError, DataError) as wrong:
             expected = "what lakewinnow wrote, unchanged"
             raise _not_a_noise_model(expected, Shown(str(wrong).splitlines()[0])) from wrong
+
+
+def _calibration_to_dict(calibration: Calibration | None) -> dict[str, Any]:
+    if calibration is None:
+        return {}
+    prior = calibration.training_prior.tolist()
+    return {"temperature": calibration.temperature, "training_prior": prior}
+
+
+def _calibration_from_dict(content: Mapping[str, Any], n_classes: int) -> Calibration | None:
+    if "temperature" not in content:  # the first files did not have one
+        return None
+    prior = np.array(content["training_prior"], np.float64).reshape(n_classes)
+    calibration = Calibration(float(content["temperature"]), prior)
+    if not (calibration.temperature > 0 and (prior > 0).all()):
+        raise ValueError("a temperature or a training prior that is not above 0")
+    return calibration
 
 
 def _not_a_noise_model(expected: str, got: object) -> DataError:

@@ -1,0 +1,82 @@
+"""The posterior: how probable each class is, given a row's text and the label it was given.
+
+    q[i, k]  ∝  P[i, k] · prior[k] · noise_matrix[given_i, k]
+
+P is P(class | text) with every class equally frequent (`Calibration`), so the prior, P(true class)
+of the noise model, comes in once, and the noise matrix says how often a row of class k is given the
+label that this one was given. Row by row: no state.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from lakewinnow.core.calibration import Calibration
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.types import FloatArray, IntArray
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestions:
+    """What the posterior says of the rows of a block.
+
+    Attributes
+    ----------
+    labels : int64, shape (n,), the most probable class; the given label where it is as probable
+    probs : float64, shape (n,), its probability
+    given_probs : float64, shape (n,), the given label's
+    """
+
+    labels: IntArray
+    probs: FloatArray
+    given_probs: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """All that it takes to tell a row's posterior.
+
+    Attributes
+    ----------
+    weights : float64, shape (K, K), prior[k] · noise_matrix[given, k], rows = given label
+    """
+
+    calibration: Calibration
+    weights: FloatArray
+
+    @classmethod
+    def of(cls, noise_model: NoiseModel) -> Self:
+        """Return the posterior under a noise model.
+
+        One without a calibration is an older version's: its probabilities are taken as they are.
+        """
+        calibration = noise_model.calibration or Calibration.none(len(noise_model.classes))
+        return cls(calibration, noise_model.py * noise_model.noise_matrix)
+
+    def probs(self, labels: IntArray, pred_probs: FloatArray) -> FloatArray:
+        """Return q, shape (n, K), rows sum to 1.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,), given labels
+        pred_probs : float64, shape (n, K), out-of-sample
+
+        Notes
+        -----
+        Where every class that the label may stand for has a probability of 0 by the text, the noise
+        model says nothing about it, and the row's own P is returned.
+        """
+        by_text = self.calibration.apply(pred_probs)
+        both = by_text * self.weights[labels]
+        total = both.sum(axis=1, keepdims=True)
+        is_possible = total > 0
+        return np.where(is_possible, both, by_text) / np.where(is_possible, total, 1.0)
+
+    def suggestions(self, labels: IntArray, pred_probs: FloatArray) -> Suggestions:
+        """Return each row's most probable class, its probability and the given label's."""
+        probs, rows = self.probs(labels, pred_probs), np.arange(len(labels))
+        given = probs[rows, labels]
+        best = probs.argmax(axis=1)
+        best = np.where(given >= probs[rows, best], labels, best)
+        return Suggestions(best, probs[rows, best], given)
