@@ -247,6 +247,15 @@ def test_more_texts_in_the_store_or_the_same_ones_twice_make_no_difference(two_s
 
 
 @pytest.mark.parametrize("mode", ["shard", "global"])
+def test_rows_too_many_to_send_make_no_difference(two_shards, monkeypatch, mode):
+    make_table(two_shards, "embeddings", read_rows(two_shards.files.root, "embeddings"), EMBEDDINGS)
+    _, before = run(two_shards, mode=mode)
+    monkeypatch.setattr(crossval, "_MOST_TO_SEND", 0)
+    _, after = run(two_shards, mode=mode)
+    np.testing.assert_array_equal(after, before)
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
 @pytest.mark.parametrize("vectors", [slice(1, None), slice(0, 0)])
 def test_a_lost_vector_ends_the_run(lake, clouds, mode, vectors):
     workspace(lake, *clouds, n_shards=2, vectors=vectors)

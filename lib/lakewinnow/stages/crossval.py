@@ -4,10 +4,12 @@ Reads    corpus/, the vectors
 Writes   pred_probs/, one row per accepted row
 Passes   shard: 1 over corpus and vectors, 1 over the corpus for the pool of rare classes, and 1
          over both for a sample where something is left to be chosen
-         global: 1 over both for the sample, 1 to score
+         global: 1 over both for the sample, 1 to score, and 1 over the corpus where not all rows
+         are in the sample
 Shuffle  shard: vectors and rows once, by shard (N·D·4 bytes); texts of the pool go to every shard
          global: none, as the rows without their vectors are sent to the vectors; of more than
-         `_MOST_TO_SEND` rows, vectors and rows once, by text key
+         `_MOST_TO_SEND` rows, vectors and rows once, by text key; and keys alone, to find whether
+         a store holds a text twice
          Where a store holds more texts than the corpus has rows, its vectors once more, by text key
 Memory   a task: 20 bytes × rows × D and 12 × rows × K, rows being rows_per_shard (global:
          max_train_rows, in the tasks that train). Measured: 17 × rows × D, 50,000 × 256 and × 1,024
@@ -182,7 +184,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     return StageReport(
         rows_in=corpus.n_rows,
         rows_out=n_scored,
-        reads={"corpus": 1 if corpus.n_shards == 1 and mode == "shard" else 2},
+        reads={"corpus": _passes(corpus, mode, classifier)},
         bytes_in=store.size(),
         writes=("pred_probs",),
         details={
@@ -190,6 +192,12 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
             "warnings": _warnings(told),
         },
     )
+
+
+def _passes(corpus: _Corpus, mode: str, classifier: Classifier) -> int:
+    if mode == "global":
+        return 2 + (corpus.n_rows > corpus.config.max_train_rows)
+    return 1 if corpus.n_shards == 1 else 2 + (not classifier.is_settled)
 
 
 def choose_mode(
