@@ -7,10 +7,10 @@ interpreter and JVM started before; memory is the peak of the resident memory of
 processes together. Quote the ratios: both run on the same machine, one after the other.
 
 The last column counts the rows whose flags differ from cleanlab's, and from cleanlab's with
-`np.argsort` made stable. At 1e6x100 they are 19 of 1,000,000 (322,892 flags against 322,889) and 0.
-Each of the 19 was looked at: the raw confident joints are equal, but calibration rounds equal raw
-counts of a row up or down as NumPy's unstable sort has them, which moves 86 of the 10,000 cells by
-1; and each row is the very one of its class that ranks last in such a cell.
+`np.argsort` made stable. At 1e6x100 they are 19 (322,892 flags against 322,889) and 0, at 5e6x10
+they are 1 and 0. Each of the 19 was looked at: the raw confident joints are equal, but calibration
+rounds equal raw counts of a row up or down as NumPy's unstable sort has them, which moves 86 of the
+10,000 cells by 1; and each row is the very one of its class that ranks last in such a cell.
 """
 
 import argparse
