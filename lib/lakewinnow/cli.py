@@ -32,6 +32,7 @@ STAGE_COMMANDS: Final = {
     "decide": "… and decide what happens to each row",
     "publish": "… and write clean/, review/ and dropped/",
     "evaluate": "… and compare with evaluate.reference",
+    "export": "… and write files for fine-tuning (export.format)",
 }
 
 
@@ -105,11 +106,13 @@ def _parser() -> argparse.ArgumentParser:
 
     run = commands.add_parser("run", help="run everything: from the source table to clean/")
     _add_run_options(run)
-    run.set_defaults(command=_run, until="evaluate", noise_model=None)
+    run.set_defaults(command=_run, until="export", noise_model=None, wants_export=False)
     for name, text in STAGE_COMMANDS.items():
         stage = commands.add_parser(name, help=text)
         _add_run_options(stage)
-        stage.set_defaults(command=_run, until=name, noise_model=None)
+        stage.set_defaults(
+            command=_run, until=name, noise_model=None, wants_export=name == "export"
+        )
         if name == "embed":
             stage.add_argument(
                 "--dry-run", action="store_true", help="only say what it would take and cost"
@@ -128,7 +131,7 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument(
         "--noise-model", required=True, metavar="PATH", help="the earlier run's noise_model.json"
     )
-    score.set_defaults(command=_run, until="evaluate")
+    score.set_defaults(command=_run, until="export", wants_export=False)
 
     merge = commands.add_parser(
         "merge-noise-models", help="add up the noise models of a run and of batches scored with it"
@@ -199,6 +202,10 @@ def _run(options: argparse.Namespace) -> int:
     from lakewinnow.terminal.result import print_summary
 
     config = load_config(*options.config, overrides=options.set)
+    if options.wants_export and config.export.format is None:
+        choices = "openai-chat | prompt-completion | huggingface"
+        hint = "--set export.format=openai-chat, say"
+        raise ConfigError("no_format", "export.format", choices, None, hint)
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
     pipeline.check(config)
@@ -214,7 +221,7 @@ def _run(options: argparse.Namespace) -> int:
                 observer=observer,
                 noise_model=noise_model,
             )
-    if options.until in ("publish", "evaluate"):
+    if options.until in ("publish", "evaluate", "export"):
         print_summary(result, options.config, options.set)
     return 0
 

@@ -214,9 +214,10 @@ class EvaluateConfig:
 class ExportConfig:
     """Fine-tuning files to write beside the clean dataset."""
 
-    format: Literal["openai-chat"] | None = None
+    format: Literal["openai-chat", "prompt-completion", "huggingface"] | None = None
     system: str | None = None
     validation_fraction: Fraction = 0.1
+    max_tokens: Count = 65_536  # of an example
 
 
 @dataclass(frozen=True, kw_only=True)

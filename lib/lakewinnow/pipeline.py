@@ -34,6 +34,7 @@ from lakewinnow.stages import (
     duplicates,
     embed,
     evaluate,
+    export,
     ingest,
     label_issues,
     noise,
@@ -54,6 +55,7 @@ STAGES: Final = (
     "decide",
     "publish",
     "evaluate",
+    "export",
 )
 OUTPUTS: Final = ("clean", "review", "dropped")
 
@@ -171,6 +173,8 @@ def run(
     )
     if reference is not None:
         stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
+    if config.export.format is not None:
+        stages.run("export", lambda: export.run(lake, config.export))
     return stages.account_for_every_row()
 
 
@@ -381,6 +385,7 @@ def _fingerprints(
         "decide": ("clean",),
         "publish": ("output",),
         "evaluate": ("evaluate",),
+        "export": ("export",),
     }
     chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
     fingerprints = {}
@@ -412,6 +417,8 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
         summary["embedding"] = details["embed"]
     if "own_vectors" in details:
         summary["vectors"] = details["own_vectors"]
+    if "export" in details:
+        summary["exports"] = details["export"]["exports"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
     return {**summary, **details.get("evaluate", {})}

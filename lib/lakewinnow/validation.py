@@ -32,7 +32,6 @@ _PASSED_OVER = (
     "checks.imbalance",
     "checks.drift",
     "checks.text",
-    "export.format",
 )
 
 

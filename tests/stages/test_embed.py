@@ -10,7 +10,6 @@ from lakewinnow.config import EmbeddingConfig, InputConfig
 from lakewinnow.embedding.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import embed
-from lakewinnow.stages.embed import in_rounds
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
 SMALL = EmbeddingConfig(dimensions=64)
@@ -108,12 +107,3 @@ def test_an_estimate_embeds_nothing(lake):
     assert estimate.tokens == 1 + 6
     assert estimate.seconds > 0
     assert lake.files.size("embeddings") == before
-
-
-def test_the_numbers_that_chunks_are_dealt_by_go_to_partitions_of_their_own(lake):
-    destinations = in_rounds._destinations(lake.spark, 7)
-    rows = [(number,) for number in destinations]
-    spread = lake.spark.createDataFrame(rows, "n bigint").repartition(7, "n")
-    at = spread.selectExpr("n", "spark_partition_id() AS at").collect()
-    assert sorted(row["at"] for row in at) == list(range(7))
-    assert [row["n"] for row in sorted(at, key=lambda row: row["at"])] == destinations

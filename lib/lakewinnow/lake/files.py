@@ -115,6 +115,7 @@ class Files:
 
     def move_file(self, name: str, to: str) -> None:
         """Give a file another name, below the same root."""
+        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
         self._fs.move(self._at(name), self._at(to))
 
     def _at(self, name: str) -> str:

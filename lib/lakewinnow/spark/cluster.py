@@ -2,7 +2,8 @@
 
 import os
 
-from pyspark.sql import SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 
 def parallelism(spark: SparkSession) -> int:
@@ -20,6 +21,21 @@ def threads_per_task(spark: SparkSession, n_tasks: int) -> int:
     if cores:
         return max(1, cores // n_tasks)
     return int(spark.conf.get("spark.task.cpus", "1") or 1)
+
+
+def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
+    """Return rows in n partitions, those of index i, 0 .. n - 1, in partition i.
+
+    By its hash a number may go anywhere, two of them into one partition; so each index stands for a
+    number that is known to go where it should.
+    """
+    if n == 1:
+        return rows.coalesce(1)
+    ids = rows.sparkSession.range(64 * n)  # far more than it takes to meet each partition
+    hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
+    numbers = [number for _, number in sorted(hashed.collect())]
+    known = F.array(*(F.lit(number).cast("bigint") for number in numbers))  # the type hashed above
+    return rows.repartition(n, F.get(known, index.cast("int")))
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -28,6 +28,7 @@ _TITLES: Final = {
     "decide": "decide",
     "publish": "publish",
     "evaluate": "evaluate",
+    "export": "export",
 }
 _SECONDS_A_LINE: Final = 30
 

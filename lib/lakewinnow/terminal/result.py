@@ -141,6 +141,9 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             f"Exact duplicates: {duplicates['rows']:,} rows in {duplicates['sets']:,} sets,"
             f" {duplicates['sets_whose_labels_differ']:,} of which have differing labels"
         )
+    for split, of in summary.get("exports", {}).items():
+        files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
+        yield f"Exported: {of['rows']:,} examples for {split}, {of['tokens']:,} tokens, {files}"
     detection = summary.get("detection")
     if detection and detection["errors"]:
         yield (

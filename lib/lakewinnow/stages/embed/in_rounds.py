@@ -7,7 +7,7 @@ import time
 from functools import partial
 from typing import Final
 
-from pyspark.sql import DataFrame, Observation, SparkSession
+from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -15,6 +15,7 @@ from lakewinnow.embedding import tasks
 from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
 from lakewinnow.lake.embedding_store import EMBEDDINGS
+from lakewinnow.spark import cluster
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
 _SAMPLE: Final = 256  # texts
@@ -53,10 +54,9 @@ def embed(todo: Todo, tell: Tell) -> Spent:
     if counts.n_tokens > first and not todo.is_paid:
         todo.keep_texts()  # to be read once a round
     rounds = Rounds(counts.tokens, todo.n_tasks, first, todo.limits.tokens_per_minute)
-    destinations = _destinations(todo.lake.spark, todo.n_tasks)
     for dealt in rounds:
         started = time.monotonic()
-        stopped = _embed_round(todo, _in_chunks(todo, dealt, destinations), spent)
+        stopped = _embed_round(todo, _in_chunks(todo, dealt), spent)
         rounds.took(dealt.tokens, time.monotonic() - started)
         tell(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
         if stopped is not None:
@@ -89,23 +89,13 @@ def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError |
     return None if stopped is None else tasks.error_of(stopped)
 
 
-def _in_chunks(todo: Todo, dealt: Round, destinations: list[int]) -> DataFrame:
+def _in_chunks(todo: Todo, dealt: Round) -> DataFrame:
     """Return a round's texts, each chunk in a partition of its own."""
+    chunk = F.lit(todo.n_tasks - 1)
+    for i, end in reversed(list(enumerate(dealt.bounds[1:-1]))):
+        chunk = F.when(F.col(tasks.BUCKET) < end, i).otherwise(chunk)
     texts = todo.of_buckets(dealt.bounds[0], dealt.bounds[-1])
-    if len(destinations) == 1:
-        return texts.coalesce(1)
-    *others, last = destinations
-    chunk = F.lit(last)
-    for destination, end in reversed(list(zip(others, dealt.bounds[1:-1], strict=True))):
-        chunk = F.when(F.col(tasks.BUCKET) < end, destination).otherwise(chunk)
-    return texts.repartition(len(destinations), chunk)
-
-
-def _destinations(spark: SparkSession, n: int) -> list[int]:
-    """Return, for each of n partitions, a number that Spark's hash puts there."""
-    ids = spark.range(64 * n)  # far more than it takes to meet each of them
-    hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
-    return [number for _, number in sorted(hashed.collect())]
+    return cluster.in_partitions(texts, todo.n_tasks, chunk)
 
 
 def seconds_by_sample(todo: Todo) -> float:

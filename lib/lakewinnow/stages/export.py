@@ -1,0 +1,182 @@
+"""Export: the rows that stay as training and validation files for fine-tuning.
+
+Reads    corpus/, issues/
+Writes   exports/: train and validation files, and counts.json
+Passes   1 to count, 1 to write each split, 1 over the files to check each line
+Shuffle  one by row id (the join with the decisions), one of the examples into their files
+
+Which rows are for validation, in which file an example is and where in it, are functions of its
+text's key: equal texts are on one side, classes are mixed, and a second run writes the same bytes.
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import ExportConfig
+from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.lake import finetuning
+from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import cluster
+
+EXPORTS: Final = "exports"
+_STAGING: Final = "_staging/exports"
+_BYTES_PER_FILE: Final = 256 * 2**20  # on average; OpenAI takes 512 MB
+_FEWEST: Final = 10  # examples that OpenAI trains on
+_SPLITS: Final = ("train", "validation")
+_NONE: Final = (0, 0, 0)
+_EXAMPLE, _SPLIT, _HASH = "example", "split", "hash"
+
+
+def run(lake: Lake, config: ExportConfig) -> StageReport:
+    """Write the files.
+
+    Raises
+    ------
+    DataError
+        ``"too_few_examples"``: fewer than 10 to train on.
+    """
+    classes = lake.details("ingest")["classes"]
+    examples = _examples(lake, config, classes)
+    counts = _count(examples, config, classes)
+    n_too_long = counts.pop("too_long")
+    if counts["train"]["rows"] < _FEWEST:
+        raise DataError(
+            "too_few_examples",
+            "export",
+            f"at least {_FEWEST} examples to train on",
+            counts["train"]["rows"],
+            "lower export.validation_fraction, or drop less",
+        )
+    examples = examples.where(F.col("tokens") <= config.max_tokens)
+    target = _STAGING if lake.files.renames_folders else EXPORTS
+    lake.files.delete(target)
+    for split in _SPLITS:
+        if split in counts:
+            chosen = examples.where(F.col(_SPLIT) == split)
+            n_bytes = counts[split]["bytes"]
+            counts[split]["files"] = _write(lake, chosen, split, target, config, n_bytes)
+    if config.format in finetuning.JSONL:
+        _check(lake, target, config, classes)
+    else:
+        card = finetuning.dataset_card(classes, counts)
+        lake.files.write_text(f"{target}/README.md", card)
+    lake.files.write_json(f"{target}/counts.json", {**counts, "too_long": n_too_long})
+    if target != EXPORTS:
+        lake.files.move(target, EXPORTS)
+    n_rows = sum(of["rows"] for of in counts.values())
+    too_long = f"{n_too_long:,} examples of more than {config.max_tokens:,} tokens are left out"
+    return StageReport(
+        rows_in=n_rows + n_too_long,
+        rows_out=n_rows,
+        reads={"corpus": 1 + len(counts), "issues": 1 + len(counts)},
+        writes=(f"{EXPORTS}/counts.json",),
+        details={"exports": counts, "warnings": [too_long] if n_too_long else []},
+    )
+
+
+def _examples(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame:
+    decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.SUGGESTED_LABEL)
+    rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
+    is_fixed = F.col(c.DECISION) == "fix"
+    label = F.when(is_fixed, F.col(c.SUGGESTED_LABEL)).otherwise(F.col(c.GIVEN_LABEL))
+    if config.format in finetuning.JSONL:
+        example = finetuning.line(str(config.format), F.col(c.TEXT), label, config.system)
+        n_bytes = F.octet_length(example) + 1
+    else:
+        index = F.array_position(F.array(*map(F.lit, classes)), label) - 1
+        example = F.struct(F.col(c.TEXT).alias("text"), index.cast("bigint").alias("label"))
+        n_bytes = F.octet_length(c.TEXT)
+    tokens = finetuning.n_tokens(example if config.format in finetuning.JSONL else F.col(c.TEXT))
+    last_of_train = int((1 - config.validation_fraction) * 2**63) - 1
+    is_train = F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("validation")), 1) <= last_of_train
+    return rows.select(
+        c.ROW_ID,
+        label.alias("class"),
+        example.alias(_EXAMPLE),
+        n_bytes.alias("bytes"),
+        tokens.alias("tokens"),
+        F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("order")), 1).alias(_HASH),
+        F.when(is_train, "train").otherwise("validation").alias(_SPLIT),
+    )
+
+
+def _count(examples: DataFrame, config: ExportConfig, classes: list[str]) -> dict[str, Any]:
+    fits = (F.col("tokens") <= config.max_tokens).alias("fits")
+    counted = examples.groupBy(_SPLIT, "class", fits)
+    sums = counted.agg(F.count("*"), F.sum("bytes"), F.sum("tokens")).collect()
+    found = {(split, name): numbers for split, name, fit, *numbers in sums if fit}
+    counts: dict[str, Any] = {"too_long": sum(n for _, _, fit, n, *_ in sums if not fit)}
+    for split in _SPLITS:
+        by_class = {name: found[split, name] for name in classes if (split, name) in found}
+        rows, n_bytes, tokens = (
+            map(sum, zip(*by_class.values(), strict=True)) if by_class else _NONE
+        )
+        if rows or split == "train":
+            counts[split] = {
+                "rows": rows,
+                "bytes": n_bytes,
+                "tokens": tokens,
+                "by_class": {name: n for name, (n, *_) in by_class.items()},
+            }
+    return counts
+
+
+def _write(
+    lake: Lake, examples: DataFrame, split: str, target: str, config: ExportConfig, n_bytes: int
+) -> list[str]:
+    """Write a split's files, and return their names."""
+    n_files = max(1, -(-n_bytes // _BYTES_PER_FILE))
+    at = F.least(F.floor(F.col(_HASH) / F.lit(2.0**63 / n_files)), F.lit(n_files - 1))
+    in_files = cluster.in_partitions(examples, n_files, at)
+    ordered = in_files.sortWithinPartitions(_HASH, c.ROW_ID)
+    folder = f"{target}/_{split}"
+    is_jsonl = config.format in finetuning.JSONL
+    if is_jsonl:
+        ordered.select(_EXAMPLE).write.text(lake.files.path(folder))
+    else:
+        ordered.select(f"{_EXAMPLE}.*").write.parquet(lake.files.path(folder))
+    names = []
+    for entry in lake.files.entries(folder):
+        part = re.match(r"part-(\d+)-", entry.base_name)
+        if part:
+            number = f"-{int(part[1]):05}-of-{n_files:05}"
+            jsonl = f"{split}{number if n_files > 1 else ''}.jsonl"
+            names.append(jsonl if is_jsonl else f"data/{split}{number}.parquet")
+            lake.files.move_file(f"{folder}/{entry.base_name}", f"{target}/{names[-1]}")
+    lake.files.delete(folder)
+    return names
+
+
+def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) -> None:
+    """Read every line that was written, as a trainer would."""
+    check = partial(_faults, of=(str(config.format), classes, config.max_tokens))
+    files = [entry.base_name for entry in lake.files.entries(target)]
+    paths = [lake.files.path(f"{target}/{name}") for name in files if name.endswith(".jsonl")]
+    lines = lake.spark.read.text(paths)
+    faults = lines.mapInArrow(check, "fault string").groupBy("fault").count().collect()
+    if faults:
+        raise EngineError(
+            "bad_example",
+            "export",
+            "lines that a trainer takes",
+            Shown(", ".join(f"{n:,} × {fault}" for fault, n in faults)),
+            "please report it",
+        )
+
+
+def _faults(
+    batches: Iterable[pa.RecordBatch], of: tuple[str, list[str], int]
+) -> Iterator[pa.RecordBatch]:
+    fault_of = finetuning.fault_of(*of)
+    for batch in batches:
+        faults = map(fault_of, batch.column(0).to_pylist())
+        found = [fault for fault in faults if fault is not None]
+        yield pa.record_batch({"fault": pa.array(found, pa.string())})

@@ -1,0 +1,118 @@
+"""Export: each row that stays in one file, equal texts on one side, the same bytes every time."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from builders import corpus_row, lake_in, make_commit, make_table
+from lakewinnow.config import ExportConfig
+from lakewinnow.errors import DataError
+from lakewinnow.stages import export
+
+N = 200
+CHAT = ExportConfig(format="openai-chat", validation_fraction=0.25)
+
+
+def text_of(i):
+    return f"text {i % 150}"  # the last fifty are the first again
+
+
+def fill(lake, order=1, n=N):
+    rows = [corpus_row(f"{i:03}", text_of(i), label=i % 3) for i in range(n)]
+    decisions = {7: "drop", 8: "review", 9: "fix"}
+    issues = [
+        {
+            "row_id": f"{i:03}",
+            "decision": decisions.get(i, "keep"),
+            "suggested_label": "c" if i == 9 else "",
+        }
+        for i in range(n)
+    ]
+    for part in range(2):
+        make_table(lake, "corpus", rows[::order][part::2])
+        make_table(lake, "issues", issues[::-order][part::2])
+    make_commit(lake, "ingest", classes=["a", "b", "c"])
+    return lake
+
+
+def path(lake, name):
+    return Path(lake.files.path("exports")) / name
+
+
+def examples(lake, split):
+    lines = path(lake, f"{split}.jsonl").read_text().splitlines()
+    return [[of["content"] for of in json.loads(line)["messages"]] for line in lines]
+
+
+def test_each_row_that_stays_is_an_example_with_its_label(lake):
+    report = export.run(fill(lake), CHAT)
+    train, validation = examples(lake, "train"), examples(lake, "validation")
+    expected = [[text_of(i), "c" if i == 9 else "abc"[i % 3]] for i in range(N) if i not in (7, 8)]
+    assert sorted(train + validation) == sorted(expected)
+    assert {text for text, _ in train}.isdisjoint({text for text, _ in validation})
+    assert 0.15 * N < len(validation) < 0.35 * N
+    counts = json.loads(path(lake, "counts.json").read_text())
+    assert counts["train"]["rows"] == len(train)
+    assert counts["validation"]["bytes"] == path(lake, "validation.jsonl").stat().st_size
+    assert counts["train"]["by_class"]["a"] == sum(label == "a" for _, label in train)
+    assert (report.rows_in, report.rows_out) == (N - 2, N - 2)
+
+
+def test_a_second_export_of_other_partitions_has_the_same_bytes(lake, spark, tmp_path):
+    export.run(fill(lake), CHAT)
+    other = fill(lake_in(spark, tmp_path / "other"), order=-1)
+    export.run(other, CHAT)
+    for name in ("train.jsonl", "validation.jsonl", "counts.json"):
+        assert path(lake, name).read_bytes() == path(other, name).read_bytes()
+    labels = [label for _, label in examples(lake, "train")]
+    assert labels != sorted(labels)  # classes are mixed
+
+
+def test_more_bytes_than_a_file_takes_are_numbered_files(lake, monkeypatch):
+    fill(lake)
+    export.run(lake, CHAT)
+    whole = path(lake, "train.jsonl").read_text()
+    monkeypatch.setattr(export, "_BYTES_PER_FILE", 4000)
+    export.run(lake, CHAT)
+    names = json.loads(path(lake, "counts.json").read_text())["train"]["files"]
+    assert names[0] == f"train-00000-of-{len(names):05}.jsonl"
+    assert len(names) > 2
+    assert "".join(path(lake, name).read_text() for name in names) == whole
+    assert not path(lake, "train.jsonl").exists()
+
+
+def test_hugging_face_files_have_the_index_of_the_class(lake):
+    export.run(fill(lake), ExportConfig(format="huggingface"))
+    table = pq.read_table(path(lake, "data/train-00000-of-00001.parquet"))
+    assert [f"{field.name} {field.type}" for field in table.schema] == [
+        "text string",
+        "label int64",
+    ]
+    rows = {(row["text"], row["label"]) for row in table.to_pylist()}
+    assert {label for _, label in rows} == {0, 1, 2}
+    assert "class_label" in path(lake, "README.md").read_text()
+
+
+def test_examples_that_are_too_long_are_left_out_and_counted(lake):
+    make_table(lake, "corpus", [corpus_row("long", "word " * 300)])
+    make_table(lake, "issues", [{"row_id": "long", "decision": "keep", "suggested_label": "a"}])
+    report = export.run(fill(lake), ExportConfig(format="openai-chat", max_tokens=300))
+    assert report.rows_in - report.rows_out == 1
+    assert "1 examples of more than 300 tokens" in report.details["warnings"][0]
+    assert json.loads(path(lake, "counts.json").read_text())["too_long"] == 1
+
+
+def test_too_few_to_train_on_are_an_error_before_anything_is_written(lake):
+    few = fill(lake, n=12)
+    with pytest.raises(DataError) as caught:
+        export.run(few, ExportConfig(format="openai-chat", validation_fraction=0.9))
+    assert caught.value.code == "too_few_examples"
+    assert not few.files.exists("exports")
+
+
+def test_without_validation_there_is_no_such_file(lake):
+    export.run(fill(lake), ExportConfig(format="openai-chat", validation_fraction=0))
+    assert not path(lake, "validation.jsonl").exists()
+    assert len(examples(lake, "train")) == N - 2
