@@ -72,7 +72,7 @@ def _scratch() -> str:
 
 
 def _static() -> str:
-    from lakewinnow.embedding.static import StaticEmbedder
+    from lakewinnow.embedding.local.static import StaticEmbedder
 
     n_vectors, dimensions = StaticEmbedder(EmbeddingConfig()).embed(["Is it all here?"]).shape
     return f"embeds {n_vectors} text in {dimensions} dimensions without a download"
@@ -81,7 +81,7 @@ def _static() -> str:
 def _transformers() -> str:
     if find_spec("sentence_transformers") is None:
         return "not installed; for embedding.provider sentence-transformers, install that extra"
-    from lakewinnow.embedding.sentence_transformers import device
+    from lakewinnow.embedding.local.sentence_transformers import device
 
     return f"sentence-transformers {version('sentence-transformers')}, on {device()}"
 

@@ -135,7 +135,7 @@ def _prepare(data: str, cache: Path, dtype: type[np.floating]) -> Path:
 
 def _from_csv(path: str, text: str, label: str) -> tuple[np.ndarray, np.ndarray]:
     from lakewinnow.config import EmbeddingConfig
-    from lakewinnow.embedding.static import StaticEmbedder
+    from lakewinnow.embedding.local.static import StaticEmbedder
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -23,7 +23,7 @@ from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
 from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding.static import StaticEmbedder
+from lakewinnow.embedding.local.static import StaticEmbedder
 
 path, text, label, out = sys.argv[1:]
 rows = pd.read_csv(path)

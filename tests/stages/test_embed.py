@@ -7,7 +7,7 @@ import pytest
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
 from lakewinnow.config import EmbeddingConfig, InputConfig
-from lakewinnow.embedding.static import StaticEmbedder
+from lakewinnow.embedding.local.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import embed
 
@@ -65,7 +65,7 @@ def test_a_model_that_is_not_there_is_an_error_before_anything_is_embedded(lake)
 
 
 def test_rounds_embed_all_and_leave_nothing_behind(lake, monkeypatch):
-    monkeypatch.setattr("lakewinnow.embedding.static._CHUNK_TOKENS", 100)
+    monkeypatch.setattr("lakewinnow.embedding.local.static._CHUNK_TOKENS", 100)
     texts = [f"text number {i} " + "word " * (i % 90) for i in range(300)]
     rounds = []
     config = replace(SMALL, batch_size=16)

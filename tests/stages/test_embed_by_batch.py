@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from builders import corpus_row, make_commit, make_table, read_rows, text_key
-from embedding.fault_batches import Plan
-from embedding.fault_server import DIMENSIONS, FaultServer
+from embedding.openai.fault_batches import Plan
+from embedding.openai.fault_server import DIMENSIONS, FaultServer
 from lakewinnow.config import EmbeddingConfig, InputConfig, OpenAIConfig
 from lakewinnow.errors import ProviderError
 from lakewinnow.stages import embed
@@ -75,7 +75,7 @@ def test_a_killed_run_waits_again_and_submits_nothing_twice(lake, server, monkey
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr("lakewinnow.embedding.openai_batch.BatchRun.run", dies)
+        patch.setattr("lakewinnow.embedding.openai.batches.BatchRun.run", dies)
         with pytest.raises(KilledError):
             embed.run(lake, SOURCE, config_of(server))
     n_batches = server.calls["POST batches"]
@@ -133,7 +133,7 @@ def test_batches_under_way_are_cancelled_on_request(lake, server, monkeypatch):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lakewinnow.embedding.openai_batch.BatchRun.run", interrupt)
+        patch.setattr("lakewinnow.embedding.openai.batches.BatchRun.run", interrupt)
         with pytest.raises(KeyboardInterrupt):
             embed.run(lake, SOURCE, config)
     n_batches = server.calls["POST batches"]

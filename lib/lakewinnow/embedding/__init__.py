@@ -1,1 +1,1 @@
-"""Text to vectors: one module a provider, and the registry that finds it."""
+"""Text to vectors: what a provider is, the providers, and what is common to all of them."""

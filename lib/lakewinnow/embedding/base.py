@@ -7,7 +7,7 @@ models and clients are made on first use, in the worker process that keeps the e
 
 `embed` does one request and no more. Packing texts into requests, doing several at once, waiting,
 trying again and finding the one text that a request is refused for is done for all providers by
-`lakewinnow.embedding.requests`.
+`lakewinnow.embedding.requests.engine`.
 """
 
 from abc import ABC, abstractmethod

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakewinnow.embedding.base import Limits
-from lakewinnow.embedding.requests import Share
+from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 
 _MOST = "embedding.openai.max_cost_usd"

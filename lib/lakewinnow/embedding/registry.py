@@ -14,9 +14,9 @@ from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
 _GROUP = "lakewinnow.embedders"
 # Not declared as entry points: a zip on the path (spark-submit --py-files) has none.
 _OWN = {
-    "static": "lakewinnow.embedding.static:StaticEmbedder",
-    "sentence-transformers": "lakewinnow.embedding.sentence_transformers:TransformerEmbedder",
-    "openai": "lakewinnow.embedding.openai:OpenAIEmbedder",
+    "static": "lakewinnow.embedding.local.static:StaticEmbedder",
+    "sentence-transformers": "lakewinnow.embedding.local.sentence_transformers:TransformerEmbedder",
+    "openai": "lakewinnow.embedding.openai.embedder:OpenAIEmbedder",
 }
 _WITHOUT_LAYERS = {"static", "openai"}
 

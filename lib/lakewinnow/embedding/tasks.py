@@ -23,7 +23,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.requests import Embedded, Refused, Requests, Share
+from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark import arrow
 

@@ -20,9 +20,9 @@ from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import tasks
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.openai_batch import BatchRun, BatchState
-from lakewinnow.embedding.requests import Share
+from lakewinnow.embedding.openai.batches import BatchRun, BatchState
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.lake.files import Files
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding import models, threads
 from lakewinnow.embedding.base import Embedder, Limits
-from lakewinnow.embedding.tokens import Tokens
-from lakewinnow.embedding.transformer_files import TransformerFiles
-from lakewinnow.embedding.vectors import unit_length
+from lakewinnow.embedding.local import models, threads
+from lakewinnow.embedding.local.tokens import Tokens
+from lakewinnow.embedding.local.transformer_files import TransformerFiles
+from lakewinnow.embedding.local.vectors import unit_length
 from lakewinnow.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:

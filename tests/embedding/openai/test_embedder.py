@@ -12,7 +12,7 @@ from email.utils import formatdate
 import numpy as np
 import pytest
 
-from embedding.fault_server import (
+from embedding.openai.fault_server import (
     DIMENSIONS,
     KEY,
     Fault,
@@ -25,10 +25,10 @@ from embedding.fault_server import (
 )
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.budget import Pace
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.requests import Refused, Requests, Share
-from lakewinnow.embedding.vocabulary import Vocabulary
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.openai.vocabulary import Vocabulary
+from lakewinnow.embedding.requests.budget import Pace
+from lakewinnow.embedding.requests.engine import Refused, Requests, Share
 from lakewinnow.errors import ConfigError, ProviderError
 
 TEXTS = [f"message {i}: {'word ' * (i % 9)}" for i in range(60)]

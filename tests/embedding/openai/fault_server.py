@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 
-from embedding.fault_batches import Batches
+from embedding.openai.fault_batches import Batches
 
 KEY = "sk-test-1234567890abcdef"
 DIMENSIONS = 8

@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from lakewinnow.embedding import models
+from lakewinnow.embedding.local import models
 
 _WIDTH: Final = ("hidden_size", "d_model", "dim", "n_embd")
 _N_LAYERS: Final = ("num_hidden_layers", "num_layers", "n_layers", "n_layer")

@@ -9,8 +9,8 @@ from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
 from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding.static import StaticEmbedder
-from lakewinnow.embedding.tokens import Tokens
+from lakewinnow.embedding.local.static import StaticEmbedder
+from lakewinnow.embedding.local.tokens import Tokens
 
 STATIC = StaticEmbedder(EmbeddingConfig(long_texts="split-mean"))
 

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from lakewinnow.embedding import models
+from lakewinnow.embedding.local import models
 from lakewinnow.errors import ConfigError, ProviderError
 
 

@@ -5,8 +5,8 @@ from random import Random
 from typing import Final
 
 from lakewinnow.embedding.base import Embedder, TryLater
-from lakewinnow.embedding.budget import Pace
-from lakewinnow.embedding.outcomes import FloatMatrix, well_formed
+from lakewinnow.embedding.requests.budget import Pace
+from lakewinnow.embedding.requests.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
 
 AGAIN: Final = "run again: what was embedded by then is kept and not paid for twice"

@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.embedding.base import RefusedInput
-from lakewinnow.embedding.batch_file import Answer, Line, line_id
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.outcomes import SECOND_LOOKS, Embedded, Outcomes, well_formed
-from lakewinnow.embedding.pieces import LongTexts, Piece
+from lakewinnow.embedding.openai.batch_file import Answer, Line, line_id
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.requests.outcomes import SECOND_LOOKS, Embedded, Outcomes, well_formed
+from lakewinnow.embedding.requests.pieces import LongTexts, Piece
 
 _AT_ONCE: Final = 1024  # vectors returned
 

@@ -22,9 +22,9 @@ from openai.types import CreateEmbeddingResponse
 
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater
-from lakewinnow.embedding.openai_errors import outcome_of
-from lakewinnow.embedding.vectors import unit_length
-from lakewinnow.embedding.vocabulary import Vocabulary
+from lakewinnow.embedding.local.vectors import unit_length
+from lakewinnow.embedding.openai.errors import outcome_of
+from lakewinnow.embedding.openai.vocabulary import Vocabulary
 from lakewinnow.errors import ConfigError, ProviderError
 
 _BASE_URL: Final = "https://api.openai.com/v1"

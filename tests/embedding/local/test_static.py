@@ -8,7 +8,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from lakewinnow.config import EmbeddingConfig
-from lakewinnow.embedding import registry, static
+from lakewinnow.embedding import registry
+from lakewinnow.embedding.local import static
 from lakewinnow.errors import ConfigError, ProviderError
 
 TEXTS = ["my parcel is late", "refund me, please", "mot de passe oublié", "my parcel is late"]

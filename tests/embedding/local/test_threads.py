@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lakewinnow.embedding import threads
+from lakewinnow.embedding.local import threads
 
 VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lakewinnow.embedding.budget import Pace, Share, Stopped
+from lakewinnow.embedding.requests.budget import Pace, Share, Stopped
 
 
 class Clock:

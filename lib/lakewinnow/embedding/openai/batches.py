@@ -16,17 +16,17 @@ from typing import Final
 
 from openai.types import Batch
 
-from lakewinnow.embedding import batch_file
 from lakewinnow.embedding.base import TryLater
-from lakewinnow.embedding.batch_chunk import Chunk
-from lakewinnow.embedding.batch_file import Answer, Line
-from lakewinnow.embedding.batch_service import FINAL, BatchService
-from lakewinnow.embedding.budget import Share
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.outcomes import Embedded, Refused
-from lakewinnow.embedding.pieces import LongTexts
-from lakewinnow.embedding.requests import cost_limit
-from lakewinnow.embedding.sending import AGAIN, gave_up
+from lakewinnow.embedding.openai import batch_file
+from lakewinnow.embedding.openai.batch_chunk import Chunk
+from lakewinnow.embedding.openai.batch_file import Answer, Line
+from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.requests.budget import Share
+from lakewinnow.embedding.requests.engine import cost_limit
+from lakewinnow.embedding.requests.outcomes import Embedded, Refused
+from lakewinnow.embedding.requests.pieces import LongTexts
+from lakewinnow.embedding.requests.sending import AGAIN, gave_up
 from lakewinnow.errors import ProviderError, Shown
 
 _UPLOADED: Final = "uploaded"

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.embedding.base import Embedder, RefusedInput
-from lakewinnow.embedding.pieces import LongTexts, Means, Piece, cut, cut_texts
+from lakewinnow.embedding.requests.pieces import LongTexts, Means, Piece, cut, cut_texts
 from lakewinnow.errors import ProviderError, Shown
 
 FloatMatrix = NDArray[np.float32]

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lakewinnow.embedding.base import Embedder, RefusedInput
-from lakewinnow.embedding.budget import Pace, Share, Stopped
-from lakewinnow.embedding.outcomes import (
+from lakewinnow.embedding.requests.budget import Pace, Share, Stopped
+from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
     Embedded,
     FloatMatrix,
     Outcomes,
     Refused,
 )
-from lakewinnow.embedding.pieces import LongTexts, Piece, pack
-from lakewinnow.embedding.sending import AGAIN, OnlyThisFails, Sender, gave_up
+from lakewinnow.embedding.requests.pieces import LongTexts, Piece, pack
+from lakewinnow.embedding.requests.sending import AGAIN, OnlyThisFails, Sender, gave_up
 from lakewinnow.errors import ProviderError, Shown
 
 __all__ = ["Embedded", "Refused", "Requests", "Share"]

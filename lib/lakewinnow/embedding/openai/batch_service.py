@@ -11,12 +11,12 @@ from openai import APIResponse
 from openai.resources import Files
 from openai.types import Batch
 
-from lakewinnow.embedding import batch_file
 from lakewinnow.embedding.base import TryLater
-from lakewinnow.embedding.batch_file import Answer, Line
-from lakewinnow.embedding.openai import OpenAIEmbedder
-from lakewinnow.embedding.openai_errors import outcome_of
-from lakewinnow.embedding.sending import gave_up
+from lakewinnow.embedding.openai import batch_file
+from lakewinnow.embedding.openai.batch_file import Answer, Line
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.openai.errors import outcome_of
+from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError, Shown
 
 T = TypeVar("T")

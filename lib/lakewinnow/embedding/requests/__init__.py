@@ -1,0 +1,1 @@
+"""Many requests of many texts, through any embedder: packed, paced, tried again."""
