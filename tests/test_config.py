@@ -250,9 +250,7 @@ def test_another_classifier_gets_its_own_params_only():
     [
         ("input.format", "delta"),
         ("embedding.candidates", [{"provider": "static"}]),
-        ("label_issues.method", "posterior"),
         ("clean.outliers", "drop"),
-        ("clean.decisions", "mine.csv"),
         ("evaluate.holdout", "test.csv"),
     ],
 )

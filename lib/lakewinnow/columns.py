@@ -29,15 +29,21 @@ PRED_PROBS: Final = "pred_probs"
 TEXT_PREVIEW: Final = "text_preview"
 PREDICTED_LABEL: Final = "predicted_label"
 PREDICTED_PROB: Final = "predicted_prob"
-SUGGESTED_LABEL: Final = "suggested_label"
+SUGGESTED_LABEL: Final = "suggested_label"  # the likeliest by text, given label and noise model
 SUGGESTED_PROB: Final = "suggested_prob"
+GIVEN_LABEL_PROB: Final = "given_label_prob"
 IS_LABEL_ISSUE: Final = "is_label_issue"
 LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
 EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
 DECISION: Final = "decision"  # keep, fix, review or drop
+NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
+DECIDED_BY: Final = "decided_by"  # which person; null: the checks
 REASON: Final = "reason"
+
+# clean/, where output.soft_labels is set
+SOFT_LABEL: Final = "soft_label"  # a probability for each class
 
 # of `find_multilabel_issues`
 PREDICTED_LABELS: Final = "predicted_labels"  # the classes with a probability of 0.5 or more

@@ -189,6 +189,7 @@ class CleanConfig:
     near_duplicates: Literal["drop", "review", "keep"] = "keep"
     exact_duplicates: Literal["drop", "review", "keep"] = "drop"
     max_drop_fraction: Fraction = 0.5
+    max_class_fraction: Fraction = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,6 +200,7 @@ class OutputConfig:
     partition_by: tuple[str, ...] = ()
     rows_per_file: Count = 500_000
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
+    soft_labels: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,10 +19,11 @@ from pyspark.sql import SparkSession
 
 from lakewinnow import configfile, validation
 from lakewinnow.classifiers import registry as classifiers
-from lakewinnow.config import Config
+from lakewinnow.config import CleanConfig, Config
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import ConfigError, DataError, EngineError, LakewinnowError, Shown
 from lakewinnow.lake import noise_models
+from lakewinnow.lake.decisions import Decisions, read_decisions
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source, check_partition_columns, read_source
@@ -135,11 +136,13 @@ def run(
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
     source, reference = _open_inputs(lake.spark, config)
+    own = _open_decisions(lake.spark, config.clean)
     stages = Stages(
         lake,
         config,
         source,
         reference,
+        own,
         noise_model,
         restart=restart,
         until=until,
@@ -161,11 +164,12 @@ def run(
     else:
         stages.run("own_probs", lambda: own_probs.run(lake, config.input))
     earlier = None if noise_model is None else noise_model.model
-    stages.run("noise", lambda: noise.run(lake, earlier))
+    learnt = config.crossval if config.input.pred_probs is None else None
+    stages.run("noise", lambda: noise.run(lake, earlier, learnt))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
-    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks))
+    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own))
     stages.run(
         "publish",
         lambda: publish.run(lake, config.input, config.output),
@@ -228,6 +232,7 @@ class Stages:
         config: Config,
         source: Source,
         reference: Source | None,
+        own: Decisions | None,
         noise_model: EarlierNoiseModel | None,
         *,
         restart: bool,
@@ -236,7 +241,7 @@ class Stages:
     ) -> None:
         self._lake, self._config, self._source, self._observer = lake, config, source, observer
         self._restart, self._noise_model = restart, noise_model
-        self._fingerprints = _fingerprints(config, source, reference, noise_model)
+        self._fingerprints = _fingerprints(config, source, reference, own, noise_model)
         self._names = STAGES[: STAGES.index(until) + 1]
         self._commits: list[Commit] = []
         self._redo = restart
@@ -351,6 +356,13 @@ def _open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | 
         raise error.at("evaluate.reference") from error
 
 
+def _open_decisions(spark: SparkSession, config: CleanConfig) -> Decisions | None:
+    if config.decisions is None:
+        return None
+    format_ = validation.format_of(config.decisions) or "parquet"
+    return read_decisions(spark, config.decisions, format_)
+
+
 def _with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:
     """Fix the classes to the noise model's.
 
@@ -373,6 +385,7 @@ def _fingerprints(
     config: Config,
     source: Source,
     reference: Source | None,
+    decisions: Decisions | None,
     noise_model: EarlierNoiseModel | None,
 ) -> dict[str, str]:
     """Hash, for each stage, of what decides its result and that of all stages before it."""
@@ -398,6 +411,8 @@ def _fingerprints(
             }  # says what to replace, not what to write
         if name == "noise" and noise_model is not None:
             own["noise_model"] = noise_model.sha256
+        if name == "decide" and decisions is not None:
+            own["decisions"] = decisions.fingerprint
         if name == "evaluate" and reference is not None:
             own["reference"] = reference.fingerprint
         chain.update(json.dumps([name, own], sort_keys=True).encode())
@@ -411,8 +426,13 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
         "label_issues": details["label_issues"]["label_issues"],
         "crossval": {**_chosen(details.get("crossval", {})), **details["noise"]["crossval"]},
         "quarantine": details["ingest"]["rejected"],
+        "decisions": details["decide"]["decisions"],
         "dropped": details["decide"]["dropped_for"],
     }
+    if "soft_labels" in details["publish"]:
+        summary["soft_labels"] = details["publish"]["soft_labels"]
+    if details["decide"]["own_decisions"]:
+        summary["own_decisions"] = details["decide"]["own_decisions"]
     if "embed" in details:
         summary["embedding"] = details["embed"]
     if "own_vectors" in details:

@@ -10,18 +10,24 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lakewinnow.config import AtLeast, Between, Config, CrossvalConfig, InputConfig, OrInteger
+from lakewinnow.config import (
+    AtLeast,
+    Between,
+    Config,
+    CrossvalConfig,
+    InputConfig,
+    LabelIssuesConfig,
+    OrInteger,
+)
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
 
 # What the contract names and this version does not do yet: asking for it is an error.
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
-    ("label_issues.method", frozenset({"posterior"})),
     ("clean.outliers", frozenset({"drop", "review"})),
     ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
 _NOT_YET_SET = (
-    "clean.decisions",
     "evaluate.holdout",
     "embedding.candidates",
 )
@@ -184,6 +190,8 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.clean.fix_above is not None and config.clean.label_issues != "fix":
         expected = "null unless clean.label_issues is fix"
         yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
+    if config.label_issues.method == "posterior":
+        yield from _check_posterior(config.label_issues)
     for key, values in _NOT_YET:
         got = value_at(config, key)
         if isinstance(got, (str, bool)) and got in values:
@@ -216,6 +224,17 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
     if source.classes is not None and len(source.classes) < 2:
         yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
+    """Yield what confident learning alone has a use for."""
+    default = LabelIssuesConfig(method="posterior")
+    for f in fields(config):
+        got, unused = getattr(config, f.name), getattr(default, f.name)
+        if got != unused:
+            where, expected = f"label_issues.{f.name}", f"{unused} with method posterior"
+            hint = "the posterior flags where it suggests another label, and ranks by its own score"
+            yield ConfigError("unused_key", where, expected, got, hint)
 
 
 def _check_own_vectors(source: InputConfig) -> Iterator[ConfigError]:

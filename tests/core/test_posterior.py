@@ -1,5 +1,6 @@
 """The posterior: Bayes' rule over the text, the noise model and the given label."""
 
+import pickle
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,7 @@ NOISE = np.array([[0.8, 0.1, 0.0], [0.2, 0.7, 0.3], [0.0, 0.2, 0.7]])  # P(given
 
 def posterior(prior=(0.5, 0.3, 0.2), temperature=1.0, training_prior=(1 / 3, 1 / 3, 1 / 3)):
     weights = np.array(prior) * NOISE
-    return Posterior(Calibration(temperature, np.array(training_prior)), weights)
+    return Posterior.of_weights(Calibration(temperature, np.array(training_prior)), weights)
 
 
 def test_it_is_bayes_rule_written_out():
@@ -50,7 +51,7 @@ def test_the_prior_is_counted_once_whatever_the_classifier_learnt_from():
     from_unbalanced = posterior(prior, training_prior=prior).probs(labels, unbalanced[:50])
     np.testing.assert_allclose(from_unbalanced, from_balanced, rtol=1e-10)
     # Of labels that say nothing, the posterior is that of the text: what Bayes' classifier says.
-    deaf = Posterior(Calibration(1.0, prior), prior * np.ones((3, 3)))
+    deaf = Posterior.of_weights(Calibration(1.0, prior), prior * np.ones((3, 3)))
     np.testing.assert_allclose(deaf.probs(true, unbalanced), unbalanced, rtol=1e-10)
     shares = deaf.probs(true, unbalanced).mean(axis=0)
     np.testing.assert_allclose(shares, prior, atol=0.01)
@@ -68,7 +69,7 @@ def test_probabilities_say_how_often_the_suggestion_is_right():
 
 
 def test_a_label_as_probable_as_the_best_is_kept():
-    level = Posterior(Calibration.none(2), np.full((2, 2), 0.25))
+    level = Posterior.of_weights(Calibration.none(2), np.full((2, 2), 0.25))
     found = level.suggestions(np.array([0, 1]), np.full((2, 2), 0.5))
     assert found.labels.tolist() == [0, 1]
 
@@ -88,6 +89,12 @@ def test_rows_sum_to_one_of_any_corpus(seed):
         Posterior.of(model).weights, model.noise_matrix @ np.diag(model.py), rtol=1e-12
     )
     assert Posterior.of(model).calibration.temperature == 1.0  # none was measured
+
+
+def test_only_pairs_that_are_confused_travel():
+    few = Posterior.of_weights(Calibration.none(1000), np.eye(1000))
+    assert len(pickle.dumps(few)) < 50_000
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(few)).weights, np.eye(1000))  # noqa: S301
 
 
 def test_a_noise_model_keeps_its_calibration():

@@ -4,9 +4,12 @@ from collections import Counter
 
 import pytest
 
-from builders import corpus_row, lake_in, make_table, read_rows
+from builders import corpus_row, lake_in, make_commit, make_table, read_rows, write_csv
 from lakewinnow.config import ChecksConfig, CleanConfig
+from lakewinnow.errors import DataError
+from lakewinnow.lake.decisions import read_decisions
 from lakewinnow.stages import decide
+from lakewinnow.stages.label_issues import LABEL_RANKS
 
 # Row id: text, label issue?, predicted probability, label score (each row is given a).
 ROWS = {
@@ -27,10 +30,16 @@ ISSUES = {"sure", "unsure", "mixed-1", "wrong-1", "wrong-2"}
 EXTRA = {"twin-1", "mixed-1", "wrong-2", "level-2"}
 
 
+SUGGESTED_PROBS = {"sure": 0.94, "unsure": 0.55}  # of an issue; others: as predicted
+ALL = 1.0  # of a class may go: most of the one class of these rows is to
+
+
 @pytest.fixture(scope="module")
 def decided(spark, tmp_path_factory):
     """What becomes of the rows under a configuration: the issues by row id."""
-    lake = lake_in(spark, tmp_path_factory.mktemp("decided"))
+    folder = tmp_path_factory.mktemp("decided")
+    lake = lake_in(spark, folder)
+    make_commit(lake, "ingest", classes=["a", "b", "c"])
     worst_first = sorted(ISSUES, key=lambda row_id: ROWS[row_id][3])
     names = [row_id for row_id in ROWS if "-" in row_id]
     make_table(lake, "corpus", [corpus_row(row_id, row[0]) for row_id, row in ROWS.items()])
@@ -40,6 +49,9 @@ def decided(spark, tmp_path_factory):
             "given_label": "a",
             "predicted_label": "b" if is_issue else "a",
             "predicted_prob": prob,
+            "suggested_label": "b" if is_issue else "a",
+            "suggested_prob": SUGGESTED_PROBS.get(row_id, prob),
+            "given_label_prob": 1 - prob if is_issue else prob,
             "is_label_issue": is_issue,
             "label_score": score,
         }
@@ -58,11 +70,20 @@ def decided(spark, tmp_path_factory):
     ]
     make_table(lake, "checks/exact_duplicates", sets)
 
-    def run(clean=None, checks=None):
-        report = decide.run(lake, CleanConfig(**clean or {}), checks or ChecksConfig())
+    def run(clean=None, checks=None, own=None, warnings=None):
+        config = CleanConfig(**{"max_class_fraction": ALL} | (clean or {}))
+        if own is not None:
+            header = ("row_id", "decision", "label", "by")
+            path = write_csv(folder / "own.csv", own, header)
+            own = read_decisions(spark, str(path), "csv")
+        report = decide.run(lake, config, checks or ChecksConfig(), own)
         found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
         assert found.keys() == ROWS.keys()
         assert report.details["decisions"] == Counter(row["decision"] for row in found.values())
+        is_fixed = {name for name, row in found.items() if row["decision"] == "fix"}
+        assert is_fixed == {name for name, row in found.items() if row["new_label"] is not None}
+        if warnings is not None:
+            warnings += report.details["warnings"]
         return found
 
     return run
@@ -137,9 +158,10 @@ def test_an_issue_says_what_is_wrong_and_with_which_row(issues):
 
 
 def test_issues_have_the_columns_of_the_contract(issues):
-    assert list(issues["fine"])[:10] == [
+    assert list(issues["fine"])[:11] == [
         "row_id", "text_preview", "given_label", "predicted_label", "predicted_prob",
-        "suggested_label", "suggested_prob", "is_label_issue", "label_score", "label_rank",
+        "suggested_label", "suggested_prob", "given_label_prob", "is_label_issue", "label_score",
+        "label_rank",
     ]  # fmt: skip
     worst = issues["wrong-2"]
     assert (worst["label_rank"], worst["is_label_issue"], worst["label_score"]) == (1, True, 0.04)
@@ -155,3 +177,154 @@ def test_duplicates_that_are_not_looked_for_are_not_found(decided):
     found = decided(checks=ChecksConfig(exact_duplicates=None))
     assert not_kept(found) == dict.fromkeys(ISSUES, "drop")
     assert not any(row["is_exact_duplicate_issue"] for row in found.values())
+
+
+# --- fixes --------------------------------------------------------------------------------------
+
+
+def test_a_fix_takes_the_suggested_label_above_its_own_probability(decided):
+    clean = {"label_issues": "fix", "fix_above": 0.92, "exact_duplicates": "keep"}
+    found = decided(clean)
+    assert not_kept(found) == {"sure": "fix"} | dict.fromkeys(ISSUES - {"sure"}, "review")
+    assert found["sure"]["new_label"] == "b"
+    assert found["sure"]["reason"] == "label issue: given a, suggested b (0.94)"
+    assert found["unsure"]["reason"] == "label issue: given a, suggested b (0.55), below 0.92"
+
+
+def test_a_label_that_the_noise_model_confirms_is_not_replaced(spark, tmp_path):
+    lake = lake_in(spark, tmp_path)
+    make_rows(lake, [("confirmed", "a", True, 0.1), ("other", "b", True, 0.2)])
+    checks = ChecksConfig(exact_duplicates=None)
+    for action, expected in (("fix", "keep"), ("drop", "drop"), ("review", "review")):
+        clean = CleanConfig(label_issues=action, fix_above=None, max_class_fraction=1.0)
+        decide.run(lake, clean, checks)
+        found = {row["row_id"]: row for row in read_rows(tmp_path, "issues")}
+        assert found["confirmed"]["decision"] == expected
+        assert found["confirmed"]["reason"].startswith("label issue: given a, predicted b (0.90)")
+        if action == "fix":
+            assert found["confirmed"]["reason"].endswith("but a is still the likeliest (0.60)")
+            assert (found["other"]["decision"], found["other"]["new_label"]) == ("fix", "b")
+
+
+# --- no class is emptied ------------------------------------------------------------------------
+
+
+def make_rows(lake, rows):
+    """Put checked rows into a workspace: row id, suggested label, label issue?, label score."""
+    make_commit(lake, "ingest", classes=["a", "b", "c"])
+    make_table(lake, "corpus", [corpus_row(row[0], row[0]) for row in rows])
+    judged = [
+        {
+            "row_id": row_id,
+            "given_label": given[0] if given else "a",
+            "predicted_label": "b",
+            "predicted_prob": 0.9,
+            "suggested_label": suggested,
+            "suggested_prob": 0.6,
+            "given_label_prob": 0.6 if suggested == "a" else 0.4,
+            "is_label_issue": is_issue,
+            "label_score": score,
+        }
+        for row_id, suggested, is_issue, score, *given in rows
+    ]
+    make_table(lake, "checks/label_issues", judged)
+    worst_first = sorted((row[3], row[0]) for row in rows if row[2])
+    ranks = [{"row_id": name, "label_rank": i + 1} for i, (_, name) in enumerate(worst_first)]
+    make_table(lake, "checks/label_ranks", ranks, LABEL_RANKS)
+
+
+@pytest.mark.parametrize("action", ["drop", "review", "fix"])
+def test_the_best_rows_stay_of_a_class_that_would_be_emptied(lake, action):
+    ten = [(f"a{i}", "b", True, (7 * i % 10) / 10) for i in range(10)]
+    level = [("c1", "b", True, 0.5, "c"), ("c2", "b", True, 0.5, "c"), ("d", "b", True, 0.5, "d")]
+    make_rows(lake, [*ten, *level])
+    clean = CleanConfig(label_issues=action, max_class_fraction=0.7)
+    report = decide.run(lake, clean, ChecksConfig(exact_duplicates=None))
+    found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+    kept = {name for name, row in found.items() if row["decision"] == "keep"}
+    best = {f"a{i}" for i in range(10) if (7 * i % 10) >= 7}
+    assert kept == best | {"c2", "d"}
+    assert report.details["kept_for_class"] == {"a": 3, "c": 1, "d": 1}
+    assert len(report.details["warnings"]) == 3
+    assert "kept: at most 0.7 of a class may go" in found["d"]["reason"]
+    assert "kept" not in found["c1"]["reason"]
+
+
+def test_rows_that_are_not_decided_by_checks_are_not_counted(decided):
+    warnings = []
+    own = [("fine", "drop", "", "")]
+    found = decided(
+        {"max_class_fraction": 0.5, "label_issues": "review"}, own=own, warnings=warnings
+    )
+    # Half of the six rows that are neither the user's nor copies; with those it would be more.
+    in_class = ["sure", "unsure", "twin-2", "mixed-2", "wrong-1", "level-1"]
+    left = {name for name in in_class if found[name]["decision"] != "keep"}
+    assert left == {"wrong-1", "sure", "unsure"}
+    assert all(found[name]["decision"] == "drop" for name in EXTRA)
+    assert warnings == []
+
+
+def test_the_last_row_of_a_class_is_not_dropped_as_a_copy_of_another_classes(lake):
+    rows = [("a1", "a", False, 0.9), ("a2", "a", False, 0.8), ("c1", "a", False, 0.1, "c")]
+    make_rows(lake, rows)
+    sets = [
+        {"row_id": name, "exact_duplicate_set": "a1", "labels_differ": True}
+        for name in ("a1", "a2", "c1")
+    ]
+    make_table(lake, "checks/exact_duplicates", sets)
+    decide.run(lake, CleanConfig(), ChecksConfig())
+    found = {row["row_id"]: row["decision"] for row in read_rows(lake.files.root, "issues")}
+    assert found == {"a1": "keep", "a2": "drop", "c1": "keep"}
+
+
+# --- the user's own decisions -------------------------------------------------------------------
+
+
+def test_the_users_own_decisions_win(decided):
+    own = [
+        ("sure", "keep", "", "Ann"),
+        ("unsure", "", "c", "Ann"),
+        ("fine", "drop", "", ""),
+        ("twin-1", "keep", "", "Bo"),
+        ("mixed-2", "", "a", "Bo"),
+    ]
+    found = decided(own=own)
+    assert {name: found[name]["decision"] for name in ("sure", "unsure", "fine")} == {
+        "sure": "keep",
+        "unsure": "fix",
+        "fine": "drop",
+    }
+    assert found["unsure"]["new_label"] == "c"
+    assert found["unsure"]["reason"].startswith("decided by Ann: label c; label issue")
+    assert found["fine"]["reason"] == "decided by the user: drop"
+    assert (found["fine"]["decided_by"], found["wrong-1"]["decided_by"]) == ("the user", None)
+    # The copy that the user keeps is the one that stays, though another has the better score.
+    assert (found["twin-1"]["decision"], found["twin-2"]["decision"]) == ("keep", "drop")
+    # The label that it has is no new one.
+    assert (found["mixed-2"]["decision"], found["mixed-2"]["new_label"]) == ("keep", None)
+    assert found["mixed-2"]["reason"] == "decided by Bo: keep"
+
+
+def test_a_copy_that_the_user_drops_leaves_the_other_one(decided):
+    found = decided(own=[("twin-2", "drop", "", "")])
+    assert (found["twin-1"]["decision"], found["twin-2"]["decision"]) == ("keep", "drop")
+
+
+def test_decisions_about_unknown_rows_are_a_warning(decided):
+    warnings = []
+    decided(own=[("sure", "keep", "", ""), ("gone", "drop", "", "")], warnings=warnings)
+    assert len(warnings) == 1
+    assert "gone" in warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("own", "code"),
+    [
+        ([("gone", "drop", "", "")], "decisions_match_nothing"),
+        ([("sure", "", "d", "")], "unknown_label"),
+    ],
+)
+def test_decisions_that_cannot_be_followed_are_an_error(decided, own, code):
+    with pytest.raises(DataError) as caught:
+        decided(own=own)
+    assert (caught.value.code, caught.value.where) == (code, "clean.decisions")

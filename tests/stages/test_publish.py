@@ -4,6 +4,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 from pyspark.sql.types import (
     ArrayType,
@@ -26,7 +27,9 @@ from builders import (
     read_rows,
     read_table,
 )
+from core.test_noise_model import model_of
 from lakewinnow.config import OutputConfig
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError
 from lakewinnow.stages import ingest, publish
 
@@ -45,6 +48,7 @@ INPUT = StructType(
         StructField("none", DoubleType()),
     ]
 )
+OWN = (1, 2)  # decided by a person
 DECISIONS = ["keep", "keep", "fix", "review", "drop", "drop", "keep", "keep"]
 
 
@@ -76,9 +80,10 @@ def make_decided(lake):
             "given_label": "7",
             "predicted_label": "9",
             "predicted_prob": 0.75,
-            "suggested_label": "9",
             "label_score": 0.25,
             "decision": decision,
+            "new_label": "9" if decision == "fix" else None,
+            "decided_by": "Ann" if i in OWN else None,
             "reason": f"{decision} it",
         }
         for i, decision in enumerate(DECISIONS)
@@ -159,3 +164,36 @@ def test_clean_can_be_split_by_column_and_by_rows(lake):
     assert len(files) == len(rows_of(lake, "clean")) == lake.rows("clean") == 5
     assert set(lake.read("clean").schema.names) == set(INPUT.names)
     assert len(read_table(lake.files.root, "review")) == 1
+
+
+@pytest.mark.parametrize("is_taken", [False, True])
+def test_soft_labels_are_the_posterior_or_what_a_person_said(lake, is_taken):
+    make_decided(lake)
+    labels = np.array([0, 0, 0, 0, 0, 1, 1, 1])
+    pred_probs = np.random.default_rng(0).dirichlet([1.0, 1.0], 8)
+    model = model_of(labels, pred_probs, classes=["a", "9"])
+    lake.files.write_json("noise_model.json", model.to_dict())
+    rows = [
+        {"row_id": f"r{i}", "label": int(labels[i]), "pred_probs": pred_probs[i].tolist()}
+        for i in range(8)
+    ]
+    make_table(lake, "pred_probs", rows)
+    name = "soft_label"
+    if is_taken:
+        schema = StructType([*INPUT.fields, StructField("Soft_Label", DoubleType())])
+        make_commit(lake, "ingest", input_columns=schema.jsonValue())
+        kept = StructType([f for f in schema.fields if f.name != "the.text"])
+        rows = read_rows(lake.files.root, "corpus")
+        for row in rows:
+            row["source"]["Soft_Label"] = 0.5
+        lake.files.delete("corpus")
+        make_table(lake, "corpus", rows, ingest.corpus_schema(kept))
+        name = "lakewinnow_soft_label"
+    report = run(lake, soft_labels=True)
+    assert report.details == {"soft_labels": {"column": name, "classes": ["a", "9"]}}
+    found = [row[name] for row in rows_of(lake, "clean")]
+    expected = Posterior.of(model).probs(labels, pred_probs)[[0, 1, 2, 6, 7]]
+    expected[1:3] = [[1, 0], [0, 1]]  # kept, and fixed, by Ann
+    np.testing.assert_allclose(found, expected, rtol=1e-6)
+    element = lake.read("clean").schema[name].dataType.elementType
+    assert element.simpleString() == "float"

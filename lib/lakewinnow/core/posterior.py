@@ -8,13 +8,17 @@ label that this one was given. Row by row: no state.
 """
 
 from dataclasses import dataclass
-from typing import Self
+from functools import cached_property
+from typing import Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from lakewinnow.core.calibration import Calibration
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray, IntArray
+
+Int32Array: TypeAlias = npt.NDArray[np.int32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,15 +39,18 @@ class Suggestions:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """All that it takes to tell a row's posterior.
+    """All that it takes to tell a row's posterior; it travels to where the rows are.
 
     Attributes
     ----------
-    weights : float64, shape (K, K), prior[k] · noise_matrix[given, k], rows = given label
+    given, true : int32, shape (cells,), labels that some row may have, and may be of
+    weight : float64, shape (cells,), prior[true] · noise_matrix[given, true], all above 0
     """
 
     calibration: Calibration
-    weights: FloatArray
+    given: Int32Array
+    true: Int32Array
+    weight: FloatArray
 
     @classmethod
     def of(cls, noise_model: NoiseModel) -> Self:
@@ -52,7 +59,21 @@ class Posterior:
         One without a calibration is an older version's: its probabilities are taken as they are.
         """
         calibration = noise_model.calibration or Calibration.none(len(noise_model.classes))
-        return cls(calibration, noise_model.py * noise_model.noise_matrix)
+        return cls.of_weights(calibration, noise_model.py * noise_model.noise_matrix)
+
+    @classmethod
+    def of_weights(cls, calibration: Calibration, weights: FloatArray) -> Self:
+        """Return the posterior of prior[k] · noise_matrix[given, k], shape (K, K)."""
+        given, true = np.nonzero(weights)  # of many classes, few pairs are ever confused
+        return cls(calibration, given.astype(np.int32), true.astype(np.int32), weights[given, true])
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """prior[k] · noise_matrix[given, k], float64, shape (K, K), rows = given label."""
+        n_classes = len(self.calibration.training_prior)
+        weights = np.zeros((n_classes, n_classes))
+        weights[self.given, self.true] = self.weight
+        return weights
 
     def probs(self, labels: IntArray, pred_probs: FloatArray) -> FloatArray:
         """Return q, shape (n, K), rows sum to 1.

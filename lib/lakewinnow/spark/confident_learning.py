@@ -16,7 +16,6 @@ import pyarrow as pa
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
-    BooleanType,
     DoubleType,
     LongType,
     StringType,
@@ -42,16 +41,6 @@ from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
 from lakewinnow.spark import arrow, cluster, states
 
-JUDGED: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-        StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
-        StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
-        StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
-        StructField(c.LABEL_SCORE, DoubleType(), nullable=False),
-    ]
-)
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
 
 # What a selection pass found: a histogram bin of a cell, or (bin -1) a row that may be selected.
@@ -252,15 +241,6 @@ class Judge:
     rank_by: str
     adjust_pred_probs: bool
 
-    def __call__(self, batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Judge batches of (row_id, label, pred_probs) that this package wrote."""
-        names = pa.array(self.classes)
-        for batch in batches:
-            (block,) = trusted_blocks([batch], len(self.classes))
-            given = names.take(pa.array(block.labels))
-            found = {c.ROW_ID: batch.column(c.ROW_ID), c.GIVEN_LABEL: given}
-            yield arrow.record_batch(JUDGED, found | self.of_block(block))
-
     def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:
         """Judge a block: predicted_label, predicted_prob, is_label_issue, label_score."""
         labels, pred_probs = block.labels, block.pred_probs
@@ -272,11 +252,6 @@ class Judge:
             c.IS_LABEL_ISSUE: flag(block, self.issue_filter, self.thresholds, self.cuts),
             c.LABEL_SCORE: label_scores(labels, pred_probs, self.rank_by, adjust_by),
         }
-
-
-def judged(rows: DataFrame, judge: Judge) -> DataFrame:
-    """Flag and score every row; a lazy frame of the schema `JUDGED`."""
-    return rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS).mapInArrow(judge, JUDGED)
 
 
 def ranks(judged: DataFrame) -> DataFrame:

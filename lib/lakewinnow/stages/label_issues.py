@@ -1,8 +1,12 @@
-"""Label issues: which rows to doubt, and how much.
+"""Label issues: which rows to doubt, how much, and which label is the likeliest.
+
+By confident learning or by the posterior (`core.posterior`); the suggested label is the posterior's
+either way.
 
 Reads    pred_probs/, noise_model.json
 Writes   checks/label_issues/, one row per accepted row; checks/label_ranks/, one per issue
-Passes   the selection's (one for small data, two most often), and one to flag, score and write
+Passes   the selection's (one for small data, two most often; none by the posterior), and one to
+         flag, score, suggest and write
 Shuffle  none but the ranking of the issues
 """
 
@@ -17,10 +21,13 @@ from lakewinnow import columns as c
 from lakewinnow.config import LabelIssuesConfig
 from lakewinnow.core.label_issues import IssueFilter
 from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.core.scores import check_score
 from lakewinnow.errors import ConfigError, did_you_mean
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import confident_learning
+from lakewinnow.spark.confident_learning import Judge
+from lakewinnow.spark.judged import judged
 
 _SHOWN_CLASSES: Final = 20  # in an error: a table may have thousands
 LABEL_RANKS = StructType(
@@ -40,10 +47,31 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
         A combination that cannot be: `rank_by` that does not go with `adjust_pred_probs`, say.
     """
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-    issue_filter = checked_filter(config, noise_model.classes)
     pred_probs = lake.read("pred_probs")
+    judge, n_passes = None, 0
+    if config.method == "confident_learning":
+        judge, n_passes = _confident_judge(pred_probs, config, noise_model)
+    posterior = Posterior.of(noise_model)
+    lake.publish("checks/label_issues", judged(pred_probs, noise_model.classes, posterior, judge))
+    found = lake.read("checks/label_issues")
+    lake.publish("checks/label_ranks", confident_learning.ranks(found), schema=LABEL_RANKS)
+    n_rows = lake.rows("checks/label_issues")
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=n_rows,
+        reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
+        writes=("checks/label_issues", "checks/label_ranks"),
+        details={"label_issues": _figures(found, noise_model)},
+    )
+
+
+def _confident_judge(
+    pred_probs: DataFrame, config: LabelIssuesConfig, noise_model: NoiseModel
+) -> tuple[Judge, int]:
+    """Make the passes that cleanlab's filter needs; return what judges rows, and how many."""
+    issue_filter = checked_filter(config, noise_model.classes)
     cuts, n_passes = confident_learning.cuts(pred_probs, issue_filter, noise_model)
-    judge = confident_learning.Judge(
+    judge = Judge(
         classes=noise_model.classes,
         thresholds=noise_model.thresholds,
         issue_filter=issue_filter,
@@ -51,17 +79,7 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
         rank_by=config.rank_by,
         adjust_pred_probs=config.adjust_pred_probs,
     )
-    lake.publish("checks/label_issues", confident_learning.judged(pred_probs, judge))
-    judged = lake.read("checks/label_issues")
-    lake.publish("checks/label_ranks", confident_learning.ranks(judged), schema=LABEL_RANKS)
-    n_rows = lake.rows("checks/label_issues")
-    return StageReport(
-        rows_in=n_rows,
-        rows_out=n_rows,
-        reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
-        writes=("checks/label_issues", "checks/label_ranks"),
-        details={"label_issues": _figures(judged, noise_model)},
-    )
+    return judge, n_passes
 
 
 def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = None) -> IssueFilter:
@@ -104,8 +122,8 @@ def _check_class_names(names: Iterable[str], classes: Sequence[str]) -> None:
         raise ConfigError.together(problems)
 
 
-def _figures(judged: DataFrame, noise_model: NoiseModel) -> Mapping[str, Any]:
-    issues = judged.where(c.IS_LABEL_ISSUE)
+def _figures(found: DataFrame, noise_model: NoiseModel) -> Mapping[str, Any]:
+    issues = found.where(c.IS_LABEL_ISSUE)
     counted = issues.groupBy(c.GIVEN_LABEL, c.PREDICTED_LABEL).count().collect()
     by_class: Counter[str] = Counter()
     likeliest: dict[str, str] = {}

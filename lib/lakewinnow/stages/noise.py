@@ -2,20 +2,25 @@
 
 Reads    pred_probs/
 Writes   noise_model.json; label_health/classes/ and label_health/overlaps/, the same as tables
-Passes   2: thresholds and calibration figures; confident joint. Only integer sums leave a task.
+Passes   2: thresholds and calibration figures; confident joint and the losses that choose the
+         temperature. Only integer sums leave a task.
 Shuffle  none but those sums
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
+from lakewinnow.config import CrossvalConfig
+from lakewinnow.core.calibration import prior_of
 from lakewinnow.core.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import confident_learning
+from lakewinnow.spark import confident_learning, posterior
 
 _NO_BETTER = (
     "the classifier is no better than the class shares (log loss {log_loss:.3f} against"
@@ -23,28 +28,37 @@ _NO_BETTER = (
 )
 
 
-def run(lake: Lake, earlier: NoiseModel | None = None) -> StageReport:
+def run(
+    lake: Lake, earlier: NoiseModel | None = None, crossval: CrossvalConfig | None = None
+) -> StageReport:
     """Estimate the noise model and the quality of the probabilities it rests on.
 
     Parameters
     ----------
     earlier : the model of an earlier run, of the same classes, to judge these rows with: nothing is
         estimated then, noise_model.json is that model's with the counts of these rows
+    crossval : how the probabilities were made; None: by somebody else
     """
     classes = tuple(lake.details("ingest")["classes"])
     pred_probs = lake.read("pred_probs")
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
     thresholds = earlier.thresholds if earlier else threshold_state.thresholds()
-    joint_state = confident_learning.joint(pred_probs, thresholds)
+    figures = calibration.figures()
     if earlier is None:
+        priors = _training_priors(crossval, classes, threshold_state.counts)
+        joint_state, losses = posterior.joint_and_losses(pred_probs, thresholds, priors)
         model = NoiseModel.estimate(classes, threshold_state, joint_state)
+        model = model.with_calibration(losses.best(priors))
+        figures["calibrated_balanced_log_loss"] = float(losses.balanced_losses().min())
     else:
+        joint_state = confident_learning.joint(pred_probs, thresholds)
         model = earlier.of_batch(threshold_state, joint_state)
+    if model.calibration is not None:
+        figures["temperature"] = model.calibration.temperature
     lake.files.write_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
     for name, table in _health_tables(model, n_rows).items():
         lake.publish(name, _one_file(lake, table))
-    figures = calibration.figures()
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
@@ -55,6 +69,28 @@ def run(lake: Lake, earlier: NoiseModel | None = None) -> StageReport:
             "warnings": [_NO_BETTER.format(**figures)] if _is_no_better(figures) else [],
         },
     )
+
+
+def _training_priors(
+    crossval: CrossvalConfig | None, classes: Sequence[str], counts: IntArray
+) -> FloatArray:
+    """Class shares that the classifier may have learnt from, shape (priors, K).
+
+    One where its weights are known. A classifier that is not ours may weigh classes without saying
+    so, and of the user's own probabilities nothing is known: then the given shares and equal ones,
+    and the losses tell which of them the probabilities have in them.
+    """
+    shares, equal = prior_of(counts), np.full(len(classes), 1 / len(classes))
+    weights = crossval.params.get("class_weight") if crossval else None
+    if weights == "balanced":
+        return np.stack([equal])
+    if isinstance(weights, Mapping):
+        weight = np.array([float(weights.get(name, 1.0)) for name in classes])
+        weighted = shares * np.where(weight > 0, weight, 1.0)  # one of 0 is never learnt
+        return np.stack([weighted / weighted.sum()])
+    if crossval is not None and crossval.classifier == "logistic":
+        return np.stack([shares])
+    return np.stack([shares, equal])
 
 
 def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:

@@ -1,21 +1,27 @@
 """Publish: the rows that stay as a dataset like the input, and the others with the reason why.
 
-Reads    corpus/, issues/
+Reads    corpus/, issues/; for soft labels pred_probs/, noise_model.json
 Writes   clean/, review/, dropped/
 Passes   1 over the corpus for each table
-Shuffle  none where the rows that do not stay are few enough to broadcast; else by row id
+Shuffle  none where the rows that do not stay are few enough to broadcast; else by row id. Soft
+         labels, a number for each class, meet their rows in one more, by row id
 """
 
-from pyspark.sql import DataFrame
+from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig, OutputConfig
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.corpus import accepted, input_columns, n_accepted
 from lakewinnow.lake.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.posterior import soft_labels
 
 _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
 
@@ -26,14 +32,22 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
     corpus, issues = accepted(lake), lake.read("issues")
 
     changed = issues.where(F.col(c.DECISION) != "keep")
-    fixes = changed.select(c.ROW_ID, c.DECISION, c.SUGGESTED_LABEL)
-    kept = corpus.join(fixes, c.ROW_ID, "left").where(
-        F.col(c.DECISION).isNull() | (F.col(c.DECISION) == "fix")
+    decided = issues.where((F.col(c.DECISION) != "keep") | F.col(c.DECIDED_BY).isNotNull())
+    decided = decided.select(c.ROW_ID, c.DECISION, c.NEW_LABEL, c.DECIDED_BY)
+    kept = corpus.join(decided, c.ROW_ID, "left").where(
+        F.col(c.DECISION).isNull() | F.col(c.DECISION).isin("keep", "fix")
     )
-    fixed_label = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
+    columns, details = input_columns(schema, source, F.col(c.NEW_LABEL)), {}
+    if output.soft_labels:
+        model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+        soft = soft_labels(lake.read("pred_probs"), Posterior.of(model))
+        kept = kept.join(soft, c.ROW_ID)
+        name = own_name(c.SOFT_LABEL, schema.names)
+        columns.append(_soft_label(model.classes).alias(name))
+        details = {"soft_labels": {"column": name, "classes": list(model.classes)}}
     lake.publish(
         "clean",
-        kept.select(*input_columns(schema, source, fixed_label)),
+        kept.select(*columns),
         partition_by=output.partition_by,
         rows_per_file=output.rows_per_file,
     )
@@ -47,9 +61,19 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=sum(map(lake.rows, tables)),
-        reads={"corpus": 3, "issues": 3},
+        reads={"corpus": 3, "issues": 3} | ({"pred_probs": 1} if output.soft_labels else {}),
         writes=tables,
+        details=details,
     )
+
+
+def _soft_label(classes: Sequence[str]) -> Column:
+    """Return the posterior, or all on one class where the user has said which it is."""
+    label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
+    is_label = F.transform(
+        F.array(*map(F.lit, classes)), lambda name: (name == label).cast("float")
+    )
+    return F.when(F.col(c.DECIDED_BY).isNotNull(), is_label).otherwise(F.col(c.SOFT_LABEL))
 
 
 def check_drop_fraction(lake: Lake, most: float) -> None:
