@@ -45,7 +45,7 @@ class Limits:
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     usd_per_million_tokens: float | None = 0.0
-    chunk_tokens: int = 2**16
+    chunk_tokens: int = 2**13
 
 
 class TryLater(Exception):  # noqa: N818 - not an error yet

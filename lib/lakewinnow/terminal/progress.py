@@ -98,7 +98,7 @@ class LiveProgress(Progress):
         if self._running is None:
             return Text("")
         if self._round is not None:
-            return Text.assemble("▸", self._round, style="bold")
+            return Text.assemble("▸", self._round[1:], style="bold")
         seconds = time.monotonic() - self._since
         share = self._jobs.share() if self._jobs else None
         done = f"{share:>11.0%} " if share is not None else " " * 12
@@ -123,9 +123,7 @@ def _round_line(name: str, done: int, total: int, note: str, seconds: float) -> 
     rate = done / max(seconds, 1e-9)
     left = f", {duration((total - done) / rate)} left" if done else ""
     used = f", {note}" if note else ""
-    return Text(
-        f"  {_TITLES.get(name, name):<16}{done:>12,} of {total:,}, {rate:,.0f}/s{used}{left}"
-    )
+    return Text(f"  {_TITLES.get(name, name):<16}{done:,} of {total:,}, {rate:,.0f}/s{used}{left}")
 
 
 def _stage_line(commit: Commit, *, resumed: bool) -> Text:
