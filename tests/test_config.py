@@ -231,6 +231,19 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (with_key("input.classes", ["a"]), "too_few_classes", "input.classes"),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
         (with_key("clean.fix_above", 0.9), "unused_key", "clean.fix_above"),
+        (with_key("evaluate.params", {"D": 1}), "unknown_key", "evaluate.params.D"),
+        (with_key("evaluate.params", {"C": 0}), "wrong_type", "evaluate.params.C"),
+        (with_key("evaluate.max_train_rows", 99), "out_of_range", "evaluate.max_train_rows"),
+        (
+            {**without_text(features=["a"]), "evaluate": {"holdout": "h.csv"}},
+            "conflicting_inputs",
+            "evaluate.holdout",
+        ),
+        (
+            {**without_text(text="t", pred_probs="p"), "evaluate": {"holdout": "h.csv"}},
+            "conflicting_inputs",
+            "evaluate.holdout",
+        ),
     ],
 )
 def test_what_cannot_go_together_is_an_error(raw, code, where):
@@ -251,7 +264,6 @@ def test_another_classifier_gets_its_own_params_only():
         ("input.format", "delta"),
         ("embedding.candidates", [{"provider": "static"}]),
         ("clean.outliers", "drop"),
-        ("evaluate.holdout", "test.csv"),
     ],
 )
 def test_what_is_planned_is_refused_not_ignored(key, value):

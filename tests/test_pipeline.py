@@ -28,10 +28,10 @@ from builders import (
 )
 from lakewinnow import pipeline
 from lakewinnow.configfile import load_config
-from lakewinnow.errors import DataError, EngineError, LakewinnowError
+from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
 from lakewinnow.lake.workspace import Lake
 
-NOT_OF_EVERY_RUN = ("own_vectors", "own_probs", "evaluate")
+NOT_OF_EVERY_RUN = ("own_vectors", "own_probs", "holdout", "evaluate", "export")
 STAGES = [name for name in pipeline.STAGES if name not in NOT_OF_EVERY_RUN]
 SECRET = "hunter2"  # noqa: S105
 
@@ -463,3 +463,59 @@ def test_a_reference_that_is_not_there_is_found_before_anything_is_written(again
         again(tmp_path, evaluate={"reference": "no/such.csv"})
     assert (caught.value.code, caught.value.where) == ("input_not_found", "evaluate.reference")
     assert list(tmp_path.iterdir()) == []
+
+
+# --- a holdout ----------------------------------------------------------------------------------
+
+
+def write_holdout(path, *more):
+    """Write 40 rows, one of which is in the input too, and some more."""
+    rows = [(f"{text}, again", label) for text, label in messages(130)[90:129]]
+    return write_csv(path, [messages(1)[0], *rows, *more])
+
+
+def test_models_are_compared_on_the_holdout_which_is_paid_for_once(again, finished, tmp_path):
+    path = write_holdout(tmp_path / "holdout.csv", ("of another kind", "returns"))
+    evaluate = {"holdout": str(path), "seeds": 1}
+    assert again(finished, evaluate=evaluate) == (["holdout", "evaluate"], STAGES)
+    summary = read_json(finished, "summary.json")
+    figures = {"rows", "accuracy", "accuracy_low", "accuracy_high", "macro_f1", "recall"}
+    for name in ("baseline", "control", "dropped", "fixed", "soft", "clean"):
+        assert summary["evaluate"][name].keys() >= figures
+    assert summary["holdout"]["rows"] == summary["comparison"]["test_rows"] == 40
+    assert summary["holdout"]["rejected"] == {"label_not_in_classes": 1}
+    assert summary["holdout"]["embedded"] == 39
+    assert summary["comparison"]["in_holdout_too"] == 1
+    assert [row["label"] for row in read_rows(finished, "holdout/quarantine")] == ["returns"]
+    assert_keeps_the_contracts(finished)
+
+    assert again(finished, evaluate=evaluate) == ([], [*STAGES, "holdout", "evaluate"])
+    more = {**evaluate, "seeds": 2}
+    assert again(finished, evaluate=more) == (["evaluate"], [*STAGES, "holdout"])
+    write_holdout(path)
+    assert again(finished, evaluate=more) == (["holdout", "evaluate"], STAGES)
+    assert read_json(finished, "summary.json")["holdout"]["embedded"] == 0
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([("a", "returns"), ("b", "login"), ("c", "billing")], "holdout_rejected"),
+        ([("a", "returns")], "no_usable_rows"),
+        ([("a", "login")] * 40, "one_class"),
+        ([("a", "login"), ("b", "billing")], "holdout_too_small"),
+    ],
+)
+def test_a_holdout_that_will_not_do_is_an_error(again, finished, tmp_path, rows, code):
+    path = write_csv(tmp_path / "holdout.csv", rows)
+    with pytest.raises(DataError) as caught:
+        again(finished, evaluate={"holdout": str(path)})
+    assert (caught.value.code, caught.value.where) == (code, "evaluate.holdout")
+
+
+def test_a_holdout_of_other_columns_is_found_before_anything_is_written(again, tmp_path):
+    path = write_csv(tmp_path / "holdout.csv", [("a", "login")], ("text", "queue"))
+    with pytest.raises(SchemaError) as caught:
+        again(tmp_path / "out", evaluate={"holdout": str(path)})
+    assert (caught.value.code, caught.value.where) == ("missing_column", "evaluate.holdout")
+    assert not (tmp_path / "out").exists()

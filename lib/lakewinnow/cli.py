@@ -31,7 +31,8 @@ STAGE_COMMANDS: Final = {
     "duplicates": "… and find exact duplicates",
     "decide": "… and decide what happens to each row",
     "publish": "… and write clean/, review/ and dropped/",
-    "evaluate": "… and compare with evaluate.reference",
+    "holdout": "… and take in and embed evaluate.holdout",
+    "evaluate": "… and compare with evaluate.reference, and models on evaluate.holdout",
     "export": "… and write files for fine-tuning (export.format)",
 }
 

@@ -210,6 +210,9 @@ class EvaluateConfig:
     holdout: str | None = None
     format: Format | None = None
     reference: str | None = None
+    params: Options = field(default_factory=dict)  # over crossval.params, of models compared
+    max_train_rows: Annotated[int, AtLeast(100)] = 20_000
+    seeds: Count = 3
 
 
 @dataclass(frozen=True, kw_only=True)

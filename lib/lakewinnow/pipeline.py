@@ -24,6 +24,7 @@ from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import ConfigError, DataError, EngineError, LakewinnowError, Shown
 from lakewinnow.lake import noise_models
 from lakewinnow.lake.decisions import Decisions, read_decisions
+from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source, check_partition_columns, read_source
@@ -55,6 +56,7 @@ STAGES: Final = (
     "duplicates",
     "decide",
     "publish",
+    "holdout",
     "evaluate",
     "export",
 )
@@ -135,13 +137,13 @@ def run(
         config = _with_classes_of(config, noise_model)
     observer.started("session")
     lake = Lake(spark or session(), config.workspace)
-    source, reference = _open_inputs(lake.spark, config)
+    source, reference, holdout = _open_inputs(lake.spark, config)
     own = _open_decisions(lake.spark, config.clean)
     stages = Stages(
         lake,
         config,
         source,
-        reference,
+        {"evaluate": reference, "holdout": holdout},
         own,
         noise_model,
         restart=restart,
@@ -175,8 +177,16 @@ def run(
         lambda: publish.run(lake, config.input, config.output),
         check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
     )
-    if reference is not None:
-        stages.run("evaluate", lambda: evaluate.run(lake, reference, config.input))
+    trusted = None
+    if holdout is not None:
+        trusted = Lake(lake.spark, lake.files.path("holdout"))
+        tell = partial(observer.progressed, "holdout")
+        stages.run("holdout", lambda: _take_in(trusted, holdout, lake, config, tell))
+    if reference is not None or trusted is not None:
+        stages.run(
+            "evaluate",
+            lambda: evaluate.run(lake, config, reference=reference, trusted=trusted),
+        )
     if config.export.format is not None:
         stages.run("export", lambda: export.run(lake, config.export))
     return stages.account_for_every_row()
@@ -231,7 +241,7 @@ class Stages:
         lake: Lake,
         config: Config,
         source: Source,
-        reference: Source | None,
+        trusted: Mapping[str, Source | None],
         own: Decisions | None,
         noise_model: EarlierNoiseModel | None,
         *,
@@ -241,7 +251,7 @@ class Stages:
     ) -> None:
         self._lake, self._config, self._source, self._observer = lake, config, source, observer
         self._restart, self._noise_model = restart, noise_model
-        self._fingerprints = _fingerprints(config, source, reference, own, noise_model)
+        self._fingerprints = _fingerprints(config, source, trusted, own, noise_model)
         self._names = STAGES[: STAGES.index(until) + 1]
         self._commits: list[Commit] = []
         self._redo = restart
@@ -341,19 +351,92 @@ class Stages:
         return RunResult(workspace, rows, summary, manifest)
 
 
-def _open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | None]:
-    """Open and check all that is read from outside, before anything is written."""
+def _open_inputs(
+    spark: SparkSession, config: Config
+) -> tuple[Source, Source | None, Source | None]:
+    """Open and check all that is read from outside, before anything is written.
+
+    Returns
+    -------
+    the input, `evaluate.reference`, `evaluate.holdout`
+    """
     source = read_source(spark, config.input, validation.input_format(config.input))
     check_partition_columns(source, config.output.partition_by)
-    if config.evaluate.reference is None:
-        return source, None
-    corrected = replace(
-        config.input, path=config.evaluate.reference, table=None, format=config.evaluate.format
-    )
+    evaluate_ = config.evaluate
+    reference = _open_trusted(spark, config, "evaluate.reference", evaluate_.reference)
+    unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
+    holdout = _open_trusted(spark, unnumbered, "evaluate.holdout", evaluate_.holdout)
+    return source, reference, holdout
+
+
+def _open_trusted(
+    spark: SparkSession, config: Config, where: str, path: str | None
+) -> Source | None:
+    """Open a file of the input's columns."""
+    if path is None:
+        return None
+    format_ = config.evaluate.format
+    like = replace(config.input, path=path, table=None, format=format_)
     try:
-        return source, read_source(spark, corrected, validation.input_format(corrected))
+        return read_source(spark, like, validation.input_format(like))
     except LakewinnowError as error:
-        raise error.at("evaluate.reference") from error
+        raise error.at(where) from error
+
+
+def _take_in(
+    trusted: Lake,
+    holdout: Source,
+    lake: Lake,
+    config: Config,
+    tell: Callable[[int, int, str], None],
+) -> StageReport:
+    """Ingest the holdout into a workspace of its own, and embed what the run's store lacks.
+
+    Raises
+    ------
+    DataError
+        At "evaluate.holdout": the codes of ingest; ``"holdout_rejected"``: more than
+        `input.max_bad_fraction` of its rows cannot be used, or have labels that the input has not.
+    """
+    classes = tuple(lake.details("ingest")["classes"])
+    like = replace(config.input, classes=classes, id=None)
+    try:
+        ingested = ingest.run(trusted, holdout, like, config.crossval)
+    except DataError as error:
+        raise error.at("evaluate.holdout") from error
+    rejected = ingested.details["rejected"]
+    n_rejected = sum(rejected.values())
+    if n_rejected > like.max_bad_fraction * ingested.rows_in:
+        reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
+        raise DataError(
+            "holdout_rejected",
+            "evaluate.holdout",
+            f"at most {like.max_bad_fraction:.0%} of its rows that cannot be used",
+            Shown(f"{n_rejected:,} of {ingested.rows_in:,} ({reasons})"),
+            "its labels are to be the input's; see holdout/quarantine/ in the workspace",
+        )
+    trusted.commit("ingest", holdout.fingerprint, 0.0, ingested)
+    if like.has_own_vectors:
+        vectors = own_vectors.run(trusted, like)
+    else:
+        store = store_of(lake, config.embedding).files.root
+        vectors = embed.run(trusted, like, replace(config.embedding, store=store), tell)
+    embedded = vectors.details.get("embedded", 0)
+    return StageReport(
+        rows_in=ingested.rows_in,
+        rows_out=ingested.rows_out,
+        reads={"holdout/corpus": vectors.reads.get("corpus", 1)},
+        bytes_in=ingested.bytes_in,
+        writes=("holdout/corpus", "holdout/quarantine"),
+        details={
+            "holdout": {
+                "rows": ingested.rows_out,
+                "rejected": rejected,
+                "class_counts": dict(zip(classes, ingested.details["class_counts"], strict=True)),
+                "embedded": embedded,
+            }
+        },
+    )
 
 
 def _open_decisions(spark: SparkSession, config: CleanConfig) -> Decisions | None:
@@ -384,7 +467,7 @@ def _with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:
 def _fingerprints(
     config: Config,
     source: Source,
-    reference: Source | None,
+    trusted: Mapping[str, Source | None],
     decisions: Decisions | None,
     noise_model: EarlierNoiseModel | None,
 ) -> dict[str, str]:
@@ -413,8 +496,9 @@ def _fingerprints(
             own["noise_model"] = noise_model.sha256
         if name == "decide" and decisions is not None:
             own["decisions"] = decisions.fingerprint
-        if name == "evaluate" and reference is not None:
-            own["reference"] = reference.fingerprint
+        opened = trusted.get(name)
+        if opened is not None:
+            own["trusted"] = opened.fingerprint
         chain.update(json.dumps([name, own], sort_keys=True).encode())
         fingerprints[name] = chain.hexdigest()
     return fingerprints
@@ -441,7 +525,8 @@ def _summary(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) 
         summary["exports"] = details["export"]["exports"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
-    return {**summary, **details.get("evaluate", {})}
+    figures = {**details.get("holdout", {}), **details.get("evaluate", {})}
+    return {**summary, **{name: found for name, found in figures.items() if name != "warnings"}}
 
 
 def _manifest(

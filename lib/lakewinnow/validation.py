@@ -27,10 +27,7 @@ _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("clean.outliers", frozenset({"drop", "review"})),
     ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
-_NOT_YET_SET = (
-    "evaluate.holdout",
-    "embedding.candidates",
-)
+_NOT_YET_SET = ("embedding.candidates",)
 # These add a table or a column and change no decision, so they are passed over with a warning.
 _PASSED_OVER = (
     "checks.outliers",
@@ -200,7 +197,25 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         if value_at(config, key):
             yield _not_yet(key, value_at(config, key))
     if config.crossval.classifier == "logistic":
-        yield from _check_params(config.crossval)
+        yield from _check_params(config.crossval.params, "crossval.params")
+        params = {**CrossvalConfig().params, **config.evaluate.params}
+        yield from _check_params(params, "evaluate.params")
+    if config.evaluate.holdout is not None:
+        yield from _check_holdout(config)
+
+
+def _check_holdout(config: Config) -> Iterator[ConfigError]:
+    """Yield what stands in the way of training models to compare on a holdout."""
+    hints = {
+        "pred_probs": "beside probabilities of your own no classifier is there to be compared",
+        "features": "features are imputed and scaled by the input's rows alone",
+    }
+    for key, hint in hints.items():
+        got = getattr(config.input, key)
+        if got is not None:
+            expected = f"null beside input.{key}"
+            where, holdout = "evaluate.holdout", config.evaluate.holdout
+            yield ConfigError("conflicting_inputs", where, expected, holdout, hint)
 
 
 def _check_input(source: InputConfig) -> Iterator[ConfigError]:
@@ -275,8 +290,7 @@ def with_default_params(config: Config) -> Config:
     return replace(config, crossval=replace(config.crossval, params=params))
 
 
-def _check_params(config: CrossvalConfig) -> Iterator[ConfigError]:
-    params, where = config.params, "crossval.params"
+def _check_params(params: Mapping[str, Any], where: str) -> Iterator[ConfigError]:
     known = ["C", "class_weight", "max_iter"]
     yield from (_unknown(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
     c, class_weight, max_iter = (params[key] for key in known)

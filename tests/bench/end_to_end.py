@@ -70,6 +70,7 @@ def _ours(options: argparse.Namespace, out: Path) -> list[str]:
         "input.label": options.label,
         "workspace": str(out / "workspace"),
         "clean.max_drop_fraction": "1",
+        "evaluate.holdout": "null",
     }
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = str(Path(sys.executable).with_name("lakewinnow"))

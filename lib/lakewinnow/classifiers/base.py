@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Features: TypeAlias = NDArray[np.floating]
 Integers: TypeAlias = NDArray[np.integer]
+Weights: TypeAlias = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,10 @@ class Classifier(Protocol):
         """Whether the models of all folds together cost little more than one."""
 
     @property
+    def takes_weights(self) -> bool:
+        """Whether rows may be of more or less weight."""
+
+    @property
     def is_settled(self) -> bool:
         """Whether nothing is left to be chosen by looking at rows."""
 
@@ -61,5 +66,12 @@ class Classifier(Protocol):
         n_classes: int,
         n_threads: int,
         fold_ids: list[int],
+        sample_weight: Weights | None = None,
     ) -> tuple[Models, Fit]:
-        """Train a model for each of the folds in `fold_ids`."""
+        """Train a model for each of the folds in `fold_ids`.
+
+        Parameters
+        ----------
+        fold_ids : of a fold without rows, the model is that of all rows
+        sample_weight : shape (n,), at least 0; only where `takes_weights`
+        """

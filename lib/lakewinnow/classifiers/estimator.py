@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from lakewinnow.classifiers.base import Features, Fit, Integers
+from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
 from lakewinnow.errors import ConfigError, EngineError, Shown
 
 _KEY: Final = "crossval.classifier"
@@ -97,6 +97,11 @@ class Estimator:
         hint = f"{type(error).__name__}: {_in_one_line(error)}"
         return ConfigError("bad_params", "crossval.params", expected, dict(self.params), hint)
 
+    @property
+    def takes_weights(self) -> bool:
+        """See `Classifier`."""
+        return bool(_weights_key(self.make()))
+
     def settle(
         self,
         features: Features,  # noqa: ARG002
@@ -135,6 +140,7 @@ class Estimator:
         n_classes: int,
         n_threads: int,
         fold_ids: list[int],
+        sample_weight: Weights | None = None,
     ) -> tuple["EstimatorModels", Fit]:
         """See `Classifier`.
 
@@ -143,12 +149,23 @@ class Estimator:
         EngineError : "classifier_failed", with the fold and what the classifier said
         """
         with threadpool_limits(n_threads):
-            models = {fold: self._fit(features, labels, folds, fold) for fold in fold_ids}
+            models = {
+                fold: self._fit(features, labels, folds, fold, sample_weight) for fold in fold_ids
+            }
         not_converged = tuple(fold for fold, model in models.items() if not model.converged)
         return EstimatorModels(n_classes, models), Fit(not_converged)
 
-    def _fit(self, features: Features, labels: Integers, folds: Integers, fold: int) -> "_OneModel":
+    def _fit(
+        self,
+        features: Features,
+        labels: Integers,
+        folds: Integers,
+        fold: int,
+        sample_weight: Weights | None = None,
+    ) -> "_OneModel":
         training = folds != fold
+        if sample_weight is not None:
+            training &= sample_weight > 0
         present, positions = np.unique(labels[training], return_inverse=True)
         if len(present) < 2:  # nothing to tell apart: the one class is certain
             return _OneModel(None, present)
@@ -156,12 +173,26 @@ class Estimator:
             warnings.simplefilter("always")
             try:
                 estimator = self.make()
-                estimator.fit(features[training], positions)
+                weights = {}
+                if sample_weight is not None:
+                    weights[_weights_key(estimator)] = sample_weight[training]
+                estimator.fit(features[training], positions, **weights)
             except Exception as error:
                 raise _failed(fold, error) from error
         names = {warning.category.__name__ for warning in caught}
         classes = present[getattr(estimator, "classes_", slice(None))]
         return _OneModel(estimator, classes, "ConvergenceWarning" not in names)
+
+
+def _weights_key(estimator: Any) -> str:
+    """Return the argument that fit takes weights of rows by; "" where it has none."""
+    from sklearn.utils.validation import has_fit_parameter
+
+    if hasattr(estimator, "steps"):  # a Pipeline hands on what is meant for a step
+        name, last = estimator.steps[-1]
+        key = _weights_key(last)
+        return key and f"{name}__{key}"
+    return "sample_weight" if has_fit_parameter(estimator, "sample_weight") else ""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lakewinnow.classifiers.base import Features, Fit, Integers
+from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
 from lakewinnow.core import crossval
 from lakewinnow.core.design import is_unit_norm
 from lakewinnow.core.strength import choose_strength
@@ -30,6 +30,7 @@ class Logistic:
     max_iter: int
     standardize: Literal["auto"] | bool
     shares_folds: bool = True
+    takes_weights: bool = True
 
     @property
     def is_settled(self) -> bool:
@@ -72,11 +73,18 @@ class Logistic:
         n_classes: int,
         n_threads: int,
         fold_ids: list[int],
+        sample_weight: Weights | None = None,
     ) -> tuple[crossval.FoldModels, Fit]:
         """See `Classifier`."""
         options = self._options(features, n_threads)
         models = crossval.fit_folds(
-            features, labels, folds, n_classes, fold_ids=fold_ids, **options
+            features,
+            labels,
+            folds,
+            n_classes,
+            fold_ids=fold_ids,
+            sample_weight=sample_weight,
+            **options,
         )
         return models, _note(models.fit, standardize=options["standardize"])
 

@@ -52,6 +52,7 @@ from lakewinnow.errors import EngineError
 from lakewinnow.lake import content
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.sample import hash_bound, stratified
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import cluster
 
@@ -283,7 +284,7 @@ def _settle(corpus: _Corpus, classifier: Classifier, told: _Told) -> Classifier:
         return classifier
     n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS, corpus.n_rows)
     share = 2 * n_sample / corpus.n_rows  # twice what is needed, so that it is there
-    within = corpus.hash() < _hash_bound(share)
+    within = corpus.hash() < hash_bound(share)
     sample = corpus.rows.where(within) if share < 1 else corpus.rows
     sample = sample.orderBy(corpus.hash(), c.ROW_ID).limit(n_sample)
     settle = partial(
@@ -342,25 +343,10 @@ def _sample(corpus: _Corpus) -> DataFrame:
     """At most max_train_rows, stratified by fold and class, of smallest hash in each."""
     if corpus.n_rows <= corpus.config.max_train_rows:
         return corpus.rows
-    counts = corpus.counts().reshape(-1)
-    n_wanted = quotas(counts.reshape(corpus.config.folds, -1), corpus.config.max_train_rows)
-    wanted = n_wanted.reshape(-1)
-    # Only these are ranked: what is needed and six standard deviations.
-    ample = (wanted + 6 * np.sqrt(wanted) + 10) / np.maximum(counts, 1)
-    bounds = F.array(*(F.lit(_hash_bound(share)) for share in ample.tolist()))
-    numbers = F.array(*map(F.lit, wanted.tolist()))
-    by_hash = Window.partitionBy(c.FOLD, c.LABEL).orderBy(corpus.hash(), c.ROW_ID)
-    return (
-        corpus.rows.where(corpus.hash() <= F.element_at(bounds, corpus.cell() + 1))
-        .withColumn("rank", F.row_number().over(by_hash))
-        .where(F.col("rank") <= F.element_at(numbers, corpus.cell() + 1))
-        .drop("rank")
-    )
-
-
-def _hash_bound(share: float) -> int:
-    """Return what about a share of all hashes is not above."""
-    return min(int(share * 2**64) - 2**63, 2**63 - 1)
+    counts = corpus.counts()
+    wanted = quotas(counts, corpus.config.max_train_rows)
+    by_cell = (corpus.cell(), corpus.hash(), counts.reshape(-1), wanted.reshape(-1))
+    return stratified(corpus.rows, *by_cell)
 
 
 def _collect(made: DataFrame, told: _Told, n_rows: int) -> list[bytes]:

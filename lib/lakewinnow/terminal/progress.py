@@ -27,6 +27,7 @@ _TITLES: Final = {
     "duplicates": "duplicates",
     "decide": "decide",
     "publish": "publish",
+    "holdout": "holdout",
     "evaluate": "evaluate",
     "export": "export",
 }

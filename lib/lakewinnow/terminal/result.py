@@ -12,6 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
+from lakewinnow.terminal.comparison import print_comparison
 from lakewinnow.terminal.tables import plain_table, program, short_path
 
 _WORST: Final = 5
@@ -31,6 +32,9 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
         out.print()
     for line in _figures(result.summary):
         out.print(line, soft_wrap=True)
+    if "comparison" in result.summary:
+        out.print()
+        print_comparison(out, result.summary)
     out.print()
     again = shlex.join([*configs, *(part for o in overrides for part in ("--set", o))])
     clean = short_path(Files(result.workspace).path("clean"))
@@ -149,5 +153,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Against the reference: {detection['found']:,} of {detection['errors']:,} label errors"
             f" found (recall {detection['recall']:.2f},"
-            f" precision {detection['precision'] or 0:.2f}, AUROC {detection['auroc']:.3f})"
+            f" precision {detection['precision'] or 0:.2f}, AUROC {detection['auroc']:.3f});"
+            f" suggested labels would put {detection['fixed_right']:.0%} of the errors right and"
+            f" {detection['harmed'] or 0:.0%} of the right labels wrong"
         )

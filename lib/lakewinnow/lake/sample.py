@@ -1,0 +1,39 @@
+"""A bounded sample of a table: so many rows of each cell, those of smallest hash."""
+
+import numpy as np
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.core.types import IntArray
+
+
+def stratified(
+    rows: DataFrame, cell: Column, hash_: Column, counts: IntArray, wanted: IntArray
+) -> DataFrame:
+    """Return the rows of smallest hash in each cell; equal hashes go by row id.
+
+    Parameters
+    ----------
+    cell : int, number of a row's cell
+    hash_ : -2^63 .. 2^63 - 1, evenly spread
+    counts, wanted : int64, shape (cells,), rows that there are, and that are to be taken
+    """
+    if (wanted >= counts).all():
+        return rows
+    # Only these are ranked: what is needed and six standard deviations.
+    ample = (wanted + 6 * np.sqrt(wanted) + 10) / np.maximum(counts, 1)
+    bounds = F.array(*(F.lit(hash_bound(share)) for share in ample.tolist()))
+    numbers = F.array(*map(F.lit, wanted.tolist()))
+    by_hash = Window.partitionBy(cell).orderBy(hash_, c.ROW_ID)
+    return (
+        rows.where(hash_ <= F.element_at(bounds, cell + 1))
+        .withColumn("rank", F.row_number().over(by_hash))
+        .where(F.col("rank") <= F.element_at(numbers, cell + 1))
+        .drop("rank")
+    )
+
+
+def hash_bound(share: float) -> int:
+    """Return what about a share of all hashes is not above."""
+    return min(int(share * 2**64) - 2**63, 2**63 - 1)

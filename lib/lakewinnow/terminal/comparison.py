@@ -1,0 +1,96 @@
+"""Whether cleaning helps: models trained on each version of the labels, on the trusted holdout."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lakewinnow.terminal.tables import plain_table
+
+_COMPARED = ("dropped", "fixed", "soft", "reviewed", "clean")
+
+
+def print_comparison(out: Console, summary: Mapping[str, Any]) -> None:
+    """Print the table of training sets, then in words what it shows and what it does not."""
+    found, how = summary["evaluate"], summary["comparison"]
+    out.print(_table(found, how))
+    out.print()
+    for line in (*_findings(found, how), *_notes(found, how)):
+        out.print(Text(line))
+
+
+def _table(found: Mapping[str, Any], how: Mapping[str, Any]) -> Table:
+    table = plain_table(
+        f"Does cleaning help? Models trained on each version, asked about {how['test_rows']:,}"
+        " trusted rows"
+    )
+    for name in ("trained on", "rows", "accuracy, %", "macro-F1", "to baseline", "p"):
+        table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
+    for name, figures in found.items():
+        to = figures.get("to_baseline")
+        table.add_row(
+            name,
+            f"{figures['rows']:,}",
+            _interval(figures, "5.1f"),
+            f"{100 * figures['macro_f1']:.1f}",
+            _interval(to, "+5.1f") if to else "",
+            _p(to["p"]) if to else "",
+        )
+    return table
+
+
+def _findings(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
+    names = [name for name in _COMPARED if name in found]
+    for verdict, words in (("better", "makes better models"), ("worse", "makes WORSE models")):
+        those = [name for name in names if found[name]["to_baseline"]["verdict"] == verdict]
+        if those:
+            yield f"{_and(those)}: {words} than the labels as given."
+    rest = [n for n in names if found[n]["to_baseline"]["verdict"] == "no difference shown"]
+    if rest:
+        yield (
+            f"{_and(rest)}: not shown to help or to harm. The interval of the difference includes"
+            f" 0; {how['test_rows']:,} rows cannot tell."
+        )
+    if not how["class_mix_matters"]:
+        if "control" in found:
+            yield "The class mix has no part in this: classes are weighted equally."
+        return
+    beyond = [name for name in names if found[name]["to_control"]["verdict"] == "better"]
+    gained = [name for name in names if found[name]["to_baseline"]["verdict"] == "better"]
+    if beyond:
+        yield f"{_and(beyond)}: better than the control, so not by the class mix alone."
+    only = [name for name in gained if name not in beyond]
+    if only:
+        yield f"{_and(only)}: what is gained may be the class mix alone (see control)."
+
+
+def _notes(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
+    if "ceiling" in found and found["ceiling"]["to_baseline"]["verdict"] == "better":
+        most = found["ceiling"]["to_baseline"]["accuracy"]
+        reached = {
+            name: found[name]["to_baseline"]["accuracy"] / most
+            for name in _COMPARED
+            if name in found
+        }
+        best = max(reached, key=lambda name: reached[name])
+        yield f"Of the way from baseline to ceiling, {best} goes {reached[best]:.0%}."
+    yield (
+        f"In brackets: 95% intervals over the trusted rows and {how['models']} trainings, each on"
+        f" {how['parts'] - 1} of {how['parts']} parts of the rows; not corrected for several"
+        " comparisons. p: McNemar's exact test of one training on all rows."
+    )
+
+
+def _interval(figures: Mapping[str, Any], form: str) -> str:
+    value, low, high = (100 * figures[f"accuracy{end}"] for end in ("", "_low", "_high"))
+    return f"{value:{form}} [{low:{form}}, {high:{form}}]"
+
+
+def _p(p: float) -> str:
+    return f"{p:.3f}" if p >= 0.001 else "<.001"
+
+
+def _and(names: list[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
