@@ -395,3 +395,11 @@ def test_what_may_be_a_secret_is_not_dumped(name):
     assert config.input.options[name] == "hunter2"
     assert "hunter2" not in dump(config)
     assert yaml.safe_load(dump(config))["input"]["options"]["header"] == "true"
+
+
+def test_keys_of_confident_learning_have_no_use_beside_the_posterior():
+    keys = {"method": "posterior", "frac_noise": 0.5, "rank_by": "normalized_margin"}
+    assert problems_of({**MINIMAL, "label_issues": keys}) == [
+        ("unused_key", "label_issues.rank_by"),
+        ("unused_key", "label_issues.frac_noise"),
+    ]

@@ -16,6 +16,8 @@ from builders import (
 from core.generate import corpus
 from core.reference import find_label_issues
 from lakewinnow.config import LabelIssuesConfig
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import label_issues, noise
 
@@ -118,6 +120,42 @@ def test_settings_that_cannot_go_together_are_an_error(given, settings, code):
     with pytest.raises(ConfigError) as caught:
         label_issues.run(given[0], LabelIssuesConfig(**settings))
     assert caught.value.code == code
+
+
+def test_suggestions_are_the_posteriors_whatever_flags(given):
+    lake, labels, pred_probs = given
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    expected = Posterior.of(model).suggestions(labels, pred_probs)
+    for method in ("confident_learning", "posterior"):
+        label_issues.run(lake, LabelIssuesConfig(method=method))
+        rows = read_rows(lake.files.root, "checks/label_issues")
+        suggested = [row["suggested_label"] for row in rows]
+        assert suggested == [f"class {k}" for k in expected.labels]
+        for name, values in (
+            ("suggested_prob", expected.probs),
+            ("given_label_prob", expected.given_probs),
+        ):
+            np.testing.assert_allclose([row[name] for row in rows], values, rtol=1e-12)
+
+
+def test_the_posterior_flags_where_it_suggests_another_label(given):
+    lake, _, pred_probs = given
+    report = label_issues.run(lake, LabelIssuesConfig(method="posterior"))
+    assert report.reads["pred_probs"] == 1  # no selection
+    rows = read_rows(lake.files.root, "checks/label_issues")
+    for row in rows:
+        assert row["is_label_issue"] == (row["suggested_label"] != row["given_label"])
+        assert row["label_score"] == row["given_label_prob"]
+    assert [row["predicted_label"] for row in rows] == [
+        f"class {k}" for k in pred_probs.argmax(axis=1)
+    ]
+    issues = [row for row in rows if row["is_label_issue"]]
+    assert 0 < len(issues) == report.details["label_issues"]["n"]
+    worst_first = sorted(issues, key=lambda row: (row["label_score"], row["row_id"]))
+    ranks = {
+        row["row_id"]: row["label_rank"] for row in read_rows(lake.files.root, "checks/label_ranks")
+    }
+    assert ranks == {row["row_id"]: rank for rank, row in enumerate(worst_first, start=1)}
 
 
 def test_issues_of_the_sample_are_cleanlabs(sample):

@@ -7,7 +7,11 @@ import pytest
 from builders import labels_and_pred_probs, make_pred_probs, read_json
 from core.generate import corpus
 from core.reference import stable_cleanlab
+from core.test_calibration import skewed, with_prior
 from core.test_noise_model import batch_of, model_of
+from lakewinnow.config import CrossvalConfig
+from lakewinnow.core.calibration import prior_of
+from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.stages import noise
 
 
@@ -66,6 +70,47 @@ def test_a_batch_is_judged_by_an_earlier_model(lake):
     assert noise.run(lake, earlier).rows_in == 150
     expected = batch_of(earlier, labels[250:], pred_probs[250:])
     assert read_json(lake.files.root, "noise_model.json") == expected.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("params", "classifier", "is_balanced", "expected"),
+    [
+        ({"class_weight": "balanced"}, "logistic", True, "equal"),
+        ({"class_weight": None}, "logistic", False, "shares"),
+        ({"class_weight": {"class 0": 1, "class 1": 3.5}}, "logistic", True, "weighted"),
+        ({"class_weight": "balanced"}, "sklearn.svm.SVC", True, "equal"),
+        ({}, "sklearn.naive_bayes.GaussianNB", False, "shares"),
+        (None, None, True, "equal"),  # the user's own: found by the losses
+        (None, None, False, "shares"),
+    ],
+)
+def test_the_training_prior_is_the_classifiers(lake, params, classifier, is_balanced, expected):
+    labels, balanced = skewed(1, n_rows=1500)
+    shares = prior_of(np.bincount(labels))
+    make_pred_probs(lake, labels, balanced if is_balanced else with_prior(balanced, shares))
+    crossval = None
+    if params is not None:
+        crossval = CrossvalConfig(classifier=classifier, params=params)
+    report = noise.run(lake, None, crossval)
+    model = NoiseModel.from_dict(read_json(lake.files.root, "noise_model.json"))
+    weighted = shares * [1, 3.5, 1]
+    priors = {"equal": np.full(3, 1 / 3), "shares": shares, "weighted": weighted / weighted.sum()}
+    np.testing.assert_allclose(model.calibration.training_prior, priors[expected])
+    if expected != "weighted":
+        assert model.calibration.temperature == pytest.approx(1, abs=0.1)
+    figures = report.details["crossval"]
+    assert figures["temperature"] == model.calibration.temperature
+    assert figures["calibrated_balanced_log_loss"] < figures["balanced_prior_log_loss"]
+
+
+def test_a_batch_keeps_the_calibration_of_the_earlier_model(lake):
+    labels, pred_probs, _ = corpus(5, n_classes=5, n_rows=400, kind="continuous")
+    make_pred_probs(lake, labels, pred_probs)
+    noise.run(lake)
+    earlier = NoiseModel.from_dict(read_json(lake.files.root, "noise_model.json"))
+    assert earlier.calibration.temperature != 1.0
+    noise.run(lake, earlier)  # over its own rows: itself
+    assert read_json(lake.files.root, "noise_model.json") == earlier.to_dict()
 
 
 def test_probabilities_that_know_nothing_are_a_warning(lake, sample):
