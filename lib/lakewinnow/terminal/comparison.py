@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lakewinnow.terminal.tables import plain_table
 
+_LARGEST_P = 0.05
 _COMPARED = ("dropped", "fixed", "soft", "reviewed", "clean")
 
 
@@ -43,10 +44,16 @@ def _table(found: Mapping[str, Any], how: Mapping[str, Any]) -> Table:
 
 def _findings(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
     names = [name for name in _COMPARED if name in found]
-    for verdict, words in (("better", "makes better models"), ("worse", "makes WORSE models")):
+    for verdict, words in (("better", "better models"), ("worse", "WORSE models")):
         those = [name for name in names if found[name]["to_baseline"]["verdict"] == verdict]
         if those:
-            yield f"{_and(those)}: {words} than the labels as given."
+            yield f"{_and(those)}: {words} than by the labels as given."
+        unsure = [name for name in those if found[name]["to_baseline"]["p"] >= _LARGEST_P]
+        if unsure:
+            yield (
+                f"{_and(unsure)}: this is the average of {how['models']} trainings; one training"
+                f" on all rows does not show it (p of {_LARGEST_P} or more)."
+            )
     rest = [n for n in names if found[n]["to_baseline"]["verdict"] == "no difference shown"]
     if rest:
         yield (
@@ -75,7 +82,8 @@ def _notes(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
             if name in found
         }
         best = max(reached, key=lambda name: reached[name])
-        yield f"Of the way from baseline to ceiling, {best} goes {reached[best]:.0%}."
+        if reached[best] > 0:
+            yield f"Of the way from baseline to ceiling, {best} goes {reached[best]:.0%}."
     yield (
         f"In brackets: 95% intervals over the trusted rows and {how['models']} trainings, each on"
         f" {how['parts'] - 1} of {how['parts']} parts of the rows; not corrected for several"

@@ -153,7 +153,9 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"Against the reference: {detection['found']:,} of {detection['errors']:,} label errors"
             f" found (recall {detection['recall']:.2f},"
-            f" precision {detection['precision'] or 0:.2f}, AUROC {detection['auroc']:.3f});"
-            f" suggested labels would put {detection['fixed_right']:.0%} of the errors right and"
+            f" precision {detection['precision'] or 0:.2f}, AUROC {detection['auroc']:.3f})"
+        )
+        yield (
+            f"Suggested labels put {detection['fixed_right']:.0%} of the errors right, and"
             f" {detection['harmed'] or 0:.0%} of the right labels wrong"
         )

@@ -1,0 +1,88 @@
+"""The comparison on a terminal: what it says in words, and that it claims no more than that."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from lakewinnow.terminal.comparison import print_comparison
+
+HOW = {"test_rows": 480, "models": 15, "parts": 5, "class_mix_matters": True}
+
+
+def figures(accuracy, **to):
+    around = {"accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04}
+    return {"rows": 1916, "accuracy": accuracy, **around, "macro_f1": 0.5, **to}
+
+
+def difference(value, half, p=0.01):
+    low, high = value - half, value + half
+    verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
+    around = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
+    return {**around, "p": p, "verdict": verdict}
+
+
+def version(value, half=0.03, p=0.01, control=0.0):
+    to = {"to_baseline": difference(value, half, p), "to_control": difference(control, 0.02)}
+    return figures(0.55 + value, **to)
+
+
+def printed(found, **how):
+    out = Console(file=io.StringIO(), width=80, highlight=False)
+    found = {"baseline": figures(0.55), **found}
+    print_comparison(out, {"evaluate": found, "comparison": {**HOW, **how}})
+    text = out.file.getvalue()
+    assert max(map(len, text.splitlines())) <= 80
+    return " ".join(text.split())
+
+
+def test_the_table_has_a_row_a_version():
+    text = printed({"fixed": version(0.107, p=0.0001)})
+    assert "baseline 1,916 55.0 [ 51.0, 59.0] 50.0" in text
+    assert "fixed 1,916 65.7 [ 61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
+
+
+def test_nothing_is_claimed_where_the_interval_includes_0():
+    text = printed({"dropped": version(0.02), "fixed": version(-0.02)})
+    assert "dropped and fixed: not shown to help or to harm. The interval" in text
+    assert "480 rows cannot tell" in text
+    assert "better models" not in text
+    assert "WORSE" not in text
+
+
+def test_a_gain_and_a_loss_are_said():
+    text = printed({"dropped": version(-0.05), "fixed": version(0.05), "soft": version(0.06)})
+    assert "fixed and soft: better models than by the labels as given." in text
+    assert "dropped: WORSE models than by the labels as given." in text
+    assert "does not show it" not in text
+
+
+def test_a_gain_that_one_training_does_not_show_is_said_to_be_one():
+    text = printed({"dropped": version(0.05), "fixed": version(0.04, p=0.06)})
+    assert "fixed: this is the average of 15 trainings; one training on all rows does not" in text
+
+
+@pytest.mark.parametrize(
+    ("control", "words"),
+    [
+        (0.04, "fixed: better than the control, so not by the class mix alone."),
+        (0.01, "fixed: what is gained may be the class mix alone (see control)."),
+    ],
+)
+def test_what_of_a_gain_is_the_class_mix_is_said(control, words):
+    assert words in printed({"fixed": version(0.05, control=control)})
+
+
+def test_a_class_mix_of_no_part_is_said_once():
+    found = {"control": version(0.0), "fixed": version(0.05)}
+    del found["fixed"]["to_control"]
+    text = printed(found, class_mix_matters=False)
+    assert "The class mix has no part in this: classes are weighted equally." in text
+    assert "see control" not in text
+
+
+def test_the_way_to_the_ceiling_is_told_where_there_is_one():
+    found = {"fixed": version(0.08), "ceiling": version(0.10)}
+    assert "Of the way from baseline to ceiling, fixed goes 80%." in printed(found)
+    found = {"fixed": version(0.0), "ceiling": version(0.01)}
+    assert "Of the way" not in printed(found)
