@@ -14,6 +14,7 @@ import pytest
 
 import lakewinnow
 from builders import (
+    CLEAR,
     SAMPLE,
     Recorder,
     assert_keeps_the_contracts,
@@ -264,6 +265,47 @@ def test_another_decision_redoes_only_what_comes_after(again, finished):
     rows = read_json(finished, "manifest.json")["rows"]
     assert rows["dropped"] == 0 < rows["review"]
     assert again(finished, clean={"label_issues": "review"}) == ([], STAGES)
+
+
+def test_the_users_decisions_hold_in_every_run_and_a_change_of_them_redoes_decide(
+    again, finished, tmp_path
+):
+    issues = read_rows(finished, "issues")
+    worst = next(row for row in issues if row["label_rank"] == 1)
+    fine = next(row for row in issues if row["decision"] == "keep")
+    other = next(name for name in sorted(CLEAR) if name != fine["given_label"])
+    header = ("row_id", "decision", "label")
+    told = [(worst["row_id"], "keep", ""), (fine["row_id"], "", other)]
+    path = write_csv(tmp_path / "mine.csv", told, header)
+    sections = {"clean": {"decisions": str(path)}, "output": {"mode": "overwrite"}}
+    assert again(finished, **sections)[0] == ["decide", "publish"]
+    assert read_json(finished, "summary.json")["own_decisions"] == {"fix": 1, "keep": 1}
+    assert_keeps_the_contracts(finished)
+
+    path = write_csv(path, told[::-1], header)  # other bytes, the same decisions
+    assert again(finished, **sections)[0] == []
+    assert again(finished, **sections, crossval={"folds": 3, "seed": 1})[0][0] == "ingest"
+    found = {row["row_id"]: row for row in read_rows(finished, "issues")}
+    assert found[worst["row_id"]]["decision"] == "keep"
+    assert (found[fine["row_id"]]["decision"], found[fine["row_id"]]["new_label"]) == ("fix", other)
+
+    write_csv(path, told[:1], header)
+    assert again(finished, **sections, crossval={"folds": 3, "seed": 1})[0] == ["decide", "publish"]
+    assert read_json(finished, "summary.json")["own_decisions"] == {"keep": 1}
+
+
+def test_soft_labels_redo_publish_and_say_their_classes(again, finished):
+    output = {"mode": "overwrite", "soft_labels": True}
+    clean = {"label_issues": "fix"}
+    assert again(finished, clean=clean, output=output)[0] == ["decide", "publish"]
+    summary = read_json(finished, "summary.json")
+    assert summary["soft_labels"] == {"column": "soft_label", "classes": sorted(CLEAR)}
+    fixed = [row for row in read_rows(finished, "issues") if row["decision"] == "fix"]
+    assert summary["decisions"]["fix"] == len(fixed) > 0
+    for row in read_rows(finished, "clean"):
+        assert len(row["soft_label"]) == 3
+        assert sum(row["soft_label"]) == pytest.approx(1, abs=1e-5)
+    assert_keeps_the_contracts(finished)
 
 
 def test_a_restart_does_everything_again_but_embed(again, finished):
