@@ -1,0 +1,176 @@
+"""The run, readable top to bottom.
+
+Every stage reads named tables of the workspace and writes named tables. `Stages` runs one, or finds
+that an earlier run has already published what it would write.
+"""
+
+from functools import partial
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from lakewinnow import validation
+from lakewinnow.classifiers import registry as classifiers
+from lakewinnow.config import Config
+from lakewinnow.embedding import registry as embedders
+from lakewinnow.errors import ConfigError
+from lakewinnow.lake import noise_models
+from lakewinnow.lake.noise_models import EarlierNoiseModel
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.pipeline.inputs import (
+    open_decisions,
+    open_inputs,
+    take_in,
+    with_classes_of,
+)
+from lakewinnow.pipeline.observer import Observer
+from lakewinnow.pipeline.records import RunResult
+from lakewinnow.pipeline.stages import STAGES, Stages
+from lakewinnow.spark.session import session
+from lakewinnow.stages import (
+    crossval,
+    decide,
+    duplicates,
+    embed,
+    evaluate,
+    export,
+    ingest,
+    label_issues,
+    noise,
+    own_probs,
+    own_vectors,
+    publish,
+)
+
+__all__ = ["STAGES", "Observer", "RunResult", "check", "estimate_embedding", "run"]
+
+
+def run(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    until: str = STAGES[-1],
+    restart: bool = False,
+    observer: Observer | None = None,
+    noise_model: str | Path | EarlierNoiseModel | None = None,
+) -> RunResult:
+    """Run every stage up to `until`, leaving out those that are already done.
+
+    Parameters
+    ----------
+    spark : SparkSession, optional
+        Default: the active session, else a local one.
+    until : str
+        The last stage to run, one of `STAGES`.
+    restart : bool
+        Do everything again. The embedding store is kept: what is paid for stays paid for.
+    noise_model : path, optional
+        An earlier run's noise_model.json. The rows are judged with it, and nothing is estimated
+        from them: neither thresholds nor which share of each class is of another one. Its classes
+        are the classes; a row of another label goes to quarantine.
+
+    Raises
+    ------
+    LakewinnowError
+        ConfigError, SchemaError, DataError, ProviderError or EngineError; see `errors`.
+    """
+    observer = observer or Observer()
+    for key in validation.passed_over(config):
+        observer.warned(f"{key}: not in this version yet, passed over")
+    check(config)
+    if isinstance(noise_model, str | Path):
+        noise_model = noise_models.read(noise_model, "noise_model")
+    if noise_model is not None:
+        config = with_classes_of(config, noise_model)
+    observer.started("session")
+    lake = Lake(spark or session(), config.workspace)
+    source, reference, holdout = open_inputs(lake.spark, config)
+    own = open_decisions(lake.spark, config.clean)
+    stages = Stages(
+        lake,
+        config,
+        source,
+        {"evaluate": reference, "holdout": holdout},
+        own,
+        noise_model,
+        restart=restart,
+        until=until,
+        observer=observer,
+    )
+    stages.claim_workspace()
+
+    stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
+    classes = lake.details("ingest")["classes"]
+    label_issues.checked_filter(config.label_issues, classes)
+    if config.input.pred_probs is None:
+        classifiers.load(config.crossval, classes)
+        if config.input.has_own_vectors:
+            stages.run("own_vectors", lambda: own_vectors.run(lake, config.input))
+        else:
+            tell = partial(observer.progressed, "embed")
+            stages.run("embed", lambda: embed.run(lake, config.input, config.embedding, tell))
+        stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
+    else:
+        stages.run("own_probs", lambda: own_probs.run(lake, config.input))
+    earlier = None if noise_model is None else noise_model.model
+    learnt = config.crossval if config.input.pred_probs is None else None
+    stages.run("noise", lambda: noise.run(lake, earlier, learnt))
+    stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
+    if config.checks.exact_duplicates is not None:
+        stages.run("duplicates", lambda: duplicates.run(lake))
+    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own))
+    stages.run(
+        "publish",
+        lambda: publish.run(lake, config.input, config.output),
+        check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
+    )
+    trusted = None
+    if holdout is not None:
+        trusted = Lake(lake.spark, lake.files.path("holdout"))
+        tell = partial(observer.progressed, "holdout")
+        stages.run("holdout", lambda: take_in(trusted, holdout, lake, config, tell))
+    if reference is not None or trusted is not None:
+        stages.run(
+            "evaluate",
+            lambda: evaluate.run(lake, config, reference=reference, trusted=trusted),
+        )
+    if config.export.format is not None:
+        stages.run("export", lambda: export.run(lake, config.export))
+    return stages.account_for_every_row()
+
+
+def check(config: Config) -> None:
+    """Find what would stop a run hours later, and takes no session to find.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+    """
+    label_issues.checked_filter(config.label_issues)
+    if config.input.pred_probs is None:
+        classifiers.check(config.crossval)
+        if not config.input.has_own_vectors:
+            embedders.identify(config.embedding)
+
+
+def estimate_embedding(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    restart: bool = False,
+    observer: Observer | None = None,
+) -> embed.Estimate:
+    """Say what embedding would take and cost; runs what comes before it, and asks nobody.
+
+    Raises
+    ------
+    LakewinnowError
+        As `run`. ``"nothing_to_embed"`` where the input brings its own vectors or probabilities.
+    """
+    if config.input.has_own_vectors or config.input.pred_probs is not None:
+        key = "input.pred_probs" if config.input.pred_probs is not None else "input.embedding"
+        raise ConfigError(
+            "nothing_to_embed", key, "an input whose texts are to be embedded", "its own numbers"
+        )
+    run(config, spark, until="ingest", restart=restart, observer=observer)
+    return embed.estimate(Lake(spark or session(), config.workspace), config.embedding)

@@ -1,0 +1,133 @@
+"""What a run reads from outside: opened and checked before anything is written."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pyspark.sql import SparkSession
+
+from lakewinnow import validation
+from lakewinnow.config import CleanConfig, Config
+from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
+from lakewinnow.lake.decisions import Decisions, read_decisions
+from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.noise_models import EarlierNoiseModel
+from lakewinnow.lake.source import Source, check_partition_columns, read_source
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.stages import (
+    embed,
+    ingest,
+    own_vectors,
+)
+
+
+def open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | None, Source | None]:
+    """Open and check all that is read from outside, before anything is written.
+
+    Returns
+    -------
+    the input, `evaluate.reference`, `evaluate.holdout`
+    """
+    source = read_source(spark, config.input, validation.input_format(config.input))
+    check_partition_columns(source, config.output.partition_by)
+    evaluate_ = config.evaluate
+    reference = _open_trusted(spark, config, "evaluate.reference", evaluate_.reference)
+    unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
+    holdout = _open_trusted(spark, unnumbered, "evaluate.holdout", evaluate_.holdout)
+    return source, reference, holdout
+
+
+def _open_trusted(
+    spark: SparkSession, config: Config, where: str, path: str | None
+) -> Source | None:
+    """Open a file of the input's columns."""
+    if path is None:
+        return None
+    format_ = config.evaluate.format
+    like = replace(config.input, path=path, table=None, format=format_)
+    try:
+        return read_source(spark, like, validation.input_format(like))
+    except LakewinnowError as error:
+        raise error.at(where) from error
+
+
+def take_in(
+    trusted: Lake,
+    holdout: Source,
+    lake: Lake,
+    config: Config,
+    tell: Callable[[int, int, str], None],
+) -> StageReport:
+    """Ingest the holdout into a workspace of its own, and embed what the run's store lacks.
+
+    Raises
+    ------
+    DataError
+        At "evaluate.holdout": the codes of ingest; ``"holdout_rejected"``: more than
+        `input.max_bad_fraction` of its rows cannot be used, or have labels that the input has not.
+    """
+    classes = tuple(lake.details("ingest")["classes"])
+    like = replace(config.input, classes=classes, id=None)
+    try:
+        ingested = ingest.run(trusted, holdout, like, config.crossval)
+    except DataError as error:
+        raise error.at("evaluate.holdout") from error
+    rejected = ingested.details["rejected"]
+    n_rejected = sum(rejected.values())
+    if n_rejected > like.max_bad_fraction * ingested.rows_in:
+        reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
+        raise DataError(
+            "holdout_rejected",
+            "evaluate.holdout",
+            f"at most {like.max_bad_fraction:.0%} of its rows that cannot be used",
+            Shown(f"{n_rejected:,} of {ingested.rows_in:,} ({reasons})"),
+            "its labels are to be the input's; see holdout/quarantine/ in the workspace",
+        )
+    trusted.commit("ingest", holdout.fingerprint, 0.0, ingested)
+    if like.has_own_vectors:
+        vectors = own_vectors.run(trusted, like)
+    else:
+        store = store_of(lake, config.embedding).files.root
+        vectors = embed.run(trusted, like, replace(config.embedding, store=store), tell)
+    embedded = vectors.details.get("embedded", 0)
+    return StageReport(
+        rows_in=ingested.rows_in,
+        rows_out=ingested.rows_out,
+        reads={"holdout/corpus": vectors.reads.get("corpus", 1)},
+        bytes_in=ingested.bytes_in,
+        writes=("holdout/corpus", "holdout/quarantine"),
+        details={
+            "holdout": {
+                "rows": ingested.rows_out,
+                "rejected": rejected,
+                "class_counts": dict(zip(classes, ingested.details["class_counts"], strict=True)),
+                "embedded": embedded,
+            }
+        },
+    )
+
+
+def open_decisions(spark: SparkSession, config: CleanConfig) -> Decisions | None:
+    """Open the user's own decisions, if there are some."""
+    if config.decisions is None:
+        return None
+    format_ = validation.format_of(config.decisions) or "parquet"
+    return read_decisions(spark, config.decisions, format_)
+
+
+def with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:
+    """Fix the classes to the noise model's.
+
+    Raises
+    ------
+    ConfigError : "same_workspace"
+    DataError : "other_classes"
+    """
+    if noise_model.path == Files(config.workspace).path("noise_model.json"):
+        hint = "a batch has a workspace of its own: --set workspace=…"
+        expected = "another workspace than the noise model's, which it would replace"
+        raise ConfigError("same_workspace", "workspace", expected, config.workspace, hint)
+    if config.input.classes is not None:
+        noise_model.model.check_classes(config.input.classes, "input.classes")
+    classes = noise_model.model.classes
+    return replace(config, input=replace(config.input, classes=classes))

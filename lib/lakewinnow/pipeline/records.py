@@ -1,0 +1,109 @@
+"""What a run leaves besides tables: the result, summary.json and manifest.json."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from lakewinnow import configfile
+from lakewinnow.config import Config
+from lakewinnow.lake.source import Source
+from lakewinnow.lake.workspace import Commit
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run came to.
+
+    Attributes
+    ----------
+    workspace : str
+    rows : mapping
+        in, clean, review, dropped, quarantine. Empty when the run stopped at an earlier stage.
+    summary, manifest : mapping
+        The contents of summary.json and manifest.json.
+    """
+
+    workspace: str
+    rows: Mapping[str, int]
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+
+
+def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what goes into summary.json: the figures of all stages."""
+    summary: dict[str, Any] = {
+        "rows": rows,
+        "label_issues": details["label_issues"]["label_issues"],
+        "crossval": {**_chosen(details.get("crossval", {})), **details["noise"]["crossval"]},
+        "quarantine": details["ingest"]["rejected"],
+        "decisions": details["decide"]["decisions"],
+        "dropped": details["decide"]["dropped_for"],
+    }
+    if "soft_labels" in details["publish"]:
+        summary["soft_labels"] = details["publish"]["soft_labels"]
+    if details["decide"]["own_decisions"]:
+        summary["own_decisions"] = details["decide"]["own_decisions"]
+    if "embed" in details:
+        summary["embedding"] = details["embed"]
+    if "own_vectors" in details:
+        summary["vectors"] = details["own_vectors"]
+    if "export" in details:
+        summary["exports"] = details["export"]["exports"]
+    if "duplicates" in details:
+        summary["exact_duplicates"] = details["duplicates"]
+    figures = {**details.get("holdout", {}), **details.get("evaluate", {})}
+    return {**summary, **{name: found for name, found in figures.items() if name != "warnings"}}
+
+
+def manifest_of(
+    config: Config,
+    spark: SparkSession,
+    source: Source,
+    commits: list[Commit],
+    rows: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return what goes into manifest.json: from what, with what and how all was made."""
+    packages = (
+        "lakewinnow",
+        "pyspark",
+        "pyarrow",
+        "numpy",
+        "scikit-learn",
+        "model2vec",
+        "wordllama",
+    )
+    stages = [
+        {k: v for k, v in asdict(commit).items() if k != "details"} | _how(commit)
+        for commit in commits
+    ]
+    return {
+        "versions": {
+            "python": platform.python_version(),
+            "spark": spark.version,
+            **{name: version(name) for name in packages},
+        },
+        "config": configfile.public_dict(config),
+        "input": {
+            "fingerprint": source.fingerprint,
+            "bytes": source.n_bytes,
+            "columns": {f.name: f.dataType.simpleString() for f in source.schema.fields},
+        },
+        "stages": stages,
+        "rows": rows,
+        "warnings": [w for commit in commits for w in commit.details.get("warnings", ())],
+    }
+
+
+def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the crossval stage chose; what it took to choose is in the manifest."""
+    how = details.get("how", {})
+    return {key: how[key] for key in ("mode", "C", "standardize") if key in how}
+
+
+def _how(commit: Commit) -> dict[str, Any]:
+    """Return how a stage went about it, where it had a choice."""
+    return {"details": commit.details["how"]} if "how" in commit.details else {}

@@ -1,0 +1,197 @@
+"""Running stages in order, and finding what earlier runs have done."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Final
+
+from lakewinnow import configfile
+from lakewinnow.config import Config
+from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.lake.decisions import Decisions
+from lakewinnow.lake.noise_models import EarlierNoiseModel
+from lakewinnow.lake.source import Source
+from lakewinnow.lake.workspace import Commit, Lake, StageReport
+from lakewinnow.pipeline.observer import Observer
+from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of
+
+STAGES: Final = (
+    "ingest",
+    "own_vectors",
+    "embed",
+    "crossval",
+    "own_probs",
+    "noise",
+    "label_issues",
+    "duplicates",
+    "decide",
+    "publish",
+    "holdout",
+    "evaluate",
+    "export",
+)
+OUTPUTS: Final = ("clean", "review", "dropped")
+
+
+class Stages:
+    """Runs stages in order; resumes after those whose record has the fingerprint it would get.
+
+    A stage's fingerprint covers the input, its own and all earlier sections of the configuration
+    and this package's version, so a change redoes what depends on it and nothing before.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        config: Config,
+        source: Source,
+        trusted: Mapping[str, Source | None],
+        own: Decisions | None,
+        noise_model: EarlierNoiseModel | None,
+        *,
+        restart: bool,
+        until: str,
+        observer: Observer,
+    ) -> None:
+        self._lake, self._config, self._source, self._observer = lake, config, source, observer
+        self._restart, self._noise_model = restart, noise_model
+        self._fingerprints = _fingerprints(config, source, trusted, own, noise_model)
+        self._names = STAGES[: STAGES.index(until) + 1]
+        self._commits: list[Commit] = []
+        self._redo = restart
+
+    def claim_workspace(self) -> None:
+        """Make sure that running will not destroy what is not this run's; save the configuration.
+
+        Raises
+        ------
+        DataError
+            ``"output_exists"``: other data, or another configuration's result, are in the way.
+        """
+        if self._config.output.mode == "errorifexists" and not self._restart:
+            for table in OUTPUTS:
+                if self._lake.files.exists(table) and not self._is_own("publish"):
+                    where = self._lake.files.path(table)
+                    raise DataError(
+                        "output_exists",
+                        "workspace",
+                        "no output of another run or configuration",
+                        Shown(where),
+                        "choose another workspace, or --set output.mode=overwrite",
+                    )
+        self._lake.files.write_text("config.yaml", configfile.dump(self._config))
+
+    def _is_own(self, stage: str) -> bool:
+        """Whether a stage's output is what this run would write, or half of it after a kill."""
+        if not self._lake.is_ours():
+            return False
+        commit = self._lake.committed(stage)
+        return commit is None or commit.fingerprint == self._fingerprints[stage]
+
+    def run(
+        self, name: str, stage: Callable[[], StageReport], check: Callable[[], None] | None = None
+    ) -> None:
+        """Run one stage, unless it is done or lies after the last one wanted.
+
+        `check` may stop the run while the record of what an earlier run published still stands.
+        """
+        if name not in self._names:
+            return
+        commit = None if self._redo else self._lake.committed(name)
+        if commit is not None and commit.fingerprint == self._fingerprints[name]:
+            self._done(commit, resumed=True)
+            return
+        if check is not None:
+            check()
+        if not self._redo or not self._commits:  # what the records say is about to change
+            self._lake.files.delete("manifest.json")
+            self._lake.files.delete("summary.json")
+        self._redo = True  # what comes after reads what is about to change
+        self._observer.started(name)
+        self._lake.revoke(name)
+        started = time.monotonic()
+        report = stage()
+        seconds = time.monotonic() - started
+        self._done(
+            self._lake.commit(name, self._fingerprints[name], seconds, report), resumed=False
+        )
+
+    def _done(self, commit: Commit, *, resumed: bool) -> None:
+        self._commits.append(commit)
+        self._observer.finished(commit, resumed=resumed)
+        for warning in commit.details.get("warnings", ()):
+            self._observer.warned(warning)
+
+    def account_for_every_row(self) -> RunResult:
+        """Write summary.json and manifest.json; fail if a row is missing or doubled.
+
+        Raises
+        ------
+        EngineError
+            ``"rows_unaccounted"``
+        """
+        workspace = self._lake.files.root
+        details = {commit.name: commit.details for commit in self._commits}
+        if "publish" not in details:
+            return RunResult(workspace, {}, {}, {})
+        ingested = self._lake.committed("ingest")
+        n_in = ingested.rows_in if ingested else 0
+        rows = {"in": n_in, **{t: self._lake.rows(t) for t in (*OUTPUTS, "quarantine")}}
+        if n_in != sum(n for table, n in rows.items() if table != "in"):
+            raise EngineError(
+                "rows_unaccounted",
+                "rows",
+                "in = clean + review + dropped + quarantine",
+                rows,
+                "run again with --restart; if it stays, please report it",
+            )
+        summary = summary_of(rows, details)
+        manifest = manifest_of(self._config, self._lake.spark, self._source, self._commits, rows)
+        if self._noise_model is not None:
+            used = self._noise_model
+            manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
+        self._lake.files.write_json("summary.json", summary)
+        self._lake.files.write_json("manifest.json", manifest)
+        return RunResult(workspace, rows, summary, manifest)
+
+
+def _fingerprints(
+    config: Config,
+    source: Source,
+    trusted: Mapping[str, Source | None],
+    decisions: Decisions | None,
+    noise_model: EarlierNoiseModel | None,
+) -> dict[str, str]:
+    """Hash, for each stage, of what decides its result and that of all stages before it."""
+    resolved = configfile.to_dict(config)
+    sections: Mapping[str, tuple[str, ...]] = {
+        "ingest": ("input", "crossval"),
+        "embed": ("embedding",),
+        "label_issues": ("label_issues",),
+        "duplicates": ("checks",),
+        "decide": ("clean",),
+        "publish": ("output",),
+        "evaluate": ("evaluate",),
+        "export": ("export",),
+    }
+    chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
+    fingerprints = {}
+    for name in STAGES:
+        own = {section: resolved[section] for section in sections.get(name, ())}
+        if name == "publish":
+            own["output"] = {
+                **own["output"],
+                "mode": None,
+            }  # says what to replace, not what to write
+        if name == "noise" and noise_model is not None:
+            own["noise_model"] = noise_model.sha256
+        if name == "decide" and decisions is not None:
+            own["decisions"] = decisions.fingerprint
+        opened = trusted.get(name)
+        if opened is not None:
+            own["trusted"] = opened.fingerprint
+        chain.update(json.dumps([name, own], sort_keys=True).encode())
+        fingerprints[name] = chain.hexdigest()
+    return fingerprints
