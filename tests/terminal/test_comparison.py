@@ -73,6 +73,10 @@ def test_what_of_a_gain_is_the_class_mix_is_said(control, words):
     assert words in printed({"fixed": version(0.05, control=control)})
 
 
+def test_of_what_does_not_help_nothing_is_said_against_the_control():
+    assert "control" not in printed({"fixed": version(0.01, control=0.05)})
+
+
 def test_a_class_mix_of_no_part_is_said_once():
     found = {"control": version(0.0), "fixed": version(0.05)}
     del found["fixed"]["to_control"]

@@ -64,8 +64,8 @@ def _findings(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]
         if "control" in found:
             yield "The class mix has no part in this: classes are weighted equally."
         return
-    beyond = [name for name in names if found[name]["to_control"]["verdict"] == "better"]
     gained = [name for name in names if found[name]["to_baseline"]["verdict"] == "better"]
+    beyond = [name for name in gained if found[name]["to_control"]["verdict"] == "better"]
     if beyond:
         yield f"{_and(beyond)}: better than the control, so not by the class mix alone."
     only = [name for name in gained if name not in beyond]
