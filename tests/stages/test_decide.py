@@ -70,7 +70,7 @@ def decided(spark, tmp_path_factory):
     ]
     make_table(lake, "checks/exact_duplicates", sets)
 
-    def run(clean=None, checks=None, own=None, warnings=None):
+    def run(clean=None, checks=None, own=None, warnings=None, dropped_for=None):
         config = CleanConfig(**{"max_class_fraction": ALL} | (clean or {}))
         if own is not None:
             header = ("row_id", "decision", "label", "by")
@@ -84,6 +84,7 @@ def decided(spark, tmp_path_factory):
         assert is_fixed == {name for name, row in found.items() if row["new_label"] is not None}
         if warnings is not None:
             warnings += report.details["warnings"]
+        assert dropped_for in (None, report.details["dropped_for"])
         return found
 
     return run
@@ -141,6 +142,14 @@ def not_kept(issues):
 )
 def test_decisions_follow_the_configuration(decided, clean, expected):
     assert not_kept(decided(clean)) == expected
+
+
+@pytest.mark.parametrize(
+    ("label_issues", "dropped_for"),
+    [("drop", {"label issues": 5, "exact duplicates": 2}), ("fix", {"exact duplicates": 4})],
+)
+def test_dropped_rows_are_counted_by_what_dropped_them(decided, label_issues, dropped_for):
+    decided({"label_issues": label_issues}, dropped_for=dropped_for)
 
 
 def test_issues_and_extra_copies_are_dropped_by_default(issues):

@@ -110,7 +110,7 @@ def run(
         reads={"checks/label_issues": 3 if checks.exact_duplicates is not None else 2, "corpus": 1},
         writes=("issues",),
         details={
-            **_figures(lake.read("issues")),
+            **_figures(lake.read("issues"), config),
             "kept_for_class": budget.kept,
             "warnings": [*warnings, *budget.warnings(config.max_class_fraction)],
         },
@@ -336,12 +336,12 @@ def _label_reason(config: CleanConfig) -> Column:
     return reason.otherwise(suggested)
 
 
-def _figures(issues: DataFrame) -> dict[str, Any]:
+def _figures(issues: DataFrame, config: CleanConfig) -> dict[str, Any]:
     """Count decisions, the user's, and the dropped rows by what dropped them (label first)."""
     is_own = F.col(c.DECIDED_BY).isNotNull()
     cause = (
         F.when(is_own, "own decisions")
-        .when(F.col(c.IS_LABEL_ISSUE), "label issues")
+        .when(_by_label(config) == "drop", "label issues")
         .otherwise("exact duplicates")
     )
     counted: Counter[str] = Counter()
