@@ -68,6 +68,16 @@ def test_probabilities_say_how_often_the_suggestion_is_right():
     assert (found.labels == true).mean() > (labels == true).mean() + 0.02
 
 
+def test_suggestions_are_made_in_pieces_as_at_once():
+    _, balanced = skewed(9, n_rows=50_000)  # more than a piece
+    labels = np.random.default_rng(9).integers(0, 3, 50_000)
+    probs = posterior().probs(labels, balanced)
+    found = posterior().suggestions(labels, balanced)
+    np.testing.assert_array_equal(found.labels, probs.argmax(axis=1))
+    np.testing.assert_array_equal(found.probs, probs.max(axis=1))
+    np.testing.assert_array_equal(found.given_probs, probs[np.arange(50_000), labels])
+
+
 def test_a_label_as_probable_as_the_best_is_kept():
     level = Posterior.of_weights(Calibration.none(2), np.full((2, 2), 0.25))
     found = level.suggestions(np.array([0, 1]), np.full((2, 2), 0.5))

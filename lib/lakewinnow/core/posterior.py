@@ -9,7 +9,7 @@ label that this one was given. Row by row: no state.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, TypeAlias
+from typing import Final, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,8 @@ from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray, IntArray
 
 Int32Array: TypeAlias = npt.NDArray[np.int32]
+
+_CELLS: Final = 2**16  # probabilities at once, so that they stay in a core's cache
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,8 +98,15 @@ class Posterior:
 
     def suggestions(self, labels: IntArray, pred_probs: FloatArray) -> Suggestions:
         """Return each row's most probable class, its probability and the given label's."""
-        probs, rows = self.probs(labels, pred_probs), np.arange(len(labels))
-        given = probs[rows, labels]
-        best = probs.argmax(axis=1)
-        best = np.where(given >= probs[rows, best], labels, best)
-        return Suggestions(best, probs[rows, best], given)
+        n_rows = len(labels)
+        found = Suggestions(np.empty(n_rows, np.int64), np.empty(n_rows), np.empty(n_rows))
+        step = max(1, _CELLS // pred_probs.shape[1])
+        for start in range(0, n_rows, step):
+            part = slice(start, start + step)
+            given_labels = labels[part]
+            probs, rows = self.probs(given_labels, pred_probs[part]), np.arange(len(given_labels))
+            best, given = probs.argmax(axis=1), probs[rows, given_labels]
+            best = np.where(given >= probs[rows, best], given_labels, best)
+            found.labels[part], found.given_probs[part] = best, given
+            found.probs[part] = probs[rows, best]
+        return found
