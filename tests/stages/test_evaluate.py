@@ -26,7 +26,7 @@ from lakewinnow.lake.source import read_source
 from lakewinnow.stages import evaluate
 from lakewinnow.stages import noise as noise_
 from lakewinnow.stages.evaluate import detection as detection_
-from lakewinnow.stages.evaluate import tasks
+from lakewinnow.stages.evaluate import tasks, training
 
 # --- against a reference ------------------------------------------------------------------------
 
@@ -332,6 +332,14 @@ def test_a_sample_has_every_class(spark, tmp_path):
     found = Case(spark, tmp_path, n_rows=1500).run(max_train_rows=300, seeds=1).details["evaluate"]
     assert found["baseline"]["rows"] == 300
     assert found["baseline"]["recall"].keys() == {"a", "b", "c"}
+
+
+def test_a_large_holdout_is_sampled(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "MAX_TEST_ROWS", 100)
+    case = Case(spark, tmp_path)
+    details = case.run(seeds=1).details
+    assert details["comparison"]["test_rows"] == 100
+    assert case.run(seeds=1).details == details
 
 
 def test_the_ceiling_is_that_of_the_reference(spark, tmp_path):

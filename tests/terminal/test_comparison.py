@@ -38,8 +38,15 @@ def printed(found, **how):
 
 def test_the_table_has_a_row_a_version():
     text = printed({"fixed": version(0.107, p=0.0001)})
-    assert "baseline 1,916 55.0 [ 51.0, 59.0] 50.0" in text
-    assert "fixed 1,916 65.7 [ 61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
+    assert "baseline 1,916 55.0 [51.0, 59.0] 50.0" in text
+    assert "fixed 1,916 65.7 [61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
+
+
+def test_many_rows_fit_too():
+    fixed = {**version(0.107, p=0.0001), "rows": 200_000}
+    text = printed({"fixed": fixed}, test_rows=20_000)
+    assert "200,000 65.7 [61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
+    assert "asked about 20,000 trusted rows trained on" in text
 
 
 def test_nothing_is_claimed_where_the_interval_includes_0():

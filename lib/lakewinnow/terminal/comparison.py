@@ -24,8 +24,7 @@ def print_comparison(out: Console, summary: Mapping[str, Any]) -> None:
 
 def _table(found: Mapping[str, Any], how: Mapping[str, Any]) -> Table:
     table = plain_table(
-        f"Does cleaning help? Models trained on each version, asked about {how['test_rows']:,}"
-        " trusted rows"
+        f"Does cleaning help? Models of each version, asked about {how['test_rows']:,} trusted rows"
     )
     for name in ("trained on", "rows", "accuracy, %", "macro-F1", "to baseline", "p"):
         table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
@@ -34,7 +33,7 @@ def _table(found: Mapping[str, Any], how: Mapping[str, Any]) -> Table:
         table.add_row(
             name,
             f"{figures['rows']:,}",
-            _interval(figures, "5.1f"),
+            _interval(figures, "4.1f"),
             f"{100 * figures['macro_f1']:.1f}",
             _interval(to, "+5.1f") if to else "",
             _p(to["p"]) if to else "",
