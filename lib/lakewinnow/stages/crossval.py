@@ -175,13 +175,14 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     scored = scored.observe(
         seen,
         F.sum(tasks.CPU_SECONDS).alias("cpu_seconds"),
-        F.collect_list(tasks.NOTE).alias("notes"),
+        # As text: of an observed array Spark 4.0 gives a Java object.
+        F.concat_ws("\n", F.collect_list(tasks.NOTE)).alias("notes"),
     )
     lake.publish("pred_probs", scored, schema=PRED_PROBS)
     n_scored = lake.rows("pred_probs")
     if n_scored < corpus.n_rows:
         raise tasks.vectors_missing(corpus.n_rows - n_scored)
-    told.add(seen.get["cpu_seconds"], seen.get["notes"])
+    told.add(seen.get["cpu_seconds"], seen.get["notes"].splitlines())
     return StageReport(
         rows_in=corpus.n_rows,
         rows_out=n_scored,
