@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from lakewinnow.classifiers import registry
+from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config import CrossvalConfig
 from lakewinnow.errors import ConfigError
@@ -103,3 +105,33 @@ def test_what_a_classifier_says_of_its_convergence_is_passed_on():
     estimator = registry.load(config, list("abc"))
     assert estimator.cross_val_predict(*rows, 3, 1)[1].not_converged == (0, 1)
     assert estimator.fit_folds(*rows, 3, 1, [1])[1].not_converged == (1,)
+
+
+@pytest.mark.parametrize(
+    ("path", "takes_weights"),
+    [
+        ("sklearn.linear_model.LogisticRegression", True),
+        ("sklearn.neighbors.KNeighborsClassifier", False),
+    ],
+)
+@pytest.mark.parametrize("standardize", [True, False])
+def test_whether_rows_may_be_weighted_is_told(path, takes_weights, standardize):
+    classifier = Estimator(path, {}, seed=0, standardize=standardize)
+    assert classifier.takes_weights == takes_weights
+
+
+def test_weights_reach_the_last_step_of_a_pipeline():
+    rng = np.random.default_rng(8)
+    features, labels = rng.normal(size=(90, 3)), rng.integers(3, size=90)
+    features[:, 0] += labels
+    weights, folds = rng.integers(0, 3, 90).astype(float), np.arange(90) % 3
+    classifier = Estimator("sklearn.linear_model.LogisticRegression", {}, 0, standardize=True)
+    models, _ = classifier.fit_folds(features, labels, folds, 3, 1, [1, 7], weights)
+    for fold in (1, 7):  # of fold 7 there are no rows
+        rows = (folds != fold) & (weights > 0)
+        scaler = StandardScaler().fit(features[rows])
+        expected = LogisticRegression().fit(
+            scaler.transform(features[rows]), labels[rows], weights[rows]
+        )
+        probs = expected.predict_proba(scaler.transform(features))
+        np.testing.assert_allclose(models.predict(features, fold), probs, atol=1e-6)
