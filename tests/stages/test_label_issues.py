@@ -150,7 +150,9 @@ def test_the_posterior_flags_where_it_suggests_another_label(given):
         f"class {k}" for k in pred_probs.argmax(axis=1)
     ]
     issues = [row for row in rows if row["is_label_issue"]]
-    assert 0 < len(issues) == report.details["label_issues"]["n"]
+    figures = report.details["label_issues"]
+    assert 0 < len(issues) == figures["n"]
+    assert all(given != other for given, other in figures["most_often_predicted"].items())
     worst_first = sorted(issues, key=lambda row: (row["label_score"], row["row_id"]))
     ranks = {
         row["row_id"]: row["label_rank"] for row in read_rows(lake.files.root, "checks/label_ranks")

@@ -144,7 +144,7 @@ def _bad(what: str, n: int, first: Sequence[str | None]) -> DataError:
     row_id, decision = first
     shown = what if what != "another decision" else repr(decision)
     where = "" if what in (_MALFORMED, _NO_ROW_ID) else f", row {row_id}"
-    hint = f"{n:,} lines are like it"
+    hint = f"lines at fault in this way: {n:,}"
     return DataError("bad_decision", KEY, _EXPECTED[what], Shown(shown + where), hint)
 
 

@@ -150,7 +150,7 @@ def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:
             "decisions_match_nothing",
             decisions.KEY,
             "row ids of the input, as in issues/",
-            Shown(f"{n_unknown:,} others, {first} for one"),
+            Shown(f"{first!r} and no other" if n_unknown == 1 else f"{n_unknown:,} like {first!r}"),
             "without input.id a row's id is made from its content: another content, another id",
         )
     what = "1 row" if n_unknown == 1 else f"{n_unknown:,} rows"

@@ -61,7 +61,7 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
         rows_out=n_rows,
         reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
         writes=("checks/label_issues", "checks/label_ranks"),
-        details={"label_issues": _figures(found, noise_model)},
+        details={"label_issues": _figures(found, noise_model, config)},
     )
 
 
@@ -122,9 +122,12 @@ def _check_class_names(names: Iterable[str], classes: Sequence[str]) -> None:
         raise ConfigError.together(problems)
 
 
-def _figures(found: DataFrame, noise_model: NoiseModel) -> Mapping[str, Any]:
+def _figures(
+    found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig
+) -> Mapping[str, Any]:
     issues = found.where(c.IS_LABEL_ISSUE)
-    counted = issues.groupBy(c.GIVEN_LABEL, c.PREDICTED_LABEL).count().collect()
+    other = c.SUGGESTED_LABEL if config.method == "posterior" else c.PREDICTED_LABEL
+    counted = issues.groupBy(c.GIVEN_LABEL, other).count().collect()
     by_class: Counter[str] = Counter()
     likeliest: dict[str, str] = {}
     for given, predicted, n in sorted(counted, key=lambda row: (-row["count"], row[0], row[1])):

@@ -75,6 +75,7 @@ def _worst(files: Files, n: int) -> list[dict[str, Any]]:
         c.LABEL_SCORE,
         c.GIVEN_LABEL,
         c.PREDICTED_LABEL,
+        c.SUGGESTED_LABEL,
         c.TEXT_PREVIEW,
         c.DECISION,
         c.ROW_ID,
@@ -93,7 +94,10 @@ def _issues_table(rows: Sequence[Mapping[str, Any]], title: str, width: int) -> 
     table.add_column("text", overflow="ellipsis", no_wrap=True, max_width=text_width)
     for row in rows:
         text = " ".join(row[c.TEXT_PREVIEW].split())
-        cells = (row[c.GIVEN_LABEL], row[c.PREDICTED_LABEL], text)
+        given, other = row[c.GIVEN_LABEL], row[c.PREDICTED_LABEL]
+        if other == given:  # flagged by the posterior, which suggests another
+            other = row[c.SUGGESTED_LABEL]
+        cells = (given, other, text)
         score = f"{row[c.LABEL_SCORE]:.4f}"
         table.add_row(str(row[c.LABEL_RANK]), score, *(Text(cell) for cell in cells))
     return table
