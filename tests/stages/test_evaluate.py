@@ -21,6 +21,8 @@ from builders import corpus_row, lake_in, make_commit, make_config, make_table, 
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config import EvaluateConfig
+from lakewinnow.core.calibration import Calibration
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError
 from lakewinnow.lake.source import read_source
 from lakewinnow.stages import evaluate
@@ -176,6 +178,24 @@ def test_models_are_scikit_learns(kind, how):
         np.testing.assert_allclose(answers.column("losses")[model].as_py(), losses, atol=0.01)
         predicted = np.array(answers.column("predicted")[model].as_py())
         assert (predicted == expected.predict(vectors[300:])).mean() > 0.98
+
+
+def test_soft_rows_have_their_likeliest_labels():
+    posterior = Posterior.of_weights(Calibration.none(8), np.ones((8, 8)))
+    probs = [[0.3, 0.2, 0.15, 0.13, 0.11, 0.1, 0.01, 0.0], [0.005, 0.0, 0, 0, 0, 0, 0, 0.995]]
+    batch = pa.record_batch(
+        {
+            "row_id": ["x", "y"],
+            "text_key": [b"x", b"y"],
+            "label": pa.array([3, 7], pa.int32()),
+            "pred_probs": pa.array(probs, pa.list_(pa.float32())),
+        }
+    )
+    [soft] = tasks.soften([batch], posterior)
+    assert soft.column("row_id").to_pylist() == ["x"] * 5 + ["y"]
+    assert soft.column("label").to_pylist() == [0, 1, 2, 3, 4, 7]
+    expected = [*(np.array([0.3, 0.2, 0.15, 0.13, 0.11]) / 0.89), 1.0]
+    np.testing.assert_allclose(soft.column("weight").to_pylist(), expected, atol=1e-6)
 
 
 def test_too_few_rows_train_nothing():

@@ -1,13 +1,14 @@
 """Evaluate: whether the issues found are errors, and whether to clean them makes better models.
 
-Reads    corpus/, issues/, the reference; holdout/corpus/, the vectors
+Reads    corpus/, issues/, pred_probs/, the reference; holdout/corpus/, the vectors
 Writes   nothing; its figures go to summary.json
 Passes   with a reference 1 over it, the corpus and the issues; with a holdout 2 over the corpus
-         (rows by class; the sample), 1 over the issues and 1 over the vectors
+         (rows by class; the sample), 1 over the issues, the pred_probs and the vectors
 Shuffle  with a reference one, by id (or text key). With a holdout that of the sample: the rows that
          are trained on, once for each training set, with their vectors
 Memory   a task: five times the vectors of `evaluate.max_train_rows` rows and `MAX_TEST_ROWS` test
-         rows; the driver: for each test row and model 12 bytes, and 16 MB
+         rows (of soft labels the rows count up to `MOST_LABELS` times); the driver: for each test
+         row and model 12 bytes, and 16 MB
 
 See `detection` and `training`.
 """
@@ -50,7 +51,7 @@ def run(
         return found
     trained = training.run(lake, trusted, config, true_labels)
     compared = comparison_of(trained)
-    reads = {"issues": 1, "corpus": 2, "holdout/corpus": 2}
+    reads = {"issues": 1, "corpus": 2, "pred_probs": 1, "holdout/corpus": 2}
     return replace(
         found,
         reads={name: n + found.reads.get(name, 0) for name, n in reads.items()},

@@ -39,6 +39,7 @@ PARTS: Final = "parts"  # the part that a row is in, by seed
 N_PARTS: Final = 5  # of the rows, one of which is left out at a time
 LEAST_ROWS: Final = 50  # to train on
 LEAST_SHARE: Final = 0.01  # of a row, that a label is worth learning for
+MOST_LABELS: Final = 5  # of a row
 SOFT_ROWS = StructType(
     [
         StructField(c.ROW_ID, StringType(), nullable=False),
@@ -69,18 +70,22 @@ ANSWERS = StructType(
 
 
 def soften(batches: Iterable[pa.RecordBatch], posterior: Posterior) -> Iterator[pa.RecordBatch]:
-    """Give each row every label that it may have, weighted by how probable that is."""
+    """Give each row the labels that it may have, weighted by how probable they are."""
     for batch in batches:
         labels, pred_probs = (
             batch.column(c.LABEL).to_numpy(),
             arrow.matrix(batch.column(c.PRED_PROBS)),
         )
         shares = posterior.probs(labels.astype(np.int64), pred_probs.astype(np.float64))
+        likeliest = np.argsort(-shares, axis=1, kind="stable")[:, :MOST_LABELS]
+        shares = np.take_along_axis(shares, likeliest, axis=1)
         shares[shares < LEAST_SHARE] = 0
-        rows, classes = np.nonzero(shares)
-        weights = shares[rows, classes] / shares.sum(axis=1)[rows]
+        rows, places = np.nonzero(shares)
+        weights = shares[rows, places] / shares.sum(axis=1)[rows]
         of_rows = {name: batch.column(name).take(pa.array(rows)) for name in (c.ROW_ID, c.TEXT_KEY)}
-        yield arrow.record_batch(SOFT_ROWS, {**of_rows, c.LABEL: classes, WEIGHT: weights})
+        yield arrow.record_batch(
+            SOFT_ROWS, {**of_rows, c.LABEL: likeliest[rows, places], WEIGHT: weights}
+        )
 
 
 def train(table: pa.Table, classifier: Classifier, n_classes: int, n_threads: int) -> pa.Table:

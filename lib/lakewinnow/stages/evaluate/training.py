@@ -8,7 +8,7 @@ control   the same, weighted to the class mix of `fixed`: what of a gain is that
           the classifier takes weights)
 dropped   without the label issues
 fixed     label issues with their suggested label
-soft      every label that a row may have, by the posterior, weighted by its probability (likewise)
+soft      the labels that a row may have, by the posterior, weighted by their probability (likewise)
 reviewed  the user's own decisions alone, where there are some
 clean     what this run has published in clean/: duplicates gone, the user's decisions taken
 ceiling   the reference's labels, where there is a reference
