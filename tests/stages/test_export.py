@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql.types import StringType, StructField, StructType
 
 from builders import corpus_row, lake_in, make_commit, make_table
 from lakewinnow.config import ExportConfig
@@ -12,6 +13,9 @@ from lakewinnow.errors import DataError
 from lakewinnow.stages import export
 
 N = 200
+ISSUES = StructType(
+    [StructField(name, StringType()) for name in ("row_id", "decision", "new_label")]
+)
 CHAT = ExportConfig(format="openai-chat", validation_fraction=0.25)
 
 
@@ -26,13 +30,13 @@ def fill(lake, order=1, n=N):
         {
             "row_id": f"{i:03}",
             "decision": decisions.get(i, "keep"),
-            "suggested_label": "c" if i == 9 else "",
+            "new_label": "c" if i == 9 else None,
         }
         for i in range(n)
     ]
     for part in range(2):
         make_table(lake, "corpus", rows[::order][part::2])
-        make_table(lake, "issues", issues[::-order][part::2])
+        make_table(lake, "issues", issues[::-order][part::2], ISSUES)
     make_commit(lake, "ingest", classes=["a", "b", "c"])
     return lake
 
@@ -97,7 +101,7 @@ def test_hugging_face_files_have_the_index_of_the_class(lake):
 
 def test_examples_that_are_too_long_are_left_out_and_counted(lake):
     make_table(lake, "corpus", [corpus_row("long", "word " * 300)])
-    make_table(lake, "issues", [{"row_id": "long", "decision": "keep", "suggested_label": "a"}])
+    make_table(lake, "issues", [{"row_id": "long", "decision": "keep", "new_label": None}], ISSUES)
     report = export.run(fill(lake), ExportConfig(format="openai-chat", max_tokens=300))
     assert report.rows_in - report.rows_out == 1
     assert "1 examples of more than 300 tokens" in report.details["warnings"][0]

@@ -83,10 +83,9 @@ def run(lake: Lake, config: ExportConfig) -> StageReport:
 
 
 def _examples(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame:
-    decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.SUGGESTED_LABEL)
+    decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL)
     rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
-    is_fixed = F.col(c.DECISION) == "fix"
-    label = F.when(is_fixed, F.col(c.SUGGESTED_LABEL)).otherwise(F.col(c.GIVEN_LABEL))
+    label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
     if config.format in finetuning.JSONL:
         example = finetuning.line(str(config.format), F.col(c.TEXT), label, config.system)
         n_bytes = F.octet_length(example) + 1
