@@ -133,14 +133,14 @@ _IN_SHORT_ROUNDS = """
 from lakewinnow.embedding import rounds
 rounds.SECONDS = 0.5
 deal = rounds.Rounds.__init__
-rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 5000, most)
+rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 3000, most)
 from lakewinnow.cli import main
 raise SystemExit(main())
 """
 
 
 def test_a_killed_run_has_paid_for_a_chunk_a_task_in_vain_at_most(server, tmp_path):
-    rows = messages(2000)
+    rows = messages(800)
     texts = {text for text, _ in rows}
     config = _config(tmp_path, write_csv(tmp_path / "in.csv", rows), server)
     server.always = Fault(seconds=0.02)
