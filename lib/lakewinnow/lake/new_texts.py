@@ -38,16 +38,27 @@ def new_texts(
         texts = texts.observe(seen, F.count("*").alias("n"))
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
     new = texts.join(stored, c.TEXT_KEY, "left_anti")
-    return new.select(c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens().alias(TOKENS))
+    return new.select(
+        c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens(F.octet_length(c.TEXT)).alias(TOKENS)
+    )
 
 
 def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> IntArray:
     """Return texts, new ones and their estimated tokens in each of n buckets, shape (3, n)."""
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY).distinct()
-    texts = _distinct(lake).join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
+    # Without the texts themselves, which would be most of what is shuffled.
+    n_bytes = F.min(F.octet_length(c.TEXT)).alias("bytes")
+    texts = (
+        lake.read("corpus")
+        .groupBy(c.TEXT_KEY)
+        .agg(n_bytes)
+        .join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
+    )
     is_new = F.col("stored").isNull()
     counted = texts.groupBy(_bucket(n).alias(BUCKET)).agg(
-        F.count("*"), F.count_if(is_new), F.sum(F.when(is_new, _tokens()).otherwise(0))
+        F.count("*"),
+        F.count_if(is_new),
+        F.sum(F.when(is_new, _tokens(F.col("bytes"))).otherwise(0)),
     )
     return by_bucket(counted, n)
 
@@ -76,5 +87,5 @@ def _bucket(n: int) -> Column:
     return F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(BUCKET)), F.lit(n))
 
 
-def _tokens() -> Column:
-    return F.ceil(F.octet_length(c.TEXT) / _BYTES_PER_TOKEN)
+def _tokens(n_bytes: Column) -> Column:
+    return F.ceil(n_bytes / _BYTES_PER_TOKEN)
