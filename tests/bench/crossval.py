@@ -1,15 +1,16 @@
 """Cross-validated probabilities on the same rows and folds: ours against scikit-learn's.
 
     .venv/bin/python tests/bench/crossval.py ../shared/data/politeness/train.csv:prompt:completion \
-        ../shared/data/banking77/train.csv:text:category 20000x1536x5 --C 1 10 --equal
+        ../shared/data/banking77/train.csv:text:category:sentence-transformers 20000x1536x5 \
+        --C 1 10 --equal
 
-Data are CSV files with a text and a label column, embedded by the static provider, or synthetic
-ROWSxFEATURESxCLASSES. Ten folds, balanced classes, features in float32 (scikit-learn works in the
-type it is given, so --float64 slows it down). Every run is a process of its own, its workers
-started beforehand; the methods take turns, and the ratio of medians is what to quote. The error is
-the largest of all probabilities, against scikit-learn at tol=1e-8 in float64, which is kept in
---cache. With --equal scikit-learn, in float64, also runs at the loosest tolerance that brings it as
-near to that as ours is.
+Data are CSV files with a text and a label column, embedded by a provider (static, where none is
+named), or synthetic ROWSxFEATURESxCLASSES. Ten folds, balanced classes, features in float32
+(scikit-learn works in the type it is given, so --float64 slows it down). Every run is a process of
+its own, its workers started beforehand; the methods take turns, and the ratio of medians is what to
+quote. The error is the largest of all probabilities, against scikit-learn at tol=1e-8 in float64,
+which is kept in --cache. With --equal scikit-learn, in float64, also runs at the loosest tolerance
+that brings it as near to that as ours is.
 """
 
 import argparse
@@ -69,7 +70,9 @@ print(seconds, 0, 0)
 def main() -> None:
     """Parse the arguments, run all methods on all data, print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="+", metavar="CSV:TEXT:LABEL | ROWSxFEATURESxCLASSES")
+    parser.add_argument(
+        "data", nargs="+", metavar="CSV:TEXT:LABEL[:PROVIDER] | ROWSxFEATURESxCLASSES"
+    )
     parser.add_argument("--C", type=float, nargs="+", default=[1.0])
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--threads", type=int, default=os.cpu_count())
@@ -118,7 +121,10 @@ def _compare(source: Path, strength: float, options: argparse.Namespace) -> None
 def _prepare(data: str, cache: Path, dtype: type[np.floating]) -> Path:
     """Write features, labels and folds; the same every time."""
     digest = hashlib.sha256(data.encode()).hexdigest()[:8]
-    name = Path(data.partition(":")[0]).parent.name if ":" in data else data
+    name = data
+    if ":" in data:
+        path, _, _, *provider = data.split(":")
+        name = "-".join([Path(path).parent.name, *(each[:8] for each in provider)])
     suffix = "-float64" if dtype is np.float64 else ""
     path = cache / f"{name}-{digest}{suffix}.npz"
     if not path.exists():
@@ -133,14 +139,17 @@ def _prepare(data: str, cache: Path, dtype: type[np.floating]) -> Path:
     return path
 
 
-def _from_csv(path: str, text: str, label: str) -> tuple[np.ndarray, np.ndarray]:
+def _from_csv(
+    path: str, text: str, label: str, provider: str = "static"
+) -> tuple[np.ndarray, np.ndarray]:
     from lakewinnow.config import EmbeddingConfig
-    from lakewinnow.embedding.local.static import StaticEmbedder
+    from lakewinnow.embedding import registry
 
     with Path(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     labels = np.unique([row[label] for row in rows], return_inverse=True)[1]
-    return np.asarray(StaticEmbedder(EmbeddingConfig()).embed([row[text] for row in rows])), labels
+    embedder = registry.load(EmbeddingConfig(provider=provider))
+    return embedder.embed([row[text] for row in rows]), labels
 
 
 def _synthetic(shape: str) -> tuple[np.ndarray, np.ndarray]:
