@@ -1,4 +1,4 @@
-"""Run what comes before, and compare with evaluate.reference.
+"""Run what comes before, and compare with evaluate.reference and on evaluate.holdout.
 
 spark-submit --py-files lakewinnow.whl jobs/evaluate.py CONFIG… [--set KEY=VALUE] [--restart]
 """
