@@ -5,9 +5,10 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from lakewinnow import __version__, errors
 from lakewinnow.errors import (
@@ -18,6 +19,11 @@ from lakewinnow.errors import (
     Shown,
     did_you_mean,
 )
+
+if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
+    from pyspark.sql import SparkSession
+
+    from lakewinnow.terminal.progress import Progress
 
 INTERRUPTED: Final = 130
 STAGE_COMMANDS: Final = {
@@ -194,12 +200,25 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")
 
 
+@contextmanager
+def _watched_session(
+    options: argparse.Namespace,
+) -> "Iterator[tuple[SparkSession, Progress]]":
+    """Give a session, and who follows it on stderr."""
+    from lakewinnow.spark.session import running
+    from lakewinnow.terminal.progress import progress
+
+    with progress(quiet=options.quiet) as observer:
+        observer.started("session")
+        with running(remote=options.remote) as spark:
+            observer.watch(spark)
+            yield spark, observer
+
+
 def _run(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
     from lakewinnow.lake import noise_models
-    from lakewinnow.spark.session import running
-    from lakewinnow.terminal.progress import progress
     from lakewinnow.terminal.result import print_summary
 
     config = load_config(*options.config, overrides=options.set)
@@ -210,18 +229,15 @@ def _run(options: argparse.Namespace) -> int:
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
     pipeline.check(config)
-    with progress(quiet=options.quiet) as observer:
-        observer.started("session")
-        with running(remote=options.remote) as spark:
-            observer.watch(spark)
-            result = pipeline.run(
-                config,
-                spark,
-                until=options.until,
-                restart=options.restart,
-                observer=observer,
-                noise_model=noise_model,
-            )
+    with _watched_session(options) as (spark, observer):
+        result = pipeline.run(
+            config,
+            spark,
+            until=options.until,
+            restart=options.restart,
+            observer=observer,
+            noise_model=noise_model,
+        )
     if options.until in ("publish", "evaluate", "export"):
         print_summary(result, options.config, options.set)
     return 0
@@ -234,19 +250,14 @@ def _embed(options: argparse.Namespace) -> int:
         return _run(options)
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
-    from lakewinnow.spark.session import running
     from lakewinnow.terminal.embeddings import print_estimate
-    from lakewinnow.terminal.progress import progress
 
     config = load_config(*options.config, overrides=options.set)
     pipeline.check(config)
-    with progress(quiet=options.quiet) as observer:
-        observer.started("session")
-        with running(remote=options.remote) as spark:
-            observer.watch(spark)
-            estimate = pipeline.estimate_embedding(
-                config, spark, restart=options.restart, observer=observer
-            )
+    with _watched_session(options) as (spark, observer):
+        estimate = pipeline.estimate_embedding(
+            config, spark, restart=options.restart, observer=observer
+        )
     print_estimate(estimate)
     return 0
 

@@ -22,6 +22,10 @@ MODEL: Final = "model"
 DIMENSIONS: Final = "dimensions"
 VECTOR: Final = "vector"
 
+# to_embed/, while texts are embedded
+BUCKET: Final = "bucket"  # a hash of the text key: texts that are embedded together
+TOKENS: Final = "tokens"
+
 # pred_probs/
 PRED_PROBS: Final = "pred_probs"
 

@@ -17,9 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lakewinnow.core.text import BYTES_PER_TOKEN
 from lakewinnow.errors import ProviderError
-
-_BYTES_PER_TOKEN = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +122,9 @@ class Embedder(ABC):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has.
 
-        Default: a third of its UTF-8 bytes, rounded up. Byte-pair vocabularies make 3.5 to 4.5
-        bytes of English prose a token, and 2.5 to 3 of code or Chinese.
+        Default: a third of its UTF-8 bytes, rounded up; see `core.text`.
         """
-        return [-(-len(text.encode()) // _BYTES_PER_TOKEN) for text in texts]
+        return [-(-len(text.encode()) // BYTES_PER_TOKEN) for text in texts]
 
     def split(self, text: str, n_tokens: int) -> list[str]:
         """Return the text in pieces of at most `n_tokens` tokens.
@@ -134,7 +132,7 @@ class Embedder(ABC):
         Default: pieces of as many bytes as `count_tokens` takes for that many tokens, cut at white
         space where there is some.
         """
-        pieces, rest, size = [], text, n_tokens * _BYTES_PER_TOKEN
+        pieces, rest, size = [], text, n_tokens * BYTES_PER_TOKEN
         while rest:
             head = rest.encode()[:size].decode(errors="ignore")
             if len(head) < len(rest):

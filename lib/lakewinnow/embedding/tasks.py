@@ -27,8 +27,6 @@ from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Sh
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark import arrow
 
-TOKENS: Final = "tokens"
-BUCKET: Final = "bucket"
 REQUESTS: Final = "requests"
 STOPPED: Final = "stopped"  # by which ProviderError: see `error_of`
 SECONDS: Final = "seconds"
@@ -37,8 +35,8 @@ TO_EMBED = StructType(
     [
         StructField(c.TEXT_KEY, BinaryType(), nullable=False),
         StructField(c.TEXT, StringType(), nullable=False),
-        StructField(BUCKET, LongType(), nullable=False),
-        StructField(TOKENS, LongType(), nullable=False),
+        StructField(c.BUCKET, LongType(), nullable=False),
+        StructField(c.TOKENS, LongType(), nullable=False),
     ]
 )
 # A row is a text's vector, or why it has none; a task's last row has no key and tells what it took.
@@ -48,14 +46,14 @@ MADE = StructType(
         StructField(c.VECTOR, ArrayType(FloatType(), containsNull=False), nullable=True),
         StructField(c.ERROR_CODE, StringType(), nullable=True),
         StructField(c.ERROR, StringType(), nullable=True),
-        StructField(TOKENS, LongType(), nullable=True),
+        StructField(c.TOKENS, LongType(), nullable=True),
         StructField(REQUESTS, LongType(), nullable=True),
         StructField(STOPPED, StringType(), nullable=True),
     ]
 )
 TIMED = StructType(
     [
-        StructField(TOKENS, LongType(), nullable=False),
+        StructField(c.TOKENS, LongType(), nullable=False),
         StructField(SECONDS, DoubleType(), nullable=False),
     ]
 )
@@ -97,10 +95,10 @@ def error_of(told: str) -> ProviderError:
 def count_tokens(
     batches: Iterable[pa.RecordBatch], config: EmbeddingConfig
 ) -> Iterator[pa.RecordBatch]:
-    """Replace the estimate in `TOKENS` by what the provider will count."""
+    """Replace the estimate in `tokens` by what the provider will count."""
     embedder = registry.load(config)
     most = embedder.limits.tokens_per_input if config.long_texts != "split-mean" else None
-    at = TO_EMBED.fieldNames().index(TOKENS)
+    at = TO_EMBED.fieldNames().index(c.TOKENS)
     for batch in batches:
         counted = np.asarray(embedder.count_tokens(_texts(batch)), np.int64)
         counted = counted if most is None else np.minimum(counted, most)
@@ -119,7 +117,7 @@ def time_sample(
         yield arrow.record_batch(
             TIMED,
             {
-                TOKENS: [int(pc.sum(batch.column(TOKENS)).as_py())],
+                c.TOKENS: [int(pc.sum(batch.column(c.TOKENS)).as_py())],
                 SECONDS: [time.monotonic() - started],
             },
         )

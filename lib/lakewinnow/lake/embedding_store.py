@@ -98,6 +98,11 @@ class EmbeddingStore:
         )
         return once.join(self.vectors(identity, distinct=False), c.TEXT_KEY, "left_anti")
 
+    def add(self, identity: EmbeddingIdentity, made: DataFrame) -> None:
+        """Add what a provider has made: rows of text_key, vector, error_code and error."""
+        filed = {name: F.lit(value) for name, value in vars(identity).items()}
+        self.append(made.withColumns(filed).select(*EMBEDDINGS.fieldNames()))
+
     def append(self, embedded: DataFrame) -> None:
         """Add rows of the schema `EMBEDDINGS`; other runs may do so at the same time.
 

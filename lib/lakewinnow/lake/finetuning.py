@@ -7,7 +7,8 @@ from typing import Any, Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-_BYTES_PER_TOKEN: Final = 3  # as embedding providers are estimated
+from lakewinnow.core.text import BYTES_PER_TOKEN
+
 # How OpenAI's own tool prepared prompts and completions for a classifier.
 SEPARATOR: Final = "\n\n###\n\n"
 
@@ -28,7 +29,7 @@ def line(format_: str, text: Column, label: Column, system: str | None) -> Colum
 
 def n_tokens(example: Column) -> Column:
     """Return how many tokens an example has at most, about: a third of its bytes."""
-    return F.ceil(F.octet_length(example) / _BYTES_PER_TOKEN)
+    return F.ceil(F.octet_length(example) / BYTES_PER_TOKEN)
 
 
 def fault_of(format_: str, classes: Sequence[str], max_tokens: int) -> Callable[[str], str | None]:
@@ -37,7 +38,7 @@ def fault_of(format_: str, classes: Sequence[str], max_tokens: int) -> Callable[
     check = _fault_of_chat if format_ == "openai-chat" else _fault_of_prompt
 
     def fault(line: str) -> str | None:
-        if len(line.encode()) > max_tokens * _BYTES_PER_TOKEN:
+        if len(line.encode()) > max_tokens * BYTES_PER_TOKEN:
             return "too long"
         try:
             example = json.loads(line)

@@ -6,13 +6,11 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingIdentity
+from lakewinnow.core.text import BYTES_PER_TOKEN
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.embedding_store import EmbeddingStore
 from lakewinnow.lake.workspace import Lake
 
-BUCKET = "bucket"  # a hash of the text key: texts that are embedded together
-TOKENS = "tokens"
-_BYTES_PER_TOKEN = 3  # as `Embedder.count_tokens` has it
 _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16
 
@@ -39,7 +37,10 @@ def new_texts(
     stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
     new = texts.join(stored, c.TEXT_KEY, "left_anti")
     return new.select(
-        c.TEXT_KEY, c.TEXT, _bucket(n).alias(BUCKET), _tokens(F.octet_length(c.TEXT)).alias(TOKENS)
+        c.TEXT_KEY,
+        c.TEXT,
+        _bucket(n).alias(c.BUCKET),
+        _tokens(F.octet_length(c.TEXT)).alias(c.TOKENS),
     )
 
 
@@ -55,7 +56,7 @@ def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, 
         .join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
     )
     is_new = F.col("stored").isNull()
-    counted = texts.groupBy(_bucket(n).alias(BUCKET)).agg(
+    counted = texts.groupBy(_bucket(n).alias(c.BUCKET)).agg(
         F.count("*"),
         F.count_if(is_new),
         F.sum(F.when(is_new, _tokens(F.col("bytes"))).otherwise(0)),
@@ -84,8 +85,8 @@ def _distinct(lake: Lake) -> DataFrame:
 
 
 def _bucket(n: int) -> Column:
-    return F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(BUCKET)), F.lit(n))
+    return F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(c.BUCKET)), F.lit(n))
 
 
 def _tokens(n_bytes: Column) -> Column:
-    return F.ceil(n_bytes / _BYTES_PER_TOKEN)
+    return F.ceil(n_bytes / BYTES_PER_TOKEN)

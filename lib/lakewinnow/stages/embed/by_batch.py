@@ -14,7 +14,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig
@@ -23,7 +22,6 @@ from lakewinnow.embedding import tasks
 from lakewinnow.embedding.openai.batches import BatchRun, BatchState
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.engine import Share
-from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.lake.files import Files
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
@@ -165,6 +163,4 @@ def _append(todo: Todo, made: pa.Table, spent: Spent) -> None:
     n_refused = len(made) - made.column(c.ERROR_CODE).null_count
     spent.refused += n_refused
     spent.embedded += len(made) - n_refused
-    identity = {name: F.lit(value) for name, value in vars(todo.identity).items()}
-    rows = todo.lake.spark.createDataFrame(made).withColumns(identity)
-    todo.store.append(rows.select(*EMBEDDINGS.fieldNames()))
+    todo.store.add(todo.identity, todo.lake.spark.createDataFrame(made))

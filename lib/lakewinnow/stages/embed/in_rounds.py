@@ -14,7 +14,6 @@ from lakewinnow import columns as c
 from lakewinnow.embedding import tasks
 from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
-from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.spark import cluster
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
@@ -74,16 +73,14 @@ def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError |
         seen,
         F.count(c.VECTOR).alias("embedded"),
         F.count(c.ERROR_CODE).alias("refused"),
-        F.sum(tasks.TOKENS).alias(tasks.TOKENS),
+        F.sum(c.TOKENS).alias(c.TOKENS),
         F.sum(tasks.REQUESTS).alias(tasks.REQUESTS),
         F.max(tasks.STOPPED).alias(tasks.STOPPED),
     )
-    rows = made.where(F.col(c.TEXT_KEY).isNotNull())
-    identity = {name: F.lit(value) for name, value in vars(todo.identity).items()}
-    todo.store.append(rows.withColumns(identity).select(*EMBEDDINGS.fieldNames()))
+    todo.store.add(todo.identity, made.where(F.col(c.TEXT_KEY).isNotNull()))
     spent.embedded += seen.get["embedded"]
     spent.refused += seen.get["refused"]
-    spent.tokens += seen.get[tasks.TOKENS] or 0
+    spent.tokens += seen.get[c.TOKENS] or 0
     spent.requests += seen.get[tasks.REQUESTS] or 0
     stopped = seen.get[tasks.STOPPED]
     return None if stopped is None else tasks.error_of(stopped)
@@ -93,7 +90,7 @@ def _in_chunks(todo: Todo, dealt: Round) -> DataFrame:
     """Return a round's texts, each chunk in a partition of its own."""
     chunk = F.lit(todo.n_tasks - 1)
     for i, end in reversed(list(enumerate(dealt.bounds[1:-1]))):
-        chunk = F.when(F.col(tasks.BUCKET) < end, i).otherwise(chunk)
+        chunk = F.when(F.col(c.BUCKET) < end, i).otherwise(chunk)
     texts = todo.of_buckets(dealt.bounds[0], dealt.bounds[-1])
     return cluster.in_partitions(texts, todo.n_tasks, chunk)
 
@@ -102,5 +99,5 @@ def seconds_by_sample(todo: Todo) -> float:
     """Embed a few of the texts, and tell from them how long all would take."""
     time_sample = partial(tasks.time_sample, config=todo.config)
     timed = todo.texts.limit(_SAMPLE).coalesce(1).mapInArrow(time_sample, tasks.TIMED)
-    n_tokens, seconds = timed.agg(F.sum(tasks.TOKENS), F.sum(tasks.SECONDS)).collect()[0]
+    n_tokens, seconds = timed.agg(F.sum(c.TOKENS), F.sum(tasks.SECONDS)).collect()[0]
     return float(seconds * todo.counts.n_tokens / n_tokens / todo.n_tasks)

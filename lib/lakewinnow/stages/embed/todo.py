@@ -8,6 +8,7 @@ from typing import Final
 from pyspark.sql import DataFrame, Observation
 from pyspark.sql import functions as F
 
+from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry, tasks
@@ -112,18 +113,18 @@ class Todo:
             count = partial(tasks.count_tokens, config=self.config)
             self.texts = self.texts.mapInArrow(count, tasks.TO_EMBED)
             self.keep_texts()
-            counted = self.texts.groupBy(tasks.BUCKET).agg(F.sum(tasks.TOKENS))
+            counted = self.texts.groupBy(c.BUCKET).agg(F.sum(c.TOKENS))
             [tokens] = by_bucket(counted, self._n_buckets)
         return Counts(int(texts.sum()), new, tokens)
 
     def of_buckets(self, first: int, end: int) -> DataFrame:
         """Return the texts of the buckets ``first .. end - 1``."""
-        bucket = F.col(tasks.BUCKET)
+        bucket = F.col(c.BUCKET)
         return self.texts.where((bucket >= first) & (bucket < end))
 
     def keep_texts(self) -> None:
         """Keep the texts in the workspace meanwhile, so that who wants some reads but those."""
-        self.lake.publish(_TO_EMBED, self.texts.sortWithinPartitions(tasks.BUCKET))
+        self.lake.publish(_TO_EMBED, self.texts.sortWithinPartitions(c.BUCKET))
         self.texts = self.lake.read(_TO_EMBED)
 
     def forget_texts(self) -> None:
