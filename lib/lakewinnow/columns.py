@@ -41,6 +41,7 @@ LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
 EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
+EXACT_DUPLICATE_OF: Final = "exact_duplicate_of"  # the row of the set that stays for this one
 DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
 DECIDED_BY: Final = "decided_by"  # which person; null: the checks

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from typing import Final
+from typing import Any, Final
 
 from lakewinnow import configfile
 from lakewinnow.config import Config
@@ -170,7 +170,7 @@ def _fingerprints(
         "ingest": ("input", "crossval"),
         "embed": ("embedding",),
         "label_issues": ("label_issues",),
-        "duplicates": ("checks",),
+        "duplicates": ("checks.exact_duplicates",),
         "decide": ("clean",),
         "publish": ("output",),
         "evaluate": ("evaluate",),
@@ -179,7 +179,7 @@ def _fingerprints(
     chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
     fingerprints = {}
     for name in STAGES:
-        own = {section: resolved[section] for section in sections.get(name, ())}
+        own = {section: _at(resolved, section) for section in sections.get(name, ())}
         if name == "publish":
             own["output"] = {
                 **own["output"],
@@ -195,3 +195,9 @@ def _fingerprints(
         chain.update(json.dumps([name, own], sort_keys=True).encode())
         fingerprints[name] = chain.hexdigest()
     return fingerprints
+
+
+def _at(resolved: Any, section: str) -> Any:
+    for key in section.split("."):
+        resolved = resolved[key]
+    return resolved

@@ -1,0 +1,83 @@
+"""The checks beside label issues that judge every row: what each adds to issues/.
+
+Such a check is a stage that publishes checks/NAME/, one row per accepted row: row_id, the columns
+named here, and `why`, which says what is wrong with the row (null: nothing). `decide` joins them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql.types import (
+    BooleanType,
+    DataType,
+    DoubleType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.config import ChecksConfig, CleanConfig
+
+WHY: Final = "why"
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """A check and its columns.
+
+    Attributes
+    ----------
+    name : its key in `checks`, and in `clean` where rows can go for it; its table is checks/NAME/
+    is_issue, score : its columns; the score is from 0 to 1, lower is worse
+    set_of : the column of the set that a row is in, of a check that finds rows which are alike
+    copy_of : the column of the row of its set that stays for this one, which `decide` chooses
+    others : further columns
+    """
+
+    name: str
+    is_issue: str
+    score: str
+    set_of: str | None = None
+    copy_of: str | None = None
+    others: tuple[tuple[str, DataType], ...] = ()
+
+    @property
+    def table(self) -> str:
+        """Where the check's stage publishes what it found."""
+        return f"checks/{self.name}"
+
+    @property
+    def fields(self) -> list[StructField]:
+        """The columns of what it found."""
+        fields = [
+            StructField(self.is_issue, BooleanType(), nullable=False),
+            StructField(self.score, DoubleType(), nullable=True),  # null: it could not be judged
+        ]
+        if self.set_of is not None:
+            fields.append(StructField(self.set_of, StringType(), nullable=True))
+        return [*fields, *(StructField(name, kind, nullable=True) for name, kind in self.others)]
+
+    @property
+    def schema(self) -> StructType:
+        """The columns of the check's table."""
+        row_id = StructField(c.ROW_ID, StringType(), nullable=False)
+        return StructType([row_id, *self.fields, StructField(WHY, StringType(), nullable=True)])
+
+    @property
+    def decided(self) -> list[StructField]:
+        """The columns that `decide` adds to those."""
+        names = () if self.copy_of is None else (self.copy_of,)
+        return [StructField(name, StringType(), nullable=True) for name in names]
+
+    def action(self, clean: CleanConfig) -> str:
+        """Return what happens to rows that have the issue: drop, review or keep."""
+        return getattr(clean, self.name, "keep")
+
+
+ROW_CHECKS: Final[tuple[RowCheck, ...]] = ()
+
+
+def enabled(checks: ChecksConfig) -> list[RowCheck]:
+    """Return the checks that a run makes."""
+    return [check for check in ROW_CHECKS if getattr(checks, check.name) is not None]

@@ -1,0 +1,178 @@
+"""Decide: what happens to each row, and why.
+
+The user's own decisions come first, then what the checks found, the strongest first. Of what the
+checks would take out of a class the worst go, and `clean.max_class_fraction` is the most that may.
+
+Reads    checks/label_issues/, checks/label_ranks/, those of the other checks, corpus/, the user's
+         decisions
+Writes   issues/, one row per accepted row
+Passes   2 over the checks (one counts what leaves each class), 1 over the corpus, and one over the
+         rows that are alike
+Shuffle  one by row id (the text preview, what the other checks say of each row); rows that are
+         alike and decisions broadcast when they are few. One more, of the rows that would leave a
+         class, for classes that too much of would go
+"""
+
+from collections import Counter
+from typing import Any
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BooleanType,
+    DoubleType,
+    IntegerType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.config import ChecksConfig, CleanConfig
+from lakewinnow.lake import decisions, row_checks
+from lakewinnow.lake.decisions import Decisions
+from lakewinnow.lake.row_checks import RowCheck
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.stages.decide import alike, class_budget, reasons
+from lakewinnow.stages.decide.alike import Kind
+from lakewinnow.stages.decide.own import with_own_decisions
+from lakewinnow.stages.decide.strength import strongest
+
+_FIRST = [
+    StructField(c.ROW_ID, StringType(), nullable=False),
+    StructField(c.TEXT_PREVIEW, StringType(), nullable=False),
+    StructField(c.GIVEN_LABEL, StringType(), nullable=False),
+    StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
+    StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
+    StructField(c.SUGGESTED_LABEL, StringType(), nullable=False),
+    StructField(c.SUGGESTED_PROB, DoubleType(), nullable=False),
+    StructField(c.GIVEN_LABEL_PROB, DoubleType(), nullable=False),
+    StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
+    StructField(c.LABEL_SCORE, DoubleType(), nullable=False),  # lower is worse
+    StructField(c.LABEL_RANK, IntegerType(), nullable=True),  # 1 = worst; null: not an issue
+    StructField(c.IS_EXACT_DUPLICATE_ISSUE, BooleanType(), nullable=False),
+    StructField(c.EXACT_DUPLICATE_SET, StringType(), nullable=True),
+    StructField(
+        c.EXACT_DUPLICATE_OF, StringType(), nullable=True
+    ),  # null: it is the one that stays
+]
+_LAST = [
+    StructField(c.DECISION, StringType(), nullable=False),
+    StructField(c.NEW_LABEL, StringType(), nullable=True),  # null: the given one stays
+    StructField(c.DECIDED_BY, StringType(), nullable=True),  # null: not by the user
+    StructField(c.REASON, StringType(), nullable=True),  # null: nothing is wrong with the row
+]
+PREVIEW_LENGTH = 200
+
+
+def schema(found: list[RowCheck]) -> StructType:
+    """Return the columns of issues/, of a run that makes these checks."""
+    return StructType(
+        [*_FIRST, *(f for check in found for f in (*check.fields, *check.decided)), *_LAST]
+    )
+
+
+def run(
+    lake: Lake, config: CleanConfig, checks: ChecksConfig, own: Decisions | None = None
+) -> StageReport:
+    """Combine what the checks found, and what the user decided, into one decision a row.
+
+    Parameters
+    ----------
+    own : the user's decisions
+
+    Raises
+    ------
+    DataError
+        ``"unknown_label"`` in the user's decisions, or ``"decisions_match_nothing"``.
+    """
+    rows = lake.read("checks/label_issues")
+    n_rows = lake.rows("checks/label_issues")
+    others = row_checks.enabled(checks)
+    if own is not None:
+        decisions.check_labels(own, lake.details("ingest")["classes"])
+    rows, warnings = with_own_decisions(rows, own)
+    rows = rows.withColumn("by_label", reasons.by_label(config))
+    rows, by = _with_row_checks(lake, rows, config, others)
+    rows = rows.withColumn("by_row", strongest(F.col("by_label"), *by))
+    kinds = alike.kinds(config, checks, others)
+    rows = alike.with_sets(lake, rows, kinds)
+    rows = rows.withColumn("by_checks", strongest(F.col("by_row"), F.col("by_set")))
+    budget = class_budget.budget(rows, config)
+    rows = class_budget.within(rows, budget)
+    decision = F.coalesce(
+        F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
+    )
+    preview = F.substring(c.TEXT, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
+    suggested = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
+    issues = (
+        rows.withColumn(c.DECISION, decision)
+        .withColumn(c.NEW_LABEL, F.coalesce(F.col("own_label"), suggested))
+        .withColumn(c.DECIDED_BY, F.col("own_by"))
+        .withColumn(c.REASON, reasons.reason(config, others, kinds))
+        .withColumn(c.IS_EXACT_DUPLICATE_ISSUE, F.col(c.EXACT_DUPLICATE_SET).isNotNull())
+        .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
+        .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
+    )
+    lake.publish("issues", issues, schema=schema(others))
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=lake.rows("issues"),
+        reads={
+            "checks/label_issues": 2 + len(kinds),
+            "corpus": 1,
+            **{check.table: 2 for check in others},
+        },
+        writes=("issues",),
+        details={
+            **_figures(lake.read("issues"), config, others, kinds),
+            "kept_for_class": budget.kept,
+            "warnings": [*warnings, *budget.warnings(config.max_class_fraction)],
+        },
+    )
+
+
+def _with_row_checks(
+    lake: Lake, rows: DataFrame, config: CleanConfig, others: list[RowCheck]
+) -> tuple[DataFrame, list[Column]]:
+    """Add each check's columns and what it says; return, too, what it wants done with a row."""
+    by = []
+    for check in others:
+        why = f"why_{check.name}"
+        found = lake.read(check.table).withColumnRenamed(row_checks.WHY, why)
+        rows = rows.join(found, c.ROW_ID, "left").withColumn(
+            check.is_issue, F.coalesce(check.is_issue, F.lit(col=False))
+        )
+        if check.set_of is None:
+            acts = F.when(F.col(check.is_issue), F.lit(check.action(config)))
+            by.append(acts.otherwise("keep"))
+    return rows, by
+
+
+def _figures(
+    issues: DataFrame, config: CleanConfig, others: list[RowCheck], kinds: list[Kind]
+) -> dict[str, Any]:
+    """Count decisions, the user's, and the dropped rows by what dropped them (label first)."""
+    cause = F.when(F.col(c.DECIDED_BY).isNotNull(), "own decisions").when(
+        reasons.by_label(config) == "drop", "label issues"
+    )
+    for check in others:
+        if check.set_of is None and check.action(config) == "drop":
+            cause = cause.when(F.col(check.is_issue), check.name.replace("_", " "))
+    for kind in kinds:
+        if kind.action == "drop":
+            cause = cause.when(F.col(kind.copy_of).isNotNull(), kind.name.replace("_", " "))
+    counted: Counter[str] = Counter()
+    own: Counter[str] = Counter()
+    dropped_for: Counter[str] = Counter()
+    for decision, why, n in issues.groupBy(c.DECISION, cause.alias("cause")).count().collect():
+        counted[decision] += n
+        if why == "own decisions":
+            own[decision] += n
+        if decision == "drop":
+            dropped_for[why] += n
+    return {
+        "decisions": dict(sorted(counted.items())),
+        "own_decisions": dict(sorted(own.items())),
+        "dropped_for": dict(dropped_for),
+    }

@@ -1,0 +1,106 @@
+"""Rows that are alike: of each set one stays, and `clean` says what happens to the others."""
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import ChecksConfig, CleanConfig
+from lakewinnow.lake import decisions
+from lakewinnow.lake.row_checks import RowCheck
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.stages.decide.strength import rank, strongest
+
+
+@dataclass(frozen=True)
+class Kind:
+    """How rows are alike.
+
+    Attributes
+    ----------
+    name : of the check
+    set_of : the column of a row's set
+    copy_of : the column of the row that stays for this one; null for that one itself
+    action : what happens to the others
+    said : in a reason, before the row that stays
+    """
+
+    name: str
+    set_of: str
+    copy_of: str
+    action: str
+    said: str
+
+    @property
+    def kept_label(self) -> str:
+        """The column of the label of the row that stays."""
+        return f"{self.copy_of}_label"
+
+    @property
+    def acts(self) -> Column:
+        """Whether a row is taken for a copy and does not stay as it is."""
+        return F.col(self.copy_of).isNotNull() & F.lit(self.action != "keep")
+
+
+def kinds(config: CleanConfig, checks: ChecksConfig, others: list[RowCheck]) -> list[Kind]:
+    """Return the kinds of rows that are alike, the most alike first."""
+    found = []
+    if checks.exact_duplicates is not None:
+        columns = (c.EXACT_DUPLICATE_SET, c.EXACT_DUPLICATE_OF)
+        action = config.exact_duplicates
+        found.append(Kind("exact_duplicates", *columns, action, "exact duplicate of"))
+    for check in others:
+        if check.set_of is not None and check.copy_of is not None:
+            said = f"{check.name.removesuffix('s').replace('_', ' ')} of"
+            columns = (check.set_of, check.copy_of)
+            found.append(Kind(check.name, *columns, check.action(config), said))
+    return found
+
+
+def with_sets(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
+    """Add, for each kind, which row stays for this one; and `by_set`, `is_twin`.
+
+    `is_twin`: a row is taken for a copy of one that has the same label, no loss to the class.
+    """
+    exact = {c.EXACT_DUPLICATE_SET, c.EXACT_DUPLICATE_OF}
+    if c.EXACT_DUPLICATE_SET in {kind.set_of for kind in found}:
+        sets = lake.read("checks/exact_duplicates").select(c.ROW_ID, c.EXACT_DUPLICATE_SET)
+        rows = rows.join(sets, c.ROW_ID, "left")
+    else:
+        rows = rows.withColumns({name: F.lit(None).cast("string") for name in exact})
+    by, is_twin = [F.lit("keep")], F.lit(col=False)
+    for kind in found:
+        rows = rows.join(_kept(rows, kind, strongest(F.col("by_row"), *by)), c.ROW_ID, "left")
+        by.append(F.when(kind.acts, F.lit(kind.action)).otherwise("keep"))
+        same_label = F.col(kind.kept_label) == F.col(c.GIVEN_LABEL)
+        is_twin = is_twin | (kind.acts & F.coalesce(same_label, F.lit(col=False)))
+    return rows.withColumns({"by_set": strongest(*by), "is_twin": is_twin})
+
+
+def _kept(rows: DataFrame, kind: Kind, by_others: Column) -> DataFrame:
+    """For each row that is not the one of its set which stays, that one.
+
+    It is one which the user keeps; else, of those which other checks do not drop or send to review,
+    the one with the best label score; ties go to the smallest row id.
+    """
+    decided = F.when(F.col("own_decision") == "drop", "drop").otherwise(by_others)
+    is_wanted = F.col("own_decision").isin(decisions.KEEP, decisions.RELABEL)
+    best_first = [
+        F.coalesce(is_wanted, F.lit(col=False)).desc(),
+        rank(decided).desc(),
+        F.col(c.LABEL_SCORE).desc(),
+        F.col(c.ROW_ID),
+    ]
+    in_set = Window.partitionBy(kind.set_of).orderBy(*best_first)
+    kept = {
+        kind.copy_of: F.first(c.ROW_ID).over(in_set),
+        kind.kept_label: F.first(c.GIVEN_LABEL).over(in_set),
+    }
+    in_sets = rows.where(F.col(kind.set_of).isNotNull()).withColumns(kept)
+    return in_sets.where(F.col(kind.copy_of) != F.col(c.ROW_ID)).select(c.ROW_ID, *kept)
+
+
+def why(found: list[Kind]) -> list[Column]:
+    """Return, for each kind, what says which row stays for this one; null where none does."""
+    return [F.concat(F.lit(f"{kind.said} "), F.col(kind.copy_of)) for kind in found]

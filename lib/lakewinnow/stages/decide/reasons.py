@@ -1,0 +1,73 @@
+"""What a label issue leads to, and what is said of a row that has something wrong."""
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import CleanConfig
+from lakewinnow.lake.row_checks import RowCheck
+from lakewinnow.stages.decide import alike
+from lakewinnow.stages.decide.alike import Kind
+
+
+def by_label(config: CleanConfig) -> Column:
+    """Return what happens to a row for its label alone."""
+    decision = F.lit(config.label_issues)
+    if config.label_issues == "fix":
+        if config.fix_above is not None:
+            is_sure = F.col(c.SUGGESTED_PROB) >= config.fix_above
+            decision = F.when(is_sure, "fix").otherwise(config.else_)
+        decision = F.when(_is_confirmed(), "keep").otherwise(decision)
+    return F.when(F.col(c.IS_LABEL_ISSUE), decision).otherwise("keep")
+
+
+def _is_confirmed() -> Column:
+    """Whether the label is still the likeliest, given which labels go wrong and how often."""
+    return F.col(c.SUGGESTED_LABEL) == F.col(c.GIVEN_LABEL)
+
+
+def reason(config: CleanConfig, others: list[RowCheck], kinds: list[Kind]) -> Column:
+    """Say what decided: the user, or every check that found something, and what held it back."""
+    by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
+    own = F.when(F.col("own_label").isNotNull(), F.concat(F.lit("label "), F.col("own_label")))
+    decided = F.concat(by, F.coalesce(own, F.col("own_decision")))
+    kept = F.format_string(
+        f"kept: at most {config.max_class_fraction:g} of a class may go, and worse rows of %s do",
+        c.GIVEN_LABEL,
+    )
+    reasons = F.concat_ws(
+        "; ",
+        F.when(F.col("own_decision").isNotNull(), decided),
+        F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config)),
+        *(F.col(f"why_{check.name}") for check in others),
+        *alike.why(kinds),
+        F.when(F.col("is_kept_for_class"), kept),
+    )
+    return F.nullif(reasons, F.lit(""))
+
+
+def _label_reason(config: CleanConfig) -> Column:
+    predicted = F.format_string(
+        "label issue: given %s, predicted %s (%.2f)",
+        c.GIVEN_LABEL,
+        c.PREDICTED_LABEL,
+        c.PREDICTED_PROB,
+    )
+    suggested = F.format_string(
+        "label issue: given %s, suggested %s (%.2f)",
+        c.GIVEN_LABEL,
+        c.SUGGESTED_LABEL,
+        c.SUGGESTED_PROB,
+    )
+    if config.label_issues != "fix":
+        is_predicted = F.col(c.PREDICTED_LABEL) != F.col(c.GIVEN_LABEL)
+        return F.when(is_predicted, predicted).otherwise(suggested)
+    confirmed = F.format_string(
+        "%s, but %s is still the likeliest (%.2f)", predicted, c.GIVEN_LABEL, c.GIVEN_LABEL_PROB
+    )
+    reason = F.when(_is_confirmed(), confirmed)
+    if config.fix_above is not None:
+        is_unsure = F.col(c.SUGGESTED_PROB) < config.fix_above
+        unsure = F.concat(suggested, F.lit(f", below {config.fix_above:g}"))
+        reason = reason.when(is_unsure, unsure)
+    return reason.otherwise(suggested)
