@@ -24,11 +24,12 @@ from lakewinnow.config import EvaluateConfig
 from lakewinnow.core.calibration import Calibration
 from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError
+from lakewinnow.lake import training_sets
 from lakewinnow.lake.source import read_source
 from lakewinnow.stages import evaluate
 from lakewinnow.stages import noise as noise_
 from lakewinnow.stages.evaluate import detection as detection_
-from lakewinnow.stages.evaluate import tasks, training
+from lakewinnow.stages.evaluate import tasks
 
 # --- against a reference ------------------------------------------------------------------------
 
@@ -191,7 +192,7 @@ def test_soft_rows_have_their_likeliest_labels():
             "pred_probs": pa.array(probs, pa.list_(pa.float32())),
         }
     )
-    [soft] = tasks.soften([batch], posterior)
+    [soft] = training_sets.soften([batch], posterior)
     assert soft.column("row_id").to_pylist() == ["x"] * 5 + ["y"]
     assert soft.column("label").to_pylist() == [0, 1, 2, 3, 4, 7]
     expected = [*(np.array([0.3, 0.2, 0.15, 0.13, 0.11]) / 0.89), 1.0]
@@ -199,7 +200,7 @@ def test_soft_rows_have_their_likeliest_labels():
 
 
 def test_too_few_rows_train_nothing():
-    table, _ = task_table(*blobs(tasks.LEAST_ROWS + 9), 10)
+    table, _ = task_table(*blobs(training_sets.LEAST_ROWS + 9), 10)
     assert len(tasks.train(table, LOGISTIC, n_classes=3, n_threads=1)) == 0
 
 
@@ -355,7 +356,7 @@ def test_a_sample_has_every_class(spark, tmp_path):
 
 
 def test_a_large_holdout_is_sampled(spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "MAX_TEST_ROWS", 100)
+    monkeypatch.setattr(training_sets, "MAX_TEST_ROWS", 100)
     case = Case(spark, tmp_path)
     details = case.run(seeds=1).details
     assert details["comparison"]["test_rows"] == 100

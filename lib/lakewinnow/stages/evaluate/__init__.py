@@ -16,6 +16,7 @@ See `detection` and `training`.
 from dataclasses import replace
 
 from lakewinnow.config import Config
+from lakewinnow.lake import reference as reference_
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import detection, training
@@ -45,7 +46,7 @@ def run(
     found = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={})
     true_labels = None
     if reference is not None:
-        true_labels = detection.true_labels(reference, config.input)
+        true_labels = reference_.true_labels(reference, config.input)
         found = detection.run(lake, reference, true_labels, config.input)
     if trusted is None:
         return found

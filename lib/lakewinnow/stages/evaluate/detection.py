@@ -1,22 +1,20 @@
 """How well the label issues found are the label errors that a reference knows of."""
 
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig
 from lakewinnow.core.comparison import average_precision
 from lakewinnow.errors import DataError
-from lakewinnow.lake import content
-from lakewinnow.lake.source import Source, column
+from lakewinnow.lake.reference import KEY, TRUE_LABEL, key
+from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 
-KEY: Final = "key"  # that rows of input and reference meet by
-TRUE_LABEL: Final = "true_label"
 _SCORE_BINS = 100_000  # label scores are compared to five decimals: a bounded table on the driver
 
 
@@ -28,7 +26,7 @@ def run(lake: Lake, reference: Source, truth: DataFrame, source: InputConfig) ->
 
     Parameters
     ----------
-    truth : `true_labels` of the reference
+    truth : `reference.true_labels`
 
     Raises
     ------
@@ -80,24 +78,6 @@ def run(lake: Lake, reference: Source, truth: DataFrame, source: InputConfig) ->
         bytes_in=reference.n_bytes,
         details={"detection": figures},
     )
-
-
-def key(source: InputConfig) -> Column:
-    """Return what rows of corpus/ meet the reference's by."""
-    return F.col(c.TEXT_KEY if source.id is None else c.ROW_ID)
-
-
-def true_labels(reference: Source, source: InputConfig) -> DataFrame:
-    """Return (key, true_label) of what the reference labels in one way."""
-    label = column(source.label).cast("string")
-    labelled = reference.df.where(label.isNotNull())
-    if source.text is not None:
-        labelled = labelled.where(column(source.text).isNotNull())
-    by_id = source.id is not None
-    own = column(source.id or "").cast("string") if by_id else content.key(source, reference.schema)
-    labels = labelled.select(own.alias(KEY), label.alias(TRUE_LABEL)).groupBy(KEY)
-    both_ends = labels.agg(F.min(TRUE_LABEL).alias(TRUE_LABEL), F.max(TRUE_LABEL).alias("last"))
-    return both_ends.where(F.col(TRUE_LABEL) == F.col("last")).select(KEY, TRUE_LABEL)
 
 
 def _share(part: int, whole: int) -> float | None:

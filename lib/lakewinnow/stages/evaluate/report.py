@@ -1,91 +1,37 @@
 """What the models of the training sets come to: figures with intervals, and what may be said."""
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-
-from lakewinnow.core import comparison
-from lakewinnow.core.comparison import FIGURES, Interval
-from lakewinnow.core.types import FloatArray
+from lakewinnow.core import comparison, variants
+from lakewinnow.core.variants import BASELINE
+from lakewinnow.lake.training_sets import LEAST_ROWS
 from lakewinnow.stages.evaluate import tasks
-from lakewinnow.stages.evaluate.training import BASELINE, CONTROL, Trained
-
-BETTER: Final = "better"
-WORSE: Final = "worse"
-NOT_SHOWN: Final = "no difference shown"
+from lakewinnow.stages.evaluate.training import Trained
 
 
 def comparison_of(trained: Trained) -> dict[str, Any]:
     """Return the details of the stage: the figures of each training set, and how they came about.
 
-    A training set is called better or worse where the interval of the difference in accuracy does
-    not include 0.
+    See `core.variants.compare`.
     """
-    names, truth, n_classes = list(trained.on_parts), trained.true_labels, len(trained.classes)
-    outcomes = list(trained.on_parts.values())
-    means = [comparison.figures(outcome, truth, n_classes) for outcome in outcomes]
-    resampled = comparison.bootstrap(outcomes, truth, n_classes)
-    values = {
-        name: (mean, drawn) for name, mean, drawn in zip(names, means, resampled, strict=True)
-    }
-    right = {name: outcome.predicted[0] == truth for name, outcome in trained.on_all.items()}
-    by_mix = np.array_equal(right[BASELINE], right[CONTROL]) if CONTROL in right else True
-    compared: dict[str, Any] = {}
-    for name, outcome in trained.on_parts.items():
-        recalls = comparison.recalls(outcome, truth, n_classes)
-        found: dict[str, Any] = {
-            "rows": trained.n_rows[name],
-            **_with_intervals(*values[name]),
-            "recall": {
-                of: recall
-                for of, recall in zip(trained.classes, recalls.tolist(), strict=True)
-                if recall == recall  # of a class that the holdout has
-            },
-        }
-        if name != BASELINE:
-            p = comparison.mcnemar_p(right[name], right[BASELINE])
-            found["to_baseline"] = {**_difference(values, name, BASELINE), "p": p}
-        if name not in (BASELINE, CONTROL) and not by_mix:
-            found["to_control"] = _difference(values, name, CONTROL)
-        compared[name] = found
+    compared, class_mix_matters = variants.compare(
+        trained.on_parts, trained.on_all, trained.true_labels, trained.classes, trained.n_rows
+    )
     return {
         "evaluate": compared,
         "comparison": {
-            "test_rows": len(truth),
+            "test_rows": len(trained.true_labels),
             "input_rows": trained.n_input,
             "in_holdout_too": trained.n_leaked,
             "seeds": trained.n_seeds,
             "parts": tasks.N_PARTS,
-            "models": len(outcomes[0].predicted),
+            "models": len(trained.on_parts[BASELINE].predicted),
             "resamples": comparison.N_RESAMPLES,
             "confidence": comparison.CONFIDENCE,
-            "class_mix_matters": not by_mix,
+            "class_mix_matters": class_mix_matters,
         },
         "warnings": _warnings(trained),
     }
-
-
-def _with_intervals(means: FloatArray, resampled: FloatArray) -> dict[str, float]:
-    found: dict[str, float] = {}
-    for figure, mean, drawn in zip(FIGURES, means.tolist(), resampled, strict=True):
-        interval = comparison.interval(mean, drawn)
-        found |= {
-            figure: interval.value,
-            f"{figure}_low": interval.low,
-            f"{figure}_high": interval.high,
-        }
-    return found
-
-
-def _difference(
-    values: Mapping[str, tuple[FloatArray, FloatArray]], name: str, other: str
-) -> dict[str, Any]:
-    (mean, drawn), (other_mean, other_drawn) = values[name], values[other]
-    found: dict[str, Any] = _with_intervals(mean - other_mean, drawn - other_drawn)
-    accuracy = Interval(found["accuracy"], found["accuracy_low"], found["accuracy_high"])
-    verdict = BETTER if accuracy.low > 0 else WORSE
-    return {**found, "verdict": verdict if accuracy.excludes_zero else NOT_SHOWN}
 
 
 def _warnings(trained: Trained) -> list[str]:
@@ -96,7 +42,7 @@ def _warnings(trained: Trained) -> list[str]:
             " compared was trained on them"
         )
     told += [
-        f"{name}: fewer than {tasks.LEAST_ROWS} rows are left, on which nothing was trained"
+        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
         for name in trained.left_out
     ]
     if trained.not_converged:
