@@ -12,6 +12,7 @@ from lakewinnow.configfile import dump, load_config, parse_config, to_dict
 from lakewinnow.errors import ConfigError
 
 MINIMAL = {"input": {"path": "x.csv", "text": "t", "label": "l"}, "workspace": "out"}
+LISTED = "embedding.candidates"
 DEFAULT = Config(input=InputConfig(path="x.csv", text="t", label="l"), workspace="out")
 
 
@@ -93,6 +94,7 @@ def test_dump_reads_back_as_the_same_configuration():
         MINIMAL
         | {"clean": {"label_issues": "fix", "fix_above": 0.8, "else": "drop"}}
         | {"output": {"partition_by": ["l"]}, "checks": {"exact_duplicates": None}}
+        | {"embedding": {"candidates": [{}, {"layers": [2, 3], "openai": {"timeout_s": 1}}]}}
     )
     assert config.clean.else_ == "drop"
     assert parse_config(yaml.safe_load(dump(config))) == config
@@ -231,6 +233,22 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (with_key("input.classes", ["a"]), "too_few_classes", "input.classes"),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
         (with_key("clean.fix_above", 0.9), "unused_key", "clean.fix_above"),
+        (
+            with_key("embedding.candidates", [{}, {"layers": 2}]),
+            "wrong_type",
+            f"{LISTED}[1].layers",
+        ),
+        (with_key("embedding.candidates", [{"layer": 2}]), "unknown_key", f"{LISTED}[0].layer"),
+        (
+            with_key("embedding.candidates", [{"candidates": []}]),
+            "unknown_key",
+            f"{LISTED}[0].candidates",
+        ),
+        (
+            {**without_text(embedding="v"), "embedding": {"candidates": [{}]}},
+            "conflicting_inputs",
+            LISTED,
+        ),
         (with_key("evaluate.params", {"D": 1}), "unknown_key", "evaluate.params.D"),
         (with_key("evaluate.params", {"C": 0}), "wrong_type", "evaluate.params.C"),
         (with_key("evaluate.max_train_rows", 99), "out_of_range", "evaluate.max_train_rows"),
@@ -262,7 +280,6 @@ def test_another_classifier_gets_its_own_params_only():
     ("key", "value"),
     [
         ("input.format", "delta"),
-        ("embedding.candidates", [{"provider": "static"}]),
         ("clean.outliers", "drop"),
     ],
 )

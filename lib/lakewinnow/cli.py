@@ -29,11 +29,14 @@ INTERRUPTED: Final = 130
 STAGE_COMMANDS: Final = {
     "ingest": "split the source into corpus/ and quarantine/",
     "own_vectors": "… and take your own embeddings or features (input.embedding, input.features)",
+    "candidates": "… and compare embedding.candidates on a sample",
     "embed": "… and embed the texts that are new",
     "crossval": "… and make out-of-sample probabilities",
     "own_probs": "… and take your own probabilities (input.pred_probs)",
     "noise": "… and estimate the noise model",
     "label_issues": "… and find the label issues",
+    "neighbors": "… and find which texts are near to each text",
+    "outliers": "… and find the rows that are like no others",
     "duplicates": "… and find exact duplicates",
     "decide": "… and decide what happens to each row",
     "publish": "… and write clean/, review/ and dropped/",
@@ -219,6 +222,7 @@ def _run(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
     from lakewinnow.lake import noise_models
+    from lakewinnow.terminal.embeddings import print_candidates
     from lakewinnow.terminal.result import print_summary
 
     config = load_config(*options.config, overrides=options.set)
@@ -238,6 +242,8 @@ def _run(options: argparse.Namespace) -> int:
             observer=observer,
             noise_model=noise_model,
         )
+    if options.until == "candidates" and "candidates" in result.summary:
+        print_candidates(result.summary["candidates"])
     if options.until in ("publish", "evaluate", "export"):
         print_summary(result, options.config, options.set)
     return 0
@@ -250,25 +256,24 @@ def _embed(options: argparse.Namespace) -> int:
         return _run(options)
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
-    from lakewinnow.terminal.embeddings import print_estimate
+    from lakewinnow.terminal.embeddings import print_candidate_estimates, print_estimate
 
     config = load_config(*options.config, overrides=options.set)
     pipeline.check(config)
     with _watched_session(options) as (spark, observer):
-        estimate = pipeline.estimate_embedding(
-            config, spark, restart=options.restart, observer=observer
-        )
-    print_estimate(estimate)
+        how = {"restart": options.restart, "observer": observer}
+        if config.embedding.candidates:
+            print_candidate_estimates(pipeline.estimate_candidates(config, spark, **how))
+        else:
+            print_estimate(pipeline.estimate_embedding(config, spark, **how))
     return 0
 
 
 def _cancel_batches(options: argparse.Namespace) -> int:
+    from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
-    from lakewinnow.lake.files import Files
-    from lakewinnow.stages.embed import by_batch
 
-    config = load_config(*options.config, overrides=options.set)
-    n = by_batch.cancel(config.embedding, Files(config.workspace))
+    n = pipeline.cancel_batches(load_config(*options.config, overrides=options.set))
     print(f"{n:,} batches are being cancelled; what they have done by now is kept for the next run")
     return 0
 

@@ -105,7 +105,8 @@ class EmbeddingConfig:
 
     provider: str = "static"
     layers: Literal["final"] | tuple[int, ...] = "final"
-    candidates: tuple[Options, ...] = ()
+    candidates: tuple[Options, ...] = ()  # sections like this one, each over the rest of it
+    candidate_rows: Annotated[int, AtLeast(100)] = 5000
     model: str | None = None
     dimensions: Count | None = None
     normalize: bool = True
@@ -166,15 +167,45 @@ class LabelIssuesConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NeighborsConfig:
+    """Which texts are near to each text, for the checks that ask."""
+
+    k: Count = 10
+    metric: Literal["auto", "cosine", "euclidean"] = "auto"
+    max_reference_rows: Annotated[int, AtLeast(1000)] = 20_000  # distinct texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutliersConfig:
+    """Which rows are like no others."""
+
+    by: Literal["auto", "embedding", "pred_probs"] = "auto"
+    threshold: Fraction | None = None
+    method: Literal["entropy", "least_confidence"] = "entropy"  # by pred_probs
+
+    def judged_by(self, has_vectors: bool) -> Literal["embedding", "pred_probs"]:  # noqa: FBT001
+        """Return what the rows are judged by: vectors, where there are some."""
+        if self.by == "auto":
+            return "embedding" if has_vectors else "pred_probs"
+        return self.by
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
-    outliers: Options | None = None
+    neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
+    outliers: OutliersConfig | None = None
     near_duplicates: Options | None = None
     exact_duplicates: Options | None = field(default_factory=dict)
     imbalance: Options | None = None
     drift: Options | None = None
     text: Options | None = None
+
+    @property
+    def need_neighbors(self) -> bool:
+        """Whether a check asks which texts are near to each text."""
+        return self.outliers is not None and self.outliers.judged_by(has_vectors=True) != "pred_probs"
 
 
 @dataclass(frozen=True, kw_only=True)

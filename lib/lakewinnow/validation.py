@@ -15,6 +15,7 @@ from lakewinnow.config import (
     Between,
     Config,
     CrossvalConfig,
+    EmbeddingConfig,
     InputConfig,
     LabelIssuesConfig,
     OrInteger,
@@ -24,13 +25,10 @@ from lakewinnow.errors import ConfigError, Shown, did_you_mean
 # What the contract names and this version does not do yet: asking for it is an error.
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
-    ("clean.outliers", frozenset({"drop", "review"})),
     ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
-_NOT_YET_SET = ("embedding.candidates",)
 # These add a table or a column and change no decision, so they are passed over with a warning.
 _PASSED_OVER = (
-    "checks.outliers",
     "checks.near_duplicates",
     "checks.imbalance",
     "checks.drift",
@@ -82,15 +80,24 @@ def _unknown(key: str, prefix: str, known: list[str]) -> ConfigError:
 
 def _all_keys(cls: type = Config, prefix: str = "") -> Iterator[str]:
     for name, hint in get_type_hints(cls).items():
-        if isinstance(hint, type) and is_dataclass(hint):
-            yield from _all_keys(hint, f"{prefix}{name}.")
+        section = _section_of(hint)
+        if section is not None:
+            yield from _all_keys(section, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name.rstrip('_')}"
 
 
+def _section_of(hint: Any) -> type | None:
+    """Return the section that a key holds, be it one that null turns off; None for a value."""
+    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+    sections = (option for option in options if isinstance(option, type) and is_dataclass(option))
+    return next(sections, None)
+
+
 def _value(hint: Any, raw: Any, where: str, problems: list[ConfigError]) -> Any:
-    if isinstance(hint, type) and is_dataclass(hint):
-        return check_types(hint, raw, where, problems)
+    section = _section_of(hint)
+    if section is not None and (section is hint or raw is not None):
+        return check_types(section, raw, where, problems)
     matched, value = _match(hint, raw)
     if not matched:
         code = "out_of_range" if _is_out_of_range(hint, raw) else "wrong_type"
@@ -180,6 +187,7 @@ def _describe(hint: Any) -> str:
 def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
+    yield from _check_candidates(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
             "partition_by_text", "output.partition_by", "columns with few values", config.input.text
@@ -187,21 +195,40 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.clean.fix_above is not None and config.clean.label_issues != "fix":
         expected = "null unless clean.label_issues is fix"
         yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
+    outliers = config.checks.outliers
+    if outliers is not None and outliers.by == "embedding" and config.input.pred_probs is not None:
+        expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
+        yield ConfigError("conflicting_inputs", "checks.outliers.by", expected, "embedding", hint)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
     for key, values in _NOT_YET:
         got = value_at(config, key)
         if isinstance(got, (str, bool)) and got in values:
             yield _not_yet(key, got)
-    for key in _NOT_YET_SET:
-        if value_at(config, key):
-            yield _not_yet(key, value_at(config, key))
     if config.crossval.classifier == "logistic":
         yield from _check_params(config.crossval.params, "crossval.params")
         params = {**CrossvalConfig().params, **config.evaluate.params}
         yield from _check_params(params, "evaluate.params")
     if config.evaluate.holdout is not None:
         yield from _check_holdout(config)
+
+
+def _check_candidates(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with the sections that `embedding.candidates` lists."""
+    where = "embedding.candidates"
+    for i, section in enumerate(config.embedding.candidates):
+        problems: list[ConfigError] = []
+        check_types(EmbeddingConfig, section, f"{where}[{i}]", problems)
+        yield from problems
+        for key in ("candidates", "candidate_rows"):
+            if key in section:
+                expected = "a key of one embedding"
+                yield ConfigError("unknown_key", f"{where}[{i}].{key}", expected, section[key])
+    has_own = config.input.has_own_vectors or config.input.pred_probs is not None
+    if config.embedding.candidates and has_own:
+        n = len(config.embedding.candidates)
+        hint = "the input brings its own numbers, so no text is embedded"
+        yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
 
 
 def _check_holdout(config: Config) -> Iterator[ConfigError]:

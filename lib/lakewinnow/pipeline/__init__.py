@@ -12,11 +12,14 @@ from pyspark.sql import SparkSession
 from lakewinnow import validation
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config import Config
+from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import ConfigError
 from lakewinnow.lake import noise_models
+from lakewinnow.lake.files import Files
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.pipeline import candidates
 from lakewinnow.pipeline.inputs import (
     open_decisions,
     open_inputs,
@@ -36,13 +39,25 @@ from lakewinnow.stages import (
     export,
     ingest,
     label_issues,
+    neighbors,
     noise,
+    outliers,
     own_probs,
     own_vectors,
     publish,
 )
+from lakewinnow.stages.embed import by_batch
 
-__all__ = ["STAGES", "Observer", "RunResult", "check", "estimate_embedding", "run"]
+__all__ = [
+    "STAGES",
+    "Observer",
+    "RunResult",
+    "cancel_batches",
+    "check",
+    "estimate_candidates",
+    "estimate_embedding",
+    "run",
+]
 
 
 def run(
@@ -107,6 +122,7 @@ def run(
         if config.input.has_own_vectors:
             stages.run("own_vectors", lambda: own_vectors.run(lake, config.input))
         else:
+            config = candidates.with_best(config, lake, stages, observer)
             tell = partial(observer.progressed, "embed")
             stages.run("embed", lambda: embed.run(lake, config.input, config.embedding, tell))
         stages.run("crossval", lambda: crossval.run(lake, config.embedding, config.crossval))
@@ -116,6 +132,13 @@ def run(
     learnt = config.crossval if config.input.pred_probs is None else None
     stages.run("noise", lambda: noise.run(lake, earlier, learnt))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
+    has_vectors = config.input.pred_probs is None
+    if has_vectors and config.checks.need_neighbors:
+        found = config.checks.neighbors
+        stages.run("neighbors", lambda: neighbors.run(lake, config.embedding, found))
+    if config.checks.outliers is not None:
+        wanted = config.checks.outliers
+        stages.run("outliers", lambda: outliers.run(lake, wanted, by=wanted.judged_by(has_vectors)))
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
     stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own))
@@ -149,7 +172,9 @@ def check(config: Config) -> None:
     label_issues.checked_filter(config.label_issues)
     if config.input.pred_probs is None:
         classifiers.check(config.crossval)
-        if not config.input.has_own_vectors:
+        if config.embedding.candidates:
+            listed_embeddings.identify(config.embedding)
+        elif not config.input.has_own_vectors:
             embedders.identify(config.embedding)
 
 
@@ -167,10 +192,51 @@ def estimate_embedding(
     LakewinnowError
         As `run`. ``"nothing_to_embed"`` where the input brings its own vectors or probabilities.
     """
+    lake = _ready_to_embed(config, spark, restart=restart, observer=observer)
+    return embed.estimate(lake, config.embedding)
+
+
+def estimate_candidates(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    restart: bool = False,
+    observer: Observer | None = None,
+) -> list[tuple[embed.Estimate, embed.Estimate]]:
+    """Say, for each of `embedding.candidates`, what its sample and what the corpus would take.
+
+    Raises
+    ------
+    LakewinnowError
+        As `estimate_embedding`.
+    """
+    lake = _ready_to_embed(config, spark, restart=restart, observer=observer)
+    return candidates.estimate(lake, config)
+
+
+def cancel_batches(config: Config) -> int:
+    """Have OpenAI's batches of a workspace that are under way cancelled; return how many.
+
+    Raises
+    ------
+    ProviderError
+    """
+    workspace, listed = Files(config.workspace), listed_embeddings.sections(config.embedding)
+    of_service = [section for section in listed if section.provider == "openai"]
+    n = 0
+    for section in of_service or [config.embedding]:
+        n += by_batch.cancel(section, workspace)
+        n += by_batch.cancel(section, Files(workspace.path(candidates.FOLDER)))
+    return n
+
+
+def _ready_to_embed(
+    config: Config, spark: SparkSession | None, *, restart: bool, observer: Observer | None
+) -> Lake:
     if config.input.has_own_vectors or config.input.pred_probs is not None:
         key = "input.pred_probs" if config.input.pred_probs is not None else "input.embedding"
         raise ConfigError(
             "nothing_to_embed", key, "an input whose texts are to be embedded", "its own numbers"
         )
     run(config, spark, until="ingest", restart=restart, observer=observer)
-    return embed.estimate(Lake(spark or session(), config.workspace), config.embedding)
+    return Lake(spark or session(), config.workspace)

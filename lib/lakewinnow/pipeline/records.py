@@ -47,12 +47,16 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
         summary["soft_labels"] = details["publish"]["soft_labels"]
     if details["decide"]["own_decisions"]:
         summary["own_decisions"] = details["decide"]["own_decisions"]
+    if "candidates" in details:
+        summary["candidates"] = details["candidates"]["candidates"]
     if "embed" in details:
         summary["embedding"] = details["embed"]
     if "own_vectors" in details:
         summary["vectors"] = details["own_vectors"]
     if "export" in details:
         summary["exports"] = details["export"]["exports"]
+    if "outliers" in details:
+        summary["outliers"] = details["outliers"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
     figures = {**details.get("holdout", {}), **details.get("evaluate", {})}

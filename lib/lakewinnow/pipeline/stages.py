@@ -20,11 +20,14 @@ from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of
 STAGES: Final = (
     "ingest",
     "own_vectors",
+    "candidates",
     "embed",
     "crossval",
     "own_probs",
     "noise",
     "label_issues",
+    "neighbors",
+    "outliers",
     "duplicates",
     "decide",
     "publish",
@@ -135,7 +138,7 @@ class Stages:
         workspace = self._lake.files.root
         details = {commit.name: commit.details for commit in self._commits}
         if "publish" not in details:
-            return RunResult(workspace, {}, {}, {})
+            return RunResult(workspace, {}, dict(details.get("candidates", {})), {})
         ingested = self._lake.committed("ingest")
         n_in = ingested.rows_in if ingested else 0
         rows = {"in": n_in, **{t: self._lake.rows(t) for t in (*OUTPUTS, "quarantine")}}
@@ -168,8 +171,11 @@ def _fingerprints(
     resolved = configfile.to_dict(config)
     sections: Mapping[str, tuple[str, ...]] = {
         "ingest": ("input", "crossval"),
+        "candidates": ("embedding",),
         "embed": ("embedding",),
         "label_issues": ("label_issues",),
+        "neighbors": ("checks.neighbors",),
+        "outliers": ("checks.outliers",),
         "duplicates": ("checks.exact_duplicates",),
         "decide": ("clean",),
         "publish": ("output",),

@@ -1,8 +1,10 @@
-"""What embedding would take, and what an embedding store holds, on stdout."""
+"""What embedding would take, which embedding is the best, what a store holds; on stdout."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from lakewinnow.lake.embedding_store import EmbeddingStore
@@ -33,6 +35,67 @@ def print_estimate(estimate: Estimate) -> None:
         told_by = "about, by a sample" if estimate.is_sampled else "at least, by the rates allowed"
         table.add_row(duration(max(estimate.seconds, 1)), told_by)
     out.print(table)
+
+
+def print_candidate_estimates(estimates: Sequence[tuple[Estimate, Estimate]]) -> None:
+    """Print what comparing would take, and then embedding the corpus with the one that is used."""
+    out = Console(highlight=False)
+    sample, corpus = (sum(of.texts for of in column) for column in zip(*estimates, strict=True))
+    n = len(estimates)
+    table = plain_table(
+        f"To compare {n} embeddings on {sample // n:,} distinct texts,"
+        f" and to embed all {corpus // n:,} with one of them"
+    )
+    table.add_column("embedding", overflow="fold")
+    for name in ("sample: new", "tokens", "USD", "time", "all: new", "tokens", "USD", "time"):
+        table.add_column(name, justify="right")
+    for pair in estimates:
+        of = pair[0].identity
+        cells = [cell for estimate in pair for cell in _takes(estimate)]
+        table.add_row(Text(f"{of.provider}, {of.model}, {of.dimensions}"), *cells)
+    out.print(table)
+    known = [pair[0].cost_usd for pair in estimates]
+    total = sum(usd or 0.0 for usd in known)
+    out.print(
+        f"All samples together: {total:,.4f} USD{_price_hint(None if None in known else 0.0)}"
+    )
+
+
+def _takes(estimate: Estimate) -> tuple[str, str, str, str]:
+    usd, seconds = estimate.cost_usd, estimate.seconds
+    return (
+        f"{estimate.new:,}",
+        f"{estimate.tokens:,}",
+        "unknown" if usd is None else f"{usd:,.4f}",
+        "" if seconds is None else duration(max(seconds, 1)),
+    )
+
+
+def print_candidates(found: Mapping[str, Any]) -> None:
+    """Print how the embeddings compare, and which of them is used."""
+    Console(highlight=False).print(candidates_table(found))
+
+
+def candidates_table(found: Mapping[str, Any]) -> Table:
+    """Return how the embeddings compare, the one that is used marked."""
+    table = plain_table(
+        f"Embeddings compared on {found['rows']:,} rows: log loss of held-out given labels,"
+        " every class weighted equally"
+    )
+    table.add_column("")
+    table.add_column("embedding", overflow="fold")
+    for name in ("log loss", "C", "seconds", "USD"):
+        table.add_column(name, justify="right")
+    for i, of in enumerate(found["compared"]):
+        table.add_row(
+            "▸" if i == found["used"] else "",
+            Text(f"{of['provider']}, {of['model']}, {of['dimensions']}"),
+            f"{of['log_loss']:.4f}",
+            "" if of["C"] is None else f"{of['C']:g}",
+            f"{of['seconds']:,.1f}",
+            "unknown" if of["cost_usd"] is None else f"{of['cost_usd']:,.4f}",
+        )
+    return table
 
 
 def _price_hint(usd: float | None) -> str:

@@ -19,6 +19,7 @@ _TITLES: Final = {
     "session": "start Spark",
     "ingest": "ingest",
     "own_vectors": "own vectors",
+    "candidates": "candidates",
     "embed": "embed",
     "crossval": "cross-validate",
     "own_probs": "probabilities",

@@ -13,6 +13,7 @@ from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
 from lakewinnow.terminal.comparison import print_comparison
+from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, program, short_path
 
 _WORST: Final = 5
@@ -29,6 +30,9 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
     out.print()
     if worst:
         out.print(_issues_table(worst, f"The {len(worst)} worst", out.width))
+        out.print()
+    if "candidates" in result.summary:
+        out.print(candidates_table(result.summary["candidates"]))
         out.print()
     for line in _figures(result.summary):
         out.print(line, soft_wrap=True)
@@ -143,6 +147,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         f" log loss {crossval['log_loss']:.3f} (class shares alone:"
         f" {crossval['prior_log_loss']:.3f}), calibration error {crossval['ece']:.3f}"
     )
+    yield from _outliers(summary)
     duplicates = summary.get("exact_duplicates")
     if duplicates and duplicates["sets"]:
         yield (
@@ -163,3 +168,19 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             f"Suggested labels put {detection['fixed_right']:.0%} of the errors right, and"
             f" {detection['harmed'] or 0:.0%} of the right labels wrong"
         )
+
+
+def _outliers(summary: Mapping[str, Any]) -> Iterator[str]:
+    found = summary.get("outliers")
+    if not found or not found["rows"]:
+        return
+    rows = f"Outliers: {found['rows']:,} of {summary['label_issues']['rows']:,} rows"
+    if found["by"] == "pred_probs":
+        yield f"{rows} have probabilities that point nowhere ({found['method']})"
+        return
+    of = f" (compared with {found['reference_texts']:,} texts of {found['texts']:,})"
+    sampled = of if found["reference_texts"] < found["texts"] else ""
+    yield (
+        f"{rows} are farther than {found['cutoff']:.2f} from their {found['k']} nearest,"
+        f" where {found['median']:.2f} is common{sampled}"
+    )

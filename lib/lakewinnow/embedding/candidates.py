@@ -1,0 +1,60 @@
+"""The embeddings that `embedding.candidates` lists, of which a run uses the one that fits best."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final, TypeVar
+
+from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.embedding import registry
+from lakewinnow.errors import ConfigError, LakewinnowError, Shown
+from lakewinnow.validation import check_types, key_of
+
+KEY: Final = "embedding.candidates"
+
+Section = TypeVar("Section")
+
+
+def sections(config: EmbeddingConfig) -> tuple[EmbeddingConfig, ...]:
+    """Return the section of each candidate: what the list says of it, over the rest of `config`."""
+    rest = replace(config, candidates=())
+    return tuple(_over(rest, said) for said in config.candidates)
+
+
+def identify(config: EmbeddingConfig) -> list[EmbeddingIdentity]:
+    """Return what the vectors of each candidate are filed under.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+        As `registry.identify`, at the candidate's key: embedding.candidates[1].layers;
+        ``"repeated_candidate"``: two have the same vectors.
+    """
+    found: list[EmbeddingIdentity] = []
+    for i, section in enumerate(sections(config)):
+        try:
+            identity = registry.identify(section)
+        except LakewinnowError as error:
+            raise at(error, i) from error
+        if identity in found:
+            same = Shown(f"the vectors of {KEY}[{found.index(identity)}]")
+            raise ConfigError("repeated_candidate", f"{KEY}[{i}]", "another embedding", same)
+        found.append(identity)
+    return found
+
+
+def at(error: LakewinnowError, i: int) -> LakewinnowError:
+    """Return the same error about a candidate, where it is about the embedding."""
+    return error.at(re.sub(r"^embedding\b", f"{KEY}[{i}]", error.where))
+
+
+def _over(section: Section, said: Mapping[str, Any]) -> Section:
+    """Lay plain values over a section, which they are known to fit; inner sections likewise."""
+    values = check_types(type(section), said, "", [])
+    changed = {}
+    for f in fields(section):  # type: ignore[arg-type]
+        if key_of(f) not in said:
+            continue
+        own, value = getattr(section, f.name), getattr(values, f.name)
+        changed[f.name] = _over(own, said[key_of(f)] or {}) if is_dataclass(own) else value
+    return replace(section, **changed)  # type: ignore[type-var]

@@ -1,0 +1,205 @@
+"""Which of several embeddings a run uses: each is tried on a sample, as the run would use it.
+
+Reads    corpus/; for each candidate the sample's vectors
+Writes   candidates/, a workspace that the sample is in meanwhile; the store (vectors of the sample)
+Passes   1 over the corpus; over the sample those of embed, crossval and noise, for each candidate
+Shuffle  of the sample, as in those stages
+
+The measure is the log loss of the given labels by models that have not seen them, temperature
+chosen, every class weighted equally: what `summary.json` has as calibrated_balanced_log_loss. It
+needs no truth, and on Politeness it orders eight encoders almost as the AUROC of their label scores
+does. Labels that are wrong at random are as unlikely under one embedding as under another.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import Config, EmbeddingConfig
+from lakewinnow.core.sampling import quotas
+from lakewinnow.embedding import candidates, registry
+from lakewinnow.errors import LakewinnowError, ProviderError, Shown
+from lakewinnow.lake import content
+from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.sample import stratified
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.pipeline.observer import Observer
+from lakewinnow.pipeline.stages import Stages
+from lakewinnow.stages import crossval, embed, noise
+
+FOLDER: Final = "candidates"
+_LEAST_USD: Final = 1e-9  # what is left to spend is never 0, which would be no bound
+
+
+def with_best(config: Config, lake: Lake, stages: Stages, observer: Observer) -> Config:
+    """Have the stage run where there are candidates; return what later stages are to work with."""
+    if not config.embedding.candidates:
+        return config
+    stages.run("candidates", lambda: compare(lake, config, observer))
+    if lake.committed("candidates") is None:  # the run stops before
+        return config
+    return replace(config, embedding=_best(lake, config.embedding))
+
+
+def compare(lake: Lake, config: Config, observer: Observer) -> StageReport:
+    """Try every candidate on a sample of the corpus; the best is in the report.
+
+    Raises
+    ------
+    ProviderError
+        ``"cost_limit"``: the samples, and then the corpus, would cost more than a candidate's
+        `openai.max_cost_usd`; nothing was spent. Else as `embed.run`.
+    DataError, EngineError
+        As `embed.run` and `crossval.run`, at the candidate's key.
+    """
+    sections = candidates.sections(config.embedding)
+    sample = _take_sample(lake, config)
+    _check_cost(lake, sample, sections)
+    tried, warnings = [], []
+    for i, section in enumerate(sections):
+        tell = partial(_tell, observer, f"{i + 1} of {len(sections)}")
+        try:
+            figures, told = _try(lake, sample, replace(config, embedding=section), tell)
+        except LakewinnowError as error:
+            raise candidates.at(error, i) from error
+        tried.append(figures)
+        warnings += [f"{candidates.KEY}[{i}]: {warning}" for warning in told]
+    best = int(np.argmin([figures["log_loss"] for figures in tried]))
+    n_rows = sample.rows("corpus")
+    lake.files.delete(FOLDER)
+    return StageReport(
+        rows_in=lake.rows("corpus"),
+        rows_out=n_rows,
+        reads={"corpus": 1},
+        details={
+            "candidates": {"rows": n_rows, "used": best, "compared": tried},
+            "warnings": warnings,
+        },
+    )
+
+
+def _best(lake: Lake, config: EmbeddingConfig) -> EmbeddingConfig:
+    """Return the section that was chosen; what the candidates have cost it may no longer spend."""
+    found = lake.details("candidates")["candidates"]
+    section: EmbeddingConfig = candidates.sections(config)[found["used"]]
+    most = section.openai.max_cost_usd
+    if most is None:
+        return section
+    left = max(most - sum(of["cost_usd"] or 0.0 for of in found["compared"]), _LEAST_USD)
+    return replace(section, openai=replace(section.openai, max_cost_usd=left))
+
+
+def _take_sample(lake: Lake, config: Config) -> Lake:
+    """Put rows of smallest hash, stratified by class, into a workspace of their own."""
+    sample = Lake(lake.spark, lake.files.path(FOLDER))
+    ingested = lake.details("ingest")
+    counts = np.array(ingested["class_counts"], np.int64)
+    wanted = quotas(counts[None, :], config.embedding.candidate_rows)[0]
+    n_shards = max(1, -(-int(wanted.sum()) // config.crossval.rows_per_shard))
+    rows = stratified(
+        lake.read("corpus"),
+        F.col(c.LABEL),
+        F.xxhash64(c.TEXT_KEY, F.lit("candidates")),
+        counts,
+        wanted,
+    )
+    shard = content.shard(c.TEXT_KEY, n_shards, config.crossval.seed)
+    sample.publish("corpus", rows.withColumn(c.SHARD, shard))
+    sample.publish("quarantine", lake.read("quarantine").limit(0))  # embed may add to it
+    details = {**ingested, "class_counts": wanted.tolist(), "n_shards": n_shards}
+    n_rows = sample.rows("corpus")
+    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, details=details)
+    sample.commit("ingest", "of the corpus", 0.0, report)
+    return sample
+
+
+def _in_store_of(lake: Lake, section: EmbeddingConfig) -> EmbeddingConfig:
+    """Return the section with the run's store in place of the sample's own."""
+    return replace(section, store=store_of(lake, section).files.root)
+
+
+def _try(
+    lake: Lake, sample: Lake, config: Config, tell: Callable[[int, int, str], None]
+) -> tuple[dict[str, Any], list[str]]:
+    """Embed and cross-validate the sample; return the figures, and warnings."""
+    started = time.monotonic()
+    section = _in_store_of(lake, config.embedding)
+    embedded = embed.run(sample, config.input, section, tell).details
+    validated = crossval.run(sample, section, config.crossval).details
+    found = noise.run(sample, crossval=config.crossval).details
+    figures = {
+        **embedded["identity"],
+        "layers": section.layers if section.layers == "final" else list(section.layers),
+        "log_loss": found["crossval"]["calibrated_balanced_log_loss"],
+        "temperature": found["crossval"]["temperature"],
+        "C": validated["how"].get("C"),
+        "embedded": embedded["embedded"],
+        "seconds": round(time.monotonic() - started, 1),
+        "cost_usd": _cost_usd(section, embedded),
+    }
+    return figures, [*validated["warnings"], *found["warnings"]]
+
+
+def _cost_usd(section: EmbeddingConfig, embedded: Mapping[str, Any]) -> float | None:
+    """Return what the sample's new texts have cost; None where the price is not known."""
+    free = registry.load(section).limits.usd_per_million_tokens == 0
+    cost: float | None = embedded.get("cost_usd", 0.0 if free else None)
+    return cost
+
+
+def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Estimate]]:
+    """Say what each candidate would take: to be compared, and then to embed the whole corpus.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+        As `embed.estimate`, at the candidate's key.
+    """
+    sample = _take_sample(lake, config)
+    numbered = enumerate(candidates.sections(config.embedding))
+    found = [_estimates(lake, sample, i, section) for i, section in numbered]
+    lake.files.delete(FOLDER)
+    return found
+
+
+def _estimates(
+    lake: Lake, sample: Lake, i: int, section: EmbeddingConfig
+) -> tuple[embed.Estimate, embed.Estimate]:
+    stored = _in_store_of(lake, section)
+    try:
+        return embed.estimate(sample, stored), embed.estimate(lake, stored)
+    except LakewinnowError as error:
+        raise candidates.at(error, i) from error
+
+
+def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...]) -> None:
+    """Count what every candidate would cost, on the sample and then on the corpus."""
+    bounded = [i for i, of in enumerate(sections) if of.openai.max_cost_usd is not None]
+    if not bounded:
+        return
+    usd = {}
+    for i, section in enumerate(sections):
+        if registry.load(section).limits.usd_per_million_tokens != 0:
+            usd[i] = [of.cost_usd or 0.0 for of in _estimates(lake, sample, i, section)]
+    of_samples = sum(of_sample for of_sample, _ in usd.values())
+    for i in bounded:
+        of_sample, of_corpus = usd.get(i, (0.0, 0.0))
+        total, most = of_samples + of_corpus - of_sample, sections[i].openai.max_cost_usd
+        if i in usd and most is not None and total > most:
+            raise ProviderError(
+                "cost_limit",
+                f"{candidates.KEY}[{i}].openai.max_cost_usd",
+                f"samples and then the corpus to embed for at most {most:g} USD",
+                Shown(f"about {total:.4g} USD, {of_samples:.4g} of it for the samples"),
+                "raise it, or leave the candidate out; nothing was spent",
+            )
+
+
+def _tell(observer: Observer, which: str, done: int, total: int, note: str) -> None:
+    observer.progressed("candidates", done, total, ", ".join(filter(None, (which, note))))

@@ -1,0 +1,46 @@
+"""Candidates: sections over the rest of their section, and errors that say which one."""
+
+from dataclasses import replace
+
+import pytest
+
+from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.embedding import candidates
+from lakewinnow.errors import ConfigError
+
+BASE = EmbeddingConfig(
+    dimensions=64, store="vectors", openai=OpenAIConfig(max_retries=2, timeout_s=5.0)
+)
+
+
+def listed(*sections, base=BASE):
+    return replace(base, candidates=sections)
+
+
+def test_a_section_goes_over_the_rest_key_by_key():
+    static, service = candidates.sections(
+        listed({}, {"provider": "openai", "dimensions": None, "openai": {"timeout_s": 9}})
+    )
+    assert static == BASE
+    assert service == replace(
+        BASE, provider="openai", dimensions=None, openai=replace(BASE.openai, timeout_s=9.0)
+    )
+
+
+def test_each_is_filed_under_a_name_of_its_own():
+    first, second = candidates.identify(listed({}, {"dimensions": 128}))
+    assert (first.dimensions, second.dimensions) == (64, 128)
+
+
+@pytest.mark.parametrize(
+    ("section", "code", "key"),
+    [
+        ({"layers": [1]}, "unknown_layers", "[1].layers"),
+        ({"provider": "statik"}, "unknown_provider", "[1].provider"),
+        ({"batch_size": 7}, "repeated_candidate", "[1]"),
+    ],
+)
+def test_an_error_says_which_one(section, code, key):
+    with pytest.raises(ConfigError) as caught:
+        candidates.identify(listed({}, section))
+    assert (caught.value.code, caught.value.where) == (code, f"embedding.candidates{key}")
