@@ -39,7 +39,7 @@ class Decisions:
 
     Attributes
     ----------
-    rows : DataFrame of strings, a row id once
+    rows : DataFrame of strings, a row id once (as votes: as often as it was decided)
     fingerprint : of the content, whatever the files, their times and the order of the rows
     """
 
@@ -56,6 +56,22 @@ def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:
         ``"input_not_found"``, ``"bad_decision"``, ``"contradicting_decisions"``
     SchemaError
         ``"missing_column"``, ``"wrong_column_type"``, ``"cannot_read"``
+    """
+    votes = read_votes(spark, path, format_)
+    _check_contradictions(votes.rows)
+    by_row = votes.rows.groupBy(c.ROW_ID).agg(
+        F.min(c.DECISION).alias(c.DECISION), F.min(c.LABEL).alias(c.LABEL), F.min(BY).alias(BY)
+    )
+    return Decisions(by_row, votes.fingerprint)
+
+
+def read_votes(spark: SparkSession, path: str, format_: str) -> Decisions:
+    """Read decisions as they are: several people may have decided a row, and differently.
+
+    Raises
+    ------
+    DataError, SchemaError
+        As `read_decisions`, but for contradictions.
     """
     try:
         source = read_source(spark, InputConfig(path=path, label=c.ROW_ID), format_)
@@ -78,11 +94,7 @@ def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:
             F.col(MALFORMED).isNotNull() if MALFORMED in source.df.columns else F.lit(col=False)
         ).alias("is_malformed"),
     )
-    fingerprint = _checked(rows)
-    by_row = rows.groupBy(c.ROW_ID).agg(
-        F.min(c.DECISION).alias(c.DECISION), F.min(c.LABEL).alias(c.LABEL), F.min(BY).alias(BY)
-    )
-    return Decisions(by_row, fingerprint)
+    return Decisions(rows.drop("is_malformed"), _checked(rows))
 
 
 def check_labels(decisions: Decisions, classes: Sequence[str]) -> None:
@@ -135,7 +147,6 @@ def _checked(rows: DataFrame) -> str:
     problems = [_bad(what, bad[what]["n"], bad[what]["first"]) for what in _EXPECTED if what in bad]
     if problems:
         raise DataError.together(problems)
-    _check_contradictions(rows)
     sums = [[row["n"], row["total"], row["parity"]] for row in counted]
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
 

@@ -90,12 +90,16 @@ class Files:
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
-        """Write a text file whole: beside its place first, where the file system can rename."""
+        """Write a text file whole, as `write_bytes` does."""
+        self.write_bytes(name, text.encode())
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file whole: beside its place first, where the file system can rename."""
         folder, _, leaf = name.rpartition("/")
         self._fs.create_dir(self._at(folder), recursive=True)
         beside = f"{folder}/_{leaf}.writing".lstrip("/") if self.renames_folders else name
         with self._fs.open_output_stream(self._at(beside)) as stream:
-            stream.write(text.encode())
+            stream.write(content)
         if beside != name:
             self._fs.move(self._at(beside), self._at(name))
 
