@@ -29,6 +29,13 @@ TOKENS: Final = "tokens"
 # pred_probs/
 PRED_PROBS: Final = "pred_probs"
 
+# checks/neighbors/
+N_ROWS: Final = "n_rows"  # that have the text
+NEIGHBORS: Final = "neighbors"  # text keys
+DISTANCES: Final = "distances"
+NEIGHBOR_ROWS: Final = "neighbor_rows"  # that have each neighbour's text
+MEAN_DISTANCE: Final = "mean_distance"  # of a row to its nearest rows
+
 # issues/
 TEXT_PREVIEW: Final = "text_preview"
 PREDICTED_LABEL: Final = "predicted_label"
@@ -42,10 +49,27 @@ LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
 EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
 EXACT_DUPLICATE_OF: Final = "exact_duplicate_of"  # the row of the set that stays for this one
+IS_OUTLIER_ISSUE: Final = "is_outlier_issue"
+OUTLIER_SCORE: Final = "outlier_score"  # 0 .. 1, lower is worse
+IS_TEXT_ISSUE: Final = "is_text_issue"
+TEXT_SCORE: Final = "text_score"  # 0 .. 1, lower is worse: limit / measure of the worst rule
+TEXT_RULES: Final = "text_rules"  # names of the rules that the text breaks
+IS_PII_ISSUE: Final = "is_pii_issue"
+PII_SCORE: Final = "pii_score"  # 0 .. 1, lower is worse: 1 / (1 + places)
+PII_KINDS: Final = "pii_kinds"
 DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
 DECIDED_BY: Final = "decided_by"  # which person; null: the checks
 REASON: Final = "reason"
+
+# review_sample/
+REVIEW_ORDER: Final = "review_order"  # 1, 2 …: by chance, so that the first so many are a sample
+TEXT_LENGTH: Final = "text_length"  # in characters; `text` is cut where it is very long
+LIKELY_LABELS: Final = "likely_labels"  # of the row, the likeliest first, as struct (label, prob)
+STRATUM: Final = "stratum"  # position in the strata of sample.json
+STRATUM_ROWS: Final = "stratum_rows"
+STRATUM_DRAWN: Final = "stratum_drawn"
+INCLUSION_PROB: Final = "inclusion_prob"  # stratum_drawn / stratum_rows
 
 # clean/, where output.soft_labels is set
 SOFT_LABEL: Final = "soft_label"  # a probability for each class

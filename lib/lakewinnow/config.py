@@ -7,7 +7,7 @@ live in `lakewinnow.configfile`; past it no code asks whether a key is there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 Options = Mapping[str, Any]
 
@@ -191,6 +191,39 @@ class OutliersConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TextRuleConfig:
+    """A rule for texts that a preset does not have, or not with this limit."""
+
+    use: str  # the name of a rule, or the import path of a function of a text
+    above: float | None = None
+    below: float | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """What a text may not be like, whatever its label."""
+
+    presets: tuple[Literal["basic", "gopher_quality", "gopher_repetition", "c4"], ...] = ("basic",)
+    rules: tuple[Options, ...] = ()  # each a TextRuleConfig
+    without: tuple[str, ...] = ()
+    words: str | None = None
+    languages: tuple[str, ...] = ()
+    min_language_prob: Fraction = 0.5
+    min_language_bytes: Annotated[int, AtLeast(0)] = 40
+
+
+PiiKind = Literal["email", "iban", "card", "ip", "phone"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PiiConfig:
+    """Which personal data to look for."""
+
+    kinds: tuple[PiiKind, ...] = get_args(PiiKind)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
@@ -200,12 +233,15 @@ class ChecksConfig:
     exact_duplicates: Options | None = field(default_factory=dict)
     imbalance: Options | None = None
     drift: Options | None = None
-    text: Options | None = None
+    text: TextConfig | None = None
+    pii: PiiConfig | None = None
 
     @property
     def need_neighbors(self) -> bool:
         """Whether a check asks which texts are near to each text."""
-        return self.outliers is not None and self.outliers.judged_by(has_vectors=True) != "pred_probs"
+        return (
+            self.outliers is not None and self.outliers.judged_by(has_vectors=True) != "pred_probs"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,6 +255,9 @@ class CleanConfig:
     outliers: Literal["drop", "review", "keep"] = "keep"
     near_duplicates: Literal["drop", "review", "keep"] = "keep"
     exact_duplicates: Literal["drop", "review", "keep"] = "drop"
+    text: Literal["drop", "review", "keep"] = "keep"
+    pii: Literal["drop", "review", "redact", "keep"] = "keep"
+    pii_tag: str = "‹{kind}›"
     max_drop_fraction: Fraction = 0.5
     max_class_fraction: Fraction = 0.9
 

@@ -19,6 +19,8 @@ from lakewinnow.config import (
     InputConfig,
     LabelIssuesConfig,
     OrInteger,
+    TextConfig,
+    TextRuleConfig,
 )
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
 
@@ -32,7 +34,6 @@ _PASSED_OVER = (
     "checks.near_duplicates",
     "checks.imbalance",
     "checks.drift",
-    "checks.text",
 )
 
 
@@ -188,6 +189,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
     yield from _check_candidates(config)
+    yield from _check_texts(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
             "partition_by_text", "output.partition_by", "columns with few values", config.input.text
@@ -229,6 +231,32 @@ def _check_candidates(config: Config) -> Iterator[ConfigError]:
         n = len(config.embedding.candidates)
         hint = "the input brings its own numbers, so no text is embedded"
         yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
+
+
+def _check_texts(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with the rules for texts, and with what takes personal data out of them."""
+    for name in ("text", "pii"):
+        if getattr(config.checks, name) is not None and config.input.text is None:
+            where, expected = f"checks.{name}", "null where rows have no text"
+            yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
+    if config.checks.text is not None:
+        yield from _check_text_rules(config.checks.text)
+    if config.clean.pii == "redact" and config.checks.pii is None:
+        where, expected = "clean.pii", "keep where no personal data is looked for"
+        yield ConfigError("unused_key", where, expected, "redact", "checks: {pii: {}} looks for it")
+    tag = config.clean.pii_tag.replace("{kind}", "")
+    if re.search(r"[\d@:]", tag):
+        hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
+        expected = "a tag without digits, @ and :, which could look like personal data"
+        yield ConfigError("bad_tag", "clean.pii_tag", expected, config.clean.pii_tag, hint)
+
+
+def _check_text_rules(config: TextConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with each rule of the list by itself; the names are for `text.registry`."""
+    for i, section in enumerate(config.rules):
+        problems: list[ConfigError] = []
+        check_types(TextRuleConfig, section, f"checks.text.rules[{i}]", problems)
+        yield from problems
 
 
 def _check_holdout(config: Config) -> Iterator[ConfigError]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from pyspark.sql.types import (
+    ArrayType,
     BooleanType,
     DataType,
     DoubleType,
@@ -72,10 +73,19 @@ class RowCheck:
 
     def action(self, clean: CleanConfig) -> str:
         """Return what happens to rows that have the issue: drop, review or keep."""
-        return getattr(clean, self.name, "keep")
+        action: str = getattr(clean, self.name, "keep")
+        return "keep" if action == "redact" else action  # the row stays, with another text
 
 
-ROW_CHECKS: Final[tuple[RowCheck, ...]] = ()
+OUTLIERS: Final = RowCheck("outliers", c.IS_OUTLIER_ISSUE, c.OUTLIER_SCORE)
+TEXT: Final = RowCheck(
+    "text", c.IS_TEXT_ISSUE, c.TEXT_SCORE, others=((c.TEXT_RULES, ArrayType(StringType())),)
+)
+PII: Final = RowCheck(
+    "pii", c.IS_PII_ISSUE, c.PII_SCORE, others=((c.PII_KINDS, ArrayType(StringType())),)
+)
+PII_SAID: Final = "personal data: "  # begins what is said of a row, and is "redacted: " where it was
+ROW_CHECKS: Final[tuple[RowCheck, ...]] = (OUTLIERS, TEXT, PII)
 
 
 def enabled(checks: ChecksConfig) -> list[RowCheck]:

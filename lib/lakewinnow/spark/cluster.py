@@ -24,18 +24,22 @@ def threads_per_task(spark: SparkSession, n_tasks: int) -> int:
 
 
 def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
-    """Return rows in n partitions, those of index i, 0 .. n - 1, in partition i.
+    """Return rows in n partitions, those of index i, 0 .. n - 1, in partition i."""
+    if n == 1:
+        return rows.coalesce(1)
+    known = F.array(*(F.lit(key).cast("bigint") for key in partition_keys(rows.sparkSession, n)))
+    return rows.repartition(n, F.get(known, index.cast("int")))
+
+
+def partition_keys(spark: SparkSession, n: int) -> list[int]:
+    """Return for each of n partitions a number (a bigint) that goes there by its hash.
 
     By its hash a number may go anywhere, two of them into one partition; so each index stands for a
     number that is known to go where it should.
     """
-    if n == 1:
-        return rows.coalesce(1)
-    ids = rows.sparkSession.range(64 * n)  # far more than it takes to meet each partition
+    ids = spark.range(64 * n)  # far more than it takes to meet each partition
     hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
-    numbers = [number for _, number in sorted(hashed.collect())]
-    known = F.array(*(F.lit(number).cast("bigint") for number in numbers))  # the type hashed above
-    return rows.repartition(n, F.get(known, index.cast("int")))
+    return [number for _, number in sorted(hashed.collect())]
 
 
 def is_local(spark: SparkSession) -> bool:

@@ -1,0 +1,217 @@
+"""Neighbours: which texts lie nearest to each text by their vectors, for the checks that ask.
+
+Reads    corpus/, the vectors
+Writes   checks/neighbors/, one row per distinct text
+Passes   3 over the keys of the corpus (one counts the texts), 2 over the vectors
+Shuffle  the vectors once, by slot; and those of the reference to every slot: with 20,000 of them of
+         256 dimensions, 0.5 to 2 times the bytes of the corpus' own
+Memory   a task: 12 bytes × (texts of a slot + of the reference) × D in Python, 4 of them Arrow's
+
+Every text is compared with every text of the reference: all texts, where these are no more than
+`checks.neighbors.max_reference_rows`; else a sample, those of smallest hash, the same one for all.
+Work grows with texts × reference and is never texts × texts. Distances to a sample are greater than
+to the corpus (its neighbours are as far as, in the corpus, those k · texts / reference away), for
+rows inside and outside of the sample alike; so what is made of them is to be relative to the whole.
+
+Equal texts are compared once, and how many rows have them is kept. A slot is a task's share of the
+texts, by hash: it decides what is multiplied with what, so the numbers do not depend on the cores.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    DoubleType,
+    IntegerType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.classifiers.tasks import vectors_missing
+from lakewinnow.config import EmbeddingConfig, NeighborsConfig
+from lakewinnow.core import neighbors as core
+from lakewinnow.core.neighbors import Metric
+from lakewinnow.core.parallel import workers
+from lakewinnow.embedding import registry
+from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.sample import hash_bound
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow, cluster
+
+NEIGHBORS = StructType(
+    [
+        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
+        StructField(c.N_ROWS, IntegerType(), nullable=False),  # that have the text
+        # The nearest other texts, the nearest first; fewer than k where there are no more.
+        StructField(c.NEIGHBORS, ArrayType(BinaryType(), containsNull=False), nullable=False),
+        StructField(c.DISTANCES, ArrayType(DoubleType(), containsNull=False), nullable=False),
+        StructField(c.NEIGHBOR_ROWS, ArrayType(IntegerType(), containsNull=False), nullable=False),
+        # Of a row to its k nearest rows, those of its own text first; null: there is but one row.
+        StructField(c.MEAN_DISTANCE, DoubleType(), nullable=True),
+    ]
+)
+
+_NOTHING: Final[Mapping[str, list[object]]] = {name: [] for name in NEIGHBORS.names}
+_SLOT: Final = "slot"
+_FEW_SLOTS: Final = 8  # with less work a slot than _MOST_WORK
+_LEAST_WORK: Final = 2e10  # multiplications of a slot: a second or two of a core
+_MOST_WORK: Final = 2e11
+_MOST_TEXTS: Final = 100_000  # of a slot
+_MOST_TO_SEND: Final = 2_000_000  # keys of texts
+_MOST_PLACED: Final = 64  # slots, of more it is no matter where each goes
+
+
+def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> StageReport:
+    """Find each text's nearest neighbours.
+
+    Raises
+    ------
+    EngineError
+        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
+    """
+    n_texts, n_rows = _texts(lake).count(), n_accepted(lake)
+    store = store_of(lake, embedding)
+    identity = registry.identify(embedding)
+    first = store.vectors(identity, distinct=False).select(F.size(c.VECTOR)).first()
+    n_columns = int(first[0]) if first else 0
+    metric = core.default_metric(n_columns) if config.metric == "auto" else config.metric
+    n_reference = min(n_texts, config.max_reference_rows)
+    n_slots = count_slots(n_texts, n_reference, n_columns)
+    search = partial(
+        _search_slot,
+        k=config.k,
+        metric=metric,
+        n_threads=cluster.threads_per_task(lake.spark, n_slots),
+    )
+    # Read anew for each side: joined to what comes of itself, a frame's columns are ambiguous
+    queries = _with_vectors(_texts(lake), store.vectors(identity, distinct=False), n_texts)
+    reference = _with_vectors(
+        _sample(_texts(lake), n_texts, n_reference),
+        store.vectors(identity, distinct=False),
+        n_reference,
+    )
+    found = _by_slot(queries, reference, n_slots, search)
+    lake.publish("checks/neighbors", found, schema=NEIGHBORS)
+    n_found = lake.rows("checks/neighbors")
+    if n_found < n_texts:
+        raise vectors_missing(n_texts - n_found)
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=n_found,
+        reads={"corpus": 3},
+        bytes_in=2 * store.size(),
+        writes=("checks/neighbors",),
+        details={
+            "k": min(config.k, n_rows - 1),
+            "metric": metric,
+            "texts": n_texts,
+            "reference_texts": n_reference,
+        },
+    )
+
+
+def _texts(lake: Lake) -> DataFrame:
+    """Return the distinct texts, and how many rows have each."""
+    return accepted(lake).groupBy(c.TEXT_KEY).agg(F.count("*").cast("int").alias(c.N_ROWS))
+
+
+def count_slots(n_texts: int, n_reference: int, n_columns: int) -> int:
+    """Return into how many tasks the texts go: by the work, and so that each fits its memory."""
+    work = max(1.0, float(n_texts) * n_reference * n_columns)
+    of_slot = min(max(work / _FEW_SLOTS, _LEAST_WORK), _MOST_WORK)
+    return max(1, int(np.ceil(work / of_slot)), -(-n_texts // _MOST_TEXTS))
+
+
+def _sample(texts: DataFrame, n_texts: int, n_sample: int) -> DataFrame:
+    """Return the texts of smallest hash, or all."""
+    if n_sample == n_texts:
+        return texts
+    hash_ = F.xxhash64(c.TEXT_KEY, F.lit("reference"))
+    ample = (n_sample + 6 * np.sqrt(n_sample) + 10) / n_texts  # what is needed and six deviations
+    within = texts.where(hash_ <= hash_bound(float(ample)))
+    return within.orderBy(hash_, c.TEXT_KEY).limit(n_sample)
+
+
+def _with_vectors(texts: DataFrame, vectors: DataFrame, n_texts: int) -> DataFrame:
+    """Give texts their vectors, which stay where they are if the keys of the texts are few."""
+    sent = F.broadcast(texts) if n_texts <= _MOST_TO_SEND else texts
+    return vectors.join(sent, c.TEXT_KEY).select(c.TEXT_KEY, c.N_ROWS, c.VECTOR)
+
+
+def _by_slot(
+    queries: DataFrame,
+    reference: DataFrame,
+    n_slots: int,
+    search: Callable[[pa.Table, pa.Table], pa.Table],
+) -> DataFrame:
+    """Search each slot's texts, and all of the reference, brought together."""
+    index = F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(_SLOT)), F.lit(n_slots))
+    slot, slots = index, F.sequence(F.lit(0).cast("bigint"), F.lit(n_slots - 1).cast("bigint"))
+    if n_slots <= _MOST_PLACED:  # one to each partition, so that no core waits for another
+        keys = [0] if n_slots == 1 else cluster.partition_keys(queries.sparkSession, n_slots)
+        slots = F.array(*(F.lit(key).cast("bigint") for key in keys))
+        slot = F.get(slots, index.cast("int"))
+    queries = queries.withColumn(_SLOT, slot).repartition(n_slots, _SLOT)
+    reference = reference.withColumn(_SLOT, F.explode(slots)).repartition(n_slots, _SLOT)
+    together = queries.groupBy(_SLOT).cogroup(reference.groupBy(_SLOT))
+    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
+    return together.applyInArrow(
+        lambda queries, reference: search(queries, reference),  # noqa: PLW0108
+        NEIGHBORS,
+    )
+
+
+def _search_slot(
+    queries: pa.Table, reference: pa.Table, k: int, metric: Metric, n_threads: int
+) -> pa.Table:
+    """Find the neighbours of a slot's texts; both tables in the order of their keys."""
+    queries, reference = _in_order(queries), _in_order(reference)
+    if not len(queries):
+        return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, _NOTHING)])
+    keys = reference.column(c.TEXT_KEY).combine_chunks()
+    own = pc.fill_null(pc.index_in(queries.column(c.TEXT_KEY), value_set=keys), -1)
+    of_queries, of_reference = (arrow.matrix(t.column(c.VECTOR)) for t in (queries, reference))
+    work = float(of_queries.size) * len(of_reference)
+    with workers(n_threads, work) as pool:
+        found = core.nearest(
+            of_queries, of_reference, own.to_numpy().astype(np.int64), k, metric, pool
+        )
+    counts = reference.column(c.N_ROWS).to_numpy()
+    rows, copies = counts[found.positions], queries.column(c.N_ROWS).to_numpy()
+    means = core.mean_distance(found.distances, rows, copies.astype(np.int64), k)
+    there = np.isfinite(found.distances)
+    offsets = np.append(0, np.cumsum(there.sum(axis=1)))
+    lists = {
+        c.NEIGHBORS: keys.take(pa.array(found.positions[there])),
+        c.DISTANCES: pa.array(found.distances[there]),
+        c.NEIGHBOR_ROWS: pa.array(rows[there]),
+    }
+    columns = {
+        c.TEXT_KEY: queries.column(c.TEXT_KEY).combine_chunks(),
+        c.N_ROWS: copies,
+        **{
+            name: pa.ListArray.from_arrays(pa.array(offsets, pa.int32()), values)
+            for name, values in lists.items()
+        },
+        c.MEAN_DISTANCE: pa.array(means, mask=np.isnan(means)),
+    }
+    return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, columns)])
+
+
+def _in_order(texts: pa.Table) -> pa.Table:
+    """Return texts in the order of their keys, each once: two runs at once may store one twice."""
+    order = pc.sort_indices(texts.column(c.TEXT_KEY)).to_numpy()
+    keys = texts.column(c.TEXT_KEY).take(order)
+    if len(order) > 1:
+        order = order[np.append(True, pc.not_equal(keys[1:], keys[:-1]).to_numpy())]
+    return texts.take(order)

@@ -1,0 +1,145 @@
+"""Outliers: rows that are far from all others, or whose probabilities point nowhere.
+
+Reads    checks/neighbors/ and corpus/; or pred_probs/ and noise_model.json
+Writes   checks/outliers/, one row per accepted row
+Passes   by embedding: 2 over the neighbours (quartiles; flag and score), 1 over the corpus
+         by pred_probs: 2 (median; flag and score)
+Shuffle  by embedding: one by text key, of the keys of rows and 20 bytes a text; else none
+Memory   quartiles: `spark.quantiles`, at most 131,072 distinct values between a number and its
+         double
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DoubleType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.config import OutliersConfig
+from lakewinnow.core import outliers as core
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.outliers import Certainty, DistanceRule
+from lakewinnow.core.types import FloatArray
+from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.row_checks import OUTLIERS, WHY
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow
+from lakewinnow.spark.confident_learning import trusted_blocks
+from lakewinnow.spark.quantiles import quantiles
+
+_CERTAINTY: Final = "certainty"
+_JUDGED = StructType(
+    [
+        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
+        StructField(c.OUTLIER_SCORE, DoubleType(), nullable=True),
+        StructField(c.IS_OUTLIER_ISSUE, BooleanType(), nullable=False),
+        StructField(c.MEAN_DISTANCE, DoubleType(), nullable=True),
+    ]
+)
+_CERTAIN = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(_CERTAINTY, DoubleType(), nullable=False),
+    ]
+)
+
+
+def run(lake: Lake, config: OutliersConfig, *, by: str) -> StageReport:
+    """Find the outliers.
+
+    Parameters
+    ----------
+    by : "embedding", after the stage of neighbours, or "pred_probs"
+    """
+    found, figures = _by_distance(lake, config) if by == "embedding" else _by_probs(lake, config)
+    lake.publish(OUTLIERS.table, found, schema=OUTLIERS.schema)
+    n_issues = lake.read(OUTLIERS.table).where(c.IS_OUTLIER_ISSUE).count()
+    tables = ("checks/neighbors", "corpus") if by == "embedding" else ("pred_probs",)
+    return StageReport(
+        rows_in=n_accepted(lake),
+        rows_out=lake.rows(OUTLIERS.table),
+        reads=dict(zip(tables, (2, 1), strict=False)),
+        writes=(OUTLIERS.table,),
+        details={"rows": n_issues, "by": by, **figures},
+    )
+
+
+def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
+    how = lake.details("neighbors")
+    texts = lake.read("checks/neighbors").select(c.TEXT_KEY, c.N_ROWS, c.MEAN_DISTANCE)
+    quartiles = quantiles(
+        texts, F.col(c.MEAN_DISTANCE), core.QUARTILES, F.col(c.N_ROWS), how["texts"]
+    )
+    q1, median, q3 = (float("nan") if q is None else q for q in quartiles)
+    threshold = core.DISTANCE_THRESHOLD if config.threshold is None else config.threshold
+    rule = DistanceRule(q1, median, q3, how["metric"], threshold)
+    judged = texts.drop(c.N_ROWS).mapInArrow(partial(_judge_batches, rule=rule), _JUDGED)
+    why = F.format_string(
+        f"outlier: distance %.2f to its neighbours, {median:.2f} is common", c.MEAN_DISTANCE
+    )
+    found = (
+        accepted(lake)
+        .select(c.ROW_ID, c.TEXT_KEY)
+        .join(judged, c.TEXT_KEY)
+        .withColumn(WHY, F.when(F.col(c.IS_OUTLIER_ISSUE), why))
+    )
+    return found, {**how, **asdict(rule), "cutoff": rule.cutoff}
+
+
+def _judge_batches(
+    batches: Iterable[pa.RecordBatch], rule: DistanceRule
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        column = batch.column(c.MEAN_DISTANCE)
+        distances = np.asarray(column.to_numpy(zero_copy_only=False), np.float64)  # NaN for null
+        judged = {
+            c.TEXT_KEY: batch.column(c.TEXT_KEY),
+            c.OUTLIER_SCORE: pa.array(rule.scores(distances), mask=np.isnan(distances)),
+            c.IS_OUTLIER_ISSUE: distances > rule.cutoff,
+            c.MEAN_DISTANCE: column,
+        }
+        yield arrow.record_batch(_JUDGED, judged)
+
+
+def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    certain = partial(_certain_batches, thresholds=model.thresholds, method=config.method)
+    rows = lake.read("pred_probs").mapInArrow(certain, _CERTAIN)
+    [median] = quantiles(rows, F.col(_CERTAINTY), [0.5], F.lit(1), n_accepted(lake))
+    threshold = core.CERTAINTY_THRESHOLD if config.threshold is None else config.threshold
+    cutoff = core.certainty_cutoff(float(median or 0), threshold)
+    is_issue = F.col(_CERTAINTY) < cutoff
+    why = F.format_string(
+        f"outlier: its probabilities point nowhere ({config.method} %.2f, {median:.2f} is common)",
+        _CERTAINTY,
+    )
+    found = (
+        rows.withColumn(c.OUTLIER_SCORE, F.col(_CERTAINTY))
+        .withColumn(c.IS_OUTLIER_ISSUE, is_issue)
+        .withColumn(WHY, F.when(is_issue, why))
+    )
+    figures = {"method": config.method, "median": median, "threshold": threshold}
+    return found, {**figures, "cutoff": cutoff}
+
+
+def _certain_batches(
+    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, method: Certainty
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        (block,) = trusted_blocks([batch], len(thresholds))
+        certainty = core.certainties(block.pred_probs, thresholds, method)
+        columns = {c.ROW_ID: batch.column(c.ROW_ID), _CERTAINTY: certainty}
+        yield arrow.record_batch(_CERTAIN, columns)
