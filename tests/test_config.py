@@ -280,7 +280,7 @@ def test_another_classifier_gets_its_own_params_only():
     ("key", "value"),
     [
         ("input.format", "delta"),
-        ("clean.outliers", "drop"),
+        ("input.format", "iceberg"),
     ],
 )
 def test_what_is_planned_is_refused_not_ignored(key, value):
@@ -297,8 +297,8 @@ def test_a_row_may_be_judged_by_an_embedding_or_by_features(keys):
 
 
 def test_a_planned_check_is_passed_over():
-    config = parse_config(with_key("checks.outliers", {}))
-    assert validation.passed_over(config) == ["checks.outliers"]
+    config = parse_config(with_key("checks.drift", {}))
+    assert validation.passed_over(config) == ["checks.drift"]
     assert validation.passed_over(DEFAULT) == []
 
 

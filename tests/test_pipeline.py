@@ -32,7 +32,10 @@ from lakewinnow.configfile import load_config
 from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
 from lakewinnow.lake.workspace import Lake
 
-NOT_OF_EVERY_RUN = ("own_vectors", "candidates", "own_probs", "holdout", "evaluate", "export")
+NOT_OF_EVERY_RUN = (
+    *("own_vectors", "candidates", "own_probs", "holdout", "evaluate", "export"),
+    *("neighbors", "outliers"),
+)
 STAGES = [name for name in pipeline.STAGES if name not in NOT_OF_EVERY_RUN]
 SECRET = "hunter2"  # noqa: S105
 

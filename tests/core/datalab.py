@@ -1,0 +1,21 @@
+"""The checks of cleanlab's Datalab, without the facade, which wants a package more (datasets)."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+
+def find_issues(manager, labels=None, info=None, **inputs):
+    """Run one of cleanlab's issue managers; return its issues, a frame of a row each."""
+    label_map = {} if labels is None else {k: k for k in range(int(np.max(labels)) + 1)}
+    lab = SimpleNamespace(
+        get_info=lambda _: info or {},
+        labels=labels,
+        data=range(0 if labels is None else len(labels)),
+        issues=None,
+        _label_map=label_map,
+    )
+    options = inputs.pop("options", {})
+    made = manager(lab, **options)
+    made.find_issues(**inputs)
+    return made.issues
