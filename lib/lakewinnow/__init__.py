@@ -5,6 +5,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lakewinnow.changes import RunDiff, diff
     from lakewinnow.config import Config
     from lakewinnow.configfile import load_config
     from lakewinnow.consensus import Consensus, find_consensus
@@ -33,8 +34,10 @@ __all__ = [
     "LakewinnowError",
     "NoiseModel",
     "ProviderError",
+    "RunDiff",
     "RunResult",
     "SchemaError",
+    "diff",
     "find_consensus",
     "find_label_issues",
     "find_multilabel_issues",
@@ -46,12 +49,14 @@ __all__ = [
 _HOMES = {
     "Config": "config",
     "Consensus": "consensus",
+    "diff": "changes",
     "find_consensus": "consensus",
     "find_label_issues": "find",
     "find_multilabel_issues": "multilabel",
     "load_config": "configfile",
     "merge_noise_models": "lake.noise_models",
     "NoiseModel": "core.noise_model",
+    "RunDiff": "changes",
     "RunResult": "pipeline",
     "run": "pipeline",
 }

@@ -1,6 +1,7 @@
 """The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
 
 import argparse
+import json
 import logging
 import re
 import sys
@@ -37,11 +38,18 @@ STAGE_COMMANDS: Final = {
     "label_issues": "… and find the label issues",
     "neighbors": "… and find which texts are near to each text",
     "outliers": "… and find the rows that are like no others",
+    "imbalance": "… and find whether a class is too rare",
+    "nulls": "… and find the rows that are empty but for their label",
     "duplicates": "… and find exact duplicates",
+    "near_duplicates": "… and find texts that are alike",
+    "text": "… and hold the texts against checks.text",
+    "pii": "… and look for personal data in the texts",
+    "holdout": "… and take in and embed evaluate.holdout, or set evaluate.trusted aside",
+    "choose": "… and choose what becomes of label issues (clean.label_issues: auto)",
     "decide": "… and decide what happens to each row",
     "publish": "… and write clean/, review/ and dropped/",
-    "holdout": "… and take in and embed evaluate.holdout",
     "evaluate": "… and compare with evaluate.reference, and models on evaluate.holdout",
+    "finetune": "… and fine-tune a model on each version of the labels, and compare (finetune)",
     "export": "… and write files for fine-tuning (export.format)",
 }
 
@@ -123,6 +131,8 @@ def _parser() -> argparse.ArgumentParser:
         stage.set_defaults(
             command=_run, until=name, noise_model=None, wants_export=name == "export"
         )
+        if name == "finetune":
+            _add_finetune_options(stage)
         if name == "embed":
             stage.add_argument(
                 "--dry-run", action="store_true", help="only say what it would take and cost"
@@ -155,6 +165,23 @@ def _parser() -> argparse.ArgumentParser:
     _add_config_options(top)
     top.add_argument("-n", type=int, default=20, metavar="N", help="how many (20)")
     top.set_defaults(command=_top)
+
+    review = commands.add_parser(
+        "review", help="draw a sample for people to review; --decisions measures the flags by it"
+    )
+    _add_config_options(review)
+    _add_review_options(review)
+    review.set_defaults(command=_review)
+
+    diff = commands.add_parser("diff", help="show what changed from one finished run to another")
+    diff.add_argument("first", metavar="WORKSPACE_A", help="the workspace of the first run")
+    diff.add_argument("second", metavar="WORKSPACE_B", help="the workspace of the second")
+    diff.add_argument("-n", type=int, default=10, metavar="N", help="how many changed rows (10)")
+    diff.add_argument("--json", metavar="FILE", help="write the figures to a file, too")
+    diff.add_argument("--rows", metavar="PATH", help="write the changed rows as Parquet, too")
+    diff.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")
+    diff.add_argument("--debug", action="store_true", help="show tracebacks")
+    diff.set_defaults(command=_diff)
 
     store = commands.add_parser("store", help="look after the embedding store")
     store.add_argument(
@@ -190,6 +217,39 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
         help="override one key, e.g. crossval.folds=5",
     )
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
+
+
+def _add_finetune_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--provider", choices=("local", "openai"), help="over finetune.provider")
+    parser.set_defaults(command=_finetune)
+
+
+def _add_review_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-n", type=int, default=200, metavar="N", help="rows to draw (200)")
+    parser.add_argument(
+        "--unflagged",
+        type=float,
+        default=0.25,
+        metavar="SHARE",
+        help="of these, that are not flagged: what do the flags miss? (0.25)",
+    )
+    parser.add_argument(
+        "--redraw", action="store_true", help="put a new sample in the place of another"
+    )
+    parser.add_argument(
+        "--decisions",
+        action="append",
+        metavar="FILE",
+        help="measure the flags by what the page saved; once for each person",
+    )
+    parser.add_argument(
+        "--precision",
+        type=float,
+        default=0.9,
+        metavar="SHARE",
+        help="with --decisions: share of right flags to find a cut for (0.9)",
+    )
+    parser.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -269,6 +329,23 @@ def _embed(options: argparse.Namespace) -> int:
     return 0
 
 
+def _finetune(options: argparse.Namespace) -> int:
+    from lakewinnow import pipeline
+    from lakewinnow.configfile import load_config
+    from lakewinnow.terminal.comparison import print_finetuned
+
+    if options.provider is not None:
+        options.set = [*options.set, f"finetune.provider={options.provider}"]
+    config = load_config(*options.config, overrides=options.set)
+    pipeline.check(config, "finetune")
+    with _watched_session(options) as (spark, observer):
+        result = pipeline.run(
+            config, spark, until="finetune", restart=options.restart, observer=observer
+        )
+    print_finetuned(result.summary)
+    return 0
+
+
 def _cancel_batches(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
@@ -306,6 +383,51 @@ def _top(options: argparse.Namespace) -> int:
     if options.n < 1:
         raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
     print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
+    return 0
+
+
+def _review(options: argparse.Namespace) -> int:
+    from lakewinnow import review
+    from lakewinnow.configfile import load_config
+    from lakewinnow.lake.files import Files
+    from lakewinnow.lake.workspace import Lake
+    from lakewinnow.spark.session import running
+    from lakewinnow.terminal.review import print_measured, print_sample
+
+    if not 1 <= options.n <= review.MAX_ROWS:
+        expected = f"a whole number from 1 to {review.MAX_ROWS:,}"
+        raise ConfigError("out_of_range", "-n", expected, options.n)
+    if not 0 <= options.unflagged <= 1:
+        raise ConfigError("out_of_range", "--unflagged", "from 0 to 1", options.unflagged)
+    if not 0 < options.precision < 1:
+        raise ConfigError("out_of_range", "--precision", "above 0, below 1", options.precision)
+    config = load_config(*options.config, overrides=options.set)
+    review.check(Files(config.workspace), is_drawn=options.decisions is not None)
+    with running(remote=options.remote) as spark:
+        lake = Lake(spark, config.workspace)
+        if options.decisions:
+            measured = review.measure(lake, options.decisions, options.precision)
+            print_measured(measured, lake.files, options.decisions, options.config, options.set)
+        else:
+            sample = review.draw(lake, options.n, options.unflagged, redraw=options.redraw)
+            print_sample(sample, lake.files, options.config, options.set)
+    return 0
+
+
+def _diff(options: argparse.Namespace) -> int:
+    from lakewinnow.changes import diff
+    from lakewinnow.spark.session import running
+    from lakewinnow.terminal.diff import print_diff
+
+    if options.n < 0:
+        raise ConfigError("out_of_range", "-n", "a whole number at least 0", options.n)
+    with running(remote=options.remote) as spark:
+        found = diff(options.first, options.second, spark)
+        print_diff(found, options.n)
+        if options.rows is not None:
+            found.table.write.mode("overwrite").parquet(options.rows)
+    if options.json is not None:
+        Path(options.json).write_text(json.dumps(found.figures(), indent=2, ensure_ascii=False))
     return 0
 
 
