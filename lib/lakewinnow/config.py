@@ -191,6 +191,17 @@ class OutliersConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NearDuplicatesConfig:
+    """Which rows are taken for the same, though their texts are not equal."""
+
+    threshold: Annotated[float, Between(0.3, 1)] = 0.8
+    shingle: Literal["character", "word"] = "character"
+    shingle_size: Annotated[int, Between(1, 50)] | None = None
+    permutations: Annotated[int, Between(16, 1024)] = 256
+    seed: Annotated[int, AtLeast(0)] = 0
+
+
+@dataclass(frozen=True, kw_only=True)
 class TextRuleConfig:
     """A rule for texts that a preset does not have, or not with this limit."""
 
@@ -209,7 +220,7 @@ class TextConfig:
     without: tuple[str, ...] = ()
     words: str | None = None
     languages: tuple[str, ...] = ()
-    min_language_prob: Fraction = 0.5
+    min_language_prob: Fraction = 0.2
     min_language_bytes: Annotated[int, AtLeast(0)] = 40
 
 
@@ -224,14 +235,29 @@ class PiiConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImbalanceConfig:
+    """When a class is too rare."""
+
+    threshold: Fraction = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NullsConfig:
+    """Which columns are looked at for values that are missing."""
+
+    columns: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     outliers: OutliersConfig | None = None
-    near_duplicates: Options | None = None
+    near_duplicates: NearDuplicatesConfig | None = None
     exact_duplicates: Options | None = field(default_factory=dict)
-    imbalance: Options | None = None
+    imbalance: ImbalanceConfig | None = None
+    nulls: NullsConfig | None = None
     drift: Options | None = None
     text: TextConfig | None = None
     pii: PiiConfig | None = None
@@ -248,11 +274,14 @@ class ChecksConfig:
 class CleanConfig:
     """What happens to the rows that have an issue."""
 
-    label_issues: Literal["drop", "fix", "review", "keep"] = "drop"
+    label_issues: Literal["drop", "fix", "review", "keep", "auto"] = "drop"
+    require_improvement: bool = False
     fix_above: Fraction | None = None
     else_: Literal["drop", "review", "keep"] = "review"
     decisions: str | None = None
     outliers: Literal["drop", "review", "keep"] = "keep"
+    imbalance: Literal["drop", "review", "keep"] = "keep"
+    nulls: Literal["drop", "review", "keep"] = "keep"
     near_duplicates: Literal["drop", "review", "keep"] = "keep"
     exact_duplicates: Literal["drop", "review", "keep"] = "drop"
     text: Literal["drop", "review", "keep"] = "keep"
@@ -260,6 +289,11 @@ class CleanConfig:
     pii_tag: str = "‹{kind}›"
     max_drop_fraction: Fraction = 0.5
     max_class_fraction: Fraction = 0.9
+
+    @property
+    def is_to_be_chosen(self) -> bool:
+        """Whether trusted rows have a say in what becomes of label issues."""
+        return self.label_issues == "auto" or self.require_improvement
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,11 +312,18 @@ class EvaluateConfig:
     """What to measure the cleaned data against."""
 
     holdout: str | None = None
+    trusted: str | None = None  # a column of the input, in place of a holdout
+    trusted_fraction: Fraction = 1.0
     format: Format | None = None
     reference: str | None = None
     params: Options = field(default_factory=dict)  # over crossval.params, of models compared
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
     seeds: Count = 3
+
+    @property
+    def has_holdout(self) -> bool:
+        """Whether there are trusted rows to compare models on."""
+        return self.holdout is not None or self.trusted is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -293,6 +334,40 @@ class ExportConfig:
     system: str | None = None
     validation_fraction: Fraction = 0.1
     max_tokens: Count = 65_536  # of an example
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinetuneConfig:
+    """What `lakewinnow finetune` trains, where, and what it may cost."""
+
+    provider: Literal["local", "openai"] = "local"
+    model: str | None = None
+    variants: (
+        tuple[
+            Literal[
+                "baseline", "control", "dropped", "fixed", "soft", "reviewed", "clean", "ceiling"
+            ],
+            ...,
+        ]
+        | None
+    ) = None
+    epochs: Count = 3
+    seeds: Count | None = None
+    max_train_rows: Annotated[int, AtLeast(100)] = 20_000
+    # local
+    layers: Literal["all"] | Count | None = None
+    learning_rate: Annotated[float, Between(0, 1)] = 1e-4
+    batch_size: Count = 16
+    # openai
+    base_url: str | None = None
+    suffix: str = "lakewinnow"
+    max_cost_usd: Annotated[float, AtLeast(0)] | None = None
+    price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    price_per_million_asked: Annotated[float, AtLeast(0)] | None = None
+    poll_s: Annotated[float, AtLeast(0.01)] = 30.0
+    concurrency: Count = 4
+    timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
+    max_retries: Annotated[int, AtLeast(0)] = 6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -309,3 +384,4 @@ class Config:
     output: OutputConfig = field(default_factory=OutputConfig)
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
+    finetune: FinetuneConfig = field(default_factory=FinetuneConfig)

@@ -16,6 +16,7 @@ from lakewinnow.config import (
     Config,
     CrossvalConfig,
     EmbeddingConfig,
+    EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
     OrInteger,
@@ -27,14 +28,9 @@ from lakewinnow.errors import ConfigError, Shown, did_you_mean
 # What the contract names and this version does not do yet: asking for it is an error.
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
-    ("clean.near_duplicates", frozenset({"drop", "review"})),
 )
 # These add a table or a column and change no decision, so they are passed over with a warning.
-_PASSED_OVER = (
-    "checks.near_duplicates",
-    "checks.imbalance",
-    "checks.drift",
-)
+_PASSED_OVER = ("checks.drift",)
 
 
 Section = TypeVar("Section")
@@ -211,8 +207,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         yield from _check_params(config.crossval.params, "crossval.params")
         params = {**CrossvalConfig().params, **config.evaluate.params}
         yield from _check_params(params, "evaluate.params")
-    if config.evaluate.holdout is not None:
-        yield from _check_holdout(config)
+    yield from _check_trusted(config)
 
 
 def _check_candidates(config: Config) -> Iterator[ConfigError]:
@@ -234,8 +229,8 @@ def _check_candidates(config: Config) -> Iterator[ConfigError]:
 
 
 def _check_texts(config: Config) -> Iterator[ConfigError]:
-    """Yield what is wrong with the rules for texts, and with what takes personal data out of them."""
-    for name in ("text", "pii"):
+    """Yield what is wrong with the rules for texts, and with how personal data is taken out."""
+    for name in ("text", "pii", "near_duplicates"):
         if getattr(config.checks, name) is not None and config.input.text is None:
             where, expected = f"checks.{name}", "null where rows have no text"
             yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
@@ -252,25 +247,42 @@ def _check_texts(config: Config) -> Iterator[ConfigError]:
 
 
 def _check_text_rules(config: TextConfig) -> Iterator[ConfigError]:
-    """Yield what is wrong with each rule of the list by itself; the names are for `text.registry`."""
+    """Yield what is wrong with the keys of each rule; `text.registry` knows their names."""
     for i, section in enumerate(config.rules):
         problems: list[ConfigError] = []
         check_types(TextRuleConfig, section, f"checks.text.rules[{i}]", problems)
         yield from problems
 
 
-def _check_holdout(config: Config) -> Iterator[ConfigError]:
-    """Yield what stands in the way of training models to compare on a holdout."""
+def _check_trusted(config: Config) -> Iterator[ConfigError]:
+    """Yield what stands in the way of training models to compare on trusted rows, and choosing."""
+    evaluate, clean = config.evaluate, config.clean
+    if evaluate.holdout is not None and evaluate.trusted is not None:
+        expected, hint = "null beside evaluate.holdout", "either says which rows are trusted"
+        yield ConfigError("conflicting_keys", "evaluate.trusted", expected, evaluate.trusted, hint)
+    if evaluate.trusted is None and evaluate.trusted_fraction != EvaluateConfig.trusted_fraction:
+        where, expected = "evaluate.trusted_fraction", "1.0 without evaluate.trusted"
+        yield ConfigError("unused_key", where, expected, evaluate.trusted_fraction)
+    if clean.require_improvement and not evaluate.has_holdout:
+        hint = "evaluate.holdout is a file of them, evaluate.trusted a column of the input"
+        where = "clean.require_improvement"
+        yield ConfigError("no_holdout", where, "false without trusted rows", got=True, hint=hint)
+    if clean.require_improvement and clean.label_issues == "keep":
+        where, expected = "clean.require_improvement", "false where clean.label_issues is keep"
+        yield ConfigError("unused_key", where, expected, got=True)
+    if clean.require_improvement and clean.fix_above is not None:
+        expected = "null beside clean.require_improvement, for which all issues are fixed or none"
+        yield ConfigError("unused_key", "clean.fix_above", expected, clean.fix_above)
     hints = {
         "pred_probs": "beside probabilities of your own no classifier is there to be compared",
         "features": "features are imputed and scaled by the input's rows alone",
     }
     for key, hint in hints.items():
         got = getattr(config.input, key)
-        if got is not None:
-            expected = f"null beside input.{key}"
-            where, holdout = "evaluate.holdout", config.evaluate.holdout
-            yield ConfigError("conflicting_inputs", where, expected, holdout, hint)
+        if got is not None and evaluate.has_holdout:
+            where = "evaluate.holdout" if evaluate.holdout is not None else "evaluate.trusted"
+            expected, named = f"null beside input.{key}", evaluate.holdout or evaluate.trusted
+            yield ConfigError("conflicting_inputs", where, expected, named, hint)
 
 
 def _check_input(source: InputConfig) -> Iterator[ConfigError]:
@@ -363,6 +375,15 @@ def _is_class_weight(value: object) -> bool:
         return value in (None, "balanced")
     weights = (_match(float, weight) for weight in value.values())
     return all(ok and 0 <= weight < math.inf for ok, weight in weights)
+
+
+def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the columns of the input that keys outside of `input` name."""
+    nulls = config.checks.nulls
+    return {
+        "output.partition_by": config.output.partition_by,
+        "checks.nulls.columns": () if nulls is None else nulls.columns or (),
+    }
 
 
 def passed_over(config: Config) -> list[str]:

@@ -80,7 +80,10 @@ def forget_refused(lake: Lake) -> None:
 
 
 def input_columns(
-    schema: StructType, config: InputConfig, label: Column | None = None
+    schema: StructType,
+    config: InputConfig,
+    label: Column | None = None,
+    text: Column | None = None,
 ) -> list[Column]:
     """Return the input's columns, in their order and types, of rows of corpus/.
 
@@ -88,11 +91,14 @@ def input_columns(
     ----------
     label : Column, optional
         Another label, where it is not null.
+    text : Column, optional
+        What takes the place of the text.
     """
     columns = []
     for field in schema.fields:
         is_text = field.name == config.text
-        value = F.col(c.TEXT) if is_text else F.col(c.SOURCE).getField(field.name)
+        as_it_came = F.col(c.TEXT) if text is None else text
+        value = as_it_came if is_text else F.col(c.SOURCE).getField(field.name)
         if field.name == config.label and label is not None:
             value = F.coalesce(label.cast(field.dataType), value)
         columns.append(value.alias(field.name))

@@ -78,14 +78,24 @@ class RowCheck:
 
 
 OUTLIERS: Final = RowCheck("outliers", c.IS_OUTLIER_ISSUE, c.OUTLIER_SCORE)
+IMBALANCE: Final = RowCheck("imbalance", c.IS_CLASS_IMBALANCE_ISSUE, c.CLASS_IMBALANCE_SCORE)
+NULLS: Final = RowCheck("nulls", c.IS_NULL_ISSUE, c.NULL_SCORE)
+NEAR_DUPLICATES: Final = RowCheck(
+    "near_duplicates",
+    c.IS_NEAR_DUPLICATE_ISSUE,
+    c.NEAR_DUPLICATE_SCORE,
+    set_of=c.NEAR_DUPLICATE_SET,
+    copy_of=c.NEAR_DUPLICATE_OF,
+    others=((c.NEAR_DUPLICATE_LABELS_DIFFER, BooleanType()),),
+)
 TEXT: Final = RowCheck(
     "text", c.IS_TEXT_ISSUE, c.TEXT_SCORE, others=((c.TEXT_RULES, ArrayType(StringType())),)
 )
 PII: Final = RowCheck(
     "pii", c.IS_PII_ISSUE, c.PII_SCORE, others=((c.PII_KINDS, ArrayType(StringType())),)
 )
-PII_SAID: Final = "personal data: "  # begins what is said of a row, and is "redacted: " where it was
-ROW_CHECKS: Final[tuple[RowCheck, ...]] = (OUTLIERS, TEXT, PII)
+PII_SAID: Final = "personal data: "  # begins what is said of it; "redacted: " where it was
+ROW_CHECKS: Final[tuple[RowCheck, ...]] = (OUTLIERS, IMBALANCE, NULLS, NEAR_DUPLICATES, TEXT, PII)
 
 
 def enabled(checks: ChecksConfig) -> list[RowCheck]:

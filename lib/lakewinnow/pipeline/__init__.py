@@ -15,14 +15,17 @@ from lakewinnow.config import Config
 from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import ConfigError
-from lakewinnow.lake import noise_models
+from lakewinnow.lake import noise_models, redaction
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.noise_models import EarlierNoiseModel
+from lakewinnow.lake.source import Source
+from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.pipeline import candidates
+from lakewinnow.pipeline import candidates, choice
 from lakewinnow.pipeline.inputs import (
     open_decisions,
     open_inputs,
+    open_words,
     take_in,
     with_classes_of,
 )
@@ -37,16 +40,23 @@ from lakewinnow.stages import (
     embed,
     evaluate,
     export,
+    finetune,
+    imbalance,
     ingest,
     label_issues,
+    near_duplicates,
     neighbors,
     noise,
+    nulls,
     outliers,
     own_probs,
     own_vectors,
+    pii,
     publish,
+    text,
 )
 from lakewinnow.stages.embed import by_batch
+from lakewinnow.text import registry as text_rules
 
 __all__ = [
     "STAGES",
@@ -92,7 +102,7 @@ def run(
     observer = observer or Observer()
     for key in validation.passed_over(config):
         observer.warned(f"{key}: not in this version yet, passed over")
-    check(config)
+    check(config, until)
     if isinstance(noise_model, str | Path):
         noise_model = noise_models.read(noise_model, "noise_model")
     if noise_model is not None:
@@ -101,11 +111,12 @@ def run(
     lake = Lake(spark or session(), config.workspace)
     source, reference, holdout = open_inputs(lake.spark, config)
     own = open_decisions(lake.spark, config.clean)
+    words = open_words(config.checks.text)
     stages = Stages(
         lake,
         config,
         source,
-        {"evaluate": reference, "holdout": holdout},
+        {"evaluate": reference, "holdout": holdout, "text": words},
         own,
         noise_model,
         restart=restart,
@@ -132,6 +143,56 @@ def run(
     learnt = config.crossval if config.input.pred_probs is None else None
     stages.run("noise", lambda: noise.run(lake, earlier, learnt))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
+    _run_checks(stages, lake, config, words)
+    trusted = _with_holdout(stages, lake, config, holdout, until, observer)
+    config, chosen = choice.with_choice(config, lake, stages, trusted)
+    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own, chosen))
+    written = redaction.text(config.clean, config.checks)
+    stages.run(
+        "publish",
+        lambda: publish.run(lake, config.input, config.output, written),
+        check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
+    )
+    if reference is not None or trusted is not None:
+        stages.run(
+            "evaluate",
+            lambda: evaluate.run(lake, config, reference=reference, trusted=trusted),
+        )
+    _fine_tune(stages, lake, config, reference, trusted if until == "finetune" else None)
+    if config.export.format is not None:
+        stages.run("export", lambda: export.run(lake, config.export, written))
+    return stages.account_for_every_row()
+
+
+def _with_holdout(
+    stages: Stages,
+    lake: Lake,
+    config: Config,
+    holdout: Source | None,
+    until: str,
+    observer: Observer,
+) -> Lake | None:
+    """Have the trusted rows taken in, where there are some and a stage of this run asks them."""
+    if holdout is None or (until in ("decide", "publish") and not config.clean.is_to_be_chosen):
+        return None
+    trusted = Lake(lake.spark, lake.files.path("holdout"))
+    tell = partial(observer.progressed, "holdout")
+    stages.run("holdout", lambda: take_in(trusted, holdout, lake, config, tell))
+    return trusted
+
+
+def _fine_tune(
+    stages: Stages, lake: Lake, config: Config, reference: Source | None, trusted: Lake | None
+) -> None:
+    """Fine-tune models where that is asked for; a run that ends elsewhere spends nothing on it."""
+    if trusted is None:
+        stages.recall("finetune")
+        return
+    stages.run("finetune", lambda: finetune.run(lake, config, trusted=trusted, reference=reference))
+
+
+def _run_checks(stages: Stages, lake: Lake, config: Config, words: WordList | None) -> None:
+    """Run the checks beside label issues that are configured."""
     has_vectors = config.input.pred_probs is None
     if has_vectors and config.checks.need_neighbors:
         found = config.checks.neighbors
@@ -139,37 +200,41 @@ def run(
     if config.checks.outliers is not None:
         wanted = config.checks.outliers
         stages.run("outliers", lambda: outliers.run(lake, wanted, by=wanted.judged_by(has_vectors)))
+    if config.checks.imbalance is not None:
+        counted = config.checks.imbalance
+        stages.run("imbalance", lambda: imbalance.run(lake, counted))
+    if config.checks.nulls is not None:
+        looked_at = config.checks.nulls
+        stages.run("nulls", lambda: nulls.run(lake, config.input, looked_at))
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
-    stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own))
-    stages.run(
-        "publish",
-        lambda: publish.run(lake, config.input, config.output),
-        check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
-    )
-    trusted = None
-    if holdout is not None:
-        trusted = Lake(lake.spark, lake.files.path("holdout"))
-        tell = partial(observer.progressed, "holdout")
-        stages.run("holdout", lambda: take_in(trusted, holdout, lake, config, tell))
-    if reference is not None or trusted is not None:
-        stages.run(
-            "evaluate",
-            lambda: evaluate.run(lake, config, reference=reference, trusted=trusted),
-        )
-    if config.export.format is not None:
-        stages.run("export", lambda: export.run(lake, config.export))
-    return stages.account_for_every_row()
+    if config.checks.near_duplicates is not None:
+        alike = config.checks.near_duplicates
+        stages.run("near_duplicates", lambda: near_duplicates.run(lake, alike))
+    if config.checks.text is not None:
+        rules = config.checks.text
+        stages.run("text", lambda: text.run(lake, rules, words))
+    if config.checks.pii is not None:
+        looked_for = config.checks.pii
+        stages.run("pii", lambda: pii.run(lake, looked_for))
 
 
-def check(config: Config) -> None:
+def check(config: Config, until: str = "export") -> None:
     """Find what would stop a run hours later, and takes no session to find.
+
+    Parameters
+    ----------
+    until : the last stage to run
 
     Raises
     ------
     ConfigError, ProviderError
     """
     label_issues.checked_filter(config.label_issues)
+    if until == "finetune":
+        finetune.check(config)
+    if config.checks.text is not None:
+        text_rules.rules_of(config.checks.text)
     if config.input.pred_probs is None:
         classifiers.check(config.crossval)
         if config.embedding.candidates:

@@ -6,13 +6,16 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from lakewinnow import validation
-from lakewinnow.config import CleanConfig, Config
+from lakewinnow.config import CleanConfig, Config, TextConfig
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
+from lakewinnow.lake import trusted as trusted_
 from lakewinnow.lake.decisions import Decisions, read_decisions
 from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.noise_models import EarlierNoiseModel
-from lakewinnow.lake.source import Source, check_partition_columns, read_source
+from lakewinnow.lake.source import Source, check_columns, read_source
+from lakewinnow.lake.training_sets import HALVED, LEAST_TO_CHOOSE
+from lakewinnow.lake.word_list import WordList, read_words
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import (
     embed,
@@ -26,14 +29,17 @@ def open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | N
 
     Returns
     -------
-    the input, `evaluate.reference`, `evaluate.holdout`
+    the input, `evaluate.reference`, and the holdout: a file, or rows of the input, which then is
+    without them
     """
     source = read_source(spark, config.input, validation.input_format(config.input))
-    check_partition_columns(source, config.output.partition_by)
+    check_columns(source, validation.named_columns(config))
     evaluate_ = config.evaluate
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate_.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
     holdout = _open_trusted(spark, unnumbered, "evaluate.holdout", evaluate_.holdout)
+    if evaluate_.trusted is not None:
+        source, holdout = trusted_.held_out(source, config.input, evaluate_)
     return source, reference, holdout
 
 
@@ -68,22 +74,28 @@ def take_in(
     """
     classes = tuple(lake.details("ingest")["classes"])
     like = replace(config.input, classes=classes, id=None)
+    where = "evaluate.holdout" if config.evaluate.trusted is None else trusted_.KEY
+    split = config.crossval
+    if config.clean.is_to_be_chosen:  # its two folds: one to choose by, one to report on
+        split = replace(split, folds=2)
     try:
-        ingested = ingest.run(trusted, holdout, like, config.crossval)
+        ingested = ingest.run(trusted, holdout, like, split)
     except DataError as error:
-        raise error.at("evaluate.holdout") from error
+        raise error.at(where) from error
     rejected = ingested.details["rejected"]
     n_rejected = sum(rejected.values())
     if n_rejected > like.max_bad_fraction * ingested.rows_in:
         reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
         raise DataError(
             "holdout_rejected",
-            "evaluate.holdout",
+            where,
             f"at most {like.max_bad_fraction:.0%} of its rows that cannot be used",
             Shown(f"{n_rejected:,} of {ingested.rows_in:,} ({reasons})"),
             "its labels are to be the input's; see holdout/quarantine/ in the workspace",
         )
-    trusted.commit("ingest", holdout.fingerprint, 0.0, ingested)
+    is_halved = config.clean.is_to_be_chosen and ingested.rows_out >= 2 * LEAST_TO_CHOOSE
+    details = {**ingested.details, HALVED: is_halved}
+    trusted.commit("ingest", holdout.fingerprint, 0.0, replace(ingested, details=details))
     if like.has_own_vectors:
         vectors = own_vectors.run(trusted, like)
     else:
@@ -99,6 +111,7 @@ def take_in(
         details={
             "holdout": {
                 "rows": ingested.rows_out,
+                "of_input": config.evaluate.trusted is not None,
                 "rejected": rejected,
                 "class_counts": dict(zip(classes, ingested.details["class_counts"], strict=True)),
                 "embedded": embedded,
@@ -113,6 +126,11 @@ def open_decisions(spark: SparkSession, config: CleanConfig) -> Decisions | None
         return None
     format_ = validation.format_of(config.decisions) or "parquet"
     return read_decisions(spark, config.decisions, format_)
+
+
+def open_words(config: TextConfig | None) -> WordList | None:
+    """Read the user's list of words, if there is one."""
+    return None if config is None or config.words is None else read_words(config.words)
 
 
 def with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:

@@ -47,19 +47,22 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
         summary["soft_labels"] = details["publish"]["soft_labels"]
     if details["decide"]["own_decisions"]:
         summary["own_decisions"] = details["decide"]["own_decisions"]
-    if "candidates" in details:
-        summary["candidates"] = details["candidates"]["candidates"]
+    for name, stage in (("candidates", "candidates"), ("choice", "choose"), ("exports", "export")):
+        if stage in details:
+            summary[name] = details[stage][name]
     if "embed" in details:
         summary["embedding"] = details["embed"]
     if "own_vectors" in details:
         summary["vectors"] = details["own_vectors"]
-    if "export" in details:
-        summary["exports"] = details["export"]["exports"]
-    if "outliers" in details:
-        summary["outliers"] = details["outliers"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
-    figures = {**details.get("holdout", {}), **details.get("evaluate", {})}
+    for name in ("outliers", "imbalance", "nulls", "near_duplicates", "text", "pii"):
+        if name in details:
+            summary[name] = details[name]
+    holdout, evaluated, tuned = (
+        details.get(stage, {}) for stage in ("holdout", "evaluate", "finetune")
+    )
+    figures = {**holdout, **evaluated, **tuned}
     return {**summary, **{name: found for name, found in figures.items() if name != "warnings"}}
 
 

@@ -13,6 +13,7 @@ from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.lake.decisions import Decisions
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source
+from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of
@@ -28,13 +29,21 @@ STAGES: Final = (
     "label_issues",
     "neighbors",
     "outliers",
+    "imbalance",
+    "nulls",
     "duplicates",
+    "near_duplicates",
+    "text",
+    "pii",
+    "holdout",
+    "choose",
     "decide",
     "publish",
-    "holdout",
     "evaluate",
+    "finetune",
     "export",
 )
+_BESIDE: Final = ("holdout", "finetune")  # what depends on them has it in its own fingerprint
 OUTPUTS: Final = ("clean", "review", "dropped")
 
 
@@ -50,7 +59,7 @@ class Stages:
         lake: Lake,
         config: Config,
         source: Source,
-        trusted: Mapping[str, Source | None],
+        trusted: Mapping[str, Source | WordList | None],
         own: Decisions | None,
         noise_model: EarlierNoiseModel | None,
         *,
@@ -111,7 +120,8 @@ class Stages:
         if not self._redo or not self._commits:  # what the records say is about to change
             self._lake.files.delete("manifest.json")
             self._lake.files.delete("summary.json")
-        self._redo = True  # what comes after reads what is about to change
+        if name not in _BESIDE:
+            self._redo = True  # what comes after reads what is about to change
         self._observer.started(name)
         self._lake.revoke(name)
         started = time.monotonic()
@@ -120,6 +130,12 @@ class Stages:
         self._done(
             self._lake.commit(name, self._fingerprints[name], seconds, report), resumed=False
         )
+
+    def recall(self, name: str) -> None:
+        """Keep what an earlier run has found, where it still holds."""
+        commit = None if self._redo else self._lake.committed(name)
+        if commit is not None and commit.fingerprint == self._fingerprints[name]:
+            self._commits.append(commit)
 
     def _done(self, commit: Commit, *, resumed: bool) -> None:
         self._commits.append(commit)
@@ -163,7 +179,7 @@ class Stages:
 def _fingerprints(
     config: Config,
     source: Source,
-    trusted: Mapping[str, Source | None],
+    trusted: Mapping[str, Source | WordList | None],
     decisions: Decisions | None,
     noise_model: EarlierNoiseModel | None,
 ) -> dict[str, str]:
@@ -176,12 +192,21 @@ def _fingerprints(
         "label_issues": ("label_issues",),
         "neighbors": ("checks.neighbors",),
         "outliers": ("checks.outliers",),
+        "imbalance": ("checks.imbalance",),
+        "nulls": ("checks.nulls",),
         "duplicates": ("checks.exact_duplicates",),
+        "near_duplicates": ("checks.near_duplicates",),
+        "text": ("checks.text",),
+        "pii": ("checks.pii",),
         "decide": ("clean",),
         "publish": ("output",),
         "evaluate": ("evaluate",),
+        "finetune": ("finetune", "export"),
         "export": ("export",),
     }
+    read: dict[str, tuple[str, ...]] = {"evaluate": ("evaluate", "holdout")}
+    if config.clean.is_to_be_chosen:
+        read["choose"] = ("holdout",)
     chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
     fingerprints = {}
     for name in STAGES:
@@ -195,10 +220,18 @@ def _fingerprints(
             own["noise_model"] = noise_model.sha256
         if name == "decide" and decisions is not None:
             own["decisions"] = decisions.fingerprint
-        opened = trusted.get(name)
-        if opened is not None:
-            own["trusted"] = opened.fingerprint
-        chain.update(json.dumps([name, own], sort_keys=True).encode())
+        if name == "choose" and config.clean.is_to_be_chosen:
+            own["evaluate"] = resolved["evaluate"]
+        if name == "holdout":
+            own["is_halved"] = config.clean.is_to_be_chosen
+        own["trusted"] = [
+            of.fingerprint for key in read.get(name, (name,)) if (of := trusted.get(key))
+        ]
+        content = json.dumps([name, own], sort_keys=True).encode()
+        if name in _BESIDE:
+            fingerprints[name] = hashlib.sha256(chain.digest() + content).hexdigest()
+            continue
+        chain.update(content)
         fingerprints[name] = chain.hexdigest()
     return fingerprints
 

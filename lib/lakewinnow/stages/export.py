@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -35,8 +35,12 @@ _NONE: Final = (0, 0, 0)
 _EXAMPLE, _SPLIT, _HASH = "example", "split", "hash"
 
 
-def run(lake: Lake, config: ExportConfig) -> StageReport:
+def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageReport:
     """Write the files.
+
+    Parameters
+    ----------
+    text : what is written for the text of a row of corpus/, `lake.redaction`'s; None: the text
 
     Raises
     ------
@@ -44,7 +48,7 @@ def run(lake: Lake, config: ExportConfig) -> StageReport:
         ``"too_few_examples"``: fewer than 10 to train on.
     """
     classes = lake.details("ingest")["classes"]
-    examples = _examples(lake, config, classes)
+    examples = _examples(lake, config, classes, F.col(c.TEXT) if text is None else text)
     counts = _count(examples, config, classes)
     n_too_long = counts.pop("too_long")
     if counts["train"]["rows"] < _FEWEST:
@@ -82,9 +86,10 @@ def run(lake: Lake, config: ExportConfig) -> StageReport:
     )
 
 
-def _examples(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame:
+def _examples(lake: Lake, config: ExportConfig, classes: list[str], text: Column) -> DataFrame:
     decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL)
     rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
+    rows = rows.withColumn(c.TEXT, text)
     label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
     if config.format in finetuning.JSONL:
         example = finetuning.line(str(config.format), F.col(c.TEXT), label, config.system)

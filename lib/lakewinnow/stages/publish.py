@@ -2,7 +2,8 @@
 
 Reads    corpus/, issues/; for soft labels pred_probs/, noise_model.json
 Writes   clean/, review/, dropped/
-Passes   1 over the corpus for each table
+Passes   1 over the corpus for each table; texts are redacted as they are read, where
+         `clean.pii` says so
 Shuffle  none where the rows that do not stay are few enough to broadcast; else by row id. Soft
          labels, a number for each class, meet their rows in one more, by row id
 """
@@ -26,8 +27,15 @@ from lakewinnow.spark.posterior import soft_labels
 _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
 
 
-def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
-    """Write the three tables."""
+def run(
+    lake: Lake, source: InputConfig, output: OutputConfig, text: Column | None = None
+) -> StageReport:
+    """Write the three tables.
+
+    Parameters
+    ----------
+    text : what is written for the text of a row of corpus/, `lake.redaction`'s; None: the text
+    """
     schema = StructType.fromJson(lake.details("ingest")["input_columns"])
     corpus, issues = accepted(lake), lake.read("issues")
 
@@ -37,7 +45,7 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
     kept = corpus.join(decided, c.ROW_ID, "left").where(
         F.col(c.DECISION).isNull() | F.col(c.DECISION).isin("keep", "fix")
     )
-    columns, details = input_columns(schema, source, F.col(c.NEW_LABEL)), {}
+    columns, details = input_columns(schema, source, F.col(c.NEW_LABEL), text), {}
     if output.soft_labels:
         model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
         soft = soft_labels(lake.read("pred_probs"), Posterior.of(model))
@@ -55,7 +63,7 @@ def run(lake: Lake, source: InputConfig, output: OutputConfig) -> StageReport:
         rows = corpus.join(
             changed.where(F.col(c.DECISION) == decision).drop(c.GIVEN_LABEL), c.ROW_ID
         )
-        lake.publish(table, _with_reasons(rows, schema, source))
+        lake.publish(table, _with_reasons(rows, schema, source, text))
 
     tables = ("clean", "review", "dropped")
     return StageReport(
@@ -96,6 +104,8 @@ def check_drop_fraction(lake: Lake, most: float) -> None:
         )
 
 
-def _with_reasons(rows: DataFrame, schema: StructType, source: InputConfig) -> DataFrame:
+def _with_reasons(
+    rows: DataFrame, schema: StructType, source: InputConfig, text: Column | None
+) -> DataFrame:
     added = [column(name).alias(own_name(name, schema.names)) for name in _ADDED]
-    return rows.select(*input_columns(schema, source), *added)
+    return rows.select(*input_columns(schema, source, text=text), *added)

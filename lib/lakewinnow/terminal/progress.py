@@ -26,10 +26,14 @@ _TITLES: Final = {
     "noise": "noise model",
     "label_issues": "label issues",
     "duplicates": "duplicates",
+    "text": "text",
+    "pii": "personal data",
+    "holdout": "holdout",
+    "choose": "choose",
     "decide": "decide",
     "publish": "publish",
-    "holdout": "holdout",
     "evaluate": "evaluate",
+    "finetune": "fine-tune",
     "export": "export",
 }
 _SECONDS_A_LINE: Final = 30

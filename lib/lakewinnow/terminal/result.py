@@ -12,7 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
-from lakewinnow.terminal.comparison import print_comparison
+from lakewinnow.terminal.comparison import print_choice, print_comparison
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, program, short_path
 
@@ -30,6 +30,9 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
     out.print()
     if worst:
         out.print(_issues_table(worst, f"The {len(worst)} worst", out.width))
+        out.print()
+    if "choice" in result.summary:
+        print_choice(out, result.summary["choice"])
         out.print()
     if "candidates" in result.summary:
         out.print(candidates_table(result.summary["candidates"]))
@@ -119,7 +122,17 @@ def _rows_table(result: RunResult) -> Table:
             f"  ({causes})" if causes else ""
         )
         table.add_row(f"{result.rows[name]:,}", name, Text(where, overflow="fold"))
+    n_aside = _set_aside(result.summary)
+    if n_aside:
+        where = f"{short_path(Files(result.workspace).path('holdout'))}/  (evaluate.trusted)"
+        table.add_row(f"{n_aside:,}", "set aside", Text(where, overflow="fold"))
     return table
+
+
+def _set_aside(summary: Mapping[str, Any]) -> int:
+    """Return how many rows of the input left it before anything began, to be the holdout."""
+    found = summary.get("holdout", {})
+    return int(found["rows"]) + sum(found["rejected"].values()) if found.get("of_input") else 0
 
 
 def _classes_table(issues: Mapping[str, Any]) -> Table:
@@ -148,12 +161,20 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         f" {crossval['prior_log_loss']:.3f}), calibration error {crossval['ece']:.3f}"
     )
     yield from _outliers(summary)
+    yield from _rare_and_empty(summary)
     duplicates = summary.get("exact_duplicates")
     if duplicates and duplicates["sets"]:
         yield (
             f"Exact duplicates: {duplicates['rows']:,} rows in {duplicates['sets']:,} sets,"
             f" {duplicates['sets_whose_labels_differ']:,} of which have differing labels"
         )
+    alike = summary.get("near_duplicates")
+    if alike and alike["sets"]:
+        yield (
+            f"Near duplicates: {alike['rows']:,} rows in {alike['sets']:,} sets,"
+            f" {alike['sets_whose_labels_differ']:,} of which have differing labels"
+        )
+    yield from _texts(summary)
     for split, of in summary.get("exports", {}).items():
         files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
         yield f"Exported: {of['rows']:,} examples for {split}, {of['tokens']:,} tokens, {files}"
@@ -184,3 +205,29 @@ def _outliers(summary: Mapping[str, Any]) -> Iterator[str]:
         f"{rows} are farther than {found['cutoff']:.2f} from their {found['k']} nearest,"
         f" where {found['median']:.2f} is common{sampled}"
     )
+
+
+def _texts(summary: Mapping[str, Any]) -> Iterator[str]:
+    found = summary.get("text")
+    if found and found["rows"]:
+        worst = sorted((-rule["alone"], rule["rule"]) for rule in found["rules"] if rule["alone"])
+        rules = ", ".join(f"{-n:,} {name}" for n, name in worst[:_WORST])
+        more = " …" if len(worst) > _WORST else ""
+        yield f"Text: {found['rows']:,} rows break a rule ({rules}{more})"
+    found = summary.get("pii")
+    if found and found["rows"]:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
+        yield f"Personal data: in the texts of {found['rows']:,} rows ({kinds})"
+
+
+def _rare_and_empty(summary: Mapping[str, Any]) -> Iterator[str]:
+    rare = summary.get("imbalance")
+    if rare and rare["rare"]:
+        names = ", ".join(rare["rare"])
+        yield f"Rare classes: {names} (the rarest has {rare['share']:.2%} of the rows)"
+    empty = summary.get("nulls")
+    if empty:
+        missing = sorted(empty["columns"].items(), key=lambda item: -item[1])
+        shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
+        if shares:
+            yield f"Missing values: {shares}; {empty['rows']:,} rows have none at all"

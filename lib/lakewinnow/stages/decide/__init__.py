@@ -29,7 +29,7 @@ from pyspark.sql.types import (
 
 from lakewinnow import columns as c
 from lakewinnow.config import ChecksConfig, CleanConfig
-from lakewinnow.lake import decisions, row_checks
+from lakewinnow.lake import decisions, redaction, row_checks
 from lakewinnow.lake.decisions import Decisions
 from lakewinnow.lake.row_checks import RowCheck
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -73,13 +73,18 @@ def schema(found: list[RowCheck]) -> StructType:
 
 
 def run(
-    lake: Lake, config: CleanConfig, checks: ChecksConfig, own: Decisions | None = None
+    lake: Lake,
+    config: CleanConfig,
+    checks: ChecksConfig,
+    own: Decisions | None = None,
+    chosen: str = "",
 ) -> StageReport:
     """Combine what the checks found, and what the user decided, into one decision a row.
 
     Parameters
     ----------
     own : the user's decisions
+    chosen : why label issues are dealt with as they are, where that was to be chosen
 
     Raises
     ------
@@ -103,13 +108,14 @@ def run(
     decision = F.coalesce(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
-    preview = F.substring(c.TEXT, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
+    text = redaction.text(config, checks)
+    preview = F.substring(text, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
     suggested = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
     issues = (
         rows.withColumn(c.DECISION, decision)
         .withColumn(c.NEW_LABEL, F.coalesce(F.col("own_label"), suggested))
         .withColumn(c.DECIDED_BY, F.col("own_by"))
-        .withColumn(c.REASON, reasons.reason(config, others, kinds))
+        .withColumn(c.REASON, reasons.reason(config, others, kinds, chosen))
         .withColumn(c.IS_EXACT_DUPLICATE_ISSUE, F.col(c.EXACT_DUPLICATE_SET).isNotNull())
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)

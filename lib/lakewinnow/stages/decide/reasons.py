@@ -5,7 +5,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config import CleanConfig
-from lakewinnow.lake.row_checks import RowCheck
+from lakewinnow.lake.row_checks import PII, PII_SAID, RowCheck
 from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
 
@@ -26,7 +26,9 @@ def _is_confirmed() -> Column:
     return F.col(c.SUGGESTED_LABEL) == F.col(c.GIVEN_LABEL)
 
 
-def reason(config: CleanConfig, others: list[RowCheck], kinds: list[Kind]) -> Column:
+def reason(
+    config: CleanConfig, others: list[RowCheck], kinds: list[Kind], chosen: str = ""
+) -> Column:
     """Say what decided: the user, or every check that found something, and what held it back."""
     by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
     own = F.when(F.col("own_label").isNotNull(), F.concat(F.lit("label "), F.col("own_label")))
@@ -39,11 +41,20 @@ def reason(config: CleanConfig, others: list[RowCheck], kinds: list[Kind]) -> Co
         "; ",
         F.when(F.col("own_decision").isNotNull(), decided),
         F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config)),
-        *(F.col(f"why_{check.name}") for check in others),
+        *([F.when(F.col(c.IS_LABEL_ISSUE), F.lit(chosen))] if chosen else []),
+        *(_said(check, config) for check in others),
         *alike.why(kinds),
         F.when(F.col("is_kept_for_class"), kept),
     )
     return F.nullif(reasons, F.lit(""))
+
+
+def _said(check: RowCheck, config: CleanConfig) -> Column:
+    """Return what a check says of a row."""
+    why = F.col(f"why_{check.name}")
+    if check == PII and config.pii == "redact":
+        return F.replace(why, F.lit(PII_SAID), F.lit("redacted: "))
+    return why
 
 
 def _label_reason(config: CleanConfig) -> Column:

@@ -1,0 +1,106 @@
+"""Text: rows whose text is damaged, repeats itself or is otherwise not what one would train on.
+
+Reads    corpus/
+Writes   checks/text/, one row per accepted row
+Passes   1 over the corpus; 1 over what it writes, to count
+Shuffle  none
+Memory   a batch of texts a task; 100 MB more with `languages`, for the model
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import TextConfig
+from lakewinnow.errors import EngineError
+from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.row_checks import TEXT, WHY
+from lakewinnow.lake.word_list import WordList
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow
+from lakewinnow.text.registry import rules_of
+from lakewinnow.text.rules import Rule, Verdict, judge
+
+_NAMES: Final = pa.list_(pa.string())
+
+
+def run(lake: Lake, config: TextConfig, words: WordList | None = None) -> StageReport:
+    """Hold every text against the rules.
+
+    Parameters
+    ----------
+    words : the content of `config.words`
+
+    Raises
+    ------
+    ConfigError
+        As `registry.rules_of`.
+    EngineError
+        ``"rule_failed"``: a rule of the user's own raised, or gave no number.
+    """
+    rules = rules_of(config, None if words is None else words.words)
+    texts = accepted(lake).select(c.ROW_ID, c.TEXT)
+    judged = texts.mapInArrow(partial(_judge_batches, rules=rules), TEXT.schema)
+    lake.publish(TEXT.table, judged, schema=TEXT.schema)
+    n_rows = n_accepted(lake)
+    funnel = _funnel(lake, rules, n_rows)
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=lake.rows(TEXT.table),
+        reads={"corpus": 1, TEXT.table: 1},
+        writes=(TEXT.table,),
+        details={"rows": n_rows - (funnel[-1]["after"] if funnel else n_rows), "rules": funnel},
+    )
+
+
+def _judge_batches(
+    batches: Iterable[pa.RecordBatch], rules: Sequence[Rule]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        row_ids = arrow.row_ids(batch)
+        verdicts = []
+        for i, text in enumerate(batch.column(c.TEXT).to_pylist()):
+            try:
+                verdicts.append(judge(text, rules))
+            except EngineError as error:
+                raise error.at(f"{error.where}, row {row_ids[i]}") from error
+        yield arrow.record_batch(TEXT.schema, _columns(batch.column(c.ROW_ID), verdicts))
+
+
+def _columns(row_ids: pa.Array, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    return {
+        c.ROW_ID: row_ids,
+        c.IS_TEXT_ISSUE: pa.array([verdict.why is not None for verdict in verdicts], pa.bool_()),
+        c.TEXT_SCORE: pa.array([verdict.score for verdict in verdicts], pa.float64()),
+        c.TEXT_RULES: pa.array([verdict.rules or None for verdict in verdicts], _NAMES),
+        WHY: pa.array(
+            [verdict.why and f"text: {verdict.why}" for verdict in verdicts], pa.string()
+        ),
+    }
+
+
+def _funnel(lake: Lake, rules: Sequence[Rule], n_rows: int) -> list[dict[str, Any]]:
+    """Count, for each rule, the rows before and after it in the rules' order, and by itself."""
+    broken = lake.read(TEXT.table).select(F.posexplode(c.TEXT_RULES).alias("at", "rule"))
+    counts = broken.groupBy("rule").agg(F.count("*"), F.count_if(F.col("at") == 0)).collect()
+    by_rule = {name: (alone, first) for name, alone, first in counts}
+    funnel, before = [], n_rows
+    for rule in rules:
+        alone, first = by_rule.get(rule.name, (0, 0))
+        limit = {"above": rule.above, "below": rule.below}
+        funnel.append(
+            {
+                "rule": rule.name,
+                **{key: value for key, value in limit.items() if value is not None},
+                "before": before,
+                "after": before - first,
+                "alone": alone,
+                "source": rule.source or None,
+            }
+        )
+        before -= first
+    return funnel

@@ -1,0 +1,1 @@
+"""What is wrong with a text by itself, and the personal data in it: plain functions of strings."""

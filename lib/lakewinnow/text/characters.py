@@ -1,0 +1,84 @@
+"""Counts and shares of characters."""
+
+import re
+import unicodedata
+from typing import Final
+
+from lakewinnow.text.document import Document
+from lakewinnow.text.rules import NOT_JUDGED
+
+_LEAST: Final = 10  # characters beside white space: shares of fewer mean nothing
+_RUN: Final = re.compile(r"([^\W_]|[!?])\1{7,}")  # rows of dashes and the like separate, and may
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
+_JOINERS: Final = "\u200c\u200d\ufe0e\ufe0f"  # inside words of Persian, say, and of emoji
+
+
+def n_characters(document: Document) -> float:
+    """Return the number of characters."""
+    return len(document.text)
+
+
+def n_words(document: Document) -> float:
+    """Return the number of words that have a letter."""
+    return sum(word.isalpha() or any(map(str.isalpha, word)) for word in document.words)
+
+
+def n_replaced(document: Document) -> float:
+    """Return how many characters decoding has lost: U+FFFD."""
+    return document.text.count("\ufffd")
+
+
+def n_controls(document: Document) -> float:
+    """Return the number of control characters that do not separate words or lines."""
+    if document.text.isprintable():
+        return 0.0
+    return len(_CONTROL.findall(document.text))
+
+
+def n_mojibake(document: Document) -> float:
+    """Return ftfy's count of sequences that are UTF-8 read as another encoding: ``cafÃ©``."""
+    if document.text.isascii():
+        return 0.0
+    from ftfy.badness import badness
+
+    return float(badness(document.text))
+
+
+def digit_share(document: Document) -> float:
+    """Return the share of characters that are digits; white space does not count."""
+    if document.n_inked < _LEAST:
+        return NOT_JUDGED
+    return sum(map(str.isdigit, document.text)) / document.n_inked
+
+
+def symbol_share(document: Document) -> float:
+    """Return the share of characters that are no letters, digits, marks or white space.
+
+    Vowel signs and other marks that belong to letters count as letters do.
+    """
+    if document.n_inked < _LEAST:
+        return NOT_JUDGED
+    n_plain = sum(map(str.isalnum, document.text))
+    if document.n_inked > n_plain and not document.text.isascii():
+        n_plain += sum(map(_is_mark, document.text))
+    return 1 - n_plain / document.n_inked
+
+
+def _is_mark(character: str) -> bool:
+    return character > "\u02ff" and (
+        unicodedata.category(character)[0] == "M" or character in _JOINERS
+    )
+
+
+def longest_run(document: Document) -> float:
+    """Return how often one letter, digit, ``!`` or ``?`` is repeated without a break; 8 or more."""
+    return max((match.end() - match.start() for match in _RUN.finditer(document.text)), default=0)
+
+
+def longest_ascii_word(document: Document) -> float:
+    """Return the characters of the longest word, of those that are ASCII and no address of a page.
+
+    Other scripts may do without white space between words.
+    """
+    words = document.words
+    return max((len(word) for word in words if word.isascii() and "://" not in word), default=0)

@@ -1,0 +1,99 @@
+"""From configuration to rules: presets, the user's changes to them, the user's own."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from lakewinnow.config import TextConfig, TextRuleConfig
+from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.text import gopher
+from lakewinnow.text.basic import BASIC, WITHOUT_LIMIT
+from lakewinnow.text.c4 import C4
+from lakewinnow.text.language import language_rule
+from lakewinnow.text.listed_words import ListedWords, listed_words_rule
+from lakewinnow.text.own import OwnMeasure
+from lakewinnow.text.rules import Rule
+
+PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
+    "basic": BASIC,
+    "gopher_quality": gopher.QUALITY,
+    "gopher_repetition": gopher.REPETITION,
+    "c4": C4,
+}
+KNOWN: Final[Mapping[str, Rule]] = {
+    rule.name: rule for rules in (*PRESETS.values(), WITHOUT_LIMIT) for rule in rules
+}
+_RULES: Final = "checks.text.rules"
+
+
+def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule, ...]:
+    """Return the rules in their order: of the presets, of `rules`, of listed words, of languages.
+
+    One that `rules` gives another limit keeps its place.
+
+    Parameters
+    ----------
+    words : the content of `config.words`, where there is such a file
+
+    Raises
+    ------
+    ConfigError
+        ``"unknown_rule"``, ``"no_limit"``, ``"unknown_language"``; of the user's own
+        ``"not_importable"``, ``"rule_failed"``. Every problem found.
+    """
+    rules = {rule.name: rule for name in config.presets for rule in PRESETS[name]}
+    problems: list[ConfigError] = []
+    for made in _added(config, words):
+        try:
+            rule = made()
+        except ConfigError as error:
+            problems.append(error)
+        else:
+            rules[rule.name] = rule
+    for i, name in enumerate(config.without):
+        if rules.pop(name, None) is None:
+            where, expected = f"checks.text.without[{i}]", "a rule that holds"
+            hint = did_you_mean(name, list(rules)) or f"these do: {', '.join(rules)}"
+            problems.append(ConfigError("unknown_rule", where, expected, name, hint))
+    if problems:
+        raise ConfigError.together(problems)
+    return tuple(rules.values())
+
+
+def _added(config: TextConfig, words: ListedWords | None) -> Iterator[Callable[[], Rule]]:
+    """Yield what makes each rule beside those of presets."""
+    for i, section in enumerate(config.rules):
+        yield partial(_rule, TextRuleConfig(**section), f"{_RULES}[{i}]")
+    if words is not None:
+        yield partial(listed_words_rule, words)
+    if config.languages:
+        least = (config.min_language_prob, config.min_language_bytes)
+        yield partial(language_rule, config.languages, *least)
+
+
+def _rule(section: TextRuleConfig, where: str) -> Rule:
+    """Return a known rule with the limit that a section gives, or a rule of the user's own."""
+    limits = (_number(section.above), _number(section.below))
+    if "." in section.use:
+        own = OwnMeasure(section.use, f"{where}.use")
+        own.check()
+        name = section.name or section.use.rpartition(".")[2]
+        rule = Rule(name=name, measure=own, says=f"{name} {{:.3g}}")
+    elif section.use in KNOWN:
+        known = KNOWN[section.use]
+        rule = replace(known, name=section.name or known.name)
+        if limits == (None, None):
+            limits = (known.above, known.below)
+    else:
+        expected = "the name of a rule, or the import path of a function"
+        hint = did_you_mean(section.use, list(KNOWN)) or f"the rules: {', '.join(sorted(KNOWN))}"
+        raise ConfigError("unknown_rule", f"{where}.use", expected, section.use, hint)
+    if limits == (None, None):
+        hint = f"{{use: {section.use}, above: …}}"
+        raise ConfigError("no_limit", where, "above or below", None, hint)
+    return replace(rule, above=limits[0], below=limits[1])
+
+
+def _number(limit: float | None) -> float | None:
+    return None if limit is None else float(limit)  # YAML 1.1 reads 1e-3 as a string

@@ -1,0 +1,199 @@
+"""Text and personal data: what a row's text breaks, what is found in it, and what becomes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from pyspark.sql.types import StringType, StructField, StructType
+
+from builders import (
+    corpus_row,
+    lake_in,
+    make_commit,
+    make_config,
+    make_table,
+    read_rows,
+    write_csv,
+)
+from lakewinnow.config import ChecksConfig, CleanConfig, ExportConfig, OutputConfig, TextConfig
+from lakewinnow.errors import DataError
+from lakewinnow.lake import redaction
+from lakewinnow.lake.decisions import read_decisions
+from lakewinnow.lake.word_list import read_words
+from lakewinnow.stages import decide, export, pii, publish, text
+from lakewinnow.stages.label_issues import LABEL_RANKS
+
+MAIL, PHONE = "jane.doe@example.org", "+44 20 7946 0958"
+PADDING = (
+    "The parcel that I ordered in May has not arrived, and nobody seems to know of it. I have"
+    " written to the courier twice; they say that the depot would be in touch. My address for this"
+    " is"
+)
+TEXTS = {
+    "card": "My card is 4111 1111 1111 1111, 😀 thank you",
+    "damaged": f"The cafÃ© was closed, write to {MAIL} or {MAIL}",
+    "digits": "0123456789 0123456789 again and",
+    "good": "Where is the parcel that I ordered in May?",
+    "kept": f"Call {PHONE} or write to {MAIL}, please",
+    "late": PADDING + f" {MAIL} and more",
+    "loud": "WHERE IS IT, I SAY",
+    "rude": "The darn thing is late, the darn courier too, darn it",
+    "void": "?????????????",
+} | {f"more {i}": f"Another text that has nothing wrong, number {i}" for i in range(8)}
+INPUT = StructType([StructField(name, StringType()) for name in ("text", "label")])
+CHECKS = ChecksConfig(
+    exact_duplicates=None,
+    text=TextConfig(rules=({"use": "tests.text.test_registry.shouting", "above": 0.7},)),
+    pii=make_config("x.csv", checks={"pii": {}}).checks.pii,
+)
+CLEAN = CleanConfig(text="review", pii="redact", max_class_fraction=1.0)
+
+
+@pytest.fixture(scope="module")
+def found(spark, tmp_path_factory):
+    """A workspace after all stages that have to do with it, and the two stages' reports."""
+    lake = lake_in(spark, tmp_path_factory.mktemp("text"))
+    rows = [corpus_row(row_id, of) for row_id, of in TEXTS.items()]
+    for row in rows:
+        row["source"] = {"label": "a"}
+    for part in (rows[::2], rows[1::2]):
+        make_table(lake, "corpus", part)
+    same = dict.fromkeys(("given_label", "predicted_label", "suggested_label"), "a")
+    same |= dict.fromkeys(("predicted_prob", "suggested_prob", "given_label_prob"), 0.9)
+    same |= {"is_label_issue": False, "label_score": 0.9}
+    make_table(lake, "checks/label_issues", [{"row_id": row_id, **same} for row_id in TEXTS])
+    make_table(lake, "checks/label_ranks", [], LABEL_RANKS)
+    make_commit(lake, "ingest", classes=["a", "b"], input_columns=INPUT.jsonValue())
+    folder = tmp_path_factory.mktemp("own")
+    words = folder / "words.txt"
+    words.write_text("darn\n", encoding="utf-8")
+    own = write_csv(folder / "own.csv", [("kept", "drop", "Ann")], ("row_id", "decision", "by"))
+    reports = {
+        "text": text.run(lake, CHECKS.text, read_words(str(words))),
+        "pii": pii.run(lake, CHECKS.pii),
+    }
+    decide.run(lake, CLEAN, CHECKS, read_decisions(spark, str(own), "csv"))
+    written = redaction.text(CLEAN, CHECKS)
+    publish.run(lake, make_config("x.csv").input, OutputConfig(), written)
+    export.run(lake, ExportConfig(format="openai-chat", validation_fraction=0), written)
+    return lake, reports
+
+
+def rows_of(lake, table):
+    return read_rows(lake.files.root, table)
+
+
+def test_each_row_has_its_rules_a_score_and_why(found):
+    lake, reports = found
+    rows = {row["row_id"]: row for row in rows_of(lake, "checks/text")}
+    assert rows.keys() == TEXTS.keys()
+    broken = {row_id: row for row_id, row in rows.items() if row["is_text_issue"]}
+    assert {row_id: row["text_rules"] for row_id, row in broken.items()} == {
+        "damaged": ["mojibake"],
+        "digits": ["digits"],
+        "loud": ["shouting"],
+        "rude": ["listed_words"],
+        "void": ["few_words", "symbols"],
+    }
+    assert rows["rude"]["why"] == "text: 3 listed words"
+    assert rows["void"]["why"] == "text: 0 words with a letter, 100% of its characters are symbols"
+    assert rows["rude"]["text_score"] == 0.25
+    assert rows["good"] == {
+        "row_id": "good",
+        "is_text_issue": False,
+        "text_score": 1.0,
+        "text_rules": None,
+        "why": None,
+    }
+    details = reports["text"].details
+    assert details["rows"] == len(broken)
+    funnel = {of["rule"]: (of["before"], of["after"], of["alone"]) for of in details["rules"]}
+    assert {rule: counts for rule, counts in funnel.items() if counts[2]} == {
+        "few_words": (17, 16, 1),
+        "mojibake": (16, 15, 1),
+        "symbols": (15, 15, 1),  # the rule before has taken it
+        "digits": (15, 14, 1),
+        "shouting": (14, 13, 1),
+        "listed_words": (13, 12, 1),
+    }
+    assert details["rules"][0] == {
+        "rule": "few_words",
+        "below": 1,
+        "before": 17,
+        "after": 16,
+        "alone": 1,
+        "source": None,
+    }
+
+
+def test_personal_data_is_found_and_counted(found):
+    lake, reports = found
+    rows = {row["row_id"]: row for row in rows_of(lake, "checks/pii") if row["is_pii_issue"]}
+    assert {row_id: row["pii_kinds"] for row_id, row in rows.items()} == {
+        "card": ["card"],
+        "damaged": ["email"],
+        "kept": ["email", "phone"],
+        "late": ["email"],
+    }
+    assert rows["damaged"]["why"] == "personal data: 2 email addresses"
+    assert rows["damaged"]["pii_score"] == pytest.approx(1 / 3)
+    assert reports["pii"].details == {
+        "rows": 4,
+        "rows_by_kind": {"email": 3, "iban": 0, "card": 1, "ip": 0, "phone": 1},
+    }
+
+
+def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(found):
+    lake, _ = found
+    issues = {row["row_id"]: row for row in rows_of(lake, "issues")}
+    assert {row_id: row["decision"] for row_id, row in issues.items() if row["reason"]} == {
+        "card": "keep",
+        "damaged": "review",
+        "digits": "review",
+        "kept": "drop",
+        "late": "keep",
+        "loud": "review",
+        "rude": "review",
+        "void": "review",
+    }
+    assert issues["card"]["reason"] == "redacted: 1 card number"
+    assert issues["damaged"]["reason"] == (
+        "text: damaged encoding (mojibake) in 1 places; redacted: 2 email addresses"
+    )
+    assert issues["kept"]["reason"].startswith("decided by Ann: drop; redacted: ")
+    assert issues["late"]["text_preview"] == (PADDING + " ‹EMAIL› and more")[:200]
+    clean = {row["text"] for row in rows_of(lake, "clean")}
+    assert "My card is ‹CARD›, 😀 thank you" in clean
+    [dropped] = rows_of(lake, "dropped")
+    assert dropped["text"] == "Call ‹PHONE› or write to ‹EMAIL›, please"
+    assert {"text": "WHERE IS IT, I SAY", "row_id": "loud"}.items() <= rows_of(lake, "review")[
+        2
+    ].items()
+    lines = Path(lake.files.path("exports"), "train.jsonl").read_text(encoding="utf-8").splitlines()
+    assert {json.loads(line)["messages"][0]["content"] for line in lines} == clean
+    for table in ("issues", "clean", "review", "dropped"):
+        shown = json.dumps(rows_of(lake, table), ensure_ascii=False)
+        assert not any(secret in shown for secret in (MAIL, PHONE, "4111"))
+    assert MAIL in json.dumps(rows_of(lake, "corpus"), default=str)
+    assert sum(len(rows_of(lake, table)) for table in ("clean", "review", "dropped")) == len(TEXTS)
+
+
+def test_a_rule_of_the_users_that_fails_says_where(lake):
+    make_table(lake, "corpus", [corpus_row("r1", "one"), corpus_row("r2", "seven 7")])
+    config = TextConfig(rules=({"use": "tests.text.test_registry.fussy", "above": 0},))
+    with pytest.raises(Exception, match=r"rules\[0\]\.use, row r2: .* ValueError: no sevens"):
+        text.run(lake, config)
+
+
+def test_a_list_without_words_is_an_error(tmp_path):
+    with pytest.raises(DataError) as caught:
+        read_words(str(tmp_path / "none.txt"))
+    assert caught.value.code == "input_not_found"
+    (tmp_path / "empty.txt").write_text("# none yet\n\n", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        read_words(str(tmp_path / "empty.txt"))
+    assert (caught.value.code, caught.value.where) == ("no_words", "checks.text.words")
+    (tmp_path / "latin").write_bytes("café".encode("latin-1"))
+    with pytest.raises(DataError) as caught:
+        read_words(str(tmp_path / "latin"))
+    assert caught.value.code == "not_text"
