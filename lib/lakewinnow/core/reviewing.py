@@ -11,7 +11,7 @@ replacement, so that one of which all rows were answered adds nothing to the wid
 
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
@@ -21,31 +21,126 @@ from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 FEWEST: Final = 10  # answers that a figure of a part of the rows is given for
 _PRIOR_ROWS: Final = 4.0  # of the overall rate, that a stratum's is drawn towards it by
 _ERRORS_AT_START: Final = 1  # that the first cut tried must be able to have, and be shown
-_STEPS: Final = 8  # cuts that are tried beyond it
+_STEPS: Final = 8  # cuts that are tried
 
 
-def share(
-    rows: FloatArray, answered: IntArray, hits: IntArray, confidence: float = CONFIDENCE
-) -> Interval | None:
-    """Share of all rows that would be hits, with an interval; None where no row was answered.
+@dataclass(frozen=True)
+class Cut:
+    """The rows up to some bin: of them, the share of hits among the answered.
 
-    Parameters
+    Attributes
     ----------
-    rows : float64, shape (H,), rows of each stratum
-    answered : int64, shape (H,), of these, a random part
-    hits : int64, shape (H,), of the answered. A stratum of which none was answered counts as the
-        next one that was does
+    bin : the last that is taken
+    answered : rows of the sample
+    share : of hits
     """
-    at = np.flatnonzero(answered)
-    if not len(at):
-        return None
-    of = np.minimum(np.searchsorted(at, np.arange(len(rows))), len(at) - 1)
-    met = np.bincount(of, rows, len(at)).astype(np.float64)
-    return _share(met, answered[at], hits[at], _z(confidence))
+
+    bin: int
+    answered: int
+    share: Interval
 
 
-def _share(rows: FloatArray, answered: IntArray, hits: IntArray, z: float) -> Interval:
-    """Return the share of hits; each stratum has answers."""
+@dataclass(frozen=True)
+class Cuts:
+    """Two answers to how far down the rows, the best first, a share is still as wanted.
+
+    Attributes
+    ----------
+    shown : the furthest cut whose share is at least that, with a confidence of 95%; None: not one
+    likely : the furthest cut at which the estimate is; None: not one
+    """
+
+    shown: Cut | None
+    likely: Cut | None
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """Answered rows of a sample: in each stratum a random part of its rows.
+
+    Attributes
+    ----------
+    stratum : int64, shape (n,), of each answered row
+    rows : float64, shape (H,), rows of each stratum, of which some are answered
+    """
+
+    stratum: IntArray
+    rows: FloatArray
+
+    @classmethod
+    def of(cls, stratum: IntArray, rows: IntArray) -> Self:
+        """Return answers; a stratum without any is joined to the next that has some.
+
+        Parameters
+        ----------
+        rows : int64, shape (all strata,), rows of each, whether answered or not
+        """
+        at = np.unique(stratum)
+        joined = np.minimum(np.searchsorted(at, np.arange(len(rows))), max(len(at) - 1, 0))
+        met = np.bincount(joined, rows, len(at)) if len(at) else np.zeros(0)
+        return cls(np.searchsorted(at, stratum).astype(np.int64), met.astype(np.float64))
+
+    def share(
+        self, hits: BoolArray, among: BoolArray | None = None, confidence: float = CONFIDENCE
+    ) -> Interval | None:
+        """Share of hits in all rows, with an interval; None where no row was answered.
+
+        Parameters
+        ----------
+        hits : bool, shape (n,)
+        among : bool, shape (n,), the answered rows of a kind, the share in whose rows is meant. How
+            many there are is taken from the sample, too
+        """
+        if among is None:
+            among = np.ones(len(hits), bool)
+        return self._share(hits, among, confidence) if among.any() else None
+
+    def cuts(self, bins: IntArray, hits: BoolArray, among: BoolArray, wanted: float) -> Cuts:
+        """Find how far the bins may go, from the lowest, for a wanted share of hits in their rows.
+
+        What is shown is found by tests in a fixed sequence: cuts are tried one after the other,
+        smallest first, until one fails, so that the confidence holds although many are tried
+        (Angelopoulos, Bates, Candès, Jordan and Lei 2021, "Learn then Test", on fixed sequence
+        testing). Which are tried depends on how many rows were answered up to each, and not on the
+        answers.
+
+        Parameters
+        ----------
+        bins : int64, shape (n,); a cut takes all rows up to some bin
+        hits, among : bool, shape (n,)
+        wanted : above 0 and below 1
+        """
+        found, counts = np.unique(bins[among], return_counts=True)
+        answered = np.cumsum(counts)
+
+        def cut(at: int) -> Cut:
+            rows = among & (bins <= found[at])
+            return Cut(int(found[at]), int(answered[at]), self._share(hits, rows, CONFIDENCE))
+
+        shown = None
+        for at in _tried(answered, wanted):
+            # The lower end of a two-sided interval of 90% is a bound of 95%
+            rows = among & (bins <= found[at])
+            if self._share(hits, rows, 2 * CONFIDENCE - 1).low < wanted:
+                break
+            shown = cut(at)
+        large = np.flatnonzero(answered >= FEWEST)[::-1].tolist()
+        likely = (at for at in map(cut, large) if at.share.value >= wanted)
+        return Cuts(shown, next(likely, None))
+
+    def _share(self, hits: BoolArray, among: BoolArray, confidence: float) -> Interval:
+        n_strata = len(self.rows)
+        all_, some, n_hits = (
+            np.bincount(self.stratum[mask], minlength=n_strata)
+            for mask in (slice(None), among, among & hits)
+        )
+        met = some > 0
+        rows = self.rows[met] * some[met] / all_[met]
+        return _stratified(rows, some[met], n_hits[met], _z(confidence))
+
+
+def _stratified(rows: FloatArray, answered: IntArray, hits: IntArray, z: float) -> Interval:
+    """Return the share of hits in all rows; each stratum has answers."""
     weights = rows / rows.sum()
     value = float(weights @ (hits / answered))
     n = int(answered.sum())
@@ -83,86 +178,15 @@ def ratio_of_totals(part: Interval, other: Interval, n_part: int, n_other: int) 
     return Interval(of(part.value, other.value), of(part.low, other.high), of(part.high, other.low))
 
 
-@dataclass(frozen=True)
-class Cut:
-    """The rows up to some bin: of them, the share of hits among the answered.
-
-    Attributes
-    ----------
-    bin : the last that is taken
-    answered : rows of the sample
-    share : of hits
-    """
-
-    bin: int
-    answered: int
-    share: Interval
-
-
-@dataclass(frozen=True)
-class Cuts:
-    """Two answers to how far down the rows, the best first, a share is still as wanted.
-
-    Attributes
-    ----------
-    shown : the furthest cut whose share is at least that, with a confidence of 95%; None: not one
-    likely : the furthest cut at which the estimate is; None: not one
-    """
-
-    shown: Cut | None
-    likely: Cut | None
-
-
-def cuts(
-    bins: IntArray, hits: BoolArray, stratum: IntArray, rows: FloatArray, wanted: float
-) -> Cuts:
-    """Find the cuts for a wanted share of hits.
-
-    What is shown is found by tests in a fixed sequence: cuts are tried one after the other,
-    smallest first, until one fails, so that the confidence holds although many are tried
-    (Angelopoulos, Bates, Candès, Jordan and Lei 2021, "Learn then Test", section on fixed sequence
-    testing). Which are tried depends on how many rows were answered up to each, not on the answers.
-
-    Parameters
-    ----------
-    bins : int64, shape (n,), of the answered rows; a cut takes all rows up to some bin
-    hits : bool, shape (n,)
-    stratum : int64, shape (n,)
-    rows : float64, shape (H,), rows of each stratum
-    wanted : above 0 and below 1
-    """
-    order = np.argsort(bins, kind="stable")
-    bins, hits, stratum = bins[order], hits[order], stratum[order]
-    ends = np.flatnonzero(np.diff(bins, append=bins[-1:] + 1)) + 1  # answered up to each cut
-    all_answered = np.bincount(stratum, minlength=len(rows))
-
-    def cut(end: int, confidence: float = CONFIDENCE) -> Cut:
-        answered = np.bincount(stratum[:end], minlength=len(rows))
-        n_hits = np.bincount(stratum[:end][hits[:end]], minlength=len(rows))
-        met = np.flatnonzero(answered)
-        below = rows[met] * answered[met] / all_answered[met]  # of the stratum, up to the bin
-        found = _share(below, answered[met], n_hits[met], _z(confidence))
-        return Cut(int(bins[end - 1]), end, found)
-
-    shown = None
-    for end in _tried(ends, wanted):
-        # The lower end of a two-sided interval of 90% is a bound of 95%
-        if cut(end, 2 * CONFIDENCE - 1).share.low < wanted:
-            break
-        shown = cut(end)
-    likely = map(cut, ends[ends >= FEWEST][::-1].tolist())
-    return Cuts(shown, next((found for found in likely if found.share.value >= wanted), None))
-
-
-def _tried(ends: IntArray, wanted: float) -> list[int]:
+def _tried(answered: IntArray, wanted: float) -> list[int]:
     """Return the cuts to try: the first that could be shown with an error in it, and a few more."""
     z = _z(2 * CONFIDENCE - 1)
     n = _ERRORS_AT_START + 1
     while _wilson(1 - _ERRORS_AT_START / n, n, z).low < wanted:
         n += 1
-    ends = ends[ends >= n]
-    at = np.linspace(0, len(ends) - 1, min(_STEPS, len(ends))).round().astype(np.int64)
-    tried: list[int] = ends[np.unique(at)].tolist()
+    large = np.flatnonzero(answered >= n)
+    at = np.linspace(0, len(large) - 1, min(_STEPS, len(large))).round().astype(np.int64)
+    tried: list[int] = large[np.unique(at)].tolist()
     return tried
 
 

@@ -1,0 +1,291 @@
+"use strict";
+(() => {
+  const { sample, classes, rows } = JSON.parse(document.getElementById("data").textContent);
+  const STORE = `lakewinnow review ${sample}`;
+  const NAME = "lakewinnow reviewer";
+  const LETTERS = [..."123456789abcefhijklmnopqrtvwxyz"]; // g, d, s and u are decisions
+  const HAS_A_KEY_EACH = classes.length <= LETTERS.length;
+  const MOST_FOUND = 100;
+
+  const at = (id) => document.getElementById(id);
+  const make = (tag, className, text) => {
+    const element = document.createElement(tag);
+    if (className) element.className = className;
+    if (text !== undefined) element.textContent = text;
+    return element;
+  };
+  const percent = (prob) => {
+    if (prob < 0.01) return "<1%";
+    return prob > 0.99 ? ">99%" : `${Math.round(100 * prob)}%`;
+  };
+
+  // --- what is kept -----------------------------------------------------------------------------
+
+  // answers: by row id {decision: keep | drop | fix | skip, label: class name or null}
+  // past: row ids in the order they were answered in, for undo
+  let state = { by: "", blind: false, answers: {}, past: [] };
+  let current = 0;
+  let active = 0; // of the labels found
+
+  const load = () => {
+    try {
+      const kept = JSON.parse(localStorage.getItem(STORE) || "null");
+      if (kept) state = { ...state, ...kept };
+      else state.by = localStorage.getItem(NAME) || "";
+    } catch {
+      at("no-storage").hidden = false;
+    }
+  };
+  const keep = () => {
+    try {
+      localStorage.setItem(STORE, JSON.stringify(state));
+      localStorage.setItem(NAME, state.by);
+    } catch {
+      at("no-storage").hidden = false;
+    }
+  };
+
+  const isAnswered = (row) => row.id in state.answers;
+  const count = (test) => rows.filter((row) => isAnswered(row) && test(state.answers[row.id])).length;
+  const nSkipped = () => count((answer) => answer.decision === "skip");
+  const nDecided = () => count((answer) => answer.decision !== "skip");
+
+  // --- answering --------------------------------------------------------------------------------
+
+  const isOver = () => current < 0;
+  const nextOpen = (from) => {
+    const after = rows.findIndex((row, i) => i >= from && !isAnswered(row));
+    return after >= 0 ? after : rows.findIndex((row) => !isAnswered(row));
+  };
+
+  const answer = (decision, label, words) => {
+    if (isOver()) return;
+    const row = rows[current];
+    state.answers[row.id] = { decision, label };
+    state.past = [...state.past.filter((id) => id !== row.id), row.id];
+    keep();
+    current = nextOpen(current + 1);
+    show();
+    say(`${words}. ${isOver() ? "That was the last row" : `Row ${current + 1} of ${rows.length}`}`);
+  };
+  const choose = (k) => {
+    if (isOver()) return;
+    const isGiven = k === rows[current].given;
+    if (isGiven) answer("keep", null, `Kept ${classes[k]}`);
+    else answer("fix", classes[k], `Labelled ${classes[k]}`);
+  };
+  const accept = () => {
+    if (!state.blind && !isOver()) choose(rows[current].suggested[0]);
+  };
+  const undo = () => {
+    const id = state.past.pop();
+    const index = rows.findIndex((row) => row.id === id);
+    if (index < 0) return say("Nothing to take back");
+    delete state.answers[id];
+    keep();
+    current = index;
+    show();
+    say(`Took back the answer to row ${current + 1}`);
+  };
+  const lookAtSkipped = () => {
+    const isSkipped = (id) => state.answers[id].decision === "skip";
+    const skipped = state.past.filter((id) => id in state.answers && isSkipped(id));
+    skipped.forEach((id) => delete state.answers[id]);
+    state.past = state.past.filter((id) => id in state.answers);
+    keep();
+    current = nextOpen(0);
+    show();
+  };
+
+  // --- saving -----------------------------------------------------------------------------------
+
+  // RFC 4180, as `clean.decisions` takes it
+  const cell = (value) => (/[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
+  const decisions = () => {
+    const lines = rows.filter(isAnswered).flatMap((row) => {
+      const { decision, label } = state.answers[row.id];
+      return decision === "skip" ? [] : [[row.id, decision, label ?? "", state.by.trim()]];
+    });
+    return [["row_id", "decision", "label", "by"], ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
+  };
+  const save = () => {
+    if (!state.by.trim()) {
+      at("by").focus();
+      return say("Type your name first: it goes with each decision", true);
+    }
+    const n = nDecided();
+    if (!n) return say("There is nothing to save yet", true);
+    const link = document.createElement("a");
+    const who = state.by.trim().toLowerCase().replace(/[^\p{L}\p{N}]+/gu, "-");
+    link.href = URL.createObjectURL(new Blob([decisions()], { type: "text/csv" }));
+    link.download = `decisions-${who}-${sample.slice(0, 6)}.csv`;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    say(`Saved ${n} decisions as ${link.download}`);
+  };
+
+  // --- showing ----------------------------------------------------------------------------------
+
+  const say = (words, isWarning = false) => {
+    at("said").textContent = words;
+    at("said").className = isWarning ? "warning" : "";
+  };
+  const showGuess = (id, [k, prob]) => {
+    at(id).replaceChildren(classes[k], " ", make("span", "prob", percent(prob)));
+  };
+  const labelButton = (k, key, prob, isGiven) => {
+    const button = make("button", isGiven ? "label given" : "label");
+    button.type = "button";
+    if (prob !== undefined) {
+      const bar = make("span", "bar");
+      bar.style.width = `${100 * prob}%`;
+      button.append(bar);
+    }
+    button.append(make("kbd", "", key), make("span", "of", classes[k] + (isGiven ? " (given)" : "")));
+    if (prob !== undefined) button.append(make("span", "prob", percent(prob)));
+    button.addEventListener("click", () => choose(k));
+    return button;
+  };
+  // The labels that have a key on this row, in the order of the keys
+  const keyed = () => {
+    if (HAS_A_KEY_EACH) return classes.map((_, k) => k);
+    return state.blind || isOver() ? [] : rows[current].likely.map(([k]) => k);
+  };
+  const found = () => {
+    const wanted = at("find").value.trim().toLowerCase().split(/[\s_-]+/).filter(Boolean);
+    const matches = (name) => wanted.every((part) => name.toLowerCase().includes(part));
+    const starts = (name) => Number(!name.toLowerCase().startsWith(wanted[0] ?? ""));
+    const all = classes.map((name, k) => [name, k]).filter(([name]) => matches(name));
+    return all.sort(([a], [b]) => starts(a) - starts(b)).map(([, k]) => k);
+  };
+  const showFound = () => {
+    const all = found();
+    const some = all.slice(0, MOST_FOUND);
+    active = Math.max(0, Math.min(active, some.length - 1));
+    const isTyping = at("find").value.trim() !== "";
+    at("found").replaceChildren(
+      ...some.map((k, i) => {
+        const option = make("li", "", classes[k]);
+        option.id = `label-${i}`;
+        option.setAttribute("role", "option");
+        option.setAttribute("aria-selected", String(isTyping && i === active));
+        option.addEventListener("click", () => choose(k));
+        return option;
+      }),
+    );
+    if (isTyping && some.length) {
+      at("find").setAttribute("aria-activedescendant", `label-${active}`);
+      at(`label-${active}`).scrollIntoView({ block: "nearest" });
+    } else at("find").removeAttribute("aria-activedescendant");
+    at("more").textContent = all.length ? (all.length > some.length ? `and ${all.length - some.length} more` : "") : "No such label";
+  };
+  const show = () => {
+    document.body.classList.toggle("blind", state.blind);
+    at("progress").max = rows.length;
+    at("progress").value = nDecided() + nSkipped();
+    const skipped = nSkipped() ? `, ${nSkipped()} skipped` : "";
+    at("count").textContent = `${nDecided()} of ${rows.length} decided${skipped}`;
+    at("undo").disabled = !state.past.length;
+    for (const id of ["accept", "keep", "drop", "skip"]) at(id).disabled = isOver();
+    at("review").hidden = isOver();
+    at("end").hidden = !isOver();
+    if (isOver()) return showEnd();
+    const row = rows[current];
+    at("title").textContent = `Row ${current + 1} of ${rows.length}`;
+    at("text").textContent = row.text;
+    at("text").scrollTop = 0;
+    at("cut").hidden = row.length <= row.text.length;
+    at("cut").textContent = `The text goes on: ${row.length.toLocaleString("en")} characters in all.`;
+    at("given").textContent = classes[row.given];
+    showGuess("suggested", row.suggested);
+    showGuess("predicted", row.predicted);
+    at("accept-text").textContent =
+      row.suggested[0] === row.given ? `keep ${classes[row.given]}, as suggested` : `change to ${classes[row.suggested[0]]}`;
+    const probs = new Map(row.likely);
+    at("labels").replaceChildren(
+      ...keyed().map((k, i) => labelButton(k, LETTERS[i], probs.get(k), k === row.given)),
+    );
+    at("find").value = "";
+    active = 0;
+    if (!HAS_A_KEY_EACH) showFound();
+    at("title").focus({ preventScroll: true });
+    if (at("title").getBoundingClientRect().top < 0) scrollTo(0, 0);
+  };
+  const showEnd = () => {
+    at("end-title").textContent = nSkipped() ? "No row is left but the skipped ones" : "All rows are decided";
+    at("end-text").textContent =
+      `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: lakewinnow review CONFIG --decisions FILE`;
+    at("again").hidden = !nSkipped();
+    at("end-title").focus();
+  };
+
+  // --- keys -------------------------------------------------------------------------------------
+
+  const KEYS = {
+    Enter: accept,
+    g: () => isOver() || choose(rows[current].given),
+    d: () => answer("drop", null, "Dropped"),
+    s: () => answer("skip", null, "Skipped"),
+    u: undo,
+    ArrowLeft: undo,
+    "/": () => HAS_A_KEY_EACH || at("find").focus(),
+  };
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
+    const target = event.target;
+    if (target.tagName === "INPUT") return;
+    if (target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return;
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const label = keyed()[LETTERS.indexOf(key)];
+    const act = KEYS[key] ?? (LETTERS.includes(key) && label !== undefined ? () => choose(label) : null);
+    if (!act || (event.repeat && key !== "ArrowLeft")) return;
+    event.preventDefault();
+    act();
+  });
+  at("find").addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      active += step;
+      showFound();
+    } else if (event.key === "Enter" && at("find").value.trim() && found().length && !event.isComposing) {
+      choose(found()[active]);
+    } else if (event.key === "Escape") {
+      at("find").value = "";
+      showFound();
+      at("title").focus();
+    } else return;
+    event.preventDefault();
+  });
+  at("find").addEventListener("input", () => {
+    active = 0;
+    showFound();
+  });
+  at("by").addEventListener("input", () => {
+    state.by = at("by").value;
+    keep();
+  });
+  at("by").addEventListener("keydown", (event) => {
+    if (event.key === "Enter") at(isOver() ? "end-title" : "title").focus();
+  });
+  at("blind").addEventListener("change", () => {
+    state.blind = at("blind").checked;
+    keep();
+    show();
+  });
+  const onClick = { accept, keep: KEYS.g, drop: KEYS.d, skip: KEYS.s, undo, save, again: lookAtSkipped };
+  for (const [id, act] of Object.entries(onClick)) at(id).addEventListener("click", act);
+
+  // --- start ------------------------------------------------------------------------------------
+
+  load();
+  at("by").value = state.by;
+  at("blind").checked = state.blind;
+  at("sample").textContent = sample;
+  at("finder").hidden = HAS_A_KEY_EACH;
+  at("keys").textContent = HAS_A_KEY_EACH
+    ? "The key beside a label picks it."
+    : "1 to 5 pick a likely label, / finds any other one.";
+  current = nextOpen(0);
+  show();
+  if (!state.by) at("by").focus();
+})();

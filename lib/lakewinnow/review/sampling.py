@@ -1,0 +1,305 @@
+"""Draw a sample of a finished run for people to review.
+
+Reads    issues/, corpus/, pred_probs/, noise_model.json
+Writes   review_sample/: sample.parquet, sample.csv, review.html, and sample.json, written last
+Passes   3 over the issues (score histograms; rows by class and band; the sample), 1 over the corpus
+         and the pred_probs
+Shuffle  none but of the rows that are candidates for the sample; the sample itself broadcasts
+Memory   the driver: the sample, and 811 x 101 counts twice at the most, and K x bands
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType
+
+from lakewinnow import columns as c
+from lakewinnow.core import strata
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
+from lakewinnow.core.strata import SCORE_EDGES, Side
+from lakewinnow.core.types import IntArray
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.sample import stratified
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.review import files
+from lakewinnow.spark import udf
+from lakewinnow.spark.posterior import soft_labels
+
+MAX_ROWS: Final = 2000  # that the page takes, with 300 characters of each at the least
+MAX_TEXT: Final = 10_000  # characters of a row that are kept
+_N_LIKELY: Final = 5
+_ISSUE_COLUMNS: Final = (
+    c.ROW_ID,
+    c.GIVEN_LABEL,
+    c.PREDICTED_LABEL,
+    c.PREDICTED_PROB,
+    c.SUGGESTED_LABEL,
+    c.SUGGESTED_PROB,
+    c.GIVEN_LABEL_PROB,
+    c.IS_LABEL_ISSUE,
+    c.LABEL_SCORE,
+)
+_HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "prob_bin", "is_fix"
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Rows that one of them stands for as well as another.
+
+    Attributes
+    ----------
+    label : the class that they are given; None: any that has no stratum of its own
+    score_above, score_to : what the label score lies between
+    rows, drawn : how many there are, and are in the sample
+    """
+
+    is_label_issue: bool
+    label: str | None
+    score_above: float
+    score_to: float
+    rows: int
+    drawn: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """What is known of a sample beside its rows; the content of sample.json.
+
+    Attributes
+    ----------
+    id : a hash of its rows
+    decided : rows that were left out, since the user had decided them
+    flagged_by_score, fixes_by_prob : [edge, rows] of the flagged rows by label score, and of those
+        that have another label suggested by the probability of that
+    """
+
+    id: str
+    rows: int
+    decided: int
+    classes: Sequence[str]
+    strata: Sequence[Stratum]
+    flagged_by_score: Sequence[tuple[float, int]]
+    fixes_by_prob: Sequence[tuple[float, int]]
+
+    @classmethod
+    def from_dict(cls, content: dict[str, Any]) -> "Sample":
+        """Return what `asdict` made a mapping of."""
+        return cls(**{**content, "strata": [Stratum(**of) for of in content["strata"]]})
+
+
+def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) -> Sample:
+    """Draw a sample, and write it and its page.
+
+    The same run gives the same sample; of more rows it is one that has most of these. Rows that the
+    user has decided already are left out.
+
+    Parameters
+    ----------
+    n : rows to draw
+    share_of_others : of these, that are not flagged; 0: no such row is drawn
+    redraw : replace another sample that is there
+
+    Raises
+    ------
+    DataError
+        ``"no_issues"``: the workspace has no finished run; ``"nothing_to_review"``;
+        ``"another_sample"`` is there
+    """
+    files.check(lake.files, is_drawn=False)
+    classes = list(lake.details("ingest")["classes"])
+    frame = lake.read("issues").where(F.col(c.DECIDED_BY).isNull())
+    by_score, by_prob = _histograms(frame)
+    n_rows = by_score.sum(axis=1).tolist()
+    numbers = strata.split(n, share_of_others, n_rows[1], n_rows[0])[::-1]
+    if not sum(numbers):
+        got = "none" if not sum(n_rows) else f"{n_rows[0]:,} rows, none of them flagged"
+        hint = "everything is decided, or --unflagged 1 to look at rows that are not flagged"
+        raise DataError("nothing_to_review", "issues/", "rows to review", Shown(got), hint)
+    cuts = [
+        strata.band_cuts(histogram, shares, number)
+        for histogram, shares, number in zip(
+            by_score, (strata.OTHER_BANDS, strata.FLAGGED_BANDS), numbers, strict=True
+        )
+    ]
+    counts = _class_counts(frame, cuts, classes)
+    sides = [
+        strata.side(count, cut, number, in_proportion=bool(flagged))
+        for flagged, (count, cut, number) in enumerate(zip(counts, cuts, numbers, strict=True))
+    ]
+    drawn = _drawn(frame, sides, classes)
+    all_strata = list(_strata(sides, classes))
+    rows = _with_texts(lake, drawn, all_strata, classes)
+    found = Sample(
+        id=_id(rows, classes),
+        rows=rows.num_rows,
+        decided=lake.rows("issues") - sum(n_rows),
+        classes=classes,
+        strata=all_strata,
+        flagged_by_score=_told(SCORE_EDGES.tolist(), by_score[1]),
+        fixes_by_prob=_told(strata.PROB_EDGES.tolist(), by_prob),
+    )
+    earlier = files.read_record(lake.files)
+    if earlier is not None and earlier["id"] != found.id and not redraw:
+        raise DataError(
+            "another_sample",
+            lake.files.path(files.FOLDER),
+            "no other sample",
+            Shown(f"one of {earlier['rows']:,} rows, drawn from another run or with other options"),
+            "measure it first (--decisions FILE), or --redraw to put a new one in its place",
+        )
+    files.write(lake.files, asdict(found), rows)
+    return found
+
+
+# --- strata -------------------------------------------------------------------------------------
+
+
+def _histograms(frame: DataFrame) -> tuple[IntArray, IntArray]:
+    """Count rows by score bin, of the others and the flagged, and fixes by probability bin."""
+    is_flagged = F.col(c.IS_LABEL_ISSUE)
+    is_fix = is_flagged & (F.col(c.SUGGESTED_LABEL) != F.col(c.GIVEN_LABEL))
+    prob_bin = udf.on_arrow(_prob_bins, IntegerType())(F.col(c.SUGGESTED_PROB))
+    counted = (
+        frame.select(
+            is_flagged,
+            is_fix.alias(_IS_FIX),
+            udf.on_arrow(_score_bins, IntegerType())(F.col(c.LABEL_SCORE)).alias(_SCORE_BIN),
+            F.when(is_fix, prob_bin).otherwise(0).alias(_PROB_BIN),
+        )
+        .groupBy(c.IS_LABEL_ISSUE, _IS_FIX, _SCORE_BIN, _PROB_BIN)
+        .count()
+        .toPandas()
+    )
+    flagged, fix, score, prob, n = (counted[name].to_numpy(np.int64) for name in counted)
+    by_score = np.zeros((2, len(SCORE_EDGES)), np.int64)
+    np.add.at(by_score, (flagged, score), n)
+    by_prob = np.zeros(len(strata.PROB_EDGES), np.int64)
+    np.add.at(by_prob, prob, n * fix)
+    return by_score, by_prob
+
+
+def _score_bins(scores: pa.Array) -> pa.Array:
+    return pa.array(strata.score_bins(scores.to_numpy(zero_copy_only=False)), pa.int32())
+
+
+def _prob_bins(probs: pa.Array) -> pa.Array:
+    return pa.array(strata.prob_bins(probs.to_numpy(zero_copy_only=False)), pa.int32())
+
+
+def _class_counts(
+    frame: DataFrame, cuts: Sequence[IntArray], classes: Sequence[str]
+) -> list[IntArray]:
+    """Count the rows of each class and band, of the others and of the flagged."""
+    band = F.when(F.col(c.IS_LABEL_ISSUE), _band(cuts[1])).otherwise(_band(cuts[0])).alias(_BAND)
+    counted = frame.groupBy(c.IS_LABEL_ISSUE, c.GIVEN_LABEL, band).count().toPandas()
+    counts = [np.zeros((len(classes), len(cut) + 1), np.int64) for cut in cuts]
+    index = {name: k for k, name in enumerate(classes)}
+    for flagged, name, at, n in counted.itertuples(index=False):
+        counts[int(flagged)][index[name], at] = n
+    return counts
+
+
+def _band(cuts: IntArray) -> Column:
+    """Return the band of a row: bins below a cut are those of scores up to the edge before it."""
+    edges = SCORE_EDGES[cuts - 1].tolist()
+    beyond = ((F.col(c.LABEL_SCORE) > edge).cast("int") for edge in edges)
+    return reduce(Column.__add__, beyond, F.lit(0))
+
+
+def _drawn(frame: DataFrame, sides: Sequence[Side], classes: Sequence[str]) -> pa.Table:
+    """Return the rows of the sample in the order of their hash."""
+    first = sides[0].rows.size
+    stratum = (
+        F.when(F.col(c.IS_LABEL_ISSUE), first + _stratum(sides[1], classes))
+        .otherwise(_stratum(sides[0], classes))
+        .cast("int")
+    )
+    hash_ = F.xxhash64(c.ROW_ID, F.lit("review"))
+    rows = frame.select(*_ISSUE_COLUMNS, stratum.alias(c.STRATUM), hash_.alias(_HASH))
+    counts, wanted = (
+        np.concatenate([getattr(side, name).reshape(-1) for side in sides])
+        for name in ("rows", "drawn")
+    )
+    sample = stratified(rows, F.col(c.STRATUM), F.col(_HASH), counts, wanted)
+    ordered: pa.Table = sample.toArrow().sort_by([(_HASH, "ascending"), (c.ROW_ID, "ascending")])
+    return ordered
+
+
+def _stratum(side: Side, classes: Sequence[str]) -> Column:
+    own = [F.lit(classes[k]) for k in side.own]
+    at = F.array_position(F.array(*own), F.col(c.GIVEN_LABEL)) if own else F.lit(0)
+    group = F.when(at == 0, len(own)).otherwise(at - 1)
+    stratum: Column = group * side.rows.shape[1] + _band(side.cuts)
+    return stratum
+
+
+def _strata(sides: Sequence[Side], classes: Sequence[str]) -> Iterator[Stratum]:
+    for flagged, side in enumerate(sides):
+        edges = [0.0, *SCORE_EDGES[side.cuts - 1].tolist(), 1.0]
+        for group, (rows, drawn) in enumerate(zip(side.rows, side.drawn, strict=True)):
+            name = classes[side.own[group]] if group < len(side.own) else None
+            for band, (n, n_drawn) in enumerate(zip(rows.tolist(), drawn.tolist(), strict=True)):
+                above, to = edges[band : band + 2]
+                yield Stratum(bool(flagged), name, above, to, n, n_drawn)
+
+
+# --- rows ---------------------------------------------------------------------------------------
+
+
+def _with_texts(
+    lake: Lake, drawn: pa.Table, all_strata: Sequence[Stratum], classes: Sequence[str]
+) -> pa.Table:
+    """Add the texts, the likeliest labels and what the strata say."""
+    ids = lake.spark.createDataFrame(drawn.select([c.ROW_ID]))
+    wanted = F.broadcast(ids)
+    texts = lake.read("corpus").join(wanted, c.ROW_ID)
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    soft = soft_labels(lake.read("pred_probs").join(wanted, c.ROW_ID), Posterior.of(model))
+    negative = F.transform(c.SOFT_LABEL, lambda prob, k: F.struct(-prob, k))
+    found = (
+        texts.select(
+            c.ROW_ID,
+            F.substring(c.TEXT, 1, MAX_TEXT).alias(c.TEXT),
+            F.char_length(c.TEXT).alias(c.TEXT_LENGTH),
+        )
+        .join(soft.select(c.ROW_ID, F.slice(F.array_sort(negative), 1, _N_LIKELY)), c.ROW_ID)
+        .collect()
+    )
+    by_id = {row_id: rest for row_id, *rest in found}
+    rows = []
+    for order, row in enumerate(drawn.drop_columns([_HASH]).to_pylist(), 1):
+        text, length, likely = by_id[row[c.ROW_ID]]
+        of = all_strata[row[c.STRATUM]]
+        rows.append(
+            {
+                c.REVIEW_ORDER: order,
+                c.ROW_ID: row[c.ROW_ID],
+                c.TEXT: text,
+                c.TEXT_LENGTH: length,
+                **row,
+                c.LIKELY_LABELS: [{"label": classes[k], "prob": -minus} for minus, k in likely],
+                c.STRATUM_ROWS: of.rows,
+                c.STRATUM_DRAWN: of.drawn,
+                c.INCLUSION_PROB: of.drawn / of.rows,
+            }
+        )
+    return pa.Table.from_pylist(rows)
+
+
+def _id(rows: pa.Table, classes: Sequence[str]) -> str:
+    names = [c.ROW_ID, c.GIVEN_LABEL, c.SUGGESTED_LABEL, c.STRATUM, c.STRATUM_ROWS]
+    content = [list(classes), *rows.select(names).to_pydict().values()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def _told(edges: Sequence[float], counts: IntArray) -> list[tuple[float, int]]:
+    return [(edge, n) for edge, n in zip(edges, counts.tolist(), strict=True) if n]
