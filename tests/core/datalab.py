@@ -13,6 +13,7 @@ def find_issues(manager, labels=None, info=None, **inputs):
         labels=labels,
         data=range(0 if labels is None else len(labels)),
         issues=None,
+        class_names=[] if labels is None else np.unique(labels).tolist(),
         _label_map=label_map,
     )
     options = inputs.pop("options", {})

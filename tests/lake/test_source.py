@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from builders import make_config, write_csv
 from lakewinnow.errors import DataError, SchemaError
 from lakewinnow.lake.source import (
-    check_partition_columns,
+    check_columns,
     column,
     own_name,
     read_source,
@@ -176,9 +176,9 @@ def test_what_is_no_parquet_is_a_schema_error(spark, tmp_path):
 
 def test_partition_columns_are_the_inputs(spark, two_rows):
     source = open_source(spark, two_rows)
-    check_partition_columns(source, ["label"])
+    check_columns(source, {"output.partition_by": ["label"]})
     with pytest.raises(SchemaError) as caught:
-        check_partition_columns(source, ["lable", "label", "month"])
+        check_columns(source, {"output.partition_by": ["lable", "label", "month"]})
     assert [(p.code, p.where) for p in caught.value.problems] == [
         ("missing_column", "output.partition_by")
     ] * 2

@@ -117,17 +117,18 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     return Source(df, schema, n_bytes, fingerprint)
 
 
-def check_partition_columns(source: Source, names: Sequence[str]) -> None:
-    """Raise SchemaError for a column of `output.partition_by` that the input does not have."""
+def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Raise SchemaError "missing_column" for columns, by key, that the input does not have."""
     columns = source.schema.names
     problems = [
         SchemaError(
             "missing_column",
-            "output.partition_by",
+            key,
             f"one of the table's columns ({', '.join(columns)})",
             name,
             did_you_mean(name, columns),
         )
+        for key, names in wanted.items()
         for name in names
         if name not in columns
     ]

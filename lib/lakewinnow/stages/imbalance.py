@@ -1,0 +1,51 @@
+"""Imbalance: rows of a class that is too rare to be learnt.
+
+Reads    corpus/, noise_model.json (how many rows each class has)
+Writes   checks/imbalance/, one row per accepted row
+Passes   1 over the labels of the corpus
+Shuffle  none
+"""
+
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import ImbalanceConfig
+from lakewinnow.core.imbalance import imbalance
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.row_checks import IMBALANCE, WHY
+from lakewinnow.lake.workspace import Lake, StageReport
+
+
+def run(lake: Lake, config: ImbalanceConfig) -> StageReport:
+    """Find whether the rarest class is too rare; its rows' score is its share of all rows."""
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    counts, names = model.threshold_state.counts, model.classes
+    found = imbalance(counts, config.threshold)
+    is_rarest = F.col(c.LABEL) == found.rarest
+    n_rows = int(counts[found.rarest])
+    why = f"rare class: {n_rows:,} of {int(counts.sum()):,} rows"
+    is_issue = is_rarest & F.lit(found.is_issue)
+    judged = (
+        accepted(lake)
+        .select(c.ROW_ID, c.LABEL)
+        .withColumn(c.IS_CLASS_IMBALANCE_ISSUE, is_issue)
+        .withColumn(c.CLASS_IMBALANCE_SCORE, F.when(is_rarest, found.share).otherwise(1.0))
+        .withColumn(WHY, F.when(is_issue, why))
+    )
+    lake.publish(IMBALANCE.table, judged, schema=IMBALANCE.schema)
+    n_judged = lake.rows(IMBALANCE.table)
+    return StageReport(
+        rows_in=n_judged,
+        rows_out=n_judged,
+        reads={"corpus": 1},
+        writes=(IMBALANCE.table,),
+        details={
+            "rows": n_rows if found.is_issue else 0,
+            "rarest": names[found.rarest],
+            "share": found.share,
+            "limit": found.limit,
+            "rare": [names[k] for k in found.rare],
+            "without_rows": [name for name, n in zip(names, counts, strict=True) if not n],
+        },
+    )
