@@ -1,0 +1,184 @@
+"""Pairs of texts that are alike: those that share a bucket are compared.
+
+A text is known by the 64-bit hash of its normal form, so texts that differ in case or punctuation
+alone are one from the start.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import NearDuplicatesConfig
+from lakewinnow.core import minhash
+from lakewinnow.core import shingles as core
+from lakewinnow.core.minhash import Bands, BucketPairs
+from lakewinnow.core.shingles import Unit
+from lakewinnow.core.types import IntArray
+from lakewinnow.lake.components import ONE, OTHER
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark import arrow
+
+RECALL: Final = 0.97  # of pairs at the threshold, at least
+WIDTH: Final = 8  # texts before it in a bucket that a text is compared with
+TEXT_ID: Final = "text_id"
+SIMILARITY: Final = "similarity"
+_AT_ONCE: Final = 1_000_000  # characters: 50 bytes each in a task
+_REMEMBERED: Final = 500_000  # texts that a task knows again: 50 MB
+_BUCKET: Final = "bucket"
+_ORDER: Final = "order"
+
+_BUCKETS = StructType(
+    [
+        StructField(_BUCKET, LongType(), nullable=False),
+        StructField(_ORDER, LongType(), nullable=False),
+        StructField(TEXT_ID, LongType(), nullable=False),
+    ]
+)
+_CANDIDATES = StructType(
+    [
+        StructField(OTHER, LongType(), nullable=False),
+        StructField(ONE, LongType(), nullable=False),
+    ]
+)
+_TEXTS = StructType(
+    [
+        StructField(TEXT_ID, LongType(), nullable=False),
+        StructField(c.TEXT, StringType(), nullable=False),
+    ]
+)
+PAIRS = StructType(
+    [
+        StructField(ONE, LongType(), nullable=False),
+        StructField(OTHER, LongType(), nullable=False),
+        StructField(SIMILARITY, DoubleType(), nullable=False),
+    ]
+)
+
+
+def shingle_size(config: NearDuplicatesConfig, mean_length: float) -> int:
+    """Return how long shingles are: as configured, else by the mean length of the texts.
+
+    Long texts hold most short runs of characters, so unrelated ones would be compared; of short
+    texts few long runs outlast an edit.
+    """
+    if config.shingle_size is not None:
+        return config.shingle_size
+    if config.shingle == "word":
+        return 2
+    return 3 if mean_length <= 200 else 5 if mean_length <= 2000 else 8
+
+
+def publish_pairs(
+    lake: Lake, texts: DataFrame, name: str, config: NearDuplicatesConfig, size: int
+) -> dict[str, Any]:
+    """Publish the pairs of texts that are as similar as the threshold.
+
+    Parameters
+    ----------
+    texts : row_id, text; any number of copies of a text
+    name : of the table of pairs; beside it, meanwhile, the candidates
+
+    Returns
+    -------
+    figures
+    """
+    threshold = config.threshold
+    bands = minhash.choose_bands(threshold, config.permutations, RECALL)
+    unit = config.shingle
+    sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
+    in_order = (
+        texts.select(c.TEXT)
+        .mapInArrow(sketch, _BUCKETS)
+        .repartition(_BUCKET)
+        .sortWithinPartitions(_BUCKET, _ORDER, TEXT_ID)
+    )
+    candidates = f"{name}.candidates"
+    lake.publish(candidates, in_order.mapInArrow(_pair_batches, _CANDIDATES).distinct())
+    pairs = lake.read(candidates)
+    ends = pairs.select(F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)).distinct()
+    normal = texts.select(c.TEXT).mapInArrow(_normal_batches, _TEXTS)
+    compared = normal.join(ends, TEXT_ID, "left_semi").dropDuplicates([TEXT_ID])
+    for end in (ONE, OTHER):
+        pairs = pairs.join(compared.toDF(end, f"{end}_text"), end)
+    compare = partial(_compare_batches, unit=unit, size=size, threshold=threshold)
+    lake.publish(name, pairs.mapInArrow(compare, PAIRS), schema=PAIRS)
+    return {
+        "shingle_size": size,
+        "bands": bands.n,
+        "rows_per_band": bands.rows,
+        "recall_at_threshold": round(bands.recall(threshold), 4),
+        "candidates": lake.rows(candidates),
+        "pairs": lake.rows(name),
+    }
+
+
+def normal_texts(
+    batches: Iterable[pa.RecordBatch],
+) -> Iterator[tuple[pa.RecordBatch, list[str], IntArray]]:
+    """Yield some rows at a time, their texts' normal forms, and the ids of these."""
+    for batch in batches:
+        lengths = np.asarray(pc.utf8_length(batch.column(c.TEXT)), np.int64)
+        for rows in core.pieces(lengths, _AT_ONCE):
+            piece = batch.slice(rows.start, rows.stop - rows.start)
+            normal = core.normal_forms(piece.column(c.TEXT).to_pylist())
+            yield piece, normal, core.text_ids(normal)
+
+
+def _new_texts(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[list[str], IntArray]]:
+    """Yield normal forms that a task has not had lately, without those that hold nothing."""
+    seen: set[int] = set()
+    for _, normal, ids in normal_texts(batches):
+        if len(seen) > _REMEMBERED:
+            seen.clear()
+        new = []
+        for i, text_id in enumerate(ids.tolist()):
+            if normal[i] and text_id not in seen:
+                seen.add(text_id)
+                new.append(i)
+        if new:
+            yield [normal[i] for i in new], ids[new]
+
+
+def _bucket_batches(
+    batches: Iterable[pa.RecordBatch], unit: Unit, size: int, bands: Bands, seed: int
+) -> Iterator[pa.RecordBatch]:
+    for normal, ids in _new_texts(batches):
+        found, order = minhash.buckets(core.shingles(normal, unit, size), bands, seed)
+        for band in range(bands.n):
+            columns = {_BUCKET: found[:, band], _ORDER: order[:, band], TEXT_ID: ids}
+            yield arrow.record_batch(_BUCKETS, columns)
+
+
+def _pair_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    pairs = BucketPairs(WIDTH)
+    for batch in batches:
+        other, one = pairs.update(*(np.asarray(batch.column(n)) for n in (_BUCKET, TEXT_ID)))
+        if len(one):
+            yield arrow.record_batch(_CANDIDATES, {ONE: one, OTHER: other})
+
+
+def _normal_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for normal, ids in _new_texts(batches):
+        yield arrow.record_batch(_TEXTS, {TEXT_ID: ids, c.TEXT: normal})
+
+
+def _compare_batches(
+    batches: Iterable[pa.RecordBatch], unit: Unit, size: int, threshold: float
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        texts = [batch.column(f"{end}_text").to_pylist() for end in (ONE, OTHER)]
+        lengths = np.array([len(a) + len(b) for a, b in zip(*texts, strict=True)], np.int64)
+        for rows in core.pieces(lengths, _AT_ONCE):
+            similarity = core.jaccard(*(core.shingles(side[rows], unit, size) for side in texts))
+            alike = similarity >= threshold
+            found = batch.slice(rows.start, rows.stop - rows.start).filter(pa.array(alike))
+            columns = {ONE: found.column(ONE), OTHER: found.column(OTHER)}
+            yield arrow.record_batch(PAIRS, {**columns, SIMILARITY: similarity[alike]})
