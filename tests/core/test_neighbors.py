@@ -98,6 +98,16 @@ def test_the_mean_distance_counts_every_row_of_a_text(copies, k, seed):
     np.testing.assert_allclose(means[of_row], rows.distances.mean(axis=1), atol=1e-12)
 
 
+def test_of_a_sample_fewer_neighbours_stand_for_k_of_all():
+    distances = np.arange(1.0, 5)[np.newaxis]
+    one, three = np.ones((1, 4), np.int64), np.array([3])
+    assert mean_distance(distances, one, np.array([1]), 4, 0.75) == pytest.approx(2)  # of 3
+    assert mean_distance(distances, one, np.array([1]), 4, 0.01) == pytest.approx(1.5)  # of 2
+    assert mean_distance(distances, one, three, 4, 0.01) == pytest.approx(2 / 4 * 1.5)
+    assert mean_distance(distances, 4 * one, three, 4, 0.01) == pytest.approx(2 / 4 * 1)
+    assert mean_distance(distances, one, np.array([9]), 4, 0.01) == 0
+
+
 def test_a_row_that_is_alone_has_no_mean_distance():
     none = np.full((1, 3), np.inf)
     assert np.isnan(mean_distance(none, np.ones((1, 3), np.int64), np.array([1]), 3)).all()

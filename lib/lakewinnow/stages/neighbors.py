@@ -9,9 +9,16 @@ Memory   a task: 12 bytes × (texts of a slot + of the reference) × D in Python
 
 Every text is compared with every text of the reference: all texts, where these are no more than
 `checks.neighbors.max_reference_rows`; else a sample, those of smallest hash, the same one for all.
-Work grows with texts × reference and is never texts × texts. Distances to a sample are greater than
-to the corpus (its neighbours are as far as, in the corpus, those k · texts / reference away), for
-rows inside and outside of the sample alike; so what is made of them is to be relative to the whole.
+Work grows with texts × reference and is never texts × texts. The nearest texts of a sample are as
+far as, in the corpus, the ones texts / reference times as many away, whether a text is in the
+sample itself or not: so the mean distance is of fewer of them (`core.neighbors.mean_distance`), and
+what is made of it should be relative to that of all rows. Against the mean over all, on Banking77
+(10,003 texts, 66 outliers) and on 20,000 generated vectors (111 outliers) a sample gives
+
+    share    rank correlation   outliers   in both, of those in either
+    1/2      0.970   0.995      65   122   0.77   0.68
+    1/4      0.918   0.987      62   117   0.60   0.59
+    1/10     0.822   0.973      60    57   0.37   0.28
 
 Equal texts are compared once, and how many rows have them is kept. A slot is a task's share of the
 texts, by hash: it decides what is multiplied with what, so the numbers do not depend on the cores.
@@ -90,6 +97,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
     search = partial(
         _search_slot,
         k=config.k,
+        share=n_reference / max(n_texts, 1),
         metric=metric,
         n_threads=cluster.threads_per_task(lake.spark, n_slots),
     )
@@ -172,7 +180,7 @@ def _by_slot(
 
 
 def _search_slot(
-    queries: pa.Table, reference: pa.Table, k: int, metric: Metric, n_threads: int
+    queries: pa.Table, reference: pa.Table, k: int, share: float, metric: Metric, n_threads: int
 ) -> pa.Table:
     """Find the neighbours of a slot's texts; both tables in the order of their keys."""
     queries, reference = _in_order(queries), _in_order(reference)
@@ -188,7 +196,7 @@ def _search_slot(
         )
     counts = reference.column(c.N_ROWS).to_numpy()
     rows, copies = counts[found.positions], queries.column(c.N_ROWS).to_numpy()
-    means = core.mean_distance(found.distances, rows, copies.astype(np.int64), k)
+    means = core.mean_distance(found.distances, rows, copies.astype(np.int64), k, share)
     there = np.isfinite(found.distances)
     offsets = np.append(0, np.cumsum(there.sum(axis=1)))
     lists = {
