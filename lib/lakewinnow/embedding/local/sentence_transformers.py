@@ -62,8 +62,8 @@ class TransformerEmbedder(Embedder):
 
     def __init__(self, config: EmbeddingConfig) -> None:
         if find_spec("sentence_transformers") is None:
-            raise _package_missing("sentence-transformers")
-        self._folder, self._called = _find(config.model)
+            raise package_missing("sentence-transformers")
+        self._folder, self._called = find_model(config.model)
         self._files = TransformerFiles(self._folder)
         self._normalize, self._layers = config.normalize, config.layers
         if self._layers == "final":
@@ -198,7 +198,7 @@ def _model(folder: Path) -> "SentenceTransformer":
         from sentence_transformers import SentenceTransformer
         from transformers.utils import logging
     except ImportError as error:
-        raise _package_missing(str(error)) from error
+        raise package_missing(str(error)) from error
     logging.disable_progress_bar()  # of the weights that are loaded, once a worker
     try:
         model = SentenceTransformer(str(folder), device=device(), local_files_only=True)
@@ -224,7 +224,7 @@ def _tokens(folder: Path) -> Tokens:
     return Tokens(tokenizer, special=True, prompt=files.prompt)
 
 
-def _find(model: str | None) -> tuple[Path, str | None]:
+def find_model(model: str | None) -> tuple[Path, str | None]:
     """Return the folder, and what it is called where its own name says nothing."""
     model = model or MODEL
     if "/" not in model and not Path(model).is_dir():
@@ -235,7 +235,7 @@ def _find(model: str | None) -> tuple[Path, str | None]:
     return models.folder_of(model), None
 
 
-def _package_missing(got: str) -> ProviderError:
+def package_missing(got: str) -> ProviderError:
     return ProviderError(
         "provider_missing",
         "embedding.provider",

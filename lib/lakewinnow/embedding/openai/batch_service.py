@@ -3,30 +3,23 @@
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
-from random import Random
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import openai
 from openai import APIResponse
 from openai.resources import Files
 from openai.types import Batch
 
-from lakewinnow.embedding.base import TryLater
 from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.batch_file import Answer, Line
+from lakewinnow.embedding.openai.calls import Calls
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
-from lakewinnow.embedding.openai.errors import outcome_of
-from lakewinnow.embedding.requests.sending import gave_up
-from lakewinnow.errors import ProviderError, Shown
-
-T = TypeVar("T")
 
 FINAL: Final = {"completed", "failed", "expired", "cancelled"}
 _FINGERPRINT: Final = "lakewinnow"  # key of the metadata
 _LOOK_BACK_S: Final = 30 * 86_400  # as long as the service keeps what a batch has made
 _CLOCK_SKEW_S: Final = 3600
 _TRANSFER_TIMEOUT_S: Final = 900.0
-_LONGEST_WAIT_S: Final = 60.0
 
 
 class BatchService:
@@ -47,8 +40,9 @@ class BatchService:
         max_retries: int,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._embedder, self._max_retries, self._sleep = embedder, max_retries, sleep
-        self._random = Random(0)  # noqa: S311 - no secret
+        self._embedder = embedder
+        refused = "embedding.openai.mode", "a batch that is taken"
+        self._calls = Calls(embedder.key, max_retries, refused, sleep)
         self._listed: dict[str, dict[str, Batch]] = {}  # by fingerprint, by id
         self._listed_from = time.time() - _LOOK_BACK_S
 
@@ -62,11 +56,11 @@ class BatchService:
                 named = ("lakewinnow.jsonl", file)
                 return self._files.create(file=named, purpose="batch").id
 
-            return self._persistently(send)
+            return self._calls.persistently(send)
 
     def has_file(self, file_id: str) -> bool:
         """Whether an uploaded file is still there."""
-        return self._unless_gone(lambda: self._files.retrieve(file_id)) is not None
+        return self._calls.unless_gone(lambda: self._files.retrieve(file_id)) is not None
 
     def create(self, file_id: str, fingerprint: str, known: Collection[str]) -> Batch:
         """Begin a batch, once: where an answer was lost, look for what it has begun."""
@@ -79,12 +73,12 @@ class BatchService:
                 metadata={_FINGERPRINT: fingerprint},
             )
 
-        return self._persistently(begin, instead=lambda: self.find(fingerprint, known))
+        return self._calls.persistently(begin, instead=lambda: self.find(fingerprint, known))
 
     def find(self, fingerprint: str, known: Collection[str]) -> Batch | None:
         """Return a batch of these requests that is none of the known ones, if there is one."""
         now = time.time()
-        self._persistently(self._list)
+        self._calls.persistently(self._list)
         self._listed_from = now - _CLOCK_SKEW_S  # the next time, only what is new
         found = self._listed.get(fingerprint, {})
         return next((batch for id_, batch in found.items() if id_ not in known), None)
@@ -99,11 +93,11 @@ class BatchService:
 
     def look(self, batch_id: str) -> Batch | None:
         """Return how far a batch is; None where there is none any more."""
-        return self._unless_gone(lambda: self._client.batches.retrieve(batch_id))
+        return self._calls.unless_gone(lambda: self._client.batches.retrieve(batch_id))
 
     def cancel(self, batch_id: str) -> Batch | None:
         """Have a batch cancelled; what it has done by then is kept, and paid for."""
-        return self._unless_gone(lambda: self._client.batches.cancel(batch_id))
+        return self._calls.unless_gone(lambda: self._client.batches.cancel(batch_id))
 
     def answers(self, file_id: str | None) -> Iterator[Answer]:
         """Return what a file of answers says, line by line; nothing where there is no file."""
@@ -118,7 +112,7 @@ class BatchService:
                     file.writelines(_whole(response))
                 return True
 
-            if self._unless_gone(fetch):
+            if self._calls.unless_gone(fetch):
                 file.seek(0)
                 for line in file:
                     yield batch_file.read(line.decode(), [self._embedder.key])
@@ -131,34 +125,6 @@ class BatchService:
     def _files(self) -> Files:
         return self._client.with_options(timeout=_TRANSFER_TIMEOUT_S).files
 
-    def _unless_gone(self, call: Callable[[], T]) -> T | None:
-        def ask() -> T | None:
-            try:
-                return call()
-            except openai.NotFoundError:
-                return None
-
-        return self._persistently(ask)
-
-    def _persistently(
-        self, call: Callable[[], T], instead: Callable[[], T | None] | None = None
-    ) -> T:
-        """Call until there is an answer; after a failure, see first if there is one `instead`."""
-        reason = ""
-        for n_failures in range(1, self._max_retries + 2):
-            try:
-                return call()
-            except openai.OpenAIError as error:
-                outcome = outcome_of(error, [self._embedder.key])
-            if not isinstance(outcome, TryLater):
-                raise outcome if isinstance(outcome, ProviderError) else _refused(outcome.reason)
-            reason = outcome.reason
-            back_off = self._random.uniform(0, min(_LONGEST_WAIT_S, 2.0**n_failures))
-            self._sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
-            if instead is not None and (found := instead()) is not None:
-                return found
-        raise gave_up(f"an answer within {self._max_retries + 1} tries", reason)
-
 
 def _whole(response: APIResponse[Any]) -> Iterator[bytes]:
     """Return the body of a response, which may break off."""
@@ -170,9 +136,3 @@ def _whole(response: APIResponse[Any]) -> Iterator[bytes]:
             return
         except Exception as error:  # of the transport: the client maps those before the body only
             raise openai.APIConnectionError(request=response.http_request) from error
-
-
-def _refused(reason: str) -> ProviderError:
-    return ProviderError(
-        "request_refused", "embedding.openai.mode", "a batch that is taken", Shown(reason)
-    )

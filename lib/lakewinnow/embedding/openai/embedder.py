@@ -6,14 +6,12 @@ one name to two models need two stores, or two names.
 """
 
 import base64
-import os
 import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from json import JSONDecodeError
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import numpy as np
 import openai
@@ -23,14 +21,13 @@ from openai.types import CreateEmbeddingResponse
 from lakewinnow.config import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater
 from lakewinnow.embedding.local.vectors import unit_length
+from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.openai.vocabulary import Vocabulary
-from lakewinnow.errors import ConfigError, ProviderError
+from lakewinnow.errors import ConfigError
 
-_BASE_URL: Final = "https://api.openai.com/v1"
 _MAX_INPUTS: Final = 2048
 _SMALL_SERVER_INPUTS: Final = 128  # without a batch_size: on a few cores it takes seconds as it is
-_NO_KEY: Final = "none"  # for servers that ask for no key; the client wants one
 BATCH_DISCOUNT: Final = 0.5
 
 
@@ -67,7 +64,7 @@ class OpenAIEmbedder(Embedder):
     name = "openai"
 
     def __init__(self, config: EmbeddingConfig) -> None:
-        self._config = config
+        self._config, self._access = config, _access(config.openai)
         if config.openai.api_version is not None and config.openai.base_url is None:
             where, expected = "embedding.openai.base_url", "the endpoint of Azure OpenAI"
             raise ConfigError("endpoint_missing", where, expected, None, "as api_version is set")
@@ -171,7 +168,7 @@ class OpenAIEmbedder(Embedder):
         """
         with self._lock:
             if self._client is None:
-                self._client = _client(self._config.openai, self.key)
+                self._client = self._access.client()  # `Requests` tries again, in the budget
                 weakref.finalize(self, self._client.close)  # its connections are not left open
             return self._client
 
@@ -184,19 +181,7 @@ class OpenAIEmbedder(Embedder):
         ProviderError
             There is none, and the service will want one.
         """
-        service = self._config.openai
-        variable = "OPENAI_API_KEY" if service.api_version is None else "AZURE_OPENAI_API_KEY"
-        key = os.environ.get(variable, "").strip()
-        if not key and (service.api_version is not None or _is_openai(service.base_url)):
-            raise ProviderError(
-                "key_missing",
-                variable,
-                "the key of the service in the environment",
-                None,
-                f"export {variable}=…; on a cluster, for the executors, too: "
-                f"spark.executorEnv.{variable}, or a secret of the cluster",
-            )
-        return key or _NO_KEY
+        return self._access.key
 
 
 def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int:
@@ -215,9 +200,13 @@ def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int
     return dimensions
 
 
+def _access(service: OpenAIConfig) -> Access:
+    return Access(service.base_url, service.api_version, service.timeout_s)
+
+
 def _limits(config: EmbeddingConfig, known: _Model | None) -> Limits:
     service = config.openai
-    is_openai = service.api_version is None and _is_openai(service.base_url)
+    is_openai = _access(service).is_openai
     n_inputs = _MAX_INPUTS if is_openai or service.api_version else _SMALL_SERVER_INPUTS
     price = service.price_per_million_tokens
     if price is None and known and is_openai:
@@ -232,24 +221,6 @@ def _limits(config: EmbeddingConfig, known: _Model | None) -> Limits:
         tokens_per_minute=service.max_tokens_per_minute,
         usd_per_million_tokens=price,
     )
-
-
-def _is_openai(base_url: str | None) -> bool:
-    host = urlsplit(base_url or _BASE_URL).hostname or ""
-    return host == "openai.com" or host.endswith(".openai.com")
-
-
-def _client(service: OpenAIConfig, key: str) -> openai.OpenAI:
-    options: dict[str, Any] = {
-        "api_key": key,
-        "timeout": service.timeout_s,
-        "max_retries": 0,  # `Requests` tries again, within the budget
-    }
-    if service.api_version is None:
-        # Given even where it is the default: the client would look into the environment.
-        return openai.OpenAI(base_url=service.base_url or _BASE_URL, **options)
-    endpoint = str(service.base_url)
-    return openai.AzureOpenAI(azure_endpoint=endpoint, api_version=service.api_version, **options)
 
 
 def _vector(embedding: Any) -> NDArray[np.float32]:

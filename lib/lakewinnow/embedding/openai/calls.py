@@ -1,0 +1,78 @@
+"""Calls of a service, tried again where that may help, and never made twice where that costs."""
+
+import time
+from collections.abc import Callable
+from random import Random
+from typing import Final, TypeVar
+
+import openai
+
+from lakewinnow.embedding.base import TryLater
+from lakewinnow.embedding.openai.errors import outcome_of
+from lakewinnow.embedding.requests.sending import gave_up
+from lakewinnow.errors import ProviderError, Shown
+
+T = TypeVar("T")
+
+_LONGEST_WAIT_S: Final = 60.0
+
+
+class Calls:
+    """Makes calls of a client that does not try again by itself.
+
+    Parameters
+    ----------
+    key : what is not to be shown
+    max_retries : of each call
+    refused : key of the configuration, and what the service was expected to take
+    sleep : waits so many seconds
+    """
+
+    def __init__(
+        self,
+        key: str,
+        max_retries: int,
+        refused: tuple[str, str],
+        sleep: Callable[[float], object] = time.sleep,
+    ) -> None:
+        self._key, self._max_retries, self._sleep = key, max_retries, sleep
+        self._refused = refused
+        self._random = Random(0)  # noqa: S311 - no secret
+
+    def unless_gone(self, call: Callable[[], T]) -> T | None:
+        """Call until there is an answer; None, where the service knows no such thing."""
+
+        def ask() -> T | None:
+            try:
+                return call()
+            except openai.NotFoundError:
+                return None
+
+        return self.persistently(ask)
+
+    def persistently(
+        self, call: Callable[[], T], instead: Callable[[], T | None] | None = None
+    ) -> T:
+        """Call until there is an answer; after a failure, see first if there is one `instead`.
+
+        Raises
+        ------
+        ProviderError
+        """
+        reason = ""
+        for n_failures in range(1, self._max_retries + 2):
+            try:
+                return call()
+            except openai.OpenAIError as error:
+                outcome = outcome_of(error, [self._key])
+            if isinstance(outcome, ProviderError):
+                raise outcome
+            if not isinstance(outcome, TryLater):
+                where, expected = self._refused
+                raise ProviderError("request_refused", where, expected, Shown(outcome.reason))
+            reason = outcome.reason
+            back_off = self._random.uniform(0, min(_LONGEST_WAIT_S, 2.0**n_failures))
+            self._sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
+            if instead is not None and (found := instead()) is not None:
+                return found
+        raise gave_up(f"an answer within {self._max_retries + 1} tries", reason)
