@@ -2,9 +2,40 @@
 #
 # set_up VENV EXTRAS CONSTRAINTS [NEWEST]: make VENV if it is not there and install this project into
 # it, editable, with EXTRAS and the versions in CONSTRAINTS. Does nothing when that was done before.
-# NEWEST is the newest Python 3 to make it with (default 13).
+# NEWEST is the newest Python 3 to make it with (default 13). The extra `browser` also gets a Chromium
+# from Debian, where this runs as root.
 
 set_up() {
+  local browser=
+  case ,$2, in
+    *,browser,*)
+      install_chromium &
+      browser=$!
+      ;;
+  esac
+  install_project "$@"
+  [ -z "$browser" ] || wait "$browser"
+}
+
+# What tests of pages open them in, if there is none and it can be had; without, they skip.
+install_chromium() {
+  local name
+  for name in chromium chromium-browser google-chrome google-chrome-stable; do
+    if command -v "$name" >/dev/null; then
+      return
+    fi
+  done
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    printf 'Installing Chromium\n' >&2
+    export DEBIAN_FRONTEND=noninteractive
+    if apt-get update && apt-get install -y --no-install-recommends chromium; then
+      return
+    fi >/dev/null 2>&1
+  fi
+  printf 'There is no Chromium, and none could be installed: what needs one skips.\n' >&2
+}
+
+install_project() {
   local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
   local stamp=$venv/.installed-$extras wanted python
   wanted="$(cat pyproject.toml "$constraints" | cksum) $PWD"

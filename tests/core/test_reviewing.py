@@ -172,6 +172,7 @@ def test_few_answers_show_nothing():
     assert cuts_of([True] * 9, 0.9).likely is None
     assert cuts_of([False] * 100, 0.5).likely is None
     assert cuts_of([], 0.5).shown is None
+    assert cuts_of([True] * 20, 0.9, n_rows=20).shown.bin == 19  # they are all
 
 
 def test_rows_of_one_bin_stay_together():

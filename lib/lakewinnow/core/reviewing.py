@@ -179,12 +179,15 @@ def ratio_of_totals(part: Interval, other: Interval, n_part: int, n_other: int) 
 
 
 def _tried(answered: IntArray, wanted: float) -> list[int]:
-    """Return the cuts to try: the first that could be shown with an error in it, and a few more."""
+    """Return the cuts to try: the first that could be shown with an error in it, and a few more.
+
+    Where answers are too few for that it is the last, whose rows may all be answered.
+    """
     z = _z(2 * CONFIDENCE - 1)
     n = _ERRORS_AT_START + 1
     while _wilson(1 - _ERRORS_AT_START / n, n, z).low < wanted:
         n += 1
-    large = np.flatnonzero(answered >= n)
+    large = np.flatnonzero(answered >= min(n, answered[-1])) if len(answered) else answered
     at = np.linspace(0, len(large) - 1, min(_STEPS, len(large))).round().astype(np.int64)
     tried: list[int] = large[np.unique(at)].tolist()
     return tried

@@ -125,23 +125,30 @@ def _share(of: Mapping[str, Any], name: str) -> Text:
 
 
 def _cuts(measured: Mapping[str, Any]) -> Iterator[str]:
-    for column, what, between, whole in (
-        (c.LABEL_SCORE, "flags", "up to", measured["flags"]["rows"]),
-        (c.SUGGESTED_PROB, "fixes", "of at least", measured["fixes"]["rows"]),
+    of_rows = {
+        c.LABEL_SCORE: measured["flags"]["rows"],
+        c.SUGGESTED_PROB: measured["fixes"]["rows"],
+    }
+    for column, what, up_to in (
+        (c.LABEL_SCORE, "flags", "up to"),
+        (c.SUGGESTED_PROB, "fixes", "from"),
     ):
         found = measured["wanted"][column]
         shown, likely = found["shown"], found["likely"]
         if shown is None and likely is None:
-            yield f"{what}: no {column} does, by this sample"
-            continue
-        for cut, claim in ((shown, "shown"), (likely, "by the estimate, not shown")):
-            if cut is None or (
-                cut is likely and shown is not None and likely["cut"] == shown["cut"]
-            ):
-                continue
-            yield (
-                f"{what} with {column} {between} {cut['cut']:g}: {cut['rows']:,} of {whole:,} rows,"
-                f" {_share(cut, 'share')}% right: {claim}"
-            )
-    if measured["wanted"][c.SUGGESTED_PROB]["shown"]:
-        yield "(suggested_prob is what clean.fix_above bounds)"
+            yield f"{what}: at no {column}, by this sample"
+        if likely is not None and shown is not None and likely["cut"] == shown["cut"]:
+            likely = None
+        for cut, claim in (
+            (shown, "shown"),
+            (likely, "estimated; the sample is too small to show it"),
+        ):
+            if cut is not None:
+                yield (
+                    f"{what} with {column} {up_to} {cut['cut']:g}, {cut['rows']:,} of"
+                    f" {of_rows[column]:,} rows: {_share(cut, 'share')} %, {claim}"
+                )
+    fixes = measured["wanted"][c.SUGGESTED_PROB]
+    cut = fixes["shown"] or fixes["likely"]
+    if cut is not None:
+        yield f"(--set clean.label_issues=fix --set clean.fix_above={cut['cut']:g} fixes just those)"

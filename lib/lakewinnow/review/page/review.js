@@ -14,6 +14,8 @@
     if (text !== undefined) element.textContent = text;
     return element;
   };
+  // A long name may break after these
+  const inParts = (name) => name.split(/(?<=[_./:-])/).flatMap((part) => [part, make("wbr")]).slice(0, -1);
   const percent = (prob) => {
     if (prob < 0.01) return "<1%";
     return prob > 0.99 ? ">99%" : `${Math.round(100 * prob)}%`;
@@ -131,7 +133,7 @@
     at("said").className = isWarning ? "warning" : "";
   };
   const showGuess = (id, [k, prob]) => {
-    at(id).replaceChildren(classes[k], " ", make("span", "prob", percent(prob)));
+    at(id).replaceChildren(...inParts(classes[k]), " ", make("span", "prob", percent(prob)));
   };
   const labelButton = (k, key, prob, isGiven) => {
     const button = make("button", isGiven ? "label given" : "label");
@@ -141,7 +143,9 @@
       bar.style.width = `${100 * prob}%`;
       button.append(bar);
     }
-    button.append(make("kbd", "", key), make("span", "of", classes[k] + (isGiven ? " (given)" : "")));
+    const of = make("span", "of");
+    of.append(...inParts(classes[k]), isGiven ? " (given)" : "");
+    button.append(make("kbd", "", key), of);
     if (prob !== undefined) button.append(make("span", "prob", percent(prob)));
     button.addEventListener("click", () => choose(k));
     return button;
@@ -165,7 +169,8 @@
     const isTyping = at("find").value.trim() !== "";
     at("found").replaceChildren(
       ...some.map((k, i) => {
-        const option = make("li", "", classes[k]);
+        const option = make("li");
+        option.append(...inParts(classes[k]));
         option.id = `label-${i}`;
         option.setAttribute("role", "option");
         option.setAttribute("aria-selected", String(isTyping && i === active));
@@ -196,7 +201,7 @@
     at("text").scrollTop = 0;
     at("cut").hidden = row.length <= row.text.length;
     at("cut").textContent = `The text goes on: ${row.length.toLocaleString("en")} characters in all.`;
-    at("given").textContent = classes[row.given];
+    at("given").replaceChildren(...inParts(classes[row.given]));
     showGuess("suggested", row.suggested);
     showGuess("predicted", row.predicted);
     at("accept-text").textContent =
