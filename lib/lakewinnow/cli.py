@@ -48,6 +48,7 @@ STAGE_COMMANDS: Final = {
     "choose": "… and choose what becomes of label issues (clean.label_issues: auto)",
     "decide": "… and decide what happens to each row",
     "publish": "… and write clean/, review/ and dropped/",
+    "report": "… and write report.html",
     "evaluate": "… and compare with evaluate.reference, and models on evaluate.holdout",
     "finetune": "… and fine-tune a model on each version of the labels, and compare (finetune)",
     "export": "… and write files for fine-tuning (export.format)",

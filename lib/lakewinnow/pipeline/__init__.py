@@ -53,6 +53,7 @@ from lakewinnow.stages import (
     own_vectors,
     pii,
     publish,
+    report,
     text,
 )
 from lakewinnow.stages.embed import by_batch
@@ -153,6 +154,7 @@ def run(
         lambda: publish.run(lake, config.input, config.output, written),
         check=lambda: publish.check_drop_fraction(lake, config.clean.max_drop_fraction),
     )
+    stages.run("report", lambda: report.run(lake))
     if reference is not None or trusted is not None:
         stages.run(
             "evaluate",

@@ -12,6 +12,8 @@ from lakewinnow import configfile
 from lakewinnow.config import Config
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Commit
+from lakewinnow.report import Report
+from lakewinnow.report.charts import Figure
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,25 @@ class RunResult:
         in, clean, review, dropped, quarantine. Empty when the run stopped at an earlier stage.
     summary, manifest : mapping
         The contents of summary.json and manifest.json.
+    report : Report, optional
+        What report.html shows, which a notebook shows in the place of the result.
     """
 
     workspace: str
     rows: Mapping[str, int]
     summary: Mapping[str, Any]
     manifest: Mapping[str, Any]
+    report: Report | None = None
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the report's pictures by name: flow, label_scores, noise_matrix, confident_joint.
+
+        Empty when the run stopped before the report.
+        """
+        return {} if self.report is None else self.report.figures()
+
+    def _repr_html_(self) -> str | None:
+        return None if self.report is None else self.report.in_notebook()
 
 
 def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of
+from lakewinnow.report import Report
 
 STAGES: Final = (
     "ingest",
@@ -39,6 +40,7 @@ STAGES: Final = (
     "choose",
     "decide",
     "publish",
+    "report",
     "evaluate",
     "finetune",
     "export",
@@ -120,6 +122,7 @@ class Stages:
         if not self._redo or not self._commits:  # what the records say is about to change
             self._lake.files.delete("manifest.json")
             self._lake.files.delete("summary.json")
+            self._lake.files.delete("report.html")
         if name not in _BESIDE:
             self._redo = True  # what comes after reads what is about to change
         self._observer.started(name)
@@ -144,7 +147,7 @@ class Stages:
             self._observer.warned(warning)
 
     def account_for_every_row(self) -> RunResult:
-        """Write summary.json and manifest.json; fail if a row is missing or doubled.
+        """Write summary.json, report.html and manifest.json; fail if a row is missing or doubled.
 
         Raises
         ------
@@ -172,8 +175,13 @@ class Stages:
             used = self._noise_model
             manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
         self._lake.files.write_json("summary.json", summary)
+        shown = None
+        if "report" in details:
+            noise_model = self._lake.files.read_json("noise_model.json")
+            shown = Report(summary, manifest, noise_model, details["report"]["report"])
+            self._lake.files.write_text("report.html", shown.html())
         self._lake.files.write_json("manifest.json", manifest)
-        return RunResult(workspace, rows, summary, manifest)
+        return RunResult(workspace, rows, summary, manifest, shown)
 
 
 def _fingerprints(
@@ -208,7 +216,7 @@ def _fingerprints(
     if config.clean.is_to_be_chosen:
         read["choose"] = ("holdout",)
     chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())
-    fingerprints = {}
+    fingerprints: dict[str, str] = {}
     for name in STAGES:
         own = {section: _at(resolved, section) for section in sections.get(name, ())}
         if name == "publish":

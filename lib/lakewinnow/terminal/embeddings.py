@@ -9,8 +9,9 @@ from rich.text import Text
 
 from lakewinnow.lake.embedding_store import EmbeddingStore
 from lakewinnow.lake.store_care import FAULTS, Contents
+from lakewinnow.report.words import duration
 from lakewinnow.stages.embed import Estimate
-from lakewinnow.terminal.tables import duration, plain_table, short_path
+from lakewinnow.terminal.tables import plain_table, short_path
 
 
 def print_estimate(estimate: Estimate) -> None:

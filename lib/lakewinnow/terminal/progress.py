@@ -12,8 +12,8 @@ from rich.text import Text
 
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
+from lakewinnow.report.words import duration
 from lakewinnow.spark.progress import JobProgress
-from lakewinnow.terminal.tables import duration
 
 _TITLES: Final = {
     "session": "start Spark",

@@ -45,6 +45,9 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
     out.print()
     again = shlex.join([*configs, *(part for o in overrides for part in ("--set", o))])
     clean = short_path(Files(result.workspace).path("clean"))
+    report = short_path(Files(result.workspace).path("report.html"))
+    out.print(f"All of it, with pictures: {report}", soft_wrap=True)
+    out.print()
     out.print("Next", style="bold")
     out.print(f"  {program('lakewinnow')} top {again} -n 20", soft_wrap=True)
     read = f"import pandas; print(pandas.read_parquet({clean!r}))"
@@ -177,7 +180,10 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     yield from _texts(summary)
     for split, of in summary.get("exports", {}).items():
         files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
-        yield f"Exported: {of['rows']:,} examples for {split}, {of['tokens']:,} tokens, {files}"
+        usd = f" ({of['usd_per_epoch']:,.4f} USD an epoch)" if "usd_per_epoch" in of else ""
+        yield (
+            f"Exported: {of['rows']:,} examples for {split}, {of['tokens']:,} tokens{usd}, {files}"
+        )
     detection = summary.get("detection")
     if detection and detection["errors"]:
         yield (

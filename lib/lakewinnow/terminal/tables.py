@@ -31,10 +31,3 @@ def program(name: str) -> str:
 def short_path(path: str) -> str:
     """Return a path from the current directory where it lies below it."""
     return path.removeprefix(f"{Path.cwd()}/")
-
-
-def duration(seconds: float) -> str:
-    """Return a time in the unit that a person would give it in."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,208 @@
+"""report.html: one file that shows what a run found, and needs nothing else, no network either.
+
+Its figures are those of summary.json and manifest.json; its examples are of the stage `report`. Its
+size is bounded whatever the corpus: see `MOST_IN_MATRIX` and `stages.report`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any, Final
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from lakewinnow.report import charts, words
+from lakewinnow.report.charts import Figure, Node
+
+MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
+_MOST_CLASSES: Final = 200  # rows of the table of classes
+_MOST_OPEN: Final = 15  # of these that are seen at once, and of classes with examples
+_MOST_WORST_OPEN: Final = 5
+_FOR: Final = {"label issues": "wrong labels", "own decisions": "your own decisions"}
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a finished run has written down.
+
+    Attributes
+    ----------
+    summary, manifest, noise_model : the contents of these files
+    examples : the details of the stage `report`
+    """
+
+    summary: Mapping[str, Any]
+    manifest: Mapping[str, Any]
+    noise_model: Mapping[str, Any]
+    examples: Mapping[str, Any]
+
+    def html(self) -> str:
+        """Return the page."""
+        return _environment().get_template("report.html").render(**self._context())
+
+    def in_notebook(self) -> str:
+        """Return the page as a part of another, whose style it leaves alone."""
+        return str(
+            Markup(
+                '<iframe title="lakewinnow report" sandbox="" srcdoc="{}"'
+                ' style="width:100%;height:40rem;border:0"></iframe>'
+            ).format(self.html())
+        )
+
+    def figures(self) -> dict[str, Figure]:
+        """Return the pictures by name; notebooks show them."""
+        found = {"flow": self._flow(), "label_scores": self._histogram()}
+        shown, noise_matrix = self._matrix("noise_matrix")
+        found["noise_matrix"] = charts.heat_map(
+            noise_matrix, shown, across="true label", down="given label"
+        )
+        _, joint = self._matrix("confident_joint")
+        found["confident_joint"] = charts.heat_map(
+            joint, shown, across="true label", down="given label", form=",.0f"
+        )
+        return found
+
+    def _context(self) -> dict[str, Any]:
+        summary, config = self.summary, self.manifest["config"]
+        pictures = self.figures()
+        shown, _ = self._matrix("noise_matrix")
+        return {
+            "style": Markup(_style()),  # noqa: S704 - ours
+            "summary": summary,
+            "manifest": self.manifest,
+            "examples": self.examples,
+            "pictures": pictures,
+            "histograms": self._histograms(),
+            "classes": self._classes(),
+            "n_classes": len(self.noise_model["classes"]),
+            "n_in_matrix": len(shown),
+            "overlaps": self.noise_model["label_health"]["overlaps"][:12],
+            "health": self.noise_model["label_health"]["overall"],
+            "warnings": self.manifest["warnings"],
+            "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
+            "source": config["input"]["table"] or config["input"]["path"],
+            "stages": self._stages(),
+            "compared": self._compared(),
+            "bar": charts.bar,
+            "most_open": _MOST_OPEN,
+            "most_worst_open": _MOST_WORST_OPEN,
+            "words": words,
+        }
+
+    def _flow(self) -> Figure:
+        rows, decisions = self.summary["rows"], self.summary["decisions"]
+        n_fixed = decisions.get("fix", 0)
+        nodes = [
+            Node("stay as they are", rows["clean"] - n_fixed, "kept"),
+            Node("stay with another label", n_fixed, "fixed"),
+            Node("to review", rows["review"], "review"),
+        ]
+        for cause, n in self.summary["dropped"].items():
+            nodes.append(Node("dropped", n, "dropped", _FOR.get(cause, cause)))
+        nodes.append(Node("in quarantine", rows["quarantine"], "quarantine"))
+        return charts.flow(rows["in"], nodes)
+
+    def _matrix(self, name: str) -> tuple[list[str], list[list[float]]]:
+        """Return a K × K matrix, or its part of the classes with the worst labels."""
+        names, values = self.noise_model["classes"], self.noise_model[name]
+        worst = [of["class_index"] for of in self.noise_model["label_health"]["classes"]]
+        kept = sorted(worst[:MOST_IN_MATRIX])
+        return [names[k] for k in kept], [[values[i][j] for j in kept] for i in kept]
+
+    def _classes(self) -> list[dict[str, Any]]:
+        issues = self.summary["label_issues"]
+        thresholds = dict(
+            zip(self.noise_model["classes"], self.noise_model["thresholds"], strict=True)
+        )
+        return [
+            {
+                "name": of["class_name"],
+                "rows": issues["class_counts"].get(of["class_name"], 0),
+                "issues": issues["by_class"].get(of["class_name"], 0),
+                "quality": of["label_quality_score"],
+                "missed": of["inverse_label_noise"],
+                "threshold": thresholds[of["class_name"]],
+                "predicted": issues["most_often_predicted"].get(of["class_name"], ""),
+            }
+            for of in self.noise_model["label_health"]["classes"][:_MOST_CLASSES]
+        ]
+
+    def _histogram(self) -> Figure:
+        counted = self.examples["histogram"]
+        return charts.histogram("All rows", _stacked(counted))
+
+    def _histograms(self) -> list[Figure]:
+        """Return the label scores by class; by self-confidence, with the confident threshold."""
+        rules = self.manifest["config"]["label_issues"]
+        is_self_confidence = (
+            rules["method"] == "confident_learning"
+            and rules["rank_by"] == "self_confidence"
+            and not rules["adjust_pred_probs"]
+        )
+        thresholds = dict(
+            zip(self.noise_model["classes"], self.noise_model["thresholds"], strict=True)
+        )
+        return [
+            charts.histogram(
+                name,
+                _stacked(counted),
+                marks={"threshold": thresholds[name]} if is_self_confidence else None,
+            )
+            for name, counted in self.examples["histograms"].items()
+            if sum(map(sum, counted.values()))
+        ]
+
+    def _stages(self) -> list[dict[str, Any]]:
+        stages = self.manifest["stages"]
+        total = sum(stage["seconds"] for stage in stages) or 1.0
+        return [{**stage, "share": stage["seconds"] / total} for stage in stages]
+
+    def _compared(self) -> dict[str, list[dict[str, Any]]]:
+        """Return, of each comparison that was made, its rows with the intervals as pictures."""
+        found = {}
+        for name in ("evaluate", "finetune"):
+            figures = self.summary.get(name)
+            if figures:
+                least = min(of["accuracy_low"] for of in figures.values())
+                most = max(of["accuracy_high"] for of in figures.values())
+                found[name] = [
+                    {
+                        "name": variant,
+                        **of,
+                        "picture": charts.interval(
+                            *(of[f"accuracy{end}"] for end in ("_low", "", "_high")),
+                            least=least,
+                            most=most,
+                        ),
+                    }
+                    for variant, of in figures.items()
+                ]
+        return found
+
+
+def _stacked(counted: Mapping[str, list[int]]) -> dict[str, list[int]]:
+    return {"kept": counted["kept"], "issue": counted["flagged"]}
+
+
+def _style() -> str:
+    return files(__package__).joinpath("report.css").read_text(encoding="utf-8")
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("lakewinnow.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": lambda n: f"{n:,}",
+        "percent": words.percent,
+        "points": lambda x: f"{100 * x:+.1f}",
+        "duration": words.duration,
+        "size": words.size,
+    }
+    return environment

@@ -1,0 +1,65 @@
+"""Numbers as a person would say them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that a person would give it in."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """Return a share of 1 in percent."""
+    return f"{100 * share:.{digits}f}%"
+
+
+def size(n_bytes: float) -> str:
+    """Return a number of bytes in the unit that a person would give it in."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if n_bytes < 1000:
+            return f"{n_bytes:.0f} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.1f} TB"
+
+
+def verdict(n_issues: int, n_rows: int) -> str:
+    """Return what a run says of the labels in a sentence."""
+    if not n_issues:
+        return f"None of {n_rows:,} labels looks wrong"
+    return f"{n_issues:,} of {n_rows:,} labels look wrong ({n_issues / n_rows:.1%})"
+
+
+def checks(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
+    """Return what the checks beside label issues found: a title and sentences for each."""
+    told = []
+    if "exact_duplicates" in summary:
+        told.append(("Exact duplicates", list(_exact_duplicates(summary["exact_duplicates"]))))
+    return told
+
+
+def _exact_duplicates(found: Mapping[str, Any]) -> Iterator[str]:
+    if not found["sets"]:
+        yield "No two rows have the same text."
+        return
+    yield (
+        f"{found['rows']:,} rows in {found['sets']:,} sets of equal texts,"
+        f" {found['sets_whose_labels_differ']:,} of which have differing labels."
+    )
+
+
+def costs(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Say what embedding took and cost, where something was embedded."""
+    embedded = summary.get("embedding")
+    if not embedded:
+        return
+    identity = embedded["identity"]
+    yield (
+        f"Embeddings: {embedded['embedded']:,} of {embedded['texts']:,} texts were new to the"
+        f" store, by {identity['provider']} {identity['model']}, {identity['dimensions']:,}"
+        " dimensions."
+    )
+    if embedded.get("cost_usd") is not None:
+        yield f"They took {embedded['tokens']:,} tokens and cost {embedded['cost_usd']:,.4f} USD."

@@ -1,0 +1,137 @@
+"""Report: the examples and counts that the report shows and no other stage has written down.
+
+Reads    issues/
+Writes   nothing; what it finds goes into report.html, which is written with summary.json
+Passes   2 over the issues (counts by score; the label changes), 1 over the flagged rows, and one
+         over the outliers and over each kind of sets of rows that are alike
+Shuffle  of the flagged rows of `MOST_CLASSES` classes, by class
+Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whatever the corpus
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.lake.workspace import Lake, StageReport
+
+MOST_CLASSES: Final = 24  # with the most label issues; the others are in the tables by class alone
+WORST: Final = 5  # examples of a class
+N_BINS: Final = 25
+N_OUTLIERS: Final = 10
+N_SETS: Final = 6  # of each kind, the largest
+SET_EXAMPLES: Final = 3
+N_CHANGES: Final = 20
+
+_EXAMPLE: Final = (
+    c.ROW_ID,
+    c.TEXT_PREVIEW,
+    c.GIVEN_LABEL,
+    c.PREDICTED_LABEL,
+    c.SUGGESTED_LABEL,
+    c.SUGGESTED_PROB,
+    c.LABEL_SCORE,
+    c.DECISION,
+)
+_SETS: Final = {"exact": "exact_duplicate_set", "near": "near_duplicate_set"}
+
+
+def run(lake: Lake) -> StageReport:
+    """Collect them."""
+    issues = lake.read("issues")
+    by_class: Mapping[str, int] = lake.details("label_issues")["label_issues"]["by_class"]
+    most_first = sorted(by_class, key=lambda name: (-by_class[name], name))
+    classes = most_first[:MOST_CLASSES]
+    overall, of_class = _histograms(issues, classes)
+    sets = {kind: name for kind, name in _SETS.items() if name in issues.columns}
+    details = {
+        "classes": classes,
+        "histogram": overall,
+        "histograms": of_class,
+        "changes": _changes(issues),
+        "worst": _worst(issues, classes),
+        "outliers": _outliers(issues),
+        "sets": {kind: _largest_sets(issues, name) for kind, name in sets.items()},
+    }
+    return StageReport(
+        rows_in=lake.rows("issues"),
+        rows_out=0,
+        reads={"issues": 4 + len(sets)},
+        details={"report": details},
+    )
+
+
+def _histograms(
+    issues: DataFrame, classes: Sequence[str]
+) -> tuple[dict[str, list[int]], dict[str, dict[str, list[int]]]]:
+    """Count rows by label score, flagged or not: of all, and of each of some classes."""
+    name = F.when(F.col(c.GIVEN_LABEL).isin(list(classes)), F.col(c.GIVEN_LABEL))
+    at = F.least(F.floor(F.col(c.LABEL_SCORE) * N_BINS), F.lit(N_BINS - 1)).cast("int")
+    counted = issues.groupBy(name.alias("name"), c.IS_LABEL_ISSUE, at.alias("at")).count()
+    overall = _empty()
+    of_class = {shown: _empty() for shown in classes}
+    for of, is_issue, i, n in counted.collect():
+        kind = "flagged" if is_issue else "kept"
+        overall[kind][i] += n
+        if of is not None:
+            of_class[of][kind][i] += n
+    return overall, of_class
+
+
+def _empty() -> dict[str, list[int]]:
+    return {"kept": [0] * N_BINS, "flagged": [0] * N_BINS}
+
+
+def _changes(issues: DataFrame) -> list[dict[str, Any]]:
+    """Return which labels were put in the place of which, the most frequent first."""
+    counted = issues.where(F.col(c.NEW_LABEL).isNotNull()).groupBy(c.GIVEN_LABEL, c.NEW_LABEL)
+    most = counted.count().orderBy(F.desc("count"), c.GIVEN_LABEL, c.NEW_LABEL).limit(N_CHANGES)
+    return [{"given": given, "new": new, "rows": n} for given, new, n in most.collect()]
+
+
+def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """Return the worst label issues of each of some classes."""
+    flagged = issues.where(F.col(c.IS_LABEL_ISSUE) & F.col(c.GIVEN_LABEL).isin(list(classes)))
+    in_class = Window.partitionBy(c.GIVEN_LABEL).orderBy(c.LABEL_RANK)
+    ranked = flagged.withColumn("nth", F.row_number().over(in_class)).where(f"nth <= {WORST}")
+    found: dict[str, list[dict[str, Any]]] = {name: [] for name in classes}
+    for row in ranked.orderBy(c.LABEL_RANK).select(*_EXAMPLE).collect():
+        found[row[c.GIVEN_LABEL]].append(row.asDict())
+    return {name: rows for name, rows in found.items() if rows}
+
+
+def _outliers(issues: DataFrame) -> list[dict[str, Any]]:
+    if "is_outlier_issue" not in issues.columns:
+        return []
+    furthest = issues.where("is_outlier_issue").orderBy("outlier_score", c.ROW_ID)
+    names = (c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, "outlier_score", c.DECISION)
+    return [row.asDict() for row in furthest.select(*names).limit(N_OUTLIERS).collect()]
+
+
+def _largest_sets(issues: DataFrame, of: str) -> list[dict[str, Any]]:
+    """Return the largest sets of rows that are alike, with a few of their rows."""
+    rows = issues.where(F.col(of).isNotNull())
+    sizes = rows.groupBy(of).agg(
+        F.count("*").alias("n"), F.count_distinct(c.GIVEN_LABEL).alias("n_labels")
+    )
+    largest = sizes.orderBy(F.desc("n"), of).limit(N_SETS).collect()
+    in_set = Window.partitionBy(of).orderBy(c.ROW_ID)
+    some = (
+        rows.where(F.col(of).isin([row[of] for row in largest]))
+        .withColumn("nth", F.row_number().over(in_set))
+        .where(f"nth <= {SET_EXAMPLES}")
+        .orderBy(of, "nth")
+        .select(of, c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.DECISION)
+        .collect()
+    )
+    return [
+        {
+            "set": row[of],
+            "rows": row["n"],
+            "labels": row["n_labels"],
+            "examples": [one.asDict() for one in some if one[of] == row[of]],
+        }
+        for row in largest
+    ]
