@@ -230,10 +230,10 @@ ISSUE = {
 }
 
 
-def put_rows(lake, vectors, labels, prefix):
+def put_rows(lake, vectors, labels, prefix, *, halved=False):
     texts = [f"{prefix} {i}" for i in range(len(labels))]
     rows = [
-        corpus_row(f"{prefix}{i:04}", text, int(label))
+        corpus_row(f"{prefix}{i:04}", text, int(label), fold=i % 2)
         for i, (text, label) in enumerate(zip(texts, labels, strict=True))
     ]
     make_table(lake, "corpus", rows)
@@ -242,7 +242,8 @@ def put_rows(lake, vectors, labels, prefix):
         lake, "vectors", [{"text_key": r["text_key"], "vector": v.tolist()} for r, v in keyed]
     )
     counts = np.bincount(labels, minlength=3).tolist()
-    make_commit(lake, "ingest", classes=CLASSES, class_counts=counts, own_vectors=True)
+    details = {"classes": CLASSES, "class_counts": counts, "own_vectors": True}
+    make_commit(lake, "ingest", **details, is_halved=halved)
     return rows
 
 

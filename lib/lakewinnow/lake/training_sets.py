@@ -54,6 +54,11 @@ AIM: Final = "aim"  # a label of the class mix that the rows are weighted to, or
 
 MAX_TEST_ROWS: Final = 20_000
 LEAST_TEST_ROWS: Final = 30
+LEAST_TO_CHOOSE: Final = 100  # fewer test rows could not show a gain below about 6 points
+# Halves of a holdout that something is chosen by, which are the folds that it was taken in with
+CHOOSING: Final = 0
+REPORTING: Final = 1
+HALVED: Final = "is_halved"
 LEAST_ROWS: Final = 50  # to train on
 LEAST_SHARE: Final = 0.01  # of a row, that a label is worth learning for
 MOST_LABELS: Final = 5  # of a row
@@ -67,15 +72,31 @@ SOFT_ROWS = StructType(
 )
 
 
-def test_rows(trusted: Lake, config: Config) -> DataFrame:
+def is_halved(trusted: Lake) -> bool:
+    """Whether a half of the holdout is to choose by, so that the other alone is reported on."""
+    return bool(trusted.details("ingest").get(HALVED, False))
+
+
+def test_rows(
+    trusted: Lake,
+    config: Config,
+    part: int = REPORTING,  # noqa: PT028 - this is no test
+) -> DataFrame:
     """Return the rows of the holdout that models are asked about: row_id, text_key, label.
+
+    Parameters
+    ----------
+    part : of a holdout that `is_halved`, the half
 
     Raises
     ------
     DataError
         ``"holdout_too_small"``
     """
-    n_rows = n_accepted(trusted)
+    rows, n_rows = accepted(trusted), n_accepted(trusted)
+    if is_halved(trusted):
+        rows = rows.where(F.col(c.FOLD) == part)
+        n_rows = rows.count()
     if n_rows < LEAST_TEST_ROWS:
         raise DataError(
             "holdout_too_small",
@@ -84,7 +105,7 @@ def test_rows(trusted: Lake, config: Config) -> DataFrame:
             n_rows,
             "too few rows tell nothing; see holdout/quarantine/ in the workspace",
         )
-    rows = accepted(trusted).select(c.ROW_ID, c.TEXT_KEY, c.LABEL)
+    rows = rows.select(c.ROW_ID, c.TEXT_KEY, c.LABEL)
     if n_rows <= MAX_TEST_ROWS:
         return rows
     seed = config.crossval.seed
@@ -147,6 +168,8 @@ def training_rows(
     classes: Sequence[str],
     config: Config,
     variants: Sequence[str],
+    *,
+    verdicts: str = "issues",
 ) -> DataFrame:
     """Return the rows of every training set; null is the label of one that it leaves out.
 
@@ -154,6 +177,8 @@ def training_rows(
     ----------
     sample : `Sample.rows`
     truth : `reference.true_labels`, for the ceiling
+    verdicts : the table that has the label issues; before anything is decided checks/label_issues,
+        which does for what needs no decisions
 
     Returns
     -------
@@ -164,7 +189,9 @@ def training_rows(
     def index(name: str) -> Column:
         return F.nullif(F.array_position(names, F.col(name)), F.lit(0)).cast("int") - 1
 
-    issues = lake.read("issues").select(
+    issues = lake.read(verdicts)
+    undecided = {c.DECISION, c.DECIDED_BY, c.NEW_LABEL} - set(issues.columns)
+    issues = issues.withColumns({name: F.lit(None).cast("string") for name in undecided}).select(
         c.ROW_ID,
         c.IS_LABEL_ISSUE,
         c.DECISION,

@@ -10,7 +10,8 @@ Memory   a task: five times the vectors of `evaluate.max_train_rows` rows and `M
          rows (of soft labels the rows count up to `MOST_LABELS` times); the driver: for each test
          row and model 12 bytes, and 16 MB
 
-See `detection` and `training`.
+`choose`, a stage of its own, comes before the labels are decided. See `choosing`, `detection` and
+`training`.
 """
 
 from dataclasses import replace
@@ -20,9 +21,10 @@ from lakewinnow.lake import reference as reference_
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import detection, training
+from lakewinnow.stages.evaluate.choosing import choose
 from lakewinnow.stages.evaluate.report import comparison_of
 
-__all__ = ["run"]
+__all__ = ["choose", "run"]
 
 
 def run(

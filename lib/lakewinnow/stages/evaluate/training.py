@@ -6,7 +6,7 @@ one model on all of its rows and, for each of `evaluate.seeds` seeds, one on all
 which is the same in all training sets.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -29,7 +29,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.errors import DataError
 from lakewinnow.lake import training_sets
 from lakewinnow.lake.embedding_store import OwnVectors, store_of
-from lakewinnow.lake.training_sets import VARIANT
+from lakewinnow.lake.training_sets import REPORTING, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
 from lakewinnow.stages.evaluate import tasks
@@ -64,13 +64,24 @@ class Trained:
     left_out: list[str]
 
 
-def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> Trained:
+def run(
+    lake: Lake,
+    trusted: Lake,
+    config: Config,
+    truth: DataFrame | None = None,
+    *,
+    names: Sequence[str] = ORDER,
+    part: int = REPORTING,
+    verdicts: str = "issues",
+) -> Trained:
     """Train and ask.
 
     Parameters
     ----------
     trusted : the workspace of the holdout
     truth : `reference.true_labels`, for the ceiling
+    names : of the training sets, where they are possible
+    part, verdicts : see `training_sets.test_rows`, `training_sets.training_rows`
 
     Raises
     ------
@@ -78,7 +89,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> T
     """
     classes = lake.details("ingest")["classes"]
     classifier = _classifier(lake, config, classes)
-    holdout = training_sets.test_rows(trusted, config)
+    holdout = training_sets.test_rows(trusted, config, part)
     sample = training_sets.sample(lake, holdout, config.evaluate.max_train_rows, len(classes))
     impossible = {
         CONTROL: not classifier.takes_weights,
@@ -86,8 +97,10 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> T
         REVIEWED: config.clean.decisions is None,
         CEILING: truth is None,
     }
-    variants = [name for name in ORDER if not impossible.get(name)]
-    labelled = training_sets.training_rows(lake, sample.rows, truth, classes, config, variants)
+    variants = [name for name in names if not impossible.get(name)]
+    labelled = training_sets.training_rows(
+        lake, sample.rows, truth, classes, config, variants, verdicts=verdicts
+    )
     rows = _in_parts(labelled.where(F.col(c.LABEL).isNotNull()), config.evaluate.seeds)
     test = holdout.select(
         F.explode(F.array(*map(F.lit, variants))).alias(VARIANT),
