@@ -22,7 +22,7 @@ class Budget:
     kept: Mapping[str, int]
 
     def warnings(self, most: float) -> list[str]:
-        """Say of which classes rows stay that checks would take; `most` is the share that may go."""
+        """Say of which classes rows stay that checks would take; at most `most` of a class goes."""
         return [
             f"clean.max_class_fraction: {n:,} rows of {name!r} stay that checks would take, as no"
             f" more than {most:g} of a class may go"
