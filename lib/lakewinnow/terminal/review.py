@@ -151,4 +151,5 @@ def _cuts(measured: Mapping[str, Any]) -> Iterator[str]:
     fixes = measured["wanted"][c.SUGGESTED_PROB]
     cut = fixes["shown"] or fixes["likely"]
     if cut is not None:
-        yield f"(--set clean.label_issues=fix --set clean.fix_above={cut['cut']:g} fixes just those)"
+        options = f"--set clean.label_issues=fix --set clean.fix_above={cut['cut']:g}"
+        yield f"({options} makes just these fixes)"

@@ -46,12 +46,16 @@ def _template(name: str) -> str:
 def _data(id_: str, classes: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> str:
     """Return what the page shows as JSON that can stand in HTML, with texts that fit."""
     index = {name: k for k, name in enumerate(classes)}
-    limit = max((len(row[c.TEXT]) for row in rows), default=0)
+    texts = [row[c.TEXT] for row in rows]
+    n_bytes = [len(_json(text).encode()) / max(len(text), 1) for text in texts]  # of a character
+    limit = max(map(len, texts), default=0)
     while True:
-        shown = [_shown(row, index, limit) for row in rows]
-        data = _json({"sample": id_, "classes": list(classes), "rows": shown})
-        if len(data.encode()) <= MAX_BYTES or not limit:
-            return data
+        about = sum(min(len(text), limit) * n for text, n in zip(texts, n_bytes, strict=True))
+        if about <= MAX_BYTES or not limit:
+            shown = [_shown(row, index, limit) for row in rows]
+            data = _json({"sample": id_, "classes": list(classes), "rows": shown})
+            if len(data.encode()) <= MAX_BYTES or not limit:
+                return data
         limit = int(limit * _SHORTER)
 
 
