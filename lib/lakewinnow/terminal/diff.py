@@ -58,8 +58,9 @@ def _tables(found: RunDiff) -> list[Table]:
 def _counts(title: str, counts: Mapping[str, int]) -> Table:
     table = plain_table(title)
     table.show_header = False
+    table.min_width = len(title) + 2  # or the title is folded
     table.add_column("", justify="right")
-    table.add_column("")
+    table.add_column("", ratio=1)
     for name, n in counts.items():
         table.add_row(f"{n:,}", name)
     return table
