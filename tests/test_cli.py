@@ -116,6 +116,14 @@ def test_top_without_a_run(fails, configure):
     assert fails("top", configure(), "-n", "0") == (2, ["-n"])
 
 
+def test_review_without_a_run_or_a_sample(fails, configure):
+    config = configure()
+    assert fails("review", config) == (4, ["workspace"])
+    assert fails("review", config, "--decisions", "mine.csv") == (4, ["workspace"])
+    for option, value in (("-n", "0"), ("--unflagged", "2"), ("--precision", "1")):
+        assert fails("review", config, option, value) == (2, [option])
+
+
 def test_a_noise_model_that_is_none(fails, configure, tmp_path):
     config, path = configure(), tmp_path / "model.json"
     assert fails("score", config) == (2, ["command line"])
