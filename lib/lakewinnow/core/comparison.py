@@ -35,6 +35,11 @@ class Outcome:
     predicted: IntArray
     losses: FloatArray
 
+    @property
+    def first(self) -> "Outcome":
+        """What the first model said."""
+        return Outcome(self.predicted[:1], self.losses[:1])
+
     @classmethod
     def of(cls, pred_probs: Sequence[npt.NDArray[np.floating]], true_labels: IntArray) -> "Outcome":
         """Return what M models said, each of the n test rows' probabilities, shape (n, K)."""

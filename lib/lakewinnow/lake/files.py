@@ -85,6 +85,10 @@ class Files:
         with self._fs.open_input_stream(self._at(name)) as stream:
             return bytes(stream.read())
 
+    def open(self, name: str) -> Any:
+        """Open a file to be read bit by bit, in a ``with`` statement."""
+        return self._fs.open_input_stream(self._at(name))
+
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole: beside its place first, where the file system can rename."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")

@@ -7,6 +7,7 @@ from typing import Any, Final
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
+from lakewinnow import columns as c
 from lakewinnow.core.text import BYTES_PER_TOKEN
 
 # How OpenAI's own tool prepared prompts and completions for a classifier.
@@ -30,6 +31,22 @@ def line(format_: str, text: Column, label: Column, system: str | None) -> Colum
 def n_tokens(example: Column) -> Column:
     """Return how many tokens an example has at most, about: a third of its bytes."""
     return F.ceil(F.octet_length(example) / BYTES_PER_TOKEN)
+
+
+def tokens_in(example: bytes) -> int:
+    """Return the same of a line that was read."""
+    return -(-len(example) // BYTES_PER_TOKEN)
+
+
+def is_for_training(validation_fraction: float) -> Column:
+    """Whether a row is to train on, not to validate with: a function of its text's key."""
+    last_of_train = int((1 - validation_fraction) * 2**63) - 1
+    return F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("validation")), 1) <= last_of_train
+
+
+def place() -> Column:
+    """Return what examples are ordered by, 0 and up: a function of the text's key, like chance."""
+    return F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("order")), 1)
 
 
 def fault_of(format_: str, classes: Sequence[str], max_tokens: int) -> Callable[[str], str | None]:

@@ -13,19 +13,62 @@ _LARGEST_P = 0.05
 _COMPARED = ("dropped", "fixed", "soft", "reviewed", "clean")
 
 
+def print_choice(out: Console, choice: Mapping[str, Any]) -> None:
+    """Print what was chosen to become of label issues, and by which figures."""
+    action = "nothing changes" if choice["is_unchanged"] else choice["label_issues"]
+    if not choice["is_verified"]:
+        out.print(Text(f"What becomes of label issues: {action}, which no trusted rows verify"))
+        return
+    table = plain_table(
+        f"What becomes of label issues: {action}, by {choice['test_rows']:,} trusted rows"
+    )
+    for name in ("", "trained on", "accuracy, %", "to keep"):
+        table.add_column(name, justify="left" if not name else "right", no_wrap=True)
+    for name, figures in choice["compared"].items():
+        to = figures.get("to_baseline")
+        cells = (f"{figures['rows']:,}", _interval(figures, "4.1f"))
+        table.add_row(name, *cells, _interval(to, "+5.1f") if to else "")
+    out.print(table)
+    out.print(
+        Text(
+            "A change is made where the interval of its difference to keep lies above 0; the"
+            f" other {choice['kept_for_evaluate']:,} trusted rows had no part in this."
+        )
+    )
+
+
 def print_comparison(out: Console, summary: Mapping[str, Any]) -> None:
     """Print the table of training sets, then in words what it shows and what it does not."""
     found, how = summary["evaluate"], summary["comparison"]
-    out.print(_table(found, how))
+    title = (
+        f"Does cleaning help? Models of each version, asked about {how['test_rows']:,} trusted rows"
+    )
+    out.print(_table(found, title))
     out.print()
     for line in (*_findings(found, how), *_notes(found, how)):
         out.print(Text(line))
 
 
-def _table(found: Mapping[str, Any], how: Mapping[str, Any]) -> Table:
-    table = plain_table(
-        f"Does cleaning help? Models of each version, asked about {how['test_rows']:,} trusted rows"
-    )
+def print_finetuned(summary: Mapping[str, Any]) -> None:
+    """Print the same of models that were fine-tuned."""
+    out = Console(highlight=False)
+    found, how = summary["finetune"], summary["finetuning"]
+    out.print()
+    out.print(_table(found, _title_of(how)))
+    out.print()
+    for line in (*_findings(found, how), *_notes(found, how)):
+        out.print(Text(line))
+
+
+def _title_of(how: Mapping[str, Any]) -> str:
+    told = f"Fine-tuned {how['model']}: {how['epochs']} epochs"
+    if "layers" in how:
+        told += f", {how['layers']} layers, on a {how['device'].upper()}"
+    return f"{told}, asked about {how['test_rows']:,} trusted rows"
+
+
+def _table(found: Mapping[str, Any], title: str) -> Table:
+    table = plain_table(title)
     for name in ("trained on", "rows", "accuracy, %", "macro-F1", "to baseline", "p"):
         table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
     for name, figures in found.items():
@@ -83,10 +126,13 @@ def _notes(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
         best = max(reached, key=lambda name: reached[name])
         if reached[best] > 0:
             yield f"Of the way from baseline to ceiling, {best} goes {reached[best]:.0%}."
+    each = ""
+    if "parts" in how:
+        each = f", each on {how['parts'] - 1} of {how['parts']} parts of the rows"
     yield (
-        f"In brackets: 95% intervals over the trusted rows and {how['models']} trainings, each on"
-        f" {how['parts'] - 1} of {how['parts']} parts of the rows; not corrected for several"
-        " comparisons. p: McNemar's exact test of one training on all rows."
+        f"In brackets: 95% intervals over the trusted rows and {how['models']} trainings{each};"
+        " not corrected for several comparisons. p: McNemar's exact test of one training on all"
+        " rows."
     )
 
 

@@ -1,0 +1,1 @@
+"""Models that are trained further on a training set, here or by a service, and asked."""

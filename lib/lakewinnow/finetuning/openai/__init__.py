@@ -1,0 +1,1 @@
+"""Fine-tuning by OpenAI and by servers that speak its protocol."""

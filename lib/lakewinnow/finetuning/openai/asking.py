@@ -1,0 +1,140 @@
+"""What a fine-tuned chat model calls a text: one question each, its answer mapped to a class.
+
+An answer is a class where it is the class's name, without regard to case, to white space at its
+ends, and to quotes and full stops around it. Any other answer is of no class.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+import openai
+
+from lakewinnow.embedding.openai.access import Access
+from lakewinnow.embedding.openai.errors import outcome_of
+from lakewinnow.errors import ProviderError, Shown
+
+_AROUND: Final = " \t\r\n\"'“”‘’`."
+_SPARE_TOKENS: Final = 8  # beside the longest name, about two bytes a token
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a model said of a text, and the tokens that were billed for it.
+
+    Attributes
+    ----------
+    row_id : of the text
+    text : what it said; None, where it refused
+    """
+
+    row_id: str
+    text: str | None
+    n_prompt_tokens: int
+    n_answer_tokens: int
+
+
+def class_of(answer: str | None, classes: Sequence[str]) -> int:
+    """Return the index of the class that an answer names; K where it names none."""
+    if answer is None:
+        return len(classes)
+    if answer.strip() in classes:
+        return classes.index(answer.strip())
+    said = answer.strip(_AROUND).casefold()
+    named = [k for k, name in enumerate(classes) if name.strip(_AROUND).casefold() == said]
+    return named[0] if len(named) == 1 else len(classes)
+
+
+class Questions:
+    """Asks a model about texts, some at once; the client tries again where that may help.
+
+    Parameters
+    ----------
+    access : Access
+    model : that was fine-tuned
+    system : what the system says, as in the examples it learnt from
+    classes : names
+    concurrency : questions at once
+    max_retries : of each
+    """
+
+    def __init__(
+        self,
+        access: Access,
+        model: str,
+        system: str | None,
+        classes: Sequence[str],
+        *,
+        concurrency: int,
+        max_retries: int,
+    ) -> None:
+        self._access, self._model, self._system = access, model, system
+        self._concurrency, self._max_retries = concurrency, max_retries
+        longest = max(len(name.encode()) for name in classes)
+        self._max_tokens = longest // 2 + _SPARE_TOKENS
+
+    def ask(
+        self, rows: Iterable[tuple[str, str]], keep: Callable[[list[Answer]], object], at_once: int
+    ) -> None:
+        """Ask about (row id, text) pairs, and have the answers kept, `at_once` of them together.
+
+        Those that came before an error are kept before it is raised.
+
+        Raises
+        ------
+        ProviderError
+        """
+        with (
+            self._access.client(self._max_retries) as client,
+            ThreadPoolExecutor(self._concurrency, "asking") as threads,
+        ):
+            for some in _in_groups(rows, at_once):
+                futures = [threads.submit(self._answer, client, *row) for row in some]
+                errors = [error for of in futures if (error := of.exception()) is not None]
+                answers = [of.result() for of in futures if of.exception() is None]
+                if answers:
+                    keep(answers)
+                if errors:
+                    raise errors[0]
+
+    def _answer(self, client: openai.OpenAI, row_id: str, text: str) -> Answer:
+        messages = [{"role": "user", "content": text}]
+        if self._system is not None:
+            messages.insert(0, {"role": "system", "content": self._system})
+        try:
+            said = client.chat.completions.create(
+                model=self._model,
+                messages=messages,  # type: ignore[arg-type]
+                temperature=0,
+                max_completion_tokens=self._max_tokens,
+            )
+        except openai.OpenAIError as error:
+            # Not chained: the client's error holds the request, and that the key.
+            raise self._error_of(error, text) from None
+        usage = said.usage
+        return Answer(
+            row_id,
+            said.choices[0].message.content if said.choices else None,
+            usage.prompt_tokens if usage else 0,
+            usage.completion_tokens if usage else 0,
+        )
+
+    def _error_of(self, error: openai.OpenAIError, text: str) -> ProviderError:
+        outcome = outcome_of(error, [self._access.key, text])
+        if isinstance(outcome, ProviderError):
+            return outcome
+        return ProviderError(
+            "provider_unavailable",
+            "finetune.provider",
+            f"an answer within {self._max_retries + 1} tries",
+            Shown(outcome.reason),
+            "run again: what was answered by then is kept and not paid for twice",
+        )
+
+
+def _in_groups(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:
+    rows = iter(rows)
+    while some := list(islice(rows, size)):
+        yield some

@@ -1,0 +1,141 @@
+"""Finetune: whether models that are fine-tuned on cleaned labels are better, by a trusted holdout.
+
+Reads    corpus/, issues/, pred_probs/ (for soft labels), the reference; holdout/corpus/
+Writes   nothing of a local model; of a service's, finetune/: the files that were uploaded, and what
+         is known of each job and each answer. Its figures go to summary.json
+Passes   2 over the corpus (rows by class; the sample), 1 over the issues and the pred_probs
+Shuffle  that of the sample, once for each training set and seed, with its texts
+Memory   a local task: its texts, 1 GiB at most of what lower layers make of them, and a model with
+         its gradients; the driver: for each test row and model 12 bytes, and 16 MB
+
+See `local` and `by_service`.
+"""
+
+from typing import Any
+
+from lakewinnow.config import Config
+from lakewinnow.core import comparison, variants
+from lakewinnow.core.variants import BASELINE
+from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.lake import reference as reference_
+from lakewinnow.lake.source import Source
+from lakewinnow.lake.training_sets import LEAST_ROWS
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.stages.finetune import by_service, local
+from lakewinnow.stages.finetune.by_service import Estimate, Tell, cancel
+from lakewinnow.stages.finetune.tuned import Tuned
+
+__all__ = ["Estimate", "cancel", "check", "estimate", "run"]
+
+
+def check(config: Config) -> None:
+    """Find what stands in the way, before anything runs.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+    """
+    if config.evaluate.holdout is None and config.evaluate.trusted is None:
+        hint = "fine-tuned models are compared on rows whose labels are trusted"
+        raise ConfigError("no_holdout", "evaluate.holdout", "a file of trusted rows", None, hint)
+    if config.input.text is None:
+        where, hint = "input.text", "a text is what a model is fine-tuned on"
+        raise ConfigError("missing_key", where, "a column", None, hint)
+    if config.finetune.provider == "local":
+        local.check(config)
+    else:
+        by_service.check(config)
+
+
+def estimate(
+    lake: Lake, config: Config, *, trusted: Lake, reference: Source | None = None
+) -> Estimate:
+    """Say what a service would take for it, and write the files that it would learn from.
+
+    Raises
+    ------
+    DataError
+        As `run`; ``"too_few_examples"``, ``"file_too_large"``.
+    """
+    truth = None if reference is None else reference_.true_labels(reference, config.input)
+    return by_service.estimate(lake, trusted, config, truth)
+
+
+def run(
+    lake: Lake,
+    config: Config,
+    *,
+    trusted: Lake,
+    reference: Source | None = None,
+    tell: Tell = lambda *_: None,
+) -> StageReport:
+    """Fine-tune a model on each training set, and compare what they say of the holdout.
+
+    Parameters
+    ----------
+    trusted : the workspace that the holdout was taken into
+    reference : the input's rows with their labels corrected, for the ceiling
+    tell : is told how many jobs are done, or questions answered, of how many, with a note
+
+    Raises
+    ------
+    DataError
+        ``"holdout_too_small"``, ``"too_few_to_train_on"``
+    ConfigError, ProviderError
+    """
+    truth = None if reference is None else reference_.true_labels(reference, config.input)
+    if config.finetune.provider == "local":
+        tuned = local.run(lake, trusted, config, truth)
+    else:
+        tuned = by_service.run(lake, trusted, config, truth, tell)
+    if not tuned.outcomes:
+        raise DataError(
+            "too_few_to_train_on",
+            "finetune.variants",
+            f"one with at least {LEAST_ROWS} rows",
+            Shown("none"),
+        )
+    return StageReport(
+        rows_in=lake.rows("issues"),
+        rows_out=len(tuned.true_labels),
+        reads={"issues": 1, "corpus": 2, "pred_probs": 1, "holdout/corpus": 2},
+        details=_details(tuned),
+    )
+
+
+def _details(tuned: Tuned) -> dict[str, Any]:
+    """Return the figures of each training set, and how they came about."""
+    first = {name: outcome.first for name, outcome in tuned.outcomes.items()}
+    compared, class_mix_matters = variants.compare(
+        tuned.outcomes, first, tuned.true_labels, tuned.classes, tuned.n_rows
+    )
+    return {
+        "finetune": compared,
+        "finetuning": {
+            **tuned.how,
+            "failed": list(tuned.failed),
+            "test_rows": len(tuned.true_labels),
+            "input_rows": tuned.n_input,
+            "in_holdout_too": tuned.n_leaked,
+            "models": max(len(outcome.predicted) for outcome in tuned.outcomes.values()),
+            "resamples": comparison.N_RESAMPLES,
+            "confidence": comparison.CONFIDENCE,
+            "class_mix_matters": class_mix_matters,
+        },
+        "warnings": _warnings(tuned),
+    }
+
+
+def _warnings(tuned: Tuned) -> list[str]:
+    told = []
+    if tuned.n_leaked:
+        told.append(
+            f"{tuned.n_leaked:,} rows of the input have a text of the holdout: no model that is"
+            " compared was trained on them"
+        )
+    told += [
+        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
+        for name in tuned.left_out
+    ]
+    told += [f"{of}: run again to begin another job" for of in tuned.failed]
+    return told + [f"{BASELINE}: without it nothing is compared"] * (BASELINE not in tuned.outcomes)

@@ -1,0 +1,157 @@
+"""The files that a service learns from: two for each training set, as export writes them.
+
+They are in the workspace's finetune/TRAINING SET/: train.jsonl and, where there is one,
+validation.jsonl. Their bytes are a function of the rows, so a run that comes again knows its jobs.
+"""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import IO, Any, Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config import Config
+from lakewinnow.errors import DataError, EngineError
+from lakewinnow.finetuning.openai.jobs import Dataset
+from lakewinnow.lake import finetuning
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.training_sets import VARIANT
+from lakewinnow.lake.workspace import Lake
+
+FOLDER: Final = "finetune"
+_FORMAT: Final = "openai-chat"
+_FEWEST: Final = 10  # examples that OpenAI trains on
+_MOST_BYTES: Final = 512 * 10**6  # of a file
+_SPLITS: Final = ("train", "validation")
+_EXAMPLE: Final = "example"
+
+
+@dataclass(frozen=True)
+class Written:
+    """The files of a training set.
+
+    Attributes
+    ----------
+    names : of the files in the workspace
+    sha256 : of each
+    n_rows, n_tokens : of all of them; tokens are those of `finetuning.n_tokens`
+    n_trained : tokens to train on, once
+    """
+
+    variant: str
+    names: tuple[str, ...]
+    sha256: tuple[str, ...]
+    n_rows: int
+    n_tokens: int
+    n_trained: int
+
+    def of_seed(self, files: Files, seed: int) -> Dataset:
+        """Return the dataset of a job."""
+        opened = [partial(_local_copy, files, name) for name in self.names]
+        return Dataset(self.variant, seed, self.sha256, opened)
+
+
+def write(
+    lake: Lake, rows: DataFrame, config: Config, classes: Sequence[str], variants: Sequence[str]
+) -> list[Written]:
+    """Write the files of all training sets, and read them as a trainer would.
+
+    Parameters
+    ----------
+    rows : variant, row_id, text_key, text, label
+
+    Raises
+    ------
+    DataError
+        ``"too_few_examples"``, ``"file_too_large"``
+    """
+    label = F.get(F.array(*map(F.lit, classes)), F.col(c.LABEL))
+    example = finetuning.line(_FORMAT, F.col(c.TEXT), label, config.export.system)
+    examples = rows.where(F.col(c.LABEL).isNotNull()).select(
+        VARIANT,
+        c.ROW_ID,
+        example.alias(_EXAMPLE),
+        finetuning.place().alias("place"),
+        finetuning.is_for_training(config.export.validation_fraction).alias("is_train"),
+    )
+    fits = finetuning.n_tokens(F.col(_EXAMPLE)) <= config.export.max_tokens
+    return [
+        _write(lake, examples.where(fits & (F.col(VARIANT) == name)), name, config, classes)
+        for name in variants
+    ]
+
+
+def _write(
+    lake: Lake, examples: DataFrame, variant: str, config: Config, classes: Sequence[str]
+) -> Written:
+    folder = f"{FOLDER}/{variant}"
+    fault_of = finetuning.fault_of(_FORMAT, classes, config.export.max_tokens)
+    names, digests, counts = [], [], []
+    for split in _SPLITS:
+        name = f"{folder}/{split}.jsonl"
+        lake.files.delete(name)
+        if split == "validation" and config.export.validation_fraction == 0:
+            continue
+        chosen = examples.where(F.col("is_train") == (split == "train"))
+        _write_file(lake, chosen, name)
+        sha256, n_rows, n_tokens = _read(lake.files, name, fault_of)
+        if split == "train" and n_rows < _FEWEST:
+            raise DataError(
+                "too_few_examples",
+                "finetune.variants",
+                f"at least {_FEWEST} examples of {variant!r} to train on",
+                n_rows,
+            )
+        if n_rows:
+            names.append(name)
+            digests.append(sha256)
+            counts.append((n_rows, n_tokens))
+    n_rows, n_tokens = map(sum, zip(*counts, strict=True))
+    return Written(variant, tuple(names), tuple(digests), n_rows, n_tokens, counts[0][1])
+
+
+def _write_file(lake: Lake, examples: DataFrame, name: str) -> None:
+    folder = f"{name}.parts"
+    ordered = examples.coalesce(1).sortWithinPartitions("place", c.ROW_ID)
+    ordered.select(_EXAMPLE).write.mode("overwrite").text(lake.files.path(folder))
+    parts = [of.base_name for of in lake.files.entries(folder) if re.match("part-", of.base_name)]
+    if parts:
+        lake.files.move_file(f"{folder}/{parts[0]}", name)
+    else:
+        lake.files.write_text(name, "")
+    lake.files.delete(folder)
+
+
+def _read(files: Files, name: str, fault_of: Any) -> tuple[str, int, int]:
+    """Return the digest of a file, its lines, and their tokens, once each line was looked at."""
+    size = files.size(name)
+    if size > _MOST_BYTES:
+        hint = "lower finetune.max_train_rows"
+        raise DataError("file_too_large", name, f"at most {_MOST_BYTES:,} bytes", size, hint)
+    digest, n_rows, n_tokens = hashlib.sha256(), 0, 0
+    with _local_copy(files, name) as copy:
+        for line in copy:
+            digest.update(line)
+            fault = fault_of(line.decode().rstrip("\n"))
+            if fault is not None:
+                expected = "lines that a trainer takes"
+                raise EngineError("bad_example", name, expected, fault, "please report it")
+            n_rows += 1
+            n_tokens += finetuning.tokens_in(line)
+    return digest.hexdigest(), n_rows, n_tokens
+
+
+def _local_copy(files: Files, name: str) -> IO[bytes]:
+    """Return a file of the workspace as one of this machine, gone when it is closed."""
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller's
+    with files.open(name) as source:
+        shutil.copyfileobj(source, copy)
+    copy.seek(0)
+    return copy

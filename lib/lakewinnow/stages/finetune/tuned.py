@@ -1,0 +1,55 @@
+"""What fine-tuned models said, whoever trained them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakewinnow.core.comparison import Outcome
+from lakewinnow.core.types import IntArray
+from lakewinnow.errors import LakewinnowError, Shown
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tuned:
+    """What the models said of the test rows.
+
+    Attributes
+    ----------
+    classes : names
+    true_labels : int64, shape (n,)
+    outcomes : by training set, a model a seed
+    n_rows : rows of each training set
+    n_leaked : rows of the input that have a text of the holdout
+    n_input : rows of the input that can be trained on, of which the training sets are a sample
+    how : what was trained
+    left_out : training sets of too few rows
+    failed : what became of jobs that brought no model
+    """
+
+    classes: Sequence[str]
+    true_labels: IntArray
+    outcomes: Mapping[str, Outcome]
+    n_rows: Mapping[str, int]
+    n_leaked: int
+    n_input: int
+    how: Mapping[str, Any]
+    left_out: Sequence[str] = field(default=())
+    failed: Sequence[str] = field(default=())
+
+
+@contextmanager
+def named_as_here() -> Iterator[None]:
+    """Have errors of what is shared with embedding name the keys of fine-tuning."""
+    try:
+        yield
+    except LakewinnowError as error:
+        code, *rest = error.args
+        where, expected, got, hint = (
+            part.replace("embedding.openai.", "finetune.").replace("embedding.", "finetune.")
+            if isinstance(part, str) and not isinstance(part, Shown)
+            else part
+            for part in rest
+        )
+        hint = hint.replace("what was embedded by then", "what was done by then")
+        raise type(error)(code, where, expected, got, hint) from None
