@@ -17,6 +17,7 @@ from lakewinnow.errors import (
     DataError,
     EngineError,
     LakewinnowError,
+    ProviderError,
     Shown,
     did_you_mean,
 )
@@ -222,6 +223,14 @@ def _add_config_options(parser: argparse.ArgumentParser) -> None:
 
 def _add_finetune_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--provider", choices=("local", "openai"), help="over finetune.provider")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only say what a service would take and cost"
+    )
+    parser.add_argument(
+        "--cancel",
+        action="store_true",
+        help="have the jobs of an earlier run that are under way cancelled",
+    )
     parser.set_defaults(command=_finetune)
 
 
@@ -334,17 +343,29 @@ def _finetune(options: argparse.Namespace) -> int:
     from lakewinnow import pipeline
     from lakewinnow.configfile import load_config
     from lakewinnow.terminal.comparison import print_finetuned
+    from lakewinnow.terminal.finetuning import print_estimate
 
     if options.provider is not None:
         options.set = [*options.set, f"finetune.provider={options.provider}"]
     config = load_config(*options.config, overrides=options.set)
+    if options.cancel:
+        n = pipeline.cancel_finetuning(config)
+        print(f"{n:,} jobs are being cancelled; what they have done by now may be paid for")
+        return 0
     pipeline.check(config, "finetune")
+    if options.dry_run:
+        with _watched_session(options) as (spark, observer):
+            estimate = pipeline.estimate_finetuning(
+                config, spark, restart=options.restart, observer=observer
+            )
+        print_estimate(estimate)
+        return 0
     with _watched_session(options) as (spark, observer):
         result = pipeline.run(
             config, spark, until="finetune", restart=options.restart, observer=observer
         )
     print_finetuned(result.summary)
-    return 0
+    return ProviderError.exit_code if result.summary["finetuning"]["failed"] else 0
 
 
 def _cancel_batches(options: argparse.Namespace) -> int:

@@ -356,7 +356,7 @@ class FinetuneConfig:
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
     # local
     layers: Literal["all"] | Count | None = None
-    learning_rate: Annotated[float, Between(0, 1)] = 1e-4
+    learning_rate: Annotated[float, Between(0, 1)] = 5e-5
     batch_size: Count = 16
     # openai
     base_url: str | None = None

@@ -64,9 +64,11 @@ __all__ = [
     "Observer",
     "RunResult",
     "cancel_batches",
+    "cancel_finetuning",
     "check",
     "estimate_candidates",
     "estimate_embedding",
+    "estimate_finetuning",
     "run",
 ]
 
@@ -160,7 +162,7 @@ def run(
             "evaluate",
             lambda: evaluate.run(lake, config, reference=reference, trusted=trusted),
         )
-    _fine_tune(stages, lake, config, reference, trusted if until == "finetune" else None)
+    _fine_tune(stages, lake, config, reference, trusted if until == "finetune" else None, observer)
     if config.export.format is not None:
         stages.run("export", lambda: export.run(lake, config.export, written))
     return stages.account_for_every_row()
@@ -184,13 +186,24 @@ def _with_holdout(
 
 
 def _fine_tune(
-    stages: Stages, lake: Lake, config: Config, reference: Source | None, trusted: Lake | None
+    stages: Stages,
+    lake: Lake,
+    config: Config,
+    reference: Source | None,
+    trusted: Lake | None,
+    observer: Observer,
 ) -> None:
     """Fine-tune models where that is asked for; a run that ends elsewhere spends nothing on it."""
     if trusted is None:
         stages.recall("finetune")
         return
-    stages.run("finetune", lambda: finetune.run(lake, config, trusted=trusted, reference=reference))
+    tell = partial(observer.progressed, "finetune")
+    stages.run(
+        "finetune",
+        lambda: finetune.run(lake, config, trusted=trusted, reference=reference, tell=tell),
+    )
+    if lake.details("finetune")["finetuning"]["failed"]:
+        lake.revoke("finetune")  # so that the next run begins those jobs again
 
 
 def _run_checks(stages: Stages, lake: Lake, config: Config, words: WordList | None) -> None:
@@ -279,6 +292,41 @@ def estimate_candidates(
     """
     lake = _ready_to_embed(config, spark, restart=restart, observer=observer)
     return candidates.estimate(lake, config)
+
+
+def estimate_finetuning(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    restart: bool = False,
+    observer: Observer | None = None,
+) -> finetune.Estimate:
+    """Say what a service would take for fine-tuning; runs what comes before, and asks nobody.
+
+    Raises
+    ------
+    LakewinnowError
+        As `run`. ``"nothing_to_pay"`` where models are trained here.
+    """
+    if config.finetune.provider == "local":
+        where, expected = "finetune.provider", "openai, which costs something"
+        raise ConfigError("nothing_to_pay", where, expected, "local")
+    check(config, "finetune")
+    run(config, spark, until="evaluate", restart=restart, observer=observer)
+    lake = Lake(spark or session(), config.workspace)
+    _, reference, _ = open_inputs(lake.spark, config)
+    trusted = Lake(lake.spark, lake.files.path("holdout"))
+    return finetune.estimate(lake, config, trusted=trusted, reference=reference)
+
+
+def cancel_finetuning(config: Config) -> int:
+    """Have the jobs of a workspace that are under way cancelled; return how many there were.
+
+    Raises
+    ------
+    ConfigError, ProviderError
+    """
+    return finetune.cancel(config, Files(config.workspace))
 
 
 def cancel_batches(config: Config) -> int:
