@@ -3,25 +3,17 @@
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from pyspark.sql.types import StringType, StructField, StructType
 
-from builders import (
-    corpus_row,
-    lake_in,
-    make_commit,
-    make_config,
-    make_table,
-    read_rows,
-    write_csv,
-)
-from lakewinnow.config import ChecksConfig, CleanConfig, ExportConfig, OutputConfig, TextConfig
+import lakewinnow
+from builders import corpus_row, lake_in, make_config, make_table, read_rows, write_csv
+from lakewinnow.config import TextConfig
 from lakewinnow.errors import DataError
 from lakewinnow.lake import redaction
-from lakewinnow.lake.decisions import read_decisions
 from lakewinnow.lake.word_list import read_words
-from lakewinnow.stages import decide, export, pii, publish, text
-from lakewinnow.stages.label_issues import LABEL_RANKS
+from lakewinnow.stages import pii, text
 
 MAIL, PHONE = "jane.doe@example.org", "+44 20 7946 0958"
 PADDING = (
@@ -40,52 +32,33 @@ TEXTS = {
     "rude": "The darn thing is late, the darn courier too, darn it",
     "void": "?????????????",
 } | {f"more {i}": f"Another text that has nothing wrong, number {i}" for i in range(8)}
-INPUT = StructType([StructField(name, StringType()) for name in ("text", "label")])
-CHECKS = ChecksConfig(
-    exact_duplicates=None,
-    text=TextConfig(rules=({"use": "tests.text.test_registry.shouting", "above": 0.7},)),
-    pii=make_config("x.csv", checks={"pii": {}}).checks.pii,
-)
-CLEAN = CleanConfig(text="review", pii="redact", max_class_fraction=1.0)
+RULES = [{"use": "tests.text.test_registry.shouting", "above": 0.7}]
+CHECKS = {"text": {"rules": RULES}, "pii": {}, "exact_duplicates": None}
+CLEAN = {"text": "review", "pii": "redact", "label_issues": "keep", "max_class_fraction": 1}
 
 
 @pytest.fixture(scope="module")
-def found(spark, tmp_path_factory):
-    """A workspace after all stages that have to do with it, and the two stages' reports."""
+def words(tmp_path_factory):
+    path = tmp_path_factory.mktemp("words") / "words.txt"
+    path.write_text("darn\n", encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def found(spark, tmp_path_factory, words):
+    """A workspace after the two stages, and their reports."""
     lake = lake_in(spark, tmp_path_factory.mktemp("text"))
     rows = [corpus_row(row_id, of) for row_id, of in TEXTS.items()]
-    for row in rows:
-        row["source"] = {"label": "a"}
     for part in (rows[::2], rows[1::2]):
         make_table(lake, "corpus", part)
-    same = dict.fromkeys(("given_label", "predicted_label", "suggested_label"), "a")
-    same |= dict.fromkeys(("predicted_prob", "suggested_prob", "given_label_prob"), 0.9)
-    same |= {"is_label_issue": False, "label_score": 0.9}
-    make_table(lake, "checks/label_issues", [{"row_id": row_id, **same} for row_id in TEXTS])
-    make_table(lake, "checks/label_ranks", [], LABEL_RANKS)
-    make_commit(lake, "ingest", classes=["a", "b"], input_columns=INPUT.jsonValue())
-    folder = tmp_path_factory.mktemp("own")
-    words = folder / "words.txt"
-    words.write_text("darn\n", encoding="utf-8")
-    own = write_csv(folder / "own.csv", [("kept", "drop", "Ann")], ("row_id", "decision", "by"))
-    reports = {
-        "text": text.run(lake, CHECKS.text, read_words(str(words))),
-        "pii": pii.run(lake, CHECKS.pii),
-    }
-    decide.run(lake, CLEAN, CHECKS, read_decisions(spark, str(own), "csv"))
-    written = redaction.text(CLEAN, CHECKS)
-    publish.run(lake, make_config("x.csv").input, OutputConfig(), written)
-    export.run(lake, ExportConfig(format="openai-chat", validation_fraction=0), written)
-    return lake, reports
-
-
-def rows_of(lake, table):
-    return read_rows(lake.files.root, table)
+    checks = make_config("x.csv", checks=CHECKS).checks
+    text_report = text.run(lake, checks.text, read_words(words))
+    return lake, {"text": text_report, "pii": pii.run(lake, checks.pii)}
 
 
 def test_each_row_has_its_rules_a_score_and_why(found):
     lake, reports = found
-    rows = {row["row_id"]: row for row in rows_of(lake, "checks/text")}
+    rows = {row["row_id"]: row for row in read_rows(lake.files.root, "checks/text")}
     assert rows.keys() == TEXTS.keys()
     broken = {row_id: row for row_id, row in rows.items() if row["is_text_issue"]}
     assert {row_id: row["text_rules"] for row_id, row in broken.items()} == {
@@ -128,7 +101,11 @@ def test_each_row_has_its_rules_a_score_and_why(found):
 
 def test_personal_data_is_found_and_counted(found):
     lake, reports = found
-    rows = {row["row_id"]: row for row in rows_of(lake, "checks/pii") if row["is_pii_issue"]}
+    rows = {
+        row["row_id"]: row
+        for row in read_rows(lake.files.root, "checks/pii")
+        if row["is_pii_issue"]
+    }
     assert {row_id: row["pii_kinds"] for row_id, row in rows.items()} == {
         "card": ["card"],
         "damaged": ["email"],
@@ -143,9 +120,43 @@ def test_personal_data_is_found_and_counted(found):
     }
 
 
-def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(found):
-    lake, _ = found
-    issues = {row["row_id"]: row for row in rows_of(lake, "issues")}
+def test_a_text_is_redacted_as_it_leaves(found):
+    config = make_config("x.csv", checks=CHECKS, clean={**CLEAN, "pii_tag": "<{kind}>"})
+    written = redaction.text(config.clean, config.checks).alias("text")
+    rows = found[0].read("corpus").where("row_id IN ('card', 'good')").select("row_id", written)
+    assert dict(rows.collect()) == {
+        "card": "My card is <CARD>, 😀 thank you",
+        "good": TEXTS["good"],
+    }
+
+
+@pytest.fixture(scope="module")
+def cleaned(spark, tmp_path_factory, words):
+    """A run over such texts whose labels nothing doubts."""
+    folder = tmp_path_factory.mktemp("cleaned")
+    rows = [
+        {"id": row_id, "text": of, "label": "ab"[i % 2], "probs": [[0.9, 0.1], [0.1, 0.9]][i % 2]}
+        for i, (row_id, of) in enumerate(TEXTS.items())
+    ]
+    pq.write_table(pa.Table.from_pylist(rows), folder / "rows.parquet")
+    own = write_csv(folder / "own.csv", [("kept", "drop", "Ann")], ("row_id", "decision", "by"))
+    config = make_config(
+        folder / "rows.parquet",
+        folder / "out",
+        input={"id": "id", "pred_probs": "probs"},
+        checks={**CHECKS, "text": {"rules": RULES, "words": words}},
+        clean={**CLEAN, "decisions": str(own)},
+        export={"format": "openai-chat", "validation_fraction": 0},
+    )
+    return lakewinnow.run(config, spark)
+
+
+def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned):
+    tables = {
+        name: {row.get("row_id", row.get("id")): row for row in read_rows(cleaned.workspace, name)}
+        for name in ("issues", "clean", "review", "dropped")
+    }
+    issues = tables["issues"]
     assert {row_id: row["decision"] for row_id, row in issues.items() if row["reason"]} == {
         "card": "keep",
         "damaged": "review",
@@ -162,20 +173,19 @@ def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(found):
     )
     assert issues["kept"]["reason"].startswith("decided by Ann: drop; redacted: ")
     assert issues["late"]["text_preview"] == (PADDING + " ‹EMAIL› and more")[:200]
-    clean = {row["text"] for row in rows_of(lake, "clean")}
-    assert "My card is ‹CARD›, 😀 thank you" in clean
-    [dropped] = rows_of(lake, "dropped")
-    assert dropped["text"] == "Call ‹PHONE› or write to ‹EMAIL›, please"
-    assert {"text": "WHERE IS IT, I SAY", "row_id": "loud"}.items() <= rows_of(lake, "review")[
-        2
-    ].items()
-    lines = Path(lake.files.path("exports"), "train.jsonl").read_text(encoding="utf-8").splitlines()
-    assert {json.loads(line)["messages"][0]["content"] for line in lines} == clean
-    for table in ("issues", "clean", "review", "dropped"):
-        shown = json.dumps(rows_of(lake, table), ensure_ascii=False)
-        assert not any(secret in shown for secret in (MAIL, PHONE, "4111"))
-    assert MAIL in json.dumps(rows_of(lake, "corpus"), default=str)
-    assert sum(len(rows_of(lake, table)) for table in ("clean", "review", "dropped")) == len(TEXTS)
+    assert tables["clean"]["card"]["text"] == "My card is ‹CARD›, 😀 thank you"
+    assert tables["dropped"]["kept"]["text"] == "Call ‹PHONE› or write to ‹EMAIL›, please"
+    assert tables["review"]["loud"]["text"] == TEXTS["loud"]
+    path = Path(cleaned.workspace, "exports/train.jsonl")
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    exported = {line["messages"][0]["content"] for line in lines}
+    assert exported == {row["text"] for row in tables["clean"].values()}
+    shown = json.dumps(tables, ensure_ascii=False)
+    assert not any(secret in shown for secret in (MAIL, PHONE, "4111"))
+    assert MAIL in str(read_rows(cleaned.workspace, "corpus"))
+    assert cleaned.rows == {"in": 17, "clean": 11, "review": 5, "dropped": 1, "quarantine": 0}
+    assert cleaned.summary["text"]["rows"] == 5
+    assert cleaned.summary["pii"]["rows"] == 4
 
 
 def test_a_rule_of_the_users_that_fails_says_where(lake):

