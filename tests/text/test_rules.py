@@ -38,6 +38,8 @@ MEASURES = [
     ("symbols", "#1 ok", math.nan),  # too short to say
     ("digits", "call 12345 67", 7 / 11),
     ("character_run", "noooooooooooooo", 14),
+    ("character_run", f"{'ab' * 200} {'7' * 14} aaaaaaaaa", 14),
+    ("character_run", f"{'abb' * 200} {'-' * 14} aaaaaaa", 0),
     ("character_run", "a\n------------------------------\nb =========================", 0),
     ("long_word", f"see {'x' * 300} or https://example.org/{'y' * 400}", 300),
     ("long_word", "的" * 300, 0),  # Chinese does without white space
