@@ -50,6 +50,7 @@ def print_summary(result: RunResult, configs: Sequence[str], overrides: Sequence
     out.print()
     out.print("Next", style="bold")
     out.print(f"  {program('lakewinnow')} top {again} -n 20", soft_wrap=True)
+    out.print(f"  {program('lakewinnow')} review {again}", soft_wrap=True)
     read = f"import pandas; print(pandas.read_parquet({clean!r}))"
     out.print(f'  {program("python")} -c "{read}"', soft_wrap=True)
 
@@ -165,6 +166,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     yield from _outliers(summary)
     yield from _rare_and_empty(summary)
+    yield from _order_groups_values(summary)
     duplicates = summary.get("exact_duplicates")
     if duplicates and duplicates["sets"]:
         yield (
@@ -237,3 +239,22 @@ def _rare_and_empty(summary: Mapping[str, Any]) -> Iterator[str]:
         shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
         if shares:
             yield f"Missing values: {shares}; {empty['rows']:,} rows have none at all"
+
+
+def _order_groups_values(summary: Mapping[str, Any]) -> Iterator[str]:
+    order = summary.get("non_iid")
+    if order and order["rows"]:
+        yield (
+            f"The order by {order['by']} matters: rows that are alike come together"
+            f" (p = {order['p_value']:.3f})"
+        )
+    for group in summary.get("groups", {}).get("worst", ()):
+        if group["is_issue"]:
+            yield (
+                f"Underperforming: {group['rows']:,} rows of {group['by']} {group['group']}, whose"
+                f" confidence is {group['score']:.2f} of that of all"
+            )
+    values = summary.get("valuation")
+    if values and values["rows"]:
+        rows = f"{values['rows']:,} of {values['judged']:,} rows"
+        yield f"Of low value: {rows} do more harm than good to a classifier by neighbours"
