@@ -35,6 +35,7 @@ NEIGHBORS: Final = "neighbors"  # text keys
 DISTANCES: Final = "distances"
 NEIGHBOR_ROWS: Final = "neighbor_rows"  # that have each neighbour's text
 MEAN_DISTANCE: Final = "mean_distance"  # of a row to its nearest rows
+IN_REFERENCE: Final = "in_reference"  # whether texts are compared with this one
 
 # issues/
 TEXT_PREVIEW: Final = "text_preview"
@@ -55,6 +56,13 @@ IS_CLASS_IMBALANCE_ISSUE: Final = "is_class_imbalance_issue"
 CLASS_IMBALANCE_SCORE: Final = "class_imbalance_score"  # the share of the rarest class; else 1
 IS_NULL_ISSUE: Final = "is_null_issue"
 NULL_SCORE: Final = "null_score"  # the share of values that are there
+IS_NON_IID_ISSUE: Final = "is_non_iid_issue"
+NON_IID_SCORE: Final = "non_iid_score"  # 0 .. 1, lower is worse
+IS_UNDERPERFORMING_GROUP_ISSUE: Final = "is_underperforming_group_issue"
+UNDERPERFORMING_GROUP_SCORE: Final = "underperforming_group_score"  # ratio of mean confidences
+UNDERPERFORMING_GROUP: Final = "underperforming_group"  # the group that the score is of
+IS_DATA_VALUATION_ISSUE: Final = "is_data_valuation_issue"
+DATA_VALUATION_SCORE: Final = "data_valuation_score"  # 0 .. 1; below 0.5 the row does harm
 IS_TEXT_ISSUE: Final = "is_text_issue"
 TEXT_SCORE: Final = "text_score"  # 0 .. 1, lower is worse: limit / measure of the worst rule
 TEXT_RULES: Final = "text_rules"  # names of the rules that the text breaks

@@ -194,7 +194,8 @@ class OutliersConfig:
 class NearDuplicatesConfig:
     """Which rows are taken for the same, though their texts are not equal."""
 
-    threshold: Annotated[float, Between(0.3, 1)] = 0.8
+    by: Literal["text", "embedding"] = "text"
+    threshold: Fraction | None = None
     shingle: Literal["character", "word"] = "character"
     shingle_size: Annotated[int, Between(1, 50)] | None = None
     permutations: Annotated[int, Between(16, 1024)] = 256
@@ -249,6 +250,31 @@ class NullsConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NonIidConfig:
+    """Whether the order of the rows matters."""
+
+    by: str  # a table has no order but that of a column
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsConfig:
+    """Which groups of rows the classifier does badly on."""
+
+    columns: tuple[str, ...] = ()
+    clusters: bool = True
+    threshold: Fraction = 0.1
+    min_rows: Count = 5
+    max_distance: Annotated[float, AtLeast(0)] = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValuationConfig:
+    """Which rows do more harm than good."""
+
+    threshold: Fraction = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
@@ -258,6 +284,9 @@ class ChecksConfig:
     exact_duplicates: Options | None = field(default_factory=dict)
     imbalance: ImbalanceConfig | None = None
     nulls: NullsConfig | None = None
+    non_iid: NonIidConfig | None = None
+    groups: GroupsConfig | None = None
+    valuation: ValuationConfig | None = None
     drift: Options | None = None
     text: TextConfig | None = None
     pii: PiiConfig | None = None
@@ -265,9 +294,11 @@ class ChecksConfig:
     @property
     def need_neighbors(self) -> bool:
         """Whether a check asks which texts are near to each text."""
-        return (
-            self.outliers is not None and self.outliers.judged_by(has_vectors=True) != "pred_probs"
-        )
+        by_distance = self.outliers is not None and self.outliers.by != "pred_probs"
+        by_cluster = self.groups is not None and self.groups.clusters
+        alike = self.near_duplicates
+        by_distance |= alike is not None and alike.by == "embedding"
+        return by_distance or by_cluster or self.non_iid is not None or self.valuation is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -282,6 +313,9 @@ class CleanConfig:
     outliers: Literal["drop", "review", "keep"] = "keep"
     imbalance: Literal["drop", "review", "keep"] = "keep"
     nulls: Literal["drop", "review", "keep"] = "keep"
+    non_iid: Literal["drop", "review", "keep"] = "keep"
+    groups: Literal["drop", "review", "keep"] = "keep"
+    valuation: Literal["drop", "review", "keep"] = "keep"
     near_duplicates: Literal["drop", "review", "keep"] = "keep"
     exact_duplicates: Literal["drop", "review", "keep"] = "drop"
     text: Literal["drop", "review", "keep"] = "keep"
@@ -334,6 +368,8 @@ class ExportConfig:
     system: str | None = None
     validation_fraction: Fraction = 0.1
     max_tokens: Count = 65_536  # of an example
+    soft_copies: Annotated[int, Between(2, 100)] | None = None
+    price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -31,6 +31,7 @@ _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
 )
 # These add a table or a column and change no decision, so they are passed over with a warning.
 _PASSED_OVER = ("checks.drift",)
+_LEAST_JACCARD = 0.3
 
 
 Section = TypeVar("Section")
@@ -197,6 +198,8 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if outliers is not None and outliers.by == "embedding" and config.input.pred_probs is not None:
         expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
         yield ConfigError("conflicting_inputs", "checks.outliers.by", expected, "embedding", hint)
+    yield from _check_near_duplicates(config)
+    yield from _check_groups(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
     for key, values in _NOT_YET:
@@ -230,7 +233,7 @@ def _check_candidates(config: Config) -> Iterator[ConfigError]:
 
 def _check_texts(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong with the rules for texts, and with how personal data is taken out."""
-    for name in ("text", "pii", "near_duplicates"):
+    for name in ("text", "pii"):
         if getattr(config.checks, name) is not None and config.input.text is None:
             where, expected = f"checks.{name}", "null where rows have no text"
             yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
@@ -244,6 +247,23 @@ def _check_texts(config: Config) -> Iterator[ConfigError]:
         hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
         expected = "a tag without digits, @ and :, which could look like personal data"
         yield ConfigError("bad_tag", "clean.pii_tag", expected, config.clean.pii_tag, hint)
+
+
+def _check_near_duplicates(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with what rows are to be compared by, and how alike they are to be."""
+    alike, where = config.checks.near_duplicates, "checks.near_duplicates"
+    if alike is None:
+        return
+    if alike.by == "embedding" and config.input.pred_probs is not None:
+        expected, hint = "text beside input.pred_probs", "no text is embedded then"
+        yield ConfigError("conflicting_inputs", f"{where}.by", expected, "embedding", hint)
+    if alike.by == "text" and config.input.text is None:
+        expected, hint = "embedding where rows have no text", "input.text names a column"
+        yield ConfigError("no_text", f"{where}.by", expected, "text", hint)
+    if alike.by == "text" and alike.threshold is not None and alike.threshold < _LEAST_JACCARD:
+        expected = f"a number from {_LEAST_JACCARD:g} to 1 by text"
+        hint = "texts that have less in common are not near duplicates, and too many to compare"
+        yield ConfigError("out_of_range", f"{where}.threshold", expected, alike.threshold, hint)
 
 
 def _check_text_rules(config: TextConfig) -> Iterator[ConfigError]:
@@ -377,12 +397,29 @@ def _is_class_weight(value: object) -> bool:
     return all(ok and 0 <= weight < math.inf for ok, weight in weights)
 
 
+def _check_groups(config: Config) -> Iterator[ConfigError]:
+    """Yield what wants neighbours where nothing is embedded, and groups that are none."""
+    if config.input.pred_probs is not None:
+        hint = "no text is embedded beside input.pred_probs, so no row has neighbours"
+        for name in ("non_iid", "valuation"):
+            if getattr(config.checks, name) is not None:
+                where = f"checks.{name}"
+                yield ConfigError("conflicting_inputs", where, "null", Shown("{…}"), hint)
+    groups = config.checks.groups
+    by_cluster = groups is not None and groups.clusters and config.input.pred_probs is None
+    if groups is not None and not by_cluster and not groups.columns:
+        expected, hint = "columns, where rows are not clustered", "columns: [source], say"
+        yield ConfigError("no_groups", "checks.groups.columns", expected, [], hint)
+
+
 def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
     """Return the columns of the input that keys outside of `input` name."""
-    nulls = config.checks.nulls
+    nulls, groups, non_iid = config.checks.nulls, config.checks.groups, config.checks.non_iid
     return {
         "output.partition_by": config.output.partition_by,
         "checks.nulls.columns": () if nulls is None else nulls.columns or (),
+        "checks.groups.columns": () if groups is None else groups.columns,
+        "checks.non_iid.by": () if non_iid is None else (non_iid.by,),
     }
 
 

@@ -5,11 +5,16 @@ from types import SimpleNamespace
 import numpy as np
 
 
-def find_issues(manager, labels=None, info=None, **inputs):
+def find_issues(manager, labels=None, **inputs):
     """Run one of cleanlab's issue managers; return its issues, a frame of a row each."""
+    return managed(manager, labels, **inputs).issues
+
+
+def managed(manager, labels=None, **inputs):
+    """Run one of cleanlab's issue managers and return it."""
     label_map = {} if labels is None else {k: k for k in range(int(np.max(labels)) + 1)}
     lab = SimpleNamespace(
-        get_info=lambda _: info or {},
+        get_info=lambda _: {},
         labels=labels,
         data=range(0 if labels is None else len(labels)),
         issues=None,
@@ -19,4 +24,4 @@ def find_issues(manager, labels=None, info=None, **inputs):
     options = inputs.pop("options", {})
     made = manager(lab, **options)
     made.find_issues(**inputs)
-    return made.issues
+    return made

@@ -20,11 +20,19 @@ def vectors():
     return np.random.default_rng(20240229).normal(size=(N_TEXTS, N_COLUMNS)).astype(np.float32)
 
 
-def workspace(spark, folder, stored=slice(None)):
+TEXTS = np.repeat(np.arange(N_TEXTS), COPIES)  # of the rows, in the order of their ids
+
+
+def workspace(spark, folder, stored=slice(None), labels=None, **source):
     """Put a corpus, in which some texts are repeated, and its vectors into a workspace."""
     lake = lake_in(spark, folder)
-    texts = np.repeat(np.arange(N_TEXTS), COPIES)
-    rows = [corpus_row(f"{i:03}", f"text {text}") for i, text in enumerate(texts)]
+    labels = np.zeros(len(TEXTS), int) if labels is None else labels
+    rows = [
+        corpus_row(
+            f"{i:03}", f"text {text}", int(labels[i]), **{k: v[i] for k, v in source.items()}
+        )
+        for i, text in enumerate(TEXTS)
+    ]
     identity = vars(registry.identify(EmbeddingConfig()))
     embedded = [
         {"text_key": text_key(f"text {i}"), "vector": vector, **identity}
@@ -67,6 +75,7 @@ def test_neighbours_are_those_of_a_brute_force_search_whatever_the_slots(lake, m
         np.testing.assert_allclose(row["distances"], far, atol=1e-6)
         assert row["n_rows"] == COPIES[i]
         assert row["neighbor_rows"] == COPIES[near].tolist()
+        assert row["in_reference"]
         others = np.repeat(np.append(0, row["distances"]), [COPIES[i] - 1, *COPIES[near]])
         assert row["mean_distance"] == pytest.approx(others[:K].mean(), abs=1e-12)
     assert rows[3]["mean_distance"] == 0
@@ -88,6 +97,7 @@ def test_of_more_texts_than_are_wanted_a_sample_is_what_all_are_compared_with(la
     index = {text_key(f"text {i}"): i for i in range(N_TEXTS)}
     reference = np.array(sorted({index[key] for row in rows for key in row["neighbors"]}))
     assert report.details["reference_texts"] == 20 == len(reference)
+    assert [i for i, row in enumerate(rows) if row["in_reference"]] == reference.tolist()
     for row, (near, far) in zip(rows, brute_force(reference), strict=True):
         assert [index[key] for key in row["neighbors"]] == near.tolist()
         np.testing.assert_allclose(row["distances"], far, atol=1e-6)

@@ -103,3 +103,8 @@ def input_columns(
             value = F.coalesce(label.cast(field.dataType), value)
         columns.append(value.alias(field.name))
     return columns
+
+
+def input_column(config: InputConfig, name: str) -> Column:
+    """Return one of the input's columns, of rows of corpus/."""
+    return F.col(c.TEXT) if name == config.text else F.col(c.SOURCE).getField(name)

@@ -80,6 +80,14 @@ class RowCheck:
 OUTLIERS: Final = RowCheck("outliers", c.IS_OUTLIER_ISSUE, c.OUTLIER_SCORE)
 IMBALANCE: Final = RowCheck("imbalance", c.IS_CLASS_IMBALANCE_ISSUE, c.CLASS_IMBALANCE_SCORE)
 NULLS: Final = RowCheck("nulls", c.IS_NULL_ISSUE, c.NULL_SCORE)
+NON_IID: Final = RowCheck("non_iid", c.IS_NON_IID_ISSUE, c.NON_IID_SCORE)
+GROUPS: Final = RowCheck(
+    "groups",
+    c.IS_UNDERPERFORMING_GROUP_ISSUE,
+    c.UNDERPERFORMING_GROUP_SCORE,
+    others=((c.UNDERPERFORMING_GROUP, StringType()),),
+)
+VALUATION: Final = RowCheck("valuation", c.IS_DATA_VALUATION_ISSUE, c.DATA_VALUATION_SCORE)
 NEAR_DUPLICATES: Final = RowCheck(
     "near_duplicates",
     c.IS_NEAR_DUPLICATE_ISSUE,
@@ -95,7 +103,17 @@ PII: Final = RowCheck(
     "pii", c.IS_PII_ISSUE, c.PII_SCORE, others=((c.PII_KINDS, ArrayType(StringType())),)
 )
 PII_SAID: Final = "personal data: "  # begins what is said of it; "redacted: " where it was
-ROW_CHECKS: Final[tuple[RowCheck, ...]] = (OUTLIERS, IMBALANCE, NULLS, NEAR_DUPLICATES, TEXT, PII)
+ROW_CHECKS: Final[tuple[RowCheck, ...]] = (
+    OUTLIERS,
+    IMBALANCE,
+    NULLS,
+    NON_IID,
+    GROUPS,
+    VALUATION,
+    NEAR_DUPLICATES,
+    TEXT,
+    PII,
+)
 
 
 def enabled(checks: ChecksConfig) -> list[RowCheck]:

@@ -41,12 +41,14 @@ from lakewinnow.stages import (
     evaluate,
     export,
     finetune,
+    groups,
     imbalance,
     ingest,
     label_issues,
     near_duplicates,
     neighbors,
     noise,
+    non_iid,
     nulls,
     outliers,
     own_probs,
@@ -55,6 +57,7 @@ from lakewinnow.stages import (
     publish,
     report,
     text,
+    valuation,
 )
 from lakewinnow.stages.embed import by_batch
 from lakewinnow.text import registry as text_rules
@@ -177,7 +180,8 @@ def _with_holdout(
     observer: Observer,
 ) -> Lake | None:
     """Have the trusted rows taken in, where there are some and a stage of this run asks them."""
-    if holdout is None or (until in ("decide", "publish") and not config.clean.is_to_be_chosen):
+    is_asked = config.clean.is_to_be_chosen or until not in ("decide", "publish", "report")
+    if holdout is None or not is_asked:
         return None
     trusted = Lake(lake.spark, lake.files.path("holdout"))
     tell = partial(observer.progressed, "holdout")
@@ -208,19 +212,14 @@ def _fine_tune(
 
 def _run_checks(stages: Stages, lake: Lake, config: Config, words: WordList | None) -> None:
     """Run the checks beside label issues that are configured."""
-    has_vectors = config.input.pred_probs is None
-    if has_vectors and config.checks.need_neighbors:
-        found = config.checks.neighbors
-        stages.run("neighbors", lambda: neighbors.run(lake, config.embedding, found))
-    if config.checks.outliers is not None:
-        wanted = config.checks.outliers
-        stages.run("outliers", lambda: outliers.run(lake, wanted, by=wanted.judged_by(has_vectors)))
+    _run_checks_by_neighbors(stages, lake, config)
     if config.checks.imbalance is not None:
         counted = config.checks.imbalance
         stages.run("imbalance", lambda: imbalance.run(lake, counted))
     if config.checks.nulls is not None:
         looked_at = config.checks.nulls
         stages.run("nulls", lambda: nulls.run(lake, config.input, looked_at))
+    _run_checks_of_the_whole(stages, lake, config)
     if config.checks.exact_duplicates is not None:
         stages.run("duplicates", lambda: duplicates.run(lake))
     if config.checks.near_duplicates is not None:
@@ -232,6 +231,28 @@ def _run_checks(stages: Stages, lake: Lake, config: Config, words: WordList | No
     if config.checks.pii is not None:
         looked_for = config.checks.pii
         stages.run("pii", lambda: pii.run(lake, looked_for))
+
+
+def _run_checks_by_neighbors(stages: Stages, lake: Lake, config: Config) -> None:
+    has_vectors = config.input.pred_probs is None
+    if has_vectors and config.checks.need_neighbors:
+        found = config.checks.neighbors
+        stages.run("neighbors", lambda: neighbors.run(lake, config.embedding, found))
+    if config.checks.outliers is not None:
+        wanted = config.checks.outliers
+        stages.run("outliers", lambda: outliers.run(lake, wanted, by=wanted.judged_by(has_vectors)))
+
+
+def _run_checks_of_the_whole(stages: Stages, lake: Lake, config: Config) -> None:
+    if config.checks.non_iid is not None:
+        ordered = config.checks.non_iid
+        stages.run("non_iid", lambda: non_iid.run(lake, config.input, ordered))
+    if config.checks.groups is not None:
+        grouped = config.checks.groups
+        stages.run("groups", lambda: groups.run(lake, config.input, grouped))
+    if config.checks.valuation is not None:
+        valued = config.checks.valuation
+        stages.run("valuation", lambda: valuation.run(lake, valued))
 
 
 def check(config: Config, until: str = "export") -> None:

@@ -71,7 +71,7 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
         summary["vectors"] = details["own_vectors"]
     if "duplicates" in details:
         summary["exact_duplicates"] = details["duplicates"]
-    for name in ("outliers", "imbalance", "nulls", "near_duplicates", "text", "pii"):
+    for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation", "near_duplicates", "text", "pii"):
         if name in details:
             summary[name] = details[name]
     holdout, evaluated, tuned = (

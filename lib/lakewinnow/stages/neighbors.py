@@ -36,6 +36,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
     BinaryType,
+    BooleanType,
     DoubleType,
     IntegerType,
     StructField,
@@ -65,6 +66,7 @@ NEIGHBORS = StructType(
         StructField(c.NEIGHBOR_ROWS, ArrayType(IntegerType(), containsNull=False), nullable=False),
         # Of a row to its k nearest rows, those of its own text first; null: there is but one row.
         StructField(c.MEAN_DISTANCE, DoubleType(), nullable=True),
+        StructField(c.IN_REFERENCE, BooleanType(), nullable=False),
     ]
 )
 
@@ -187,13 +189,12 @@ def _search_slot(
     if not len(queries):
         return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, _NOTHING)])
     keys = reference.column(c.TEXT_KEY).combine_chunks()
-    own = pc.fill_null(pc.index_in(queries.column(c.TEXT_KEY), value_set=keys), -1)
+    found_at = pc.fill_null(pc.index_in(queries.column(c.TEXT_KEY), value_set=keys), -1)
+    own = found_at.to_numpy().astype(np.int64)
     of_queries, of_reference = (arrow.matrix(t.column(c.VECTOR)) for t in (queries, reference))
     work = float(of_queries.size) * len(of_reference)
     with workers(n_threads, work) as pool:
-        found = core.nearest(
-            of_queries, of_reference, own.to_numpy().astype(np.int64), k, metric, pool
-        )
+        found = core.nearest(of_queries, of_reference, own, k, metric, pool)
     counts = reference.column(c.N_ROWS).to_numpy()
     rows, copies = counts[found.positions], queries.column(c.N_ROWS).to_numpy()
     means = core.mean_distance(found.distances, rows, copies.astype(np.int64), k, share)
@@ -212,6 +213,7 @@ def _search_slot(
             for name, values in lists.items()
         },
         c.MEAN_DISTANCE: pa.array(means, mask=np.isnan(means)),
+        c.IN_REFERENCE: own >= 0,
     }
     return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, columns)])
 

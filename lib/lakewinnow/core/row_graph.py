@@ -1,0 +1,57 @@
+"""The nearest rows of rows, from the nearest texts of texts; row ids break what ties there are."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from lakewinnow.core.types import FloatArray, IntArray
+
+
+class RowGraph(NamedTuple):
+    """Each row's k nearest rows, the nearest first.
+
+    Attributes
+    ----------
+    positions : int64, shape (n_rows, k)
+    distances : float64, shape (n_rows, k)
+    """
+
+    positions: IntArray
+    distances: FloatArray
+
+
+def row_graph(
+    text_of_row: IntArray,
+    neighbors: Sequence[IntArray],
+    distances: Sequence[FloatArray],
+    k: int,
+) -> RowGraph:
+    """Return the graph of rows, which are in the order of their ids.
+
+    As in cleanlab, a row's nearest are the others of its own text, in the order of their ids; then
+    those of the nearest other texts. Here they are in the order of their ids within each text.
+
+    Parameters
+    ----------
+    text_of_row : int64, shape (n_rows,), 0 .. n_texts - 1; every text has a row
+    neighbors, distances : of each text, the nearest other texts, k or all others, the nearest first
+    k : nearest rows; fewer where there are not so many others
+    """
+    n_rows, n_texts = len(text_of_row), len(neighbors)
+    k = min(k, n_rows - 1)
+    by_text = np.argsort(text_of_row, kind="stable")
+    ends = np.cumsum(np.bincount(text_of_row, minlength=n_texts))
+    members = np.split(by_text, ends[:-1])
+    positions, apart = np.empty((n_rows, k), np.int64), np.zeros((n_rows, k))
+    for text in range(n_texts):
+        near = [members[other][:k] for other in neighbors[text].tolist()]
+        rows = np.concatenate([members[text][:0], *near])
+        far = np.repeat(distances[text], [len(part) for part in near])
+        first = members[text][: k + 1]
+        for row in members[text].tolist():
+            own = first[first != row][:k]
+            rest = k - len(own)
+            positions[row, : len(own)], positions[row, len(own) :] = own, rows[:rest]
+            apart[row, len(own) :] = far[:rest]
+    return RowGraph(positions, apart)

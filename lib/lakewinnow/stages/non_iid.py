@@ -1,0 +1,106 @@
+"""Non-iid: whether rows that are alike come one after the other, in the order of some column.
+
+Reads    checks/neighbors/, corpus/
+Writes   checks/non_iid/, one row per accepted row
+Passes   1 over the neighbours, 2 over the keys and the column of the corpus
+Shuffle  row ids once, to bring what was found to the rows
+Memory   one task: `lake.row_graph`
+
+A table on a lake has no order of its own, so a column has to say it: numbers (in text, too) by
+their size, anything else as it compares, rows without a value last, equal ones by their ids. Where
+texts are compared with a sample of texts, it is that sample's order that is tested. As in Datalab
+the row that is least by chance is flagged, for all, if the test says that the order matters.
+"""
+
+import contextlib
+import json
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Observation
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import InputConfig, NonIidConfig
+from lakewinnow.core import non_iid as core
+from lakewinnow.core.row_graph import RowGraph
+from lakewinnow.core.types import IntArray
+from lakewinnow.lake import row_graph
+from lakewinnow.lake.corpus import input_column
+from lakewinnow.lake.row_checks import NON_IID, WHY
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow
+
+_BY: Final = "by"
+_NOTE: Final = "note"  # in one row: the figures, as JSON
+_LEAST_ROWS: Final = 3
+_FOUND = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.IS_NON_IID_ISSUE, BooleanType(), nullable=False),
+        StructField(c.NON_IID_SCORE, DoubleType(), nullable=True),
+        StructField(_NOTE, StringType(), nullable=True),
+    ]
+)
+
+
+def run(lake: Lake, source: InputConfig, config: NonIidConfig) -> StageReport:
+    """Test the order, and find the row whose neighbours are least where chance would have them."""
+    by = input_column(source, config.by).alias(_BY)
+    seen = Observation("non_iid")
+    found = row_graph.judged(lake, [by], _test, _FOUND).observe(seen, F.max(_NOTE).alias(_NOTE))
+    why = F.format_string("rows that are alike are near to each other by %s", F.lit(config.by))
+    judged = (
+        row_graph.with_all_rows(lake, found)
+        .withColumn(c.IS_NON_IID_ISSUE, F.coalesce(c.IS_NON_IID_ISSUE, F.lit(False)))  # noqa: FBT003
+        .withColumn(WHY, F.when(F.col(c.IS_NON_IID_ISSUE), why))
+    )
+    lake.publish(NON_IID.table, judged, schema=NON_IID.schema)
+    n_rows = lake.rows(NON_IID.table)
+    figures = json.loads(seen.get[_NOTE])
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=n_rows,
+        reads={"checks/neighbors": 1, "corpus": 2},
+        writes=(NON_IID.table,),
+        details={"by": config.by, "significant": core.SIGNIFICANT, **figures},
+    )
+
+
+def _test(rows: pa.Table, graph: RowGraph) -> pa.Table:
+    n_rows = len(rows)
+    scores, is_issue = np.full(n_rows, np.nan), np.zeros(n_rows, bool)
+    figures: dict[str, float | None] = {"rows": 0, "judged": 0, "statistic": None, "p_value": None}
+    if n_rows >= _LEAST_ROWS:
+        ranked = _in_order(rows.column(_BY).combine_chunks())
+        places = np.empty(n_rows, np.int64)
+        places[ranked] = np.arange(n_rows)
+        found = core.order(places[graph.positions[ranked]])
+        scores[ranked] = found.scores
+        is_significant = found.p_value < core.SIGNIFICANT
+        is_issue[ranked[found.scores.argmin()]] = is_significant
+        figures = {
+            "rows": int(is_significant),
+            "judged": n_rows,
+            "statistic": found.statistic,
+            "p_value": found.p_value,
+        }
+    columns = {
+        c.ROW_ID: rows.column(c.ROW_ID).combine_chunks(),
+        c.IS_NON_IID_ISSUE: is_issue,
+        c.NON_IID_SCORE: pa.array(scores, mask=np.isnan(scores)),
+        _NOTE: pa.array([json.dumps(figures), *[None] * (n_rows - 1)], pa.string()),
+    }
+    return pa.Table.from_batches([arrow.record_batch(_FOUND, columns)])
+
+
+def _in_order(values: pa.Array) -> IntArray:
+    """Return the rows in the order of their values; level ones stay in the order of their ids."""
+    if pa.types.is_string(values.type):
+        with contextlib.suppress(pa.ArrowInvalid):  # which are no numbers
+            values = values.cast(pa.float64())
+    ranked: IntArray = pc.sort_indices(values).to_numpy()
+    return ranked.astype(np.int64)

@@ -1,0 +1,71 @@
+"""Valuation: what each row adds to a classifier by nearest neighbours.
+
+Reads    checks/neighbors/, corpus/
+Writes   checks/valuation/, one row per accepted row
+Passes   1 over the neighbours, 2 over the keys of the corpus
+Shuffle  row ids once, to bring what was found to the rows
+Memory   one task: `lake.row_graph`
+
+Where texts are compared with a sample of texts, rows of that sample are judged, among themselves.
+"""
+
+import pyarrow as pa
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.config import ValuationConfig
+from lakewinnow.core import valuation as core
+from lakewinnow.core.row_graph import RowGraph
+from lakewinnow.lake import row_graph
+from lakewinnow.lake.row_checks import VALUATION, WHY
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import arrow
+
+_VALUED = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.DATA_VALUATION_SCORE, DoubleType(), nullable=False),
+    ]
+)
+
+
+def run(lake: Lake, config: ValuationConfig) -> StageReport:
+    """Find the rows that do more harm than good."""
+    valued = row_graph.judged(lake, [], _value, _VALUED)
+    score = F.col(c.DATA_VALUATION_SCORE)
+    is_issue = F.coalesce(score < config.threshold, F.lit(False))  # noqa: FBT003
+    why = F.format_string("of low value: %.6f, below %.6g", score, F.lit(config.threshold))
+    judged = (
+        row_graph.with_all_rows(lake, valued)
+        .withColumn(c.IS_DATA_VALUATION_ISSUE, is_issue)
+        .withColumn(WHY, F.when(is_issue, why))
+    )
+    lake.publish(VALUATION.table, judged, schema=VALUATION.schema)
+    n_rows = lake.rows(VALUATION.table)
+    found = lake.read(VALUATION.table)
+    n_issues, n_judged, mean = found.agg(
+        F.count_if(c.IS_DATA_VALUATION_ISSUE), F.count(score), F.avg(score)
+    ).collect()[0]
+    return StageReport(
+        rows_in=n_rows,
+        rows_out=n_rows,
+        reads={"checks/neighbors": 1, "corpus": 2},
+        writes=(VALUATION.table,),
+        details={
+            "rows": n_issues,
+            "judged": n_judged,
+            "mean": mean,
+            "threshold": config.threshold,
+            "k": lake.details("neighbors")["k"],
+        },
+    )
+
+
+def _value(rows: pa.Table, graph: RowGraph) -> pa.Table:
+    labels = rows.column(c.LABEL).to_numpy().astype("int64")
+    columns = {
+        c.ROW_ID: rows.column(c.ROW_ID).combine_chunks(),
+        c.DATA_VALUATION_SCORE: core.values(labels, graph.positions),
+    }
+    return pa.Table.from_batches([arrow.record_batch(_VALUED, columns)])

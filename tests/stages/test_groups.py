@@ -1,0 +1,132 @@
+"""Checks on the graph of rows, through Spark: rows are judged as by Datalab."""
+
+import numpy as np
+import pytest
+from cleanlab.data_valuation import data_shapley_knn
+from cleanlab.datalab.internal.issue_manager.noniid import NonIIDIssueManager
+from cleanlab.datalab.internal.issue_manager.underperforming_group import (
+    UnderperformingGroupIssueManager,
+)
+from scipy.sparse import csr_matrix
+
+from builders import make_config, make_table, read_rows
+from core.datalab import managed
+from lakewinnow.config import (
+    EmbeddingConfig,
+    GroupsConfig,
+    NeighborsConfig,
+    NonIidConfig,
+    ValuationConfig,
+)
+from lakewinnow.core.neighbors import nearest
+from lakewinnow.core.row_graph import row_graph
+from lakewinnow.stages import groups, neighbors, non_iid, valuation
+from stages.test_neighbors import TEXTS, K, vectors, workspace
+
+N_ROWS = len(TEXTS)
+RNG = np.random.default_rng(7)
+LABELS = (vectors()[TEXTS, 0] > 0).astype(int)
+PRED_PROBS = RNG.dirichlet([2, 2], N_ROWS)
+PLACE = np.arange(N_ROWS) % 8
+SITE = np.where(
+    (PLACE == 1) | (PLACE == 2), "web", np.where((PLACE == 5) | (PLACE == 6), "app", "")
+)
+PRED_PROBS[SITE == "web"] = np.eye(2)[1 - LABELS[SITE == "web"]] * 0.96 + 0.02
+DAY = np.argsort(np.argsort(vectors()[TEXTS, 1]))  # rows that are alike come together
+SOURCE = make_config("unused.csv").input
+
+
+@pytest.fixture(scope="module")
+def lake(spark, tmp_path_factory):
+    """A workspace with the neighbours of its texts; an order, and a site that some rows lack."""
+    sites = [site or None for site in SITE.tolist()]
+    days = [str(day) for day in DAY.tolist()]
+    lake = workspace(
+        spark, tmp_path_factory.mktemp("groups") / "lake", labels=LABELS, site=sites, day=days
+    )
+    rows = [
+        {"row_id": f"{i:03}", "label": int(LABELS[i]), "pred_probs": PRED_PROBS[i].tolist()}
+        for i in range(N_ROWS)
+    ]
+    make_table(lake, "pred_probs", rows)
+    report = neighbors.run(lake, EmbeddingConfig(), NeighborsConfig(k=K))
+    lake.commit("neighbors", "made by a test", 0.0, report)
+    return lake
+
+
+def graph(order=None):
+    """Return the graph as cleanlab takes it, of rows in some order; ties are those of row ids."""
+    near = nearest(vectors(), vectors(), np.arange(len(vectors())), K, "cosine")
+    made = row_graph(TEXTS, list(near.positions), list(near.distances), K)
+    order = np.arange(N_ROWS) if order is None else order
+    positions = np.argsort(order)[made.positions[order]]
+    ends = np.arange(N_ROWS + 1) * K
+    return csr_matrix((made.distances[order].reshape(-1), positions.reshape(-1), ends))
+
+
+def found(lake, check, issue):
+    rows = read_rows(lake.files.root, f"checks/{check}")
+    return [
+        np.array([row[name] for row in rows]) for name in (f"is_{issue}_issue", f"{issue}_score")
+    ]
+
+
+def test_values_are_datalabs(lake):
+    report = valuation.run(lake, ValuationConfig())
+    is_issue, scores = found(lake, "valuation", "data_valuation")
+    expected = data_shapley_knn(LABELS, knn_graph=graph(), k=K)
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
+    np.testing.assert_array_equal(is_issue, expected < 0.5)
+    assert report.details["rows"] == is_issue.sum() > 0
+    assert report.details["judged"] == N_ROWS
+
+
+def test_the_order_of_a_column_is_tested_as_by_datalab(lake):
+    report = non_iid.run(lake, SOURCE, NonIidConfig(by="day"))
+    is_issue, scores = found(lake, "non_iid", "non_iid")
+    by_day = np.argsort(DAY)
+    theirs = managed(NonIIDIssueManager, knn_graph=graph(by_day), options={"k": K})
+    assert report.details["p_value"] == pytest.approx(theirs.p_value, abs=1e-9)
+    np.testing.assert_allclose(scores[by_day], theirs.issues.non_iid_score, atol=1e-9)
+    np.testing.assert_array_equal(is_issue[by_day], theirs.issues.is_non_iid_issue)
+    assert is_issue.sum() == report.details["rows"] == 1
+
+
+def test_clusters_are_scored_as_by_datalab(lake):
+    report = groups.run(lake, SOURCE, GroupsConfig(max_distance=0.15, threshold=0.9))
+    is_issue, scores = found(lake, "groups", "underperforming_group")
+    options = {"threshold": 0.9, "clustering_kwargs": {"eps": 0.15, "min_samples": 5}}
+    theirs = managed(
+        UnderperformingGroupIssueManager,
+        LABELS,
+        pred_probs=PRED_PROBS,
+        knn_graph=graph(),
+        options=options,
+    )
+    expected = theirs.issues.underperforming_group_score
+    np.testing.assert_allclose(scores, expected, atol=1e-9)
+    np.testing.assert_array_equal(is_issue, expected == expected.min())
+    assert (expected < 1).any()
+    assert report.details["worst"][0]["by"] == "cluster"
+
+
+def test_groups_of_a_column_are_scored_as_by_datalab_and_the_worst_is_of_least_ratio(lake):
+    config = GroupsConfig(columns=("site", "day"), clusters=False, threshold=0.2)
+    report = groups.run(lake, SOURCE, config)
+    is_issue, scores = found(lake, "groups", "underperforming_group")
+    ids = np.where(SITE == "web", 1, np.where(SITE == "app", 2, -1))
+    theirs = managed(
+        UnderperformingGroupIssueManager,
+        LABELS,
+        pred_probs=PRED_PROBS,
+        cluster_ids=ids,
+        options={"threshold": 0.2},
+    ).issues
+    np.testing.assert_allclose(scores, theirs.underperforming_group_score, atol=1e-9)
+    np.testing.assert_array_equal(is_issue, theirs.is_underperforming_group_issue)
+    np.testing.assert_array_equal(is_issue, SITE == "web")
+    [worst] = report.details["worst"]  # no day has five rows
+    assert (worst["by"], worst["group"], worst["is_issue"]) == ("site", "web", True)
+    row = read_rows(lake.files.root, "checks/groups")[1]
+    assert row["underperforming_group"] == "site web"
+    assert row["why"].startswith("of a group that does badly: site web, confidence 0.0")
