@@ -4,16 +4,22 @@ from collections import Counter
 
 import numpy as np
 import pytest
+from cleanlab.datalab.internal.issue_manager.duplicate import NearDuplicateIssueManager
 
-from builders import corpus_row, lake_in, make_table, read_rows
+from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
+from core.datalab import managed
 from lakewinnow.config import NearDuplicatesConfig
+from lakewinnow.core import neighbors as core
 from lakewinnow.core.components import components
 from lakewinnow.core.shingles import normal_forms
 from lakewinnow.stages import near_duplicates
+from lakewinnow.stages.neighbors import NEIGHBORS
 
 CARD = "my card has not arrived yet although it was sent two weeks ago"
 RATE = "which exchange rate is used for a transfer to another currency"
-SENTENCE = "我的卡还没有到，虽然两周前就已经寄出了，请问我应该怎么办？我可以在哪里查到它现在的位置？"
+SENTENCE = (
+    "我的卡还没有到，虽然两周前就已经寄出了，请问我应该怎么办？我可以在哪里查到它现在的位置？"
+)
 # Row id: text, label. Some are alike to one another, and so on along a chain.
 ROWS = {
     "07": (CARD, 0),
@@ -105,3 +111,55 @@ def test_nothing_depends_on_how_rows_lie_in_files_nor_on_where_sets_are_made(fou
     assert rows == found[1]
     assert report.details == {**found[0].details, "rounds": report.details["rounds"]}
     assert report.details["rounds"] > 0
+
+
+def neighbours_of(lake, vectors, copies, k):
+    """Put a corpus and the neighbours of its texts into a workspace; return each row's text."""
+    texts = np.repeat(np.arange(len(vectors)), copies)
+    rows = [corpus_row(f"{i:03}", f"text {text}") for i, text in enumerate(texts.tolist())]
+    make_table(lake, "corpus", rows)
+    near = core.nearest(vectors, vectors, np.arange(len(vectors)), k, "cosine")
+    found = [
+        {
+            "text_key": text_key(f"text {i}"),
+            "n_rows": int(copies[i]),
+            "neighbors": [text_key(f"text {j}") for j in near.positions[i].tolist()],
+            "distances": near.distances[i].tolist(),
+            "neighbor_rows": copies[near.positions[i]].tolist(),
+            "mean_distance": 0.0,
+            "in_reference": True,
+        }
+        for i in range(len(vectors))
+    ]
+    make_table(lake, "checks/neighbors", found, NEIGHBORS)
+    make_commit(lake, "neighbors", k=k, metric="cosine", texts=len(vectors))
+    return texts
+
+
+def test_by_embedding_rows_are_judged_as_by_datalab(lake):
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(60, 8))
+    for i in range(1, 30, 3):  # a pair, and two more of a chain
+        vectors[i] = vectors[i - 1] + rng.normal(scale=0.02 + 0.005 * i, size=8)
+    vectors[40] = vectors[41] = 2 * vectors[42]
+    copies = np.where(np.arange(60) % 20 == 5, 2, 1)
+    texts = neighbours_of(lake, vectors, copies, k=6)
+    options = {"k": 6, "threshold": 0.3, "metric": "cosine"}
+    theirs = managed(NearDuplicateIssueManager, features=vectors[texts], options=options)
+    report = near_duplicates.run(lake, NearDuplicatesConfig(by="embedding", threshold=0.3))
+    rows = read_rows(lake.files.root, "checks/near_duplicates")
+    is_issue = np.array([row["is_near_duplicate_issue"] for row in rows])
+    # What Datalab flags for copies alone is an exact duplicate.
+    others = [set(texts[of]) - {texts[i]} for i, of in enumerate(theirs.near_duplicate_sets)]
+    np.testing.assert_array_equal(is_issue, [len(of) > 0 for of in others])
+    assert 5 < is_issue.sum() < 40
+    scores = np.array([row["near_duplicate_score"] for row in rows])
+    is_alone = copies[texts] == 1
+    expected = theirs.issues["near_duplicate_score"].to_numpy()
+    np.testing.assert_allclose(scores[is_alone], expected[is_alone], atol=1e-6)
+    median = theirs.info["median_distance_to_nearest_neighbor"]
+    assert report.details["median"] == pytest.approx(median)
+    ends = [(i, j) for i, of in enumerate(others) for j in range(len(texts)) if texts[j] in of]
+    nodes, roots = components(*np.array(ends).T)
+    found = {i: int(row["near_duplicate_set"]) for i, row in enumerate(rows) if is_issue[i]}
+    assert found == dict(zip(nodes.tolist(), roots.tolist(), strict=True))

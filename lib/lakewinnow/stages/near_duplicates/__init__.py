@@ -1,12 +1,14 @@
 """Near duplicates: sets of rows whose texts are alike, and which of them have differing labels.
 
-Reads    corpus/
+Reads    corpus/; by embedding also checks/neighbors/
 Writes   checks/near_duplicates/, one row per accepted row; meanwhile, in near_duplicates/, the
          rows' text ids, the candidates, the pairs that are alike and the sets they make
-Passes   3 over the corpus (ids; signatures; the texts that are compared), 2 over the ids
-Shuffle  by bucket, 24 bytes × bands a text; the candidates, once to be counted once, and with their
-         texts to be compared; the pairs that are alike, where they are too many for one task, in
-         each round of `lake.components`; ids of rows
+Passes   by text: 3 over the corpus (ids; signatures; the texts that are compared)
+         by embedding: 1 over the corpus, 3 over the neighbours (median; pairs; scores)
+Shuffle  by text: 24 bytes × bands a text, by bucket; the candidates, to be counted once, and with
+         their texts to be compared
+         both: ids of rows; the pairs that are alike, where they are too many for one task, in each
+         round of `lake.components`
 Memory   a task: 50 MB for texts in work, 50 MB for what it knows again, and once 100 bytes for each
          pair that is alike, of at most 5 million
 
@@ -31,12 +33,13 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
-from lakewinnow.stages.near_duplicates import by_text
+from lakewinnow.stages.near_duplicates import by_embedding, by_text
 from lakewinnow.stages.near_duplicates.by_text import SIMILARITY, TEXT_ID
 
 _FOLDER: Final = "near_duplicates"  # of the workspace, meanwhile
 _ROWS, _PAIRS, _SETS = (f"{_FOLDER}/{name}" for name in ("rows", "pairs", "sets"))
 _VERSION: Final = "version"  # a hash of a row's text as it is
+_LENGTH: Final = "length"  # of its normal form
 _SHOWN_LABELS: Final = 3
 _KEYED = StructType(
     [
@@ -44,7 +47,7 @@ _KEYED = StructType(
         StructField(c.GIVEN_LABEL, StringType(), nullable=False),
         StructField(_VERSION, LongType(), nullable=False),
         StructField(TEXT_ID, LongType(), nullable=False),
-        StructField("length", IntegerType(), nullable=False),
+        StructField(_LENGTH, IntegerType(), nullable=False),
     ]
 )
 
@@ -52,23 +55,33 @@ _KEYED = StructType(
 def run(
     lake: Lake, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK
 ) -> StageReport:
-    """Find the sets of rows that are alike."""
+    """Find the sets of rows that are alike; by embedding, after the stage of neighbours."""
     version = F.xxhash64(c.TEXT_KEY).alias(_VERSION)
     texts = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, version, c.TEXT)
-    lake.publish(_ROWS, texts.mapInArrow(_keyed_batches, _KEYED), schema=_KEYED)
-    mean_length = lake.read(_ROWS).agg(F.avg("length")).collect()[0][0] or 0.0
-    size = by_text.shingle_size(config, mean_length)
-    figures = by_text.publish_pairs(lake, texts, _PAIRS, config, size)
+    if config.by == "text":
+        keyed = texts.mapInArrow(_keyed_batches, _KEYED)
+        lake.publish(_ROWS, keyed, schema=_KEYED)
+        figures = by_text.publish_pairs(lake, texts, _PAIRS, config, _mean_length(lake))
+    else:
+        lake.publish(
+            _ROWS, texts.withColumns({TEXT_ID: F.col(_VERSION), _LENGTH: F.length(c.TEXT)})
+        )
+        figures = by_embedding.publish_pairs(lake, _PAIRS, config)
     figures["rounds"] = publish_roots(lake, _PAIRS, _SETS, most_in_one_task)
-    lake.publish(NEAR_DUPLICATES.table, _found(lake), schema=NEAR_DUPLICATES.schema)
+    roots = lake.read(_SETS).withColumnRenamed(NODE, TEXT_ID)
+    if config.by == "text":
+        nearest = _nearest_in_pairs(lake)
+        roots = _with_own_root(nearest, roots)
+    else:
+        nearest = by_embedding.nearest(lake, figures["median"])
+    lake.publish(NEAR_DUPLICATES.table, _found(lake, nearest, roots), schema=NEAR_DUPLICATES.schema)
     lake.files.delete(_FOLDER)
-    n_rows = lake.rows(NEAR_DUPLICATES.table)
     return StageReport(
         rows_in=n_accepted(lake),
-        rows_out=n_rows,
-        reads={"corpus": 3},
+        rows_out=lake.rows(NEAR_DUPLICATES.table),
+        reads={"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3},
         writes=(NEAR_DUPLICATES.table,),
-        details={**_figures(lake), **figures},
+        details={"by": config.by, **_figures(lake), **figures},
     )
 
 
@@ -76,68 +89,70 @@ def _keyed_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch
     for rows, normal, ids in by_text.normal_texts(batches):
         kept = {name: rows.column(name) for name in (c.ROW_ID, c.GIVEN_LABEL, _VERSION)}
         lengths = pa.array(map(len, normal), pa.int32())
-        yield arrow.record_batch(_KEYED, {**kept, TEXT_ID: ids, "length": lengths})
+        yield arrow.record_batch(_KEYED, {**kept, TEXT_ID: ids, _LENGTH: lengths})
 
 
-def _found(lake: Lake) -> DataFrame:
-    """Return one row per accepted row: its set, if any, and how like its nearest text is."""
+def _mean_length(lake: Lake) -> float:
+    [[mean]] = lake.read(_ROWS).agg(F.avg(_LENGTH)).collect()
+    return mean or 0.0
+
+
+def _nearest_in_pairs(lake: Lake) -> DataFrame:
+    """Return the greatest similarity of each text that is like another one.
+
+    Texts of several versions, which differ in case or punctuation alone, are like themselves.
+    """
+    ends = F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)
+    paired = lake.read(_PAIRS).select(ends, SIMILARITY)
+    by_text_id = lake.read(_ROWS).where(F.col(_LENGTH) > 0).groupBy(TEXT_ID)
+    versions = by_text_id.agg(F.min(_VERSION).alias("least"), F.max(_VERSION).alias("greatest"))
+    several = versions.where("least < greatest").select(TEXT_ID, F.lit(1.0).alias(SIMILARITY))
+    return paired.unionByName(several).groupBy(TEXT_ID).agg(F.max(SIMILARITY).alias(SIMILARITY))
+
+
+def _with_own_root(nearest: DataFrame, roots: DataFrame) -> DataFrame:
+    """Return the root of each of these texts: itself, if it is in no pair."""
+    root = F.coalesce(ROOT, TEXT_ID).alias(ROOT)
+    return nearest.select(TEXT_ID).join(roots, TEXT_ID, "left").select(TEXT_ID, root)
+
+
+def _found(lake: Lake, nearest: DataFrame, roots: DataFrame) -> DataFrame:
+    """Return one row per accepted row: its set, if any, and how like its nearest text is.
+
+    Parameters
+    ----------
+    nearest : text_id, similarity; of each text that is in a set, or of more
+    roots : text_id, root; of each text that is in a set
+    """
     rows = lake.read(_ROWS)
-    texts = _texts_in_sets(lake)
-    members = rows.join(texts, TEXT_ID)
-    counted = members.groupBy(ROOT, c.GIVEN_LABEL).agg(
-        F.count("*").alias("n"), F.min(c.ROW_ID).alias("first")
+    counted = (
+        rows.join(roots, TEXT_ID)
+        .groupBy(ROOT, c.GIVEN_LABEL)
+        .agg(F.count("*").alias("n"), F.min(c.ROW_ID).alias("first"))
     )
     most_first = F.sort_array(F.collect_list(F.struct(-F.col("n"), F.col(c.GIVEN_LABEL))))
     sets = counted.groupBy(ROOT).agg(
         F.min("first").alias(c.NEAR_DUPLICATE_SET),
-        F.slice(most_first, 1, _SHOWN_LABELS)[c.GIVEN_LABEL].alias("labels"),
-        F.count("*").alias("n_labels"),
+        F.when(F.count("*") > 1, most_first[c.GIVEN_LABEL]).alias("labels"),
     )
-    members = members.join(sets, ROOT).select(
+    texts = nearest.join(roots.join(sets, ROOT), TEXT_ID, "left")
+    return rows.join(texts, TEXT_ID, "left").select(
         c.ROW_ID,
+        F.col(c.NEAR_DUPLICATE_SET).isNotNull().alias(c.IS_NEAR_DUPLICATE_ISSUE),
+        (1 - F.coalesce(SIMILARITY, F.lit(0.0))).alias(c.NEAR_DUPLICATE_SCORE),
         c.NEAR_DUPLICATE_SET,
-        (1 - F.col(SIMILARITY)).alias(c.NEAR_DUPLICATE_SCORE),
-        F.when(F.col("n_labels") > 1, _why()).alias(WHY),
-        (F.col("n_labels") > 1).alias(c.NEAR_DUPLICATE_LABELS_DIFFER),
-    )
-    found = rows.select(c.ROW_ID).join(members, c.ROW_ID, "left")
-    return found.withColumns(
-        {
-            c.IS_NEAR_DUPLICATE_ISSUE: F.col(c.NEAR_DUPLICATE_SET).isNotNull(),
-            c.NEAR_DUPLICATE_SCORE: F.coalesce(c.NEAR_DUPLICATE_SCORE, F.lit(1.0)),
-        }
+        F.when(F.col(c.NEAR_DUPLICATE_SET).isNotNull(), F.col("labels").isNotNull()).alias(
+            c.NEAR_DUPLICATE_LABELS_DIFFER
+        ),
+        _why(F.col("labels")).alias(WHY),
     )
 
 
-def _texts_in_sets(lake: Lake) -> DataFrame:
-    """Return the texts that are alike to others: the set's root, and the greatest similarity.
-
-    Texts of several versions, which differ in case or punctuation alone, are alike to themselves.
-    """
-    pairs = lake.read(_PAIRS)
-    ends = F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)
-    nearest = pairs.select(ends, SIMILARITY).groupBy(TEXT_ID).agg(F.max(SIMILARITY).alias("paired"))
-    roots = lake.read(_SETS).withColumnRenamed(NODE, TEXT_ID)
-    versions = (
-        lake.read(_ROWS)
-        .where("length > 0")
-        .groupBy(TEXT_ID)
-        .agg((F.min(_VERSION) != F.max(_VERSION)).alias("is_several"))
-    )
-    several = versions.where("is_several")
-    joined = nearest.join(roots, TEXT_ID).join(several, TEXT_ID, "full")
-    return joined.select(
-        TEXT_ID,
-        F.coalesce(ROOT, TEXT_ID).alias(ROOT),
-        F.when(F.col("is_several"), 1.0).otherwise(F.col("paired")).alias(SIMILARITY),
-    )
-
-
-def _why() -> Column:
-    more = F.when(F.col("n_labels") > _SHOWN_LABELS, ", …").otherwise("")
-    return F.concat(
-        F.lit("near duplicates have differing labels: "), F.array_join("labels", ", "), more
-    )
+def _why(labels: Column) -> Column:
+    """Say which labels a set has, the most frequent first; null for one label."""
+    more = F.when(F.size(labels) > _SHOWN_LABELS, ", …").otherwise("")
+    shown = F.array_join(F.slice(labels, 1, _SHOWN_LABELS), ", ")
+    return F.concat(F.lit("near duplicates have differing labels: "), shown, more)
 
 
 def _figures(lake: Lake) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from lakewinnow.lake.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
 
+THRESHOLD: Final = 0.8
 RECALL: Final = 0.97  # of pairs at the threshold, at least
 WIDTH: Final = 8  # texts before it in a bucket that a text is compared with
 TEXT_ID: Final = "text_id"
@@ -77,7 +78,7 @@ def shingle_size(config: NearDuplicatesConfig, mean_length: float) -> int:
 
 
 def publish_pairs(
-    lake: Lake, texts: DataFrame, name: str, config: NearDuplicatesConfig, size: int
+    lake: Lake, texts: DataFrame, name: str, config: NearDuplicatesConfig, mean_length: float
 ) -> dict[str, Any]:
     """Publish the pairs of texts that are as similar as the threshold.
 
@@ -85,12 +86,14 @@ def publish_pairs(
     ----------
     texts : row_id, text; any number of copies of a text
     name : of the table of pairs; beside it, meanwhile, the candidates
+    mean_length : of the texts, in characters
 
     Returns
     -------
     figures
     """
-    threshold = config.threshold
+    threshold = THRESHOLD if config.threshold is None else config.threshold
+    size = shingle_size(config, mean_length)
     bands = minhash.choose_bands(threshold, config.permutations, RECALL)
     unit = config.shingle
     sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
