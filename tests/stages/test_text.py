@@ -148,7 +148,7 @@ def cleaned(spark, tmp_path_factory, words):
         clean={**CLEAN, "decisions": str(own)},
         export={"format": "openai-chat", "validation_fraction": 0},
     )
-    return lakewinnow.run(config, spark)
+    return lakewinnow.run(config, spark, until="export")
 
 
 def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned):

@@ -221,11 +221,15 @@ def _texts(summary: Mapping[str, Any]) -> Iterator[str]:
         worst = sorted((-rule["alone"], rule["rule"]) for rule in found["rules"] if rule["alone"])
         rules = ", ".join(f"{-n:,} {name}" for n, name in worst[:_WORST])
         more = " …" if len(worst) > _WORST else ""
-        yield f"Text: {found['rows']:,} rows break a rule ({rules}{more})"
+        yield f"Text: {_n_rows(found['rows'])} with a rule broken ({rules}{more})"
     found = summary.get("pii")
     if found and found["rows"]:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
-        yield f"Personal data: in the texts of {found['rows']:,} rows ({kinds})"
+        yield f"Personal data: {_n_rows(found['rows'])} with some in the text ({kinds})"
+
+
+def _n_rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n:,} rows"
 
 
 def _rare_and_empty(summary: Mapping[str, Any]) -> Iterator[str]:
