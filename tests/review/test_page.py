@@ -124,6 +124,10 @@ def test_a_person_reviews_with_the_keyboard(write, tmp_path):
         assert tab.text("#end-title") == "All rows are decided"
         tab.press("g", "1", "Enter")  # nothing more to answer
         lines = saved(tab, tmp_path / "decisions.csv")
+        tab.page.once("dialog", lambda dialog: dialog.accept())
+        tab.page.click("#reset")
+        tab.page.reload()
+        assert (tab.text("#count"), tab.page.input_value("#by")) == ("0 of 6 decided", "")
     by = "Ann, née O'Hara"
     assert lines == [
         ["row_id", "decision", "label", "by"],

@@ -16,6 +16,7 @@ def cut(at, rows, value):
 
 def measured(**changes):
     return {
+        "sample": "0123456789abcdef",
         "confidence": 0.95,
         "rows": {"sampled": 200, "answered": 197, "decided": {"fix": 90, "keep": 107}},
         "flags": {"rows": 910, "answered": 150, **share("precision", 0.48, 0.07)},
@@ -84,6 +85,6 @@ def test_people_who_differ_are_told_and_what_they_agree_on_is_taken(printed):
     assert "120 rows have several answers, which agree 89% of the time" in text
     assert "alpha 0.87" in text
     assert "2 rows are decided differently: 1 without a majority are left out (q2)" in text
-    assert "review_sample/decisions.csv" in text
+    assert "review_sample/decisions-012345.csv" in text
     alone = printed(agreement={"rows": 2, "share": 1.0, "alpha": None})
     assert "alpha" not in alone

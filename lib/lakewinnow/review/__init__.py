@@ -3,8 +3,9 @@
 `draw` writes the sample and a page to review it on; `measure` reads the decisions back.
 """
 
-from lakewinnow.review.files import AGREED, FOLDER, PAGE, check
+from lakewinnow.review.files import FOLDER, PAGE, agreed, check
 from lakewinnow.review.measuring import measure
-from lakewinnow.review.sampling import MAX_ROWS, Sample, draw
+from lakewinnow.review.sample import Sample
+from lakewinnow.review.sampling import MAX_ROWS, draw
 
-__all__ = ["AGREED", "FOLDER", "MAX_ROWS", "PAGE", "Sample", "check", "draw", "measure"]
+__all__ = ["FOLDER", "MAX_ROWS", "PAGE", "Sample", "agreed", "check", "draw", "measure"]

@@ -16,7 +16,6 @@ from lakewinnow.review.page import page
 FOLDER: Final = "review_sample"
 PAGE: Final = f"{FOLDER}/review.html"
 MEASURED: Final = f"{FOLDER}/measured.json"
-AGREED: Final = f"{FOLDER}/decisions.csv"
 _RECORD: Final = f"{FOLDER}/sample.json"
 _TABLE: Final = f"{FOLDER}/sample.parquet"
 
@@ -48,11 +47,19 @@ def read_rows(files: Files) -> pa.Table:
     return pq.read_table(pa.BufferReader(files.read_bytes(_TABLE)))
 
 
-def write(files: Files, record: Mapping[str, Any], rows: pa.Table) -> None:
-    """Write a sample, in the place of another if there is one."""
+def agreed(id_: str) -> str:
+    """Return where what people agree on goes: a file that stays when another sample is drawn."""
+    return f"{FOLDER}/decisions-{id_[:6]}.csv"
+
+
+def forget(files: Files) -> None:
+    """Forget the sample that is there, and what was measured by it."""
     files.delete(_RECORD)
     files.delete(MEASURED)
-    files.delete(AGREED)
+
+
+def write(files: Files, record: Mapping[str, Any], rows: pa.Table) -> None:
+    """Write a sample and its page."""
     buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer)
     files.write_bytes(_TABLE, buffer.getvalue().to_pybytes())

@@ -1,7 +1,7 @@
 """What people's decisions about a sample say: how right the flags are, and what they miss.
 
 Reads    review_sample/, files of decisions
-Writes   review_sample/measured.json; review_sample/decisions.csv, what people agree on
+Writes   review_sample/measured.json; review_sample/decisions-ID.csv, what people agree on
 Memory   the driver: the sample, and what was decided about its rows
 """
 
@@ -22,7 +22,7 @@ from lakewinnow.core.types import BoolArray, FloatArray, ObjectArray
 from lakewinnow.lake.decisions import KEEP, RELABEL
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files, votes
-from lakewinnow.review.sampling import Sample
+from lakewinnow.review.sample import Sample
 from lakewinnow.review.votes import Verdict
 
 _OF_TWO: Final = (1 + CONFIDENCE) / 2  # confidence of each of two intervals that hold together
@@ -53,7 +53,7 @@ def measure(lake: Lake, paths: Sequence[str], wanted: float) -> dict[str, Any]:
         **found.people(),
     }
     lake.files.write_json(files.MEASURED, measured)
-    lake.files.write_text(files.AGREED, found.csv())
+    lake.files.write_text(files.agreed(sample.id), found.csv())
     return measured
 
 

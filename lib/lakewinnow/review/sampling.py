@@ -11,9 +11,9 @@ Memory   the driver: the sample, and 811 x 101 counts twice at the most, and K x
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import reduce
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,7 @@ from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
+from lakewinnow.review.sample import Sample, Stratum
 from lakewinnow.spark import udf
 from lakewinnow.spark.posterior import soft_labels
 
@@ -49,51 +50,6 @@ _ISSUE_COLUMNS: Final = (
     c.LABEL_SCORE,
 )
 _HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "prob_bin", "is_fix"
-
-
-@dataclass(frozen=True)
-class Stratum:
-    """Rows that one of them stands for as well as another.
-
-    Attributes
-    ----------
-    label : the class that they are given; None: any that has no stratum of its own
-    score_above, score_to : what the label score lies between
-    rows, drawn : how many there are, and are in the sample
-    """
-
-    is_label_issue: bool
-    label: str | None
-    score_above: float
-    score_to: float
-    rows: int
-    drawn: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sample:
-    """What is known of a sample beside its rows; the content of sample.json.
-
-    Attributes
-    ----------
-    id : a hash of its rows
-    decided : rows that were left out, since the user had decided them
-    flagged_by_score, fixes_by_prob : [edge, rows] of the flagged rows by label score, and of those
-        that have another label suggested by the probability of that
-    """
-
-    id: str
-    rows: int
-    decided: int
-    classes: Sequence[str]
-    strata: Sequence[Stratum]
-    flagged_by_score: Sequence[tuple[float, int]]
-    fixes_by_prob: Sequence[tuple[float, int]]
-
-    @classmethod
-    def from_dict(cls, content: dict[str, Any]) -> "Sample":
-        """Return what `asdict` made a mapping of."""
-        return cls(**{**content, "strata": [Stratum(**of) for of in content["strata"]]})
 
 
 def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) -> Sample:
@@ -124,17 +80,7 @@ def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) ->
         got = "none" if not sum(n_rows) else f"{n_rows[0]:,} rows, none of them flagged"
         hint = "everything is decided, or --unflagged 1 to look at rows that are not flagged"
         raise DataError("nothing_to_review", "issues/", "rows to review", Shown(got), hint)
-    cuts = [
-        strata.band_cuts(histogram, shares, number)
-        for histogram, shares, number in zip(
-            by_score, (strata.OTHER_BANDS, strata.FLAGGED_BANDS), numbers, strict=True
-        )
-    ]
-    counts = _class_counts(frame, cuts, classes)
-    sides = [
-        strata.side(count, cut, number, in_proportion=bool(flagged))
-        for flagged, (count, cut, number) in enumerate(zip(counts, cuts, numbers, strict=True))
-    ]
+    sides = _sides(frame, by_score, numbers, classes)
     drawn = _drawn(frame, sides, classes)
     all_strata = list(_strata(sides, classes))
     rows = _with_texts(lake, drawn, all_strata, classes)
@@ -156,6 +102,8 @@ def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) ->
             Shown(f"one of {earlier['rows']:,} rows, drawn from another run or with other options"),
             "measure it first (--decisions FILE), or --redraw to put a new one in its place",
         )
+    if earlier is not None and earlier["id"] != found.id:
+        files.forget(lake.files)
     files.write(lake.files, asdict(found), rows)
     return found
 
@@ -193,6 +141,16 @@ def _score_bins(scores: pa.Array) -> pa.Array:
 
 def _prob_bins(probs: pa.Array) -> pa.Array:
     return pa.array(strata.prob_bins(probs.to_numpy(zero_copy_only=False)), pa.int32())
+
+
+def _sides(
+    frame: DataFrame, by_score: IntArray, numbers: Sequence[int], classes: Sequence[str]
+) -> list[Side]:
+    """Choose the strata, of the others and of the flagged, and how many rows of each to draw."""
+    shares = (strata.OTHER_BANDS, strata.FLAGGED_BANDS)
+    cuts = [strata.band_cuts(*of) for of in zip(by_score, shares, numbers, strict=True)]
+    counts = zip(_class_counts(frame, cuts, classes), cuts, numbers, strict=True)
+    return [strata.side(*of, in_proportion=bool(flagged)) for flagged, of in enumerate(counts)]
 
 
 def _class_counts(

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
-from lakewinnow.review import AGREED, FOLDER, PAGE, Sample
+from lakewinnow.review import FOLDER, PAGE, Sample, agreed
 from lakewinnow.terminal.tables import plain_table, program, short_path
 
 
@@ -57,7 +57,7 @@ def print_measured(
     out.print()
     out.print("Next", style="bold")
     is_whole = len(paths) == 1 and not measured["differing"]
-    decisions = paths[0] if is_whole else short_path(files.path(AGREED))
+    decisions = paths[0] if is_whole else short_path(files.path(agreed(measured["sample"])))
     sets = [*overrides, f"clean.decisions={decisions}"]
     if not any(of.startswith("output.mode=") for of in overrides):
         sets.append("output.mode=overwrite")

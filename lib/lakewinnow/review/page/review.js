@@ -25,7 +25,8 @@
 
   // answers: by row id {decision: keep | drop | fix | skip, label: class name or null}
   // past: row ids in the order they were answered in, for undo
-  let state = { by: "", blind: false, answers: {}, past: [] };
+  const nothing = () => ({ by: "", blind: false, answers: {}, past: [] });
+  let state = nothing();
   let current = 0;
   let active = 0; // of the labels found
 
@@ -97,6 +98,18 @@
     keep();
     current = nextOpen(0);
     show();
+  };
+
+  const startOver = () => {
+    if (!confirm("Forget all answers on this page? What is not saved is lost.")) return;
+    state = nothing();
+    keep();
+    at("by").value = "";
+    at("blind").checked = false;
+    current = nextOpen(0);
+    show();
+    say("Forgot all answers");
+    at("by").focus();
   };
 
   // --- saving -----------------------------------------------------------------------------------
@@ -182,7 +195,8 @@
       at("find").setAttribute("aria-activedescendant", `label-${active}`);
       at(`label-${active}`).scrollIntoView({ block: "nearest" });
     } else at("find").removeAttribute("aria-activedescendant");
-    at("more").textContent = all.length ? (all.length > some.length ? `and ${all.length - some.length} more` : "") : "No such label";
+    const nMore = all.length - some.length;
+    at("more").textContent = nMore ? `and ${nMore} more` : all.length ? "" : "No such label";
   };
   const show = () => {
     document.body.classList.toggle("blind", state.blind);
@@ -191,7 +205,7 @@
     const skipped = nSkipped() ? `, ${nSkipped()} skipped` : "";
     at("count").textContent = `${nDecided()} of ${rows.length} decided${skipped}`;
     at("undo").disabled = !state.past.length;
-    for (const id of ["accept", "keep", "drop", "skip"]) at(id).disabled = isOver();
+    for (const id of ["accept", "keep", "drop", "skip"]) at(id).hidden = isOver();
     at("review").hidden = isOver();
     at("end").hidden = !isOver();
     if (isOver()) return showEnd();
@@ -277,7 +291,7 @@
     keep();
     show();
   });
-  const onClick = { accept, keep: KEYS.g, drop: KEYS.d, skip: KEYS.s, undo, save, again: lookAtSkipped };
+  const onClick = { accept, keep: KEYS.g, drop: KEYS.d, skip: KEYS.s, undo, save, again: lookAtSkipped, reset: startOver };
   for (const [id, act] of Object.entries(onClick)) at(id).addEventListener("click", act);
 
   // --- start ------------------------------------------------------------------------------------
@@ -287,6 +301,7 @@
   at("blind").checked = state.blind;
   at("sample").textContent = sample;
   at("finder").hidden = HAS_A_KEY_EACH;
+  at("labels").classList.toggle("ranked", !HAS_A_KEY_EACH);
   at("keys").textContent = HAS_A_KEY_EACH
     ? "The key beside a label picks it."
     : "1 to 5 pick a likely label, / finds any other one.";
