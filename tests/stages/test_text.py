@@ -10,7 +10,6 @@ import pytest
 import lakewinnow
 from builders import corpus_row, lake_in, make_config, make_table, read_rows, write_csv
 from lakewinnow.config import TextConfig
-from lakewinnow.errors import DataError
 from lakewinnow.lake import redaction
 from lakewinnow.lake.word_list import read_words
 from lakewinnow.stages import pii, text
@@ -193,17 +192,3 @@ def test_a_rule_of_the_users_that_fails_says_where(lake):
     config = TextConfig(rules=({"use": "tests.text.test_registry.fussy", "above": 0},))
     with pytest.raises(Exception, match=r"rules\[0\]\.use, row r2: .* ValueError: no sevens"):
         text.run(lake, config)
-
-
-def test_a_list_without_words_is_an_error(tmp_path):
-    with pytest.raises(DataError) as caught:
-        read_words(str(tmp_path / "none.txt"))
-    assert caught.value.code == "input_not_found"
-    (tmp_path / "empty.txt").write_text("# none yet\n\n", encoding="utf-8")
-    with pytest.raises(DataError) as caught:
-        read_words(str(tmp_path / "empty.txt"))
-    assert (caught.value.code, caught.value.where) == ("no_words", "checks.text.words")
-    (tmp_path / "latin").write_bytes("café".encode("latin-1"))
-    with pytest.raises(DataError) as caught:
-        read_words(str(tmp_path / "latin"))
-    assert caught.value.code == "not_text"

@@ -89,8 +89,8 @@ def test_a_rule_of_the_users_own():
     assert judge("WHERE it is", [rule])[1:] == (("shouting",), "shouting 0.556")
     assert judge("Where is it", [rule]).why is None
     assert judge("123", [rule]).why is None
-    [named] = rules_of(TextConfig(presets=(), rules=({**section, "name": "loud"},)))
-    assert judge("HELLO", [named]).rules == ("loud",)
+    [named] = rules_of(TextConfig(presets=(), rules=({**section, "name": "{loud}"},)))
+    assert judge("HELLO", [named])[1:] == (("{loud}",), "{loud} 1")
 
 
 def test_what_such_a_rule_raises_is_said_in_one_line():

@@ -48,7 +48,7 @@ class Document:
     def ngrams(self, n: int) -> IntArray | None:
         """Return a number for each n-gram of words, equal where n-grams are; None: all differ.
 
-        Shape (n_words - n + 1,). Where all differ, so do longer ones: in most texts that is soon so.
+        Shape (n_words - n + 1,). Where all differ, so do longer ones: soon so in most texts.
         """
         while len(self._ngrams) < n:
             shorter = self._ngrams[-1]

@@ -79,7 +79,8 @@ def _rule(section: TextRuleConfig, where: str) -> Rule:
         own = OwnMeasure(section.use, f"{where}.use")
         own.check()
         name = section.name or section.use.rpartition(".")[2]
-        rule = Rule(name=name, measure=own, says=f"{name} {{:.3g}}")
+        shown = name.replace("{", "{{").replace("}", "}}")
+        rule = Rule(name=name, measure=own, says=f"{shown} {{:.3g}}")
     elif section.use in KNOWN:
         known = KNOWN[section.use]
         rule = replace(known, name=section.name or known.name)
