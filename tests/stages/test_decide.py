@@ -5,9 +5,10 @@ from collections import Counter
 import pytest
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, write_csv
-from lakewinnow.config import ChecksConfig, CleanConfig
+from lakewinnow.config import ChecksConfig, CleanConfig, NearDuplicatesConfig
 from lakewinnow.errors import DataError
 from lakewinnow.lake.decisions import read_decisions
+from lakewinnow.lake.row_checks import NEAR_DUPLICATES
 from lakewinnow.stages import decide
 from lakewinnow.stages.label_issues import LABEL_RANKS
 
@@ -284,6 +285,72 @@ def test_the_last_row_of_a_class_is_not_dropped_as_a_copy_of_another_classes(lak
     decide.run(lake, CleanConfig(), ChecksConfig())
     found = {row["row_id"]: row["decision"] for row in read_rows(lake.files.root, "issues")}
     assert found == {"a1": "keep", "a2": "drop", "c1": "keep"}
+
+
+# --- rows whose texts are alike -----------------------------------------------------------------
+
+
+def make_near_sets(lake, sets, differ=()):
+    """Put what the check of near duplicates found into a workspace: the set of each row."""
+    found = [
+        {
+            "row_id": row_id,
+            "is_near_duplicate_issue": of is not None,
+            "near_duplicate_score": 1.0 if of is None else 0.1,
+            "near_duplicate_set": of,
+            "near_duplicate_labels_differ": None if of is None else of in differ,
+            "why": "near duplicates have differing labels: a, c" if of in differ else None,
+        }
+        for row_id, of in sets.items()
+    ]
+    make_table(lake, "checks/near_duplicates", found, NEAR_DUPLICATES.schema)
+
+
+def test_of_a_near_set_the_best_row_stays_that_nothing_else_takes(lake):
+    rows = [
+        ("n1", "b", True, 0.1),  # a label issue
+        ("n2", "a", False, 0.9),  # an exact copy of the next
+        ("n3", "a", False, 0.95),
+        ("n4", "a", False, 0.5),
+        ("m1", "a", False, 0.6, "c"),
+        ("m2", "a", False, 0.7),
+        ("alone", "a", False, 0.01),
+    ]
+    make_rows(lake, rows)
+    exact = [
+        {"row_id": name, "exact_duplicate_set": "n2", "labels_differ": False}
+        for name in ("n2", "n3")
+    ]
+    make_table(lake, "checks/exact_duplicates", exact)
+    sets = {row[0]: {"n": "n1", "m": "m1"}.get(row[0][0]) for row in rows}
+    make_near_sets(lake, sets, differ={"m1"})
+    checks = ChecksConfig(near_duplicates=NearDuplicatesConfig())
+    clean = CleanConfig(near_duplicates="drop", label_issues="review", max_class_fraction=0.7)
+    report = decide.run(lake, clean, checks)
+    found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+    # m1 stays: it is all of its class.
+    assert not_kept(found) == dict.fromkeys(["n1", "n2", "n4"], "drop")
+    near = {name: row["near_duplicate_of"] for name, row in found.items()}
+    assert near == {
+        "n1": "n3", "n2": "n3", "n3": None, "n4": "n3", "m1": "m2", "m2": None, "alone": None,
+    }  # fmt: skip
+    assert report.details["dropped_for"] == {"exact duplicates": 1, "near duplicates": 2}
+    assert found["n4"]["reason"] == "near duplicate of n3"
+    assert found["n2"]["reason"] == "exact duplicate of n3; near duplicate of n3"
+    assert found["m2"]["reason"] == "near duplicates have differing labels: a, c"
+    assert found["m1"]["reason"].startswith(f"{found['m2']['reason']}; near duplicate of m2; kept:")
+    assert found["alone"]["near_duplicate_set"] is None
+
+
+def test_near_duplicates_are_kept_unless_the_configuration_says_otherwise(lake):
+    make_rows(lake, [("n1", "a", False, 0.1), ("n2", "a", False, 0.9)])
+    make_near_sets(lake, {"n1": "n1", "n2": "n1"})
+    checks = ChecksConfig(exact_duplicates=None, near_duplicates=NearDuplicatesConfig())
+    decide.run(lake, CleanConfig(), checks)
+    found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+    assert not_kept(found) == {}
+    assert [found[name]["is_near_duplicate_issue"] for name in ("n1", "n2")] == [True, True]
+    assert found["n1"]["reason"] == "near duplicate of n2"
 
 
 # --- the user's own decisions -------------------------------------------------------------------
