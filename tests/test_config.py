@@ -309,12 +309,6 @@ def test_a_row_may_be_judged_by_an_embedding_or_by_features(keys):
     assert parse_config(to_dict(config)) == config
 
 
-def test_a_planned_check_is_passed_over():
-    config = parse_config(with_key("checks.drift", {}))
-    assert validation.passed_over(config) == ["checks.drift"]
-    assert validation.passed_over(DEFAULT) == []
-
-
 @pytest.mark.parametrize(
     ("path", "format_"),
     [

@@ -32,11 +32,11 @@ from lakewinnow.configfile import load_config
 from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
 from lakewinnow.lake.workspace import Lake
 
-NOT_OF_EVERY_RUN = (
-    *("own_vectors", "candidates", "own_probs", "holdout", "evaluate", "export"),
-    *("neighbors", "outliers"),
-)
-STAGES = [name for name in pipeline.STAGES if name not in NOT_OF_EVERY_RUN]
+# Of a run that asks for nothing more.
+STAGES = [
+    *("ingest", "embed", "crossval", "noise", "label_issues", "duplicates"),
+    *("decide", "publish", "report"),
+]
 SECRET = "hunter2"  # noqa: S105
 
 
@@ -496,13 +496,6 @@ def test_a_noise_model_that_does_not_fit_is_found_before_anything_is_written(sma
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_check_that_is_planned_is_passed_over_with_a_warning(spark, small, tmp_path):
-    observer = Recorder()
-    config = small[0](tmp_path, checks={"drift": {}})
-    lakewinnow.run(config, spark, until="ingest", observer=observer)
-    assert ["checks.drift" in warning for warning in observer.warnings] == [True]
-
-
 def test_a_reference_that_is_not_there_is_found_before_anything_is_written(again, tmp_path):
     with pytest.raises(DataError) as caught:
         again(tmp_path, evaluate={"reference": "no/such.csv"})
@@ -534,9 +527,11 @@ def test_models_are_compared_on_the_holdout_which_is_paid_for_once(again, finish
     assert [row["label"] for row in read_rows(finished, "holdout/quarantine")] == ["returns"]
     assert_keeps_the_contracts(finished)
 
-    assert again(finished, evaluate=evaluate) == ([], [*STAGES, "holdout", "evaluate"])
+    at = STAGES.index("decide")
+    with_holdout = [*STAGES[:at], "holdout", *STAGES[at:]]
+    assert again(finished, evaluate=evaluate) == ([], [*with_holdout, "evaluate"])
     more = {**evaluate, "seeds": 2}
-    assert again(finished, evaluate=more) == (["evaluate"], [*STAGES, "holdout"])
+    assert again(finished, evaluate=more) == (["evaluate"], with_holdout)
     write_holdout(path)
     assert again(finished, evaluate=more) == (["holdout", "evaluate"], STAGES)
     assert read_json(finished, "summary.json")["holdout"]["embedded"] == 0

@@ -48,6 +48,7 @@ STAGE_COMMANDS: Final = {
     "near_duplicates": "… and find texts that are alike",
     "text": "… and hold the texts against checks.text",
     "pii": "… and look for personal data in the texts",
+    "drift": "… and compare the rows with checks.drift.reference, or by a column",
     "holdout": "… and take in and embed evaluate.holdout, or set evaluate.trusted aside",
     "choose": "… and choose what becomes of label issues (clean.label_issues: auto)",
     "decide": "… and decide what happens to each row",

@@ -275,6 +275,22 @@ class ValuationConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DriftConfig:
+    """What rows are compared with, to tell whether they are still like it."""
+
+    reference: str | None = None  # another run's workspace, or a table of the input's columns
+    format: Format | None = None
+    by: str | None = None  # or a column of the input
+    max_texts: Annotated[int, AtLeast(100)] = 5000  # of either side, whose vectors are compared
+    false_alarms: Annotated[float, Between(0.001, 0.5)] = 0.05
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is anything to compare with."""
+        return self.reference is not None or self.by is not None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
@@ -287,7 +303,7 @@ class ChecksConfig:
     non_iid: NonIidConfig | None = None
     groups: GroupsConfig | None = None
     valuation: ValuationConfig | None = None
-    drift: Options | None = None
+    drift: DriftConfig | None = field(default_factory=DriftConfig)
     text: TextConfig | None = None
     pii: PiiConfig | None = None
 

@@ -15,6 +15,7 @@ from lakewinnow.config import (
     Between,
     Config,
     CrossvalConfig,
+    DriftConfig,
     EmbeddingConfig,
     EvaluateConfig,
     InputConfig,
@@ -29,8 +30,6 @@ from lakewinnow.errors import ConfigError, Shown, did_you_mean
 _NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
     ("input.format", frozenset({"delta", "iceberg"})),
 )
-# These add a table or a column and change no decision, so they are passed over with a warning.
-_PASSED_OVER = ("checks.drift",)
 _LEAST_JACCARD = 0.3
 
 
@@ -211,6 +210,22 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         params = {**CrossvalConfig().params, **config.evaluate.params}
         yield from _check_params(params, "evaluate.params")
     yield from _check_trusted(config)
+    if config.checks.drift is not None:
+        yield from _check_drift(config.checks.drift, config.input)
+
+
+def _check_drift(drift: DriftConfig, source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with what rows are compared with."""
+    if drift.reference is not None and drift.by is not None:
+        expected, hint = "null beside checks.drift.reference", "rows are compared with one of them"
+        yield ConfigError("conflicting_keys", "checks.drift.by", expected, drift.by, hint)
+    if drift.reference is None and drift.format is not None:
+        expected = "null without checks.drift.reference"
+        yield ConfigError("unused_key", "checks.drift.format", expected, drift.format)
+    if drift.by is not None and drift.by in (source.text, source.label):
+        hint = "a source, say, or a date"
+        expected = "another column than input.text and input.label"
+        yield ConfigError("same_column", "checks.drift.by", expected, drift.by, hint)
 
 
 def _check_candidates(config: Config) -> Iterator[ConfigError]:
@@ -415,17 +430,14 @@ def _check_groups(config: Config) -> Iterator[ConfigError]:
 def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
     """Return the columns of the input that keys outside of `input` name."""
     nulls, groups, non_iid = config.checks.nulls, config.checks.groups, config.checks.non_iid
+    drift = config.checks.drift
     return {
         "output.partition_by": config.output.partition_by,
         "checks.nulls.columns": () if nulls is None else nulls.columns or (),
         "checks.groups.columns": () if groups is None else groups.columns,
         "checks.non_iid.by": () if non_iid is None else (non_iid.by,),
+        "checks.drift.by": () if drift is None or drift.by is None else (drift.by,),
     }
-
-
-def passed_over(config: Config) -> list[str]:
-    """Return keys set to something that this version does not do yet and may leave undone."""
-    return [key for key in _PASSED_OVER if value_at(config, key) is not None]
 
 
 def _not_yet(key: str, got: object) -> ConfigError:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lakewinnow import validation
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config import Config
 from lakewinnow.embedding import candidates as listed_embeddings
@@ -21,7 +20,7 @@ from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.pipeline import candidates, choice
+from lakewinnow.pipeline import candidates, choice, drift
 from lakewinnow.pipeline.inputs import (
     open_decisions,
     open_inputs,
@@ -106,8 +105,6 @@ def run(
         ConfigError, SchemaError, DataError, ProviderError or EngineError; see `errors`.
     """
     observer = observer or Observer()
-    for key in validation.passed_over(config):
-        observer.warned(f"{key}: not in this version yet, passed over")
     check(config, until)
     if isinstance(noise_model, str | Path):
         noise_model = noise_models.read(noise_model, "noise_model")
@@ -118,11 +115,12 @@ def run(
     source, reference, holdout = open_inputs(lake.spark, config)
     own = open_decisions(lake.spark, config.clean)
     words = open_words(config.checks.text)
+    compared_with = drift.open_reference(lake.spark, config)
     stages = Stages(
         lake,
         config,
         source,
-        {"evaluate": reference, "holdout": holdout, "text": words},
+        {"evaluate": reference, "holdout": holdout, "text": words, "drift": compared_with},
         own,
         noise_model,
         restart=restart,
@@ -150,6 +148,10 @@ def run(
     stages.run("noise", lambda: noise.run(lake, earlier, learnt))
     stages.run("label_issues", lambda: label_issues.run(lake, config.label_issues))
     _run_checks(stages, lake, config, words)
+    asked = config.checks.drift
+    if asked is not None and asked.is_asked:
+        tell = partial(observer.progressed, "drift")
+        stages.run("drift", lambda: drift.compare(lake, config, asked, compared_with, tell))
     trusted = _with_holdout(stages, lake, config, holdout, until, observer)
     config, chosen = choice.with_choice(config, lake, stages, trusted)
     stages.run("decide", lambda: decide.run(lake, config.clean, config.checks, own, chosen))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from lakewinnow import validation
-from lakewinnow.config import CleanConfig, Config, TextConfig
+from lakewinnow.config import CleanConfig, Config, Format, InputConfig, TextConfig
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
 from lakewinnow.lake import trusted as trusted_
 from lakewinnow.lake.decisions import Decisions, read_decisions
@@ -49,8 +49,14 @@ def _open_trusted(
     """Open a file of the input's columns."""
     if path is None:
         return None
-    format_ = config.evaluate.format
-    like = replace(config.input, path=path, table=None, format=format_)
+    return open_like(spark, config.input, where, path, config.evaluate.format)
+
+
+def open_like(
+    spark: SparkSession, source: InputConfig, where: str, path: str, format_: Format | None
+) -> Source:
+    """Open another table of a source's columns; `where` is what errors name."""
+    like = replace(source, path=path, table=None, format=format_)
     try:
         return read_source(spark, like, validation.input_format(like))
     except LakewinnowError as error:

@@ -74,6 +74,8 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
     for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation", "near_duplicates", "text", "pii"):
         if name in details:
             summary[name] = details[name]
+    if "drift" in details:
+        summary["drift"] = {k: found for k, found in details["drift"].items() if k != "warnings"}
     holdout, evaluated, tuned = (
         details.get(stage, {}) for stage in ("holdout", "evaluate", "finetune")
     )

@@ -11,6 +11,7 @@ from lakewinnow import configfile
 from lakewinnow.config import Config
 from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.lake.decisions import Decisions
+from lakewinnow.lake.earlier_run import EarlierRun
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.word_list import WordList
@@ -39,6 +40,7 @@ STAGES: Final = (
     "near_duplicates",
     "text",
     "pii",
+    "drift",
     "holdout",
     "choose",
     "decide",
@@ -48,7 +50,7 @@ STAGES: Final = (
     "finetune",
     "export",
 )
-_BESIDE: Final = ("holdout", "finetune")  # what depends on them has it in its own fingerprint
+_BESIDE: Final = ("drift", "holdout", "finetune")  # what needs them has it in its fingerprint
 OUTPUTS: Final = ("clean", "review", "dropped")
 
 
@@ -64,7 +66,7 @@ class Stages:
         lake: Lake,
         config: Config,
         source: Source,
-        trusted: Mapping[str, Source | WordList | None],
+        trusted: Mapping[str, Source | EarlierRun | WordList | None],
         own: Decisions | None,
         noise_model: EarlierNoiseModel | None,
         *,
@@ -190,7 +192,7 @@ class Stages:
 def _fingerprints(
     config: Config,
     source: Source,
-    trusted: Mapping[str, Source | WordList | None],
+    trusted: Mapping[str, Source | EarlierRun | WordList | None],
     decisions: Decisions | None,
     noise_model: EarlierNoiseModel | None,
 ) -> dict[str, str]:
@@ -212,6 +214,7 @@ def _fingerprints(
         "near_duplicates": ("checks.near_duplicates",),
         "text": ("checks.text",),
         "pii": ("checks.pii",),
+        "drift": ("checks.drift",),
         "decide": ("clean",),
         "publish": ("output",),
         "evaluate": ("evaluate",),

@@ -1,0 +1,244 @@
+"""Drift: whether rows are like those of a reference: labels, texts, vectors, and label noise.
+
+Reads    corpus/ and the reference's; the vectors of a sample; noise_model.json of both, or
+         pred_probs/ where rows are split by a column
+Writes   checks/drift/, the rows that are surest to be unlike the reference, `N_EXAMPLES` a
+         comparison, where vectors have drifted
+Passes   4 over either corpus: labels; texts by key; numbers of the texts; the sample. 1 over the
+         vectors. By a column, 2 more over the corpus and 1 over the pred_probs
+Shuffle  the keys of the texts, twice; the sample's vectors; by a column the pred_probs, by row id
+Memory   a task: the vectors of 2 × `checks.drift.max_texts`, five times; 2,000 × 2,000 distances,
+         twice; or groups × classes² counts, at most 32 MB. The driver: classes × groups
+
+Nothing is decided by it: no row has drifted, only all of them. See `core.drift.verdict` for what is
+called drift, and how often by mistake. Rows of one text count for little more than one row in all
+tests (`core.drift.categories.effective`), and vectors are of distinct texts. Texts that both sides
+have are on both, in one fold, and make them as alike as they are.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import numpy as np
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.classifiers.tasks import vectors_missing
+from lakewinnow.config import DriftConfig, EmbeddingConfig, InputConfig
+from lakewinnow.core.drift import verdict
+from lakewinnow.core.drift.comparison import LEAST_ROWS, Comparison, Side, Vectors
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.embedding import registry
+from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.earlier_run import EarlierRun
+from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.stages.drift import noise, sides, told, vectors
+from lakewinnow.stages.drift.sides import Groups
+from lakewinnow.stages.drift.vectors import by_chance
+
+__all__ = ["by_chance", "run"]
+
+TABLE: Final = "checks/drift"
+DRIFTED = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.DRIFT_GROUP, StringType(), nullable=False),
+        StructField(c.DRIFT_SCORE, DoubleType(), nullable=False),
+        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
+        StructField(c.TEXT_PREVIEW, StringType(), nullable=False),
+    ]
+)
+_FEWEST_PERMUTATIONS: Final = 999
+_TESTS: Final = 11  # of a comparison, at most
+_PREVIEW: Final = 200  # characters
+
+
+def run(
+    lake: Lake,
+    source: InputConfig,
+    embedding: EmbeddingConfig,
+    config: DriftConfig,
+    *,
+    taken_in: Lake | None = None,
+    earlier: EarlierRun | None = None,
+) -> StageReport:
+    """Compare the rows with a reference, or with each other by a column.
+
+    Parameters
+    ----------
+    taken_in : workspace that the table of the reference was taken into, its vectors in this run's
+        store
+    earlier : the run that is the reference
+
+    Raises
+    ------
+    EngineError
+        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
+    """
+    reference = taken_in if earlier is None else earlier.lake
+    groups = (
+        sides.by_column(lake, config.by or "")
+        if reference is None
+        else sides.of_two(lake, reference, config.reference or "")
+    )
+    left_out: dict[str, str] = {}
+    if source.text is None:
+        left_out["texts"] = "rows have no text"
+    texts = sides.texts_of(groups)
+    classes, counted = sides.count(
+        groups,
+        texts,
+        lake.details("ingest")["classes"],
+        has_text=source.text is not None,
+    )
+    fewest = min((side.n_rows for pair in counted for side in pair), default=0)
+    if fewest < LEAST_ROWS:
+        return _nothing(lake, config, fewest)
+    of_vectors, surest = _of_vectors(
+        lake, source, embedding, config, groups, texts, counted, earlier, taken_in, left_out
+    )
+    joints, noise_classes = _joints(lake, groups, reference is not None, earlier, left_out)
+    found = [
+        Comparison.of(*pair, of_pair, joint)
+        for pair, of_pair, joint in zip(counted, of_vectors, joints, strict=True)
+    ]
+    compared = told.comparisons(
+        groups.pairs, counted, found, config.false_alarms, classes, noise_classes
+    )
+    _publish(lake, compared, surest)
+    return StageReport(
+        rows_in=n_accepted(lake),
+        rows_out=lake.rows(TABLE),
+        reads={"corpus": 4 if reference is not None else 6},
+        writes=(TABLE,),
+        details={
+            "detected": any(of["detected"] for of in compared),
+            "false_alarms": config.false_alarms,
+            "reference": config.reference,
+            "by": config.by,
+            "comparisons": compared,
+            "left_out": left_out,
+            "groups_left_out": groups.n_left_out,
+        },
+    )
+
+
+def _nothing(lake: Lake, config: DriftConfig, n_rows: int) -> StageReport:
+    """Say that there is nothing to compare."""
+    expected = (
+        f"{config.by} has no two values of {LEAST_ROWS} rows or more"
+        if config.by is not None
+        else f"one side has {n_rows} rows, and {LEAST_ROWS} are the least"
+    )
+    _publish(lake, [], [])
+    return StageReport(
+        rows_in=n_accepted(lake),
+        rows_out=0,
+        reads={"corpus": 3},
+        writes=(TABLE,),
+        details={
+            "detected": False,
+            "false_alarms": config.false_alarms,
+            "reference": config.reference,
+            "by": config.by,
+            "comparisons": [],
+            "left_out": {},
+            "groups_left_out": 0,
+            "warnings": [f"checks.drift: {expected}: nothing was compared"],
+        },
+    )
+
+
+def _of_vectors(
+    lake: Lake,
+    source: InputConfig,
+    embedding: EmbeddingConfig,
+    config: DriftConfig,
+    groups: Groups,
+    texts: DataFrame,
+    counted: Sequence[tuple[Side, Side]],
+    earlier: EarlierRun | None,
+    taken_in: Lake | None,
+    left_out: dict[str, str],
+) -> tuple[list[Vectors | None], list[list[tuple[str, float]]]]:
+    """Compare the vectors, where there are some that can be compared."""
+    nothing: tuple[list[Vectors | None], list[list[tuple[str, float]]]] = (
+        [None] * len(counted),
+        [[] for _ in counted],
+    )
+    reason = _why_not(source, earlier, taken_in)
+    if reason:
+        left_out["embeddings"] = reason
+        return nothing
+    identity = registry.identify(embedding)
+    found = store_of(lake, embedding).vectors(identity, distinct=False)
+    if taken_in is not None and source.has_own_vectors:
+        found = found.unionByName(store_of(taken_in, embedding).vectors(identity, distinct=False))
+    if earlier is not None:
+        found = found.unionByName(earlier.vectors(identity))
+    n_tests = _TESTS * len(counted)
+    n_permutations = max(_FEWEST_PERMUTATIONS, int(np.ceil(2 * n_tests / config.false_alarms)))
+    of_pairs, surest, n_missing = vectors.compare(
+        sides.on_sides(texts, groups), found, counted, config.max_texts, n_permutations
+    )
+    if n_missing:
+        raise vectors_missing(n_missing)
+    if None in of_pairs:
+        name = f"{identity.provider} {identity.model} of {identity.dimensions} dimensions"
+        left_out["embeddings"] = f"the reference has no vectors of {name}"
+    return of_pairs, surest
+
+
+def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | None) -> str:
+    """Say why vectors cannot be compared; nothing where they can."""
+    if source.pred_probs is not None:
+        return "rows come with probabilities, and have no vectors"
+    if source.features is not None and (earlier is not None or taken_in is not None):
+        return "features are imputed and scaled by the input's rows alone"
+    if earlier is not None and earlier.has_own_vectors != source.has_own_vectors:
+        return "the vectors of one of the two are the input's own"
+    return ""
+
+
+def _joints(
+    lake: Lake,
+    groups: Groups,
+    has_reference: bool,  # noqa: FBT001
+    earlier: EarlierRun | None,
+    left_out: dict[str, str],
+) -> tuple[list[noise.Joints | None], list[str]]:
+    """Return the confident joints of each pair, and their classes."""
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    if earlier is not None:
+        classes, joints = noise.of_runs(model, earlier.noise_model())
+        return [joints], classes
+    if has_reference:
+        left_out["noise"] = "the reference is a table, and no run: its label noise is not known"
+        return [None] * len(groups.pairs), []
+    found = noise.of_groups(lake, groups, model)
+    if found is None:
+        left_out["noise"] = f"groups × classes² is more than {noise.MOST_CELLS:,}"
+        return [None] * len(groups.pairs), []
+    return list(found), list(model.classes)
+
+
+def _publish(
+    lake: Lake, compared: Sequence[dict[str, Any]], surest: Sequence[Sequence[tuple[str, float]]]
+) -> None:
+    """Write the rows that are surest to be new, of comparisons whose vectors have drifted."""
+    kinds = {verdict.CLASSIFIER, verdict.DISTANCE}
+    rows = [
+        (row_id, of["of"], score)
+        for of, scored in zip(compared, surest, strict=True)
+        if any(test["is_drift"] and test["kind"] in kinds for test in of["tests"])
+        for row_id, score in scored
+    ]
+    schema = StructType([DRIFTED[name] for name in (c.ROW_ID, c.DRIFT_GROUP, c.DRIFT_SCORE)])
+    few = F.broadcast(lake.spark.createDataFrame(rows, schema))
+    shown = accepted(lake).select(
+        c.ROW_ID, c.GIVEN_LABEL, F.substring(c.TEXT, 1, _PREVIEW).alias(c.TEXT_PREVIEW)
+    )
+    lake.publish(TABLE, shown.join(few, c.ROW_ID).coalesce(1), schema=DRIFTED)

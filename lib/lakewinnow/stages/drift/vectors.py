@@ -1,0 +1,150 @@
+"""Vectors of both sides: a sample of the texts, compared in one task for each pair."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.core.drift.comparison import LEAST_ROWS, Side, Vectors
+from lakewinnow.core.drift.domain import DomainClassifier, classify
+from lakewinnow.core.drift.energy import EnergyDistance, energy_distance
+from lakewinnow.core.types import BoolArray, IntArray
+from lakewinnow.lake.sample import stratified
+from lakewinnow.spark import arrow, cluster
+from lakewinnow.stages.drift.sides import CELL
+
+N_DISTANCE: Final = 1000  # texts of a side, whose distances are taken
+N_EXAMPLES: Final = 20  # of a pair
+_ENOUGH: Final = 0.9  # of the reference's texts that have a vector
+_FOUND = StructType(
+    [
+        StructField("pair", IntegerType(), nullable=False),
+        StructField("found", StringType(), nullable=False),
+    ]
+)
+
+
+def by_chance() -> Column:
+    """Return what a sample of texts is the smallest of; the same for a text on either side."""
+    return F.xxhash64(c.TEXT_KEY, F.lit("drift"))
+
+
+def compare(
+    on_sides: DataFrame,
+    vectors: DataFrame,
+    sides: Sequence[tuple[Side, Side]],
+    max_texts: int,
+    n_permutations: int,
+) -> tuple[list[Vectors | None], list[list[tuple[str, float]]], int]:
+    """Compare a sample of each pair's texts.
+
+    Parameters
+    ----------
+    on_sides : text_key, cell, row_id
+    vectors : text_key, vector; more than those of the sides, and a text twice, do no harm
+    max_texts : of either side
+
+    Returns
+    -------
+    what was found of each pair, None where the reference has too few vectors; the rows that are
+    surest to be new, of each, with their scores; and how many vectors of new rows were missing
+    """
+    counts = np.array([side.n_texts for pair in sides for side in pair], np.int64)
+    wanted = np.repeat(np.minimum(counts.reshape(-1, 2).min(axis=1), max_texts), 2)
+    sample = stratified(on_sides, F.col(CELL), by_chance(), counts, wanted)
+    rows = vectors.join(F.broadcast(sample), c.TEXT_KEY)
+    pair = F.floor(F.col(CELL) / 2).cast("int")
+    rows = rows.select(
+        pair.alias("pair"), (F.col(CELL) % 2 == 0).alias("is_new"), c.TEXT_KEY, c.ROW_ID, c.VECTOR
+    )
+    compare_ = partial(
+        compare_sample,
+        wanted=wanted[::2].tolist(),
+        n_permutations=n_permutations,
+        n_threads=cluster.threads_per_task(on_sides.sparkSession, len(sides)),
+    )
+    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
+    grouped = rows.groupBy("pair").applyInArrow(
+        lambda table: compare_(table),  # noqa: PLW0108
+        _FOUND,
+    )
+    found = {row["pair"]: json.loads(row["found"]) for row in grouped.collect()}
+    nothing: dict[str, Any] = {"n_new": 0, "vectors": None, "surest": []}
+    told = [found.get(i, nothing) for i in range(len(sides))]
+    n_missing = sum(max(0, int(n) - of["n_new"]) for n, of in zip(wanted[::2], told, strict=True))
+    return [_vectors(of["vectors"]) for of in told], [of["surest"] for of in told], n_missing
+
+
+def compare_sample(
+    rows: pa.Table, wanted: Sequence[int], n_permutations: int, n_threads: int
+) -> pa.Table:
+    """Compare the vectors of one pair.
+
+    Parameters
+    ----------
+    rows : pair, is_new, text_key, row_id, vector
+    wanted : of each pair, how many texts of either side there should be
+    """
+    pair = rows.column("pair")[0].as_py()
+    rows = _once(rows)
+    is_new = rows.column("is_new").to_numpy().astype(np.bool_)
+    n_new, n_reference = int(is_new.sum()), int((~is_new).sum())
+    told: dict[str, Any] = {"n_new": n_new, "vectors": None, "surest": []}
+    if n_reference >= max(LEAST_ROWS, _ENOUGH * wanted[pair]) and n_new >= LEAST_ROWS:
+        widths = pc.list_value_length(rows.column(c.VECTOR))
+        if pc.count_distinct(widths).as_py() == 1:
+            told |= _told(rows, is_new, n_permutations, n_threads)
+    found = arrow.record_batch(_FOUND, {"pair": [pair], "found": [json.dumps(told)]})
+    return pa.Table.from_batches([found])
+
+
+def _once(rows: pa.Table) -> pa.Table:
+    """Return each text of a side once, in an order that is by chance."""
+    rows = rows.sort_by([("is_new", "descending"), (c.TEXT_KEY, "ascending")])
+    keys, is_new = rows.column(c.TEXT_KEY), rows.column("is_new")
+    other_key = pc.not_equal(keys[1:], keys[:-1])
+    differs = pc.or_(other_key, pc.not_equal(is_new[1:], is_new[:-1])).to_numpy()
+    return rows.filter(pa.array(np.append(True, differs)))
+
+
+def _told(rows: pa.Table, is_new: BoolArray, n_permutations: int, n_threads: int) -> dict[str, Any]:
+    vectors = arrow.matrix(rows.column(c.VECTOR))
+    classifier, scores = classify(vectors, is_new, _chances(rows.column(c.TEXT_KEY)), n_threads)
+    some = np.concatenate([np.flatnonzero(of)[:N_DISTANCE] for of in (is_new, ~is_new)])
+    distance = energy_distance(vectors[some], is_new[some], n_permutations)
+    row_ids = rows.column(c.ROW_ID).to_pylist()
+    of_new = zip(row_ids, scores.tolist(), is_new, strict=True)
+    surest = sorted((-score, row_id) for row_id, score, is_own in of_new if is_own)[:N_EXAMPLES]
+    return {
+        "vectors": {
+            "n_texts": min(int(is_new.sum()), int((~is_new).sum())),
+            "classifier": asdict(classifier),
+            "distance": asdict(distance),
+        },
+        "surest": [(row_id, -score) for score, row_id in surest],
+    }
+
+
+def _chances(keys: pa.ChunkedArray) -> IntArray:
+    """Return a number of each text's key, a hash, that has nothing to do with the keys' order."""
+    last = [int.from_bytes(key[-5:], "big") for key in keys.to_pylist()]
+    return np.array(last, np.int64)
+
+
+def _vectors(told: Any) -> Vectors | None:
+    if told is None:
+        return None
+    return Vectors(
+        told["n_texts"],
+        DomainClassifier(**told["classifier"]),
+        EnergyDistance(**told["distance"]),
+    )
