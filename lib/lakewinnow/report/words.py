@@ -37,7 +37,34 @@ def checks(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     told = []
     if "exact_duplicates" in summary:
         told.append(("Exact duplicates", list(_exact_duplicates(summary["exact_duplicates"]))))
+    if "text" in summary:
+        told.append(("Texts", list(_texts(summary["text"]))))
+    if "pii" in summary:
+        told.append(("Personal data", list(_personal_data(summary["pii"]))))
     return told
+
+
+def _texts(found: Mapping[str, Any]) -> Iterator[str]:
+    if not found["rows"]:
+        yield f"No text breaks one of the {len(found['rules']):,} rules."
+        return
+    yield f"{_rows(found['rows'])} with a rule broken. By rule, in the order of the rules:"
+    for rule in found["rules"]:
+        if rule["alone"]:
+            left = f"{rule['before']:,} texts came to it and {rule['after']:,} passed"
+            yield f"{rule['rule']}: {_rows(rule['alone'])}; {left}."
+
+
+def _personal_data(found: Mapping[str, Any]) -> Iterator[str]:
+    if not found["rows"]:
+        yield "None was found in the texts."
+        return
+    kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
+    yield f"{_rows(found['rows'])} with some in the text, by kind: {kinds}."
+
+
+def _rows(n: int) -> str:
+    return "1 row" if n == 1 else f"{n:,} rows"
 
 
 def _exact_duplicates(found: Mapping[str, Any]) -> Iterator[str]:
