@@ -19,11 +19,15 @@ def listed(*sections, base=BASE):
 
 def test_a_section_goes_over_the_rest_key_by_key():
     static, service = candidates.sections(
-        listed({}, {"provider": "openai", "dimensions": None, "openai": {"timeout_s": 9}})
+        listed({}, {"provider": "openai", "model": "m", "openai": {"timeout_s": 9}})
     )
     assert static == BASE
     assert service == replace(
-        BASE, provider="openai", dimensions=None, openai=replace(BASE.openai, timeout_s=9.0)
+        BASE,
+        provider="openai",
+        model="m",
+        dimensions=None,  # which were those of another provider
+        openai=replace(BASE.openai, timeout_s=9.0),
     )
 
 

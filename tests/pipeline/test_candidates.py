@@ -9,7 +9,7 @@ from lakewinnow import pipeline
 from lakewinnow.errors import ProviderError
 
 N_ROWS, N_SAMPLE = 150, 102
-STATIC = {"provider": "static", "model": None, "dimensions": 64}
+STATIC = {"provider": "static", "dimensions": 64}
 USD = 1e-3  # a token
 
 

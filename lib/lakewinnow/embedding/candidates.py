@@ -11,14 +11,23 @@ from lakewinnow.errors import ConfigError, LakewinnowError, Shown
 from lakewinnow.validation import check_types, key_of
 
 KEY: Final = "embedding.candidates"
+_OF_PROVIDER: Final = ("model", "dimensions", "layers", "options")
 
 Section = TypeVar("Section")
 
 
 def sections(config: EmbeddingConfig) -> tuple[EmbeddingConfig, ...]:
-    """Return the section of each candidate: what the list says of it, over the rest of `config`."""
+    """Return the section of each candidate: what the list says of it, over the rest of `config`.
+
+    What is of a provider (model, dimensions, layers, options) is not another provider's.
+    """
     rest = replace(config, candidates=())
-    return tuple(_over(rest, said) for said in config.candidates)
+    default = EmbeddingConfig()
+    of_another = replace(rest, **{name: getattr(default, name) for name in _OF_PROVIDER})
+    return tuple(
+        _over(rest if said.get("provider") in (None, rest.provider) else of_another, said)
+        for said in config.candidates
+    )
 
 
 def identify(config: EmbeddingConfig) -> list[EmbeddingIdentity]:

@@ -80,8 +80,7 @@ def print_candidates(found: Mapping[str, Any]) -> None:
 def candidates_table(found: Mapping[str, Any]) -> Table:
     """Return how the embeddings compare, the one that is used marked."""
     table = plain_table(
-        f"Embeddings compared on {found['rows']:,} rows: log loss of held-out given labels,"
-        " every class weighted equally"
+        f"Embeddings, by the log loss of held-out given labels on {found['rows']:,} rows"
     )
     table.add_column("")
     table.add_column("embedding", overflow="fold")
