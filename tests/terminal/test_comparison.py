@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lakewinnow.terminal.comparison import print_comparison
+from lakewinnow.terminal.comparison import print_comparison, print_finetuned
 
 HOW = {"test_rows": 480, "models": 15, "parts": 5, "class_mix_matters": True}
 
@@ -97,3 +97,32 @@ def test_the_way_to_the_ceiling_is_told_where_there_is_one():
     assert "Of the way from baseline to ceiling, fixed goes 80%." in printed(found)
     found = {"fixed": version(0.0), "ceiling": version(0.01)}
     assert "Of the way" not in printed(found)
+
+
+TUNED = {**HOW, "model": "small", "epochs": 3, "models": 3, "unmapped": {}}
+del TUNED["parts"]
+
+
+def printed_tuned(capsys, found, **how):
+    print_finetuned({"finetune": found, "finetuning": {**TUNED, **how}})
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_fine_tuned_models_are_compared_alike(capsys):
+    found = {"baseline": figures(0.55), "fixed": version(0.08), "ceiling": version(0.1)}
+    text = printed_tuned(capsys, found, layers=3, device="cpu")
+    assert "Fine-tuned small: 3 epochs, 3 layers, on a CPU, asked about 480 trusted rows" in text
+    assert "fixed 1,916 63.0 [59.0, 67.0] 50.0 +8.0 [ +5.0, +11.0] 0.010" in text
+    assert "fixed: better models than by the labels as given." in text
+    assert "Of the way from baseline to ceiling, fixed goes 80%." in text
+    assert "trusted rows and 3 trainings; not corrected" in text
+
+
+def test_answers_of_no_class_and_jobs_that_failed_are_told(capsys):
+    found = {"fixed": figures(0.55), "ceiling": figures(0.6)}
+    failed = ["baseline: failed: too few tokens"]
+    text = printed_tuned(capsys, found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
+    assert "fixed 1,916 55.0 [51.0, 59.0] 50.0" in text
+    assert "12 answers of fixed name no class, and are counted as wrong." in text
+    assert "No model by baseline: failed: too few tokens" in text
+    assert "better" not in text

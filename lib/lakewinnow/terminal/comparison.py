@@ -56,8 +56,16 @@ def print_finetuned(summary: Mapping[str, Any]) -> None:
     out.print()
     out.print(_table(found, _title_of(how)))
     out.print()
-    for line in (*_findings(found, how), *_notes(found, how)):
+    for line in (*_failures(how), *_findings(found, how), *_notes(found, how)):
         out.print(Text(line))
+
+
+def _failures(how: Mapping[str, Any]) -> Iterator[str]:
+    for told in how.get("failed", ()):
+        yield f"No model by {told}"
+    for name, n in how.get("unmapped", {}).items():
+        if n:
+            yield f"{n:,} answers of {name} name no class, and are counted as wrong."
 
 
 def _title_of(how: Mapping[str, Any]) -> str:
@@ -85,7 +93,7 @@ def _table(found: Mapping[str, Any], title: str) -> Table:
 
 
 def _findings(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
-    names = [name for name in _COMPARED if name in found]
+    names = [name for name in _COMPARED if "to_baseline" in found.get(name, {})]
     for verdict, words in (("better", "better models"), ("worse", "WORSE models")):
         those = [name for name in names if found[name]["to_baseline"]["verdict"] == verdict]
         if those:
@@ -116,8 +124,9 @@ def _findings(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]
 
 
 def _notes(found: Mapping[str, Any], how: Mapping[str, Any]) -> Iterator[str]:
-    if "ceiling" in found and found["ceiling"]["to_baseline"]["verdict"] == "better":
-        most = found["ceiling"]["to_baseline"]["accuracy"]
+    to_ceiling = found.get("ceiling", {}).get("to_baseline")
+    if to_ceiling and to_ceiling["verdict"] == "better":
+        most = to_ceiling["accuracy"]
         reached = {
             name: found[name]["to_baseline"]["accuracy"] / most
             for name in _COMPARED

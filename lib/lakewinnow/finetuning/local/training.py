@@ -17,7 +17,7 @@ import numpy as np
 
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.embedding.local import threads
-from lakewinnow.embedding.local.sentence_transformers import device, find_model
+from lakewinnow.embedding.local.sentence_transformers import device, find_model, package_missing
 from lakewinnow.embedding.local.transformer_files import TransformerFiles
 from lakewinnow.finetuning.local.body import Body, Inputs, in_batches, prepared
 
@@ -68,9 +68,12 @@ def train(
     ConfigError, ProviderError
         As `Body`; there is no such model.
     """
-    import torch
-
     threads.limit()
+    try:
+        import torch
+        import transformers  # noqa: F401 - `body` has use for it
+    except ImportError as error:
+        raise package_missing(str(error)) from error
     folder, _ = find_model(recipe.model)
     n_layers = _n_layers(recipe.layers, folder)
     known = prepared(folder, n_layers, texts)
