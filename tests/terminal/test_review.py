@@ -18,7 +18,12 @@ def measured(**changes):
     return {
         "sample": "0123456789abcdef",
         "confidence": 0.95,
-        "rows": {"sampled": 200, "answered": 197, "decided": {"fix": 90, "keep": 107}},
+        "rows": {
+            "sampled": 200,
+            "answered": 197,
+            "decided": {"fix": 90, "keep": 107},
+            "decided_before": 0,
+        },
         "flags": {"rows": 910, "answered": 150, **share("precision", 0.48, 0.07)},
         "flags_by_class": {"[b]": {"answered": 32, **share("precision", 0.5, 0.1)}},
         "fixes": {"rows": 637, "answered": 107, **share("right", 0.4, 0.1)},
@@ -86,5 +91,7 @@ def test_people_who_differ_are_told_and_what_they_agree_on_is_taken(printed):
     assert "alpha 0.87" in text
     assert "2 rows are decided differently: 1 without a majority are left out (q2)" in text
     assert "review_sample/decisions-012345.csv" in text
+    again = {**measured()["rows"], "decided_before": 80}
+    assert "80 rows were decided before" in printed(rows=again)
     alone = printed(agreement={"rows": 2, "share": 1.0, "alpha": None})
     assert "alpha" not in alone

@@ -62,6 +62,9 @@ def print_measured(
     if not any(of.startswith("output.mode=") for of in overrides):
         sets.append("output.mode=overwrite")
     out.print(Text(f"  {_again('run', configs, sets)}"), soft_wrap=True)
+    if n := measured["rows"]["decided_before"]:
+        told = f"{n:,} rows were decided before: keep those files, too"
+        out.print(Text(f"  ({told}, with --set clean.decisions='FOLDER/*.csv')"), soft_wrap=True)
 
 
 def _again(command: str, configs: Sequence[str], overrides: Sequence[str]) -> str:
