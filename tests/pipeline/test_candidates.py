@@ -13,6 +13,7 @@ STATIC = {"provider": "static", "dimensions": 64}
 USD = 1e-3  # a token
 
 
+@pytest.mark.skipif("config.getoption('spark') == 'connect'", reason="its stages are tested there")
 def test_the_best_is_used_and_nothing_is_paid_for_twice(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(N_ROWS))
 

@@ -1,21 +1,30 @@
 """Export: each row that stays in one file, equal texts on one side, the same bytes every time."""
 
 import json
+from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from pyspark.sql.types import StringType, StructField, StructType
 
 from builders import corpus_row, lake_in, make_commit, make_table
 from lakewinnow.config import ExportConfig
+from lakewinnow.core.apportionment import apportion
+from lakewinnow.core.confident_learning import JointState, ThresholdState
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError
 from lakewinnow.stages import export
+from lakewinnow.stages.crossval import PRED_PROBS
 
 N = 200
 ISSUES = StructType(
-    [StructField(name, StringType()) for name in ("row_id", "decision", "new_label")]
+    [StructField(name, StringType()) for name in ("row_id", "decision", "new_label", "decided_by")]
 )
+KEPT = {"decision": "keep", "new_label": None, "decided_by": None}
 CHAT = ExportConfig(format="openai-chat", validation_fraction=0.25)
 
 
@@ -31,6 +40,7 @@ def fill(lake, order=1, n=N):
             "row_id": f"{i:03}",
             "decision": decisions.get(i, "keep"),
             "new_label": "c" if i == 9 else None,
+            "decided_by": "ann" if i == 10 else None,
         }
         for i in range(n)
     ]
@@ -101,7 +111,7 @@ def test_hugging_face_files_have_the_index_of_the_class(lake):
 
 def test_examples_that_are_too_long_are_left_out_and_counted(lake):
     make_table(lake, "corpus", [corpus_row("long", "word " * 300)])
-    make_table(lake, "issues", [{"row_id": "long", "decision": "keep", "new_label": None}], ISSUES)
+    make_table(lake, "issues", [{**KEPT, "row_id": "long"}], ISSUES)
     report = export.run(fill(lake), ExportConfig(format="openai-chat", max_tokens=300))
     assert report.rows_in - report.rows_out == 1
     assert "1 examples of more than 300 tokens" in report.details["warnings"][0]
@@ -120,3 +130,40 @@ def test_without_validation_there_is_no_such_file(lake):
     export.run(fill(lake), ExportConfig(format="openai-chat", validation_fraction=0))
     assert not path(lake, "validation.jsonl").exists()
     assert len(examples(lake, "train")) == N - 2
+
+
+def test_soft_copies_have_labels_in_proportion_to_how_probable_they_are(lake):
+    fill(lake)
+    rng = np.random.default_rng(8)
+    labels, probs = np.arange(N) % 3, rng.dirichlet(np.full(3, 0.7), N).astype(np.float32)
+    rows = [
+        {"row_id": f"{i:03}", "label": int(label), "pred_probs": of.tolist()}
+        for i, (label, of) in enumerate(zip(labels, probs, strict=True))
+    ]
+    make_table(lake, "pred_probs", rows[::-1], PRED_PROBS)
+    probs = probs.astype(np.float64)
+    thresholds = ThresholdState.zero(3).update(labels, probs)
+    joint = JointState.zero(3).update(labels, probs, thresholds.thresholds())
+    model = NoiseModel.estimate("abc", thresholds, joint)
+    lake.files.write_json("noise_model.json", model.to_dict())
+    report = export.run(lake, replace(CHAT, soft_copies=4, price_per_million_tokens=25.0))
+
+    train, validation = examples(lake, "train"), examples(lake, "validation")
+    counts = apportion(Posterior.of(model).probs(labels, probs), 4)
+    counts[10] = [0, 4, 0]  # a person has said so
+    held = {text for text, _ in validation}
+    stay = [i for i in range(N) if i not in (7, 8)]
+    expected = [
+        [text_of(i), "abc"[k]]
+        for i in stay
+        if text_of(i) not in held
+        for k in range(3)
+        for _ in range(counts[i, k])
+    ]
+    assert sorted(train) == sorted(expected)
+    once = [[text_of(i), "c" if i == 9 else "abc"[i % 3]] for i in stay if text_of(i) in held]
+    assert sorted(validation) == sorted(once)
+    assert sum(one[0] == other[0] for one, other in pairwise(train)) < len(train) / 10  # apart
+    exported = report.details["exports"]["train"]
+    assert exported["rows"] == len(expected)
+    assert exported["usd_per_epoch"] == pytest.approx(exported["tokens"] * 25 / 1e6)

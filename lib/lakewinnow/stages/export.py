@@ -1,12 +1,16 @@
 """Export: the rows that stay as training and validation files for fine-tuning.
 
-Reads    corpus/, issues/
+Reads    corpus/, issues/; with `export.soft_copies` pred_probs/, noise_model.json
 Writes   exports/: train and validation files, and counts.json
 Passes   1 to count, 1 to write each split, 1 over the files to check each line
 Shuffle  one by row id (the join with the decisions), one of the examples into their files
 
 Which rows are for validation, in which file an example is and where in it, are functions of its
 text's key: equal texts are on one side, classes are mixed, and a second run writes the same bytes.
+
+With `export.soft_copies` each row to train on is written that often, its labels apportioned by the
+posterior (a row that a person has decided: all with that label), and the copies lie apart. A row
+for validation is written once, with its label: whoever stops by a loss wants it of the labels.
 """
 
 import re
@@ -14,17 +18,22 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
 
+import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config import ExportConfig
+from lakewinnow.core.apportionment import apportion
+from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.lake import finetuning
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import cluster
+from lakewinnow.spark import arrow, cluster
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"
@@ -32,7 +41,15 @@ _BYTES_PER_FILE: Final = 256 * 2**20  # on average; OpenAI takes 512 MB
 _FEWEST: Final = 10  # examples that OpenAI trains on
 _SPLITS: Final = ("train", "validation")
 _NONE: Final = (0, 0, 0)
-_EXAMPLE, _SPLIT, _HASH = "example", "split", "hash"
+_EXAMPLE, _SPLIT, _HASH, _CLASS = "example", "split", "hash", "class"
+_COPY, _SOFT = "copy", "soft"
+_COPIES: Final = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(_SOFT, IntegerType(), nullable=False),
+        StructField(_COPY, IntegerType(), nullable=False),
+    ]
+)
 
 
 def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageReport:
@@ -76,45 +93,89 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     if target != EXPORTS:
         lake.files.move(target, EXPORTS)
     n_rows = sum(of["rows"] for of in counts.values())
+    soft = () if config.soft_copies is None else ("pred_probs",)
     too_long = f"{n_too_long:,} examples of more than {config.max_tokens:,} tokens are left out"
     return StageReport(
         rows_in=n_rows + n_too_long,
         rows_out=n_rows,
-        reads={"corpus": 1 + len(counts), "issues": 1 + len(counts)},
+        reads={name: 1 + len(counts) for name in ("corpus", "issues", *soft)},
         writes=(f"{EXPORTS}/counts.json",),
         details={"exports": counts, "warnings": [too_long] if n_too_long else []},
     )
 
 
 def _examples(lake: Lake, config: ExportConfig, classes: list[str], text: Column) -> DataFrame:
-    decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL)
-    rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
-    rows = rows.withColumn(c.TEXT, text)
-    label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
+    rows = _labelled(lake, config, classes)
+    label = F.col(_CLASS)
     if config.format in finetuning.JSONL:
-        example = finetuning.line(str(config.format), F.col(c.TEXT), label, config.system)
+        example = finetuning.line(str(config.format), text, label, config.system)
         n_bytes = F.octet_length(example) + 1
     else:
         index = F.array_position(F.array(*map(F.lit, classes)), label) - 1
-        example = F.struct(F.col(c.TEXT).alias("text"), index.cast("bigint").alias("label"))
-        n_bytes = F.octet_length(c.TEXT)
-    tokens = finetuning.n_tokens(example if config.format in finetuning.JSONL else F.col(c.TEXT))
-    last_of_train = int((1 - config.validation_fraction) * 2**63) - 1
-    is_train = F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("validation")), 1) <= last_of_train
+        example = F.struct(text.alias("text"), index.cast("bigint").alias("label"))
+        n_bytes = F.octet_length(text)
+    tokens = finetuning.n_tokens(example if config.format in finetuning.JSONL else text)
+    order = [F.col(c.TEXT_KEY), F.lit("order")]
+    if config.soft_copies is not None:
+        order += [F.col(c.ROW_ID), F.col(_COPY)]  # equal texts apart, too
     return rows.select(
         c.ROW_ID,
-        label.alias("class"),
+        _CLASS,
+        _COPY,
         example.alias(_EXAMPLE),
         n_bytes.alias("bytes"),
         tokens.alias("tokens"),
-        F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("order")), 1).alias(_HASH),
-        F.when(is_train, "train").otherwise("validation").alias(_SPLIT),
+        F.shiftrightunsigned(F.xxhash64(*order), 1).alias(_HASH),
+        _SPLIT,
     )
+
+
+def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame:
+    """Return the rows that stay, their split, and the label of each of their copies."""
+    decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL, c.DECIDED_BY)
+    rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
+    last_of_train = int((1 - config.validation_fraction) * 2**63) - 1
+    is_train = F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("validation")), 1) <= last_of_train
+    rows = rows.withColumn(_SPLIT, F.when(is_train, "train").otherwise("validation"))
+    label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
+    if config.soft_copies is None:
+        return rows.withColumns({_CLASS: label, _COPY: F.lit(0)})
+    posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
+    copies = partial(_copies, posterior=posterior, n_copies=config.soft_copies)
+    soft = lake.read("pred_probs").select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
+    rows = rows.join(soft.mapInArrow(copies, _COPIES), c.ROW_ID)
+    rows = rows.where((F.col(_SPLIT) == "train") | (F.col(_COPY) == 0))
+    is_soft = (F.col(_SPLIT) == "train") & F.col(c.DECIDED_BY).isNull()
+    name = F.element_at(F.array(*map(F.lit, classes)), F.col(_SOFT) + 1)
+    return rows.withColumn(_CLASS, F.when(is_soft, name).otherwise(label))
+
+
+def _copies(
+    batches: Iterable[pa.RecordBatch], posterior: Posterior, n_copies: int
+) -> Iterator[pa.RecordBatch]:
+    """Return the label of each copy of each row, by how probable the labels are."""
+    for batch in batches:
+        labels, pred_probs = (
+            batch.column(c.LABEL).to_numpy(),
+            arrow.matrix(batch.column(c.PRED_PROBS)),
+        )
+        shares = posterior.probs(labels.astype(np.int64), pred_probs.astype(np.float64))
+        rows, names = np.nonzero(counts := apportion(shares, n_copies))
+        yield arrow.record_batch(
+            _COPIES,
+            {
+                c.ROW_ID: batch.column(c.ROW_ID).take(
+                    pa.array(np.repeat(np.arange(len(labels)), n_copies))
+                ),
+                _SOFT: np.repeat(names, counts[rows, names]),
+                _COPY: np.tile(np.arange(n_copies), len(labels)),
+            },
+        )
 
 
 def _count(examples: DataFrame, config: ExportConfig, classes: list[str]) -> dict[str, Any]:
     fits = (F.col("tokens") <= config.max_tokens).alias("fits")
-    counted = examples.groupBy(_SPLIT, "class", fits)
+    counted = examples.groupBy(_SPLIT, _CLASS, fits)
     sums = counted.agg(F.count("*"), F.sum("bytes"), F.sum("tokens")).collect()
     found = {(split, name): numbers for split, name, fit, *numbers in sums if fit}
     counts: dict[str, Any] = {"too_long": sum(n for _, _, fit, n, *_ in sums if not fit)}
@@ -130,6 +191,9 @@ def _count(examples: DataFrame, config: ExportConfig, classes: list[str]) -> dic
                 "tokens": tokens,
                 "by_class": {name: n for name, (n, *_) in by_class.items()},
             }
+    if config.price_per_million_tokens is not None:
+        usd = counts["train"]["tokens"] * config.price_per_million_tokens / 1e6
+        counts["train"]["usd_per_epoch"] = round(usd, 6)
     return counts
 
 
@@ -140,7 +204,7 @@ def _write(
     n_files = max(1, -(-n_bytes // _BYTES_PER_FILE))
     at = F.least(F.floor(F.col(_HASH) / F.lit(2.0**63 / n_files)), F.lit(n_files - 1))
     in_files = cluster.in_partitions(examples, n_files, at)
-    ordered = in_files.sortWithinPartitions(_HASH, c.ROW_ID)
+    ordered = in_files.sortWithinPartitions(_HASH, c.ROW_ID, _COPY)
     folder = f"{target}/_{split}"
     is_jsonl = config.format in finetuning.JSONL
     if is_jsonl:
