@@ -415,6 +415,7 @@ def _top(options: argparse.Namespace) -> int:
 def _review(options: argparse.Namespace) -> int:
     from lakewinnow import review
     from lakewinnow.configfile import load_config
+    from lakewinnow.lake import redaction
     from lakewinnow.lake.files import Files
     from lakewinnow.lake.workspace import Lake
     from lakewinnow.spark.session import running
@@ -435,7 +436,9 @@ def _review(options: argparse.Namespace) -> int:
             measured = review.measure(lake, options.decisions, options.precision)
             print_measured(measured, lake.files, options.decisions, options.config, options.set)
         else:
-            sample = review.draw(lake, options.n, options.unflagged, redraw=options.redraw)
+            text = redaction.text(config.clean, config.checks)
+            share = options.unflagged
+            sample = review.draw(lake, options.n, share, redraw=options.redraw, text=text)
             print_sample(sample, lake.files, options.config, options.set)
     return 0
 

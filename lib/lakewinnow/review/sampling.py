@@ -52,7 +52,14 @@ _ISSUE_COLUMNS: Final = (
 _HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "prob_bin", "is_fix"
 
 
-def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) -> Sample:
+def draw(
+    lake: Lake,
+    n: int,
+    share_of_others: float,
+    *,
+    redraw: bool = False,
+    text: Column | None = None,
+) -> Sample:
     """Draw a sample, and write it and its page.
 
     The same run gives the same sample; of more rows it is one that has most of these. Rows that the
@@ -63,6 +70,7 @@ def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) ->
     n : rows to draw
     share_of_others : of these, that are not flagged; 0: no such row is drawn
     redraw : replace another sample that is there
+    text : what people see of a row of corpus/, `lake.redaction`'s; None: the text
 
     Raises
     ------
@@ -83,7 +91,8 @@ def draw(lake: Lake, n: int, share_of_others: float, *, redraw: bool = False) ->
     sides = _sides(frame, by_score, numbers, classes)
     drawn = _drawn(frame, sides, classes)
     all_strata = list(_strata(sides, classes))
-    rows = _with_texts(lake, drawn, all_strata, classes)
+    text = F.col(c.TEXT) if text is None else text
+    rows = _with_texts(lake, drawn, all_strata, classes, text)
     found = Sample(
         id=_id(rows, classes),
         rows=rows.num_rows,
@@ -214,12 +223,16 @@ def _strata(sides: Sequence[Side], classes: Sequence[str]) -> Iterator[Stratum]:
 
 
 def _with_texts(
-    lake: Lake, drawn: pa.Table, all_strata: Sequence[Stratum], classes: Sequence[str]
+    lake: Lake,
+    drawn: pa.Table,
+    all_strata: Sequence[Stratum],
+    classes: Sequence[str],
+    text: Column,
 ) -> pa.Table:
     """Add the texts, the likeliest labels and what the strata say."""
     ids = lake.spark.createDataFrame(drawn.select([c.ROW_ID]))
     wanted = F.broadcast(ids)
-    texts = lake.read("corpus").join(wanted, c.ROW_ID)
+    texts = lake.read("corpus").join(wanted, c.ROW_ID).withColumn(c.TEXT, text)
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     soft = soft_labels(lake.read("pred_probs").join(wanted, c.ROW_ID), Posterior.of(model))
     negative = F.transform(c.SOFT_LABEL, lambda prob, k: F.struct(-prob, k))
@@ -235,13 +248,13 @@ def _with_texts(
     by_id = {row_id: rest for row_id, *rest in found}
     rows = []
     for order, row in enumerate(drawn.drop_columns([_HASH]).to_pylist(), 1):
-        text, length, likely = by_id[row[c.ROW_ID]]
+        shown, length, likely = by_id[row[c.ROW_ID]]
         of = all_strata[row[c.STRATUM]]
         rows.append(
             {
                 c.REVIEW_ORDER: order,
                 c.ROW_ID: row[c.ROW_ID],
-                c.TEXT: text,
+                c.TEXT: shown,
                 c.TEXT_LENGTH: length,
                 **row,
                 c.LIKELY_LABELS: [{"label": classes[k], "prob": -minus} for minus, k in likely],
