@@ -12,7 +12,8 @@ from lakewinnow.configfile import dump, load_config, parse_config, to_dict
 from lakewinnow.errors import ConfigError
 
 MINIMAL = {"input": {"path": "x.csv", "text": "t", "label": "l"}, "workspace": "out"}
-LISTED = "embedding.candidates"
+LISTED, REQUIRED = "embedding.candidates", "clean.require_improvement"
+TRUSTED = {**MINIMAL, "evaluate": {"trusted": "sure"}}
 DEFAULT = Config(input=InputConfig(path="x.csv", text="t", label="l"), workspace="out")
 
 
@@ -262,6 +263,32 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         ),
         (with_key("clean.pii", "redact"), "unused_key", "clean.pii"),
         (with_key("clean.pii_tag", "<{kind}:1>"), "bad_tag", "clean.pii_tag"),
+        (with_key("evaluate.trusted_fraction", 0.5), "unused_key", "evaluate.trusted_fraction"),
+        (
+            {**MINIMAL, "evaluate": {"holdout": "h.csv", "trusted": "sure"}},
+            "conflicting_keys",
+            "evaluate.trusted",
+        ),
+        (
+            {**without_text(features=["a"]), "evaluate": {"trusted": "sure"}},
+            "conflicting_inputs",
+            "evaluate.trusted",
+        ),
+        (with_key("clean.require_improvement", value=True), "no_holdout", REQUIRED),
+        (
+            {**TRUSTED, "clean": {"require_improvement": True, "label_issues": "keep"}},
+            "unused_key",
+            REQUIRED,
+        ),
+        (
+            {
+                **TRUSTED,
+                "clean": {"require_improvement": True, "label_issues": "fix", "fix_above": 0.9},
+            },
+            "unused_key",
+            "clean.fix_above",
+        ),
+        (with_key("export.soft_copies", 1), "out_of_range", "export.soft_copies"),
         (with_key("evaluate.params", {"D": 1}), "unknown_key", "evaluate.params.D"),
         (with_key("evaluate.params", {"C": 0}), "wrong_type", "evaluate.params.C"),
         (with_key("evaluate.max_train_rows", 99), "out_of_range", "evaluate.max_train_rows"),

@@ -1,0 +1,36 @@
+"""The choice on a terminal: what was chosen, by what, and where nothing vouches for it."""
+
+import io
+
+from rich.console import Console
+
+from lakewinnow.terminal.comparison import print_choice
+
+
+def printed(**choice):
+    out = Console(file=io.StringIO(), width=80, highlight=False)
+    print_choice(out, {"is_unchanged": False, "is_verified": True, **choice})
+    return " ".join(out.file.getvalue().split())
+
+
+def figures(accuracy, difference=None):
+    around = {"accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04}
+    found = {"rows": 1916, "accuracy": accuracy, **around}
+    if difference is not None:
+        ends = {"accuracy_low": difference - 0.03, "accuracy_high": difference + 0.03}
+        found["to_baseline"] = {"accuracy": difference, **ends}
+    return found
+
+
+def test_each_way_has_a_row():
+    compared = {"keep": figures(0.534), "fix": figures(0.639, 0.105)}
+    text = printed(label_issues="fix", test_rows=241, kept_for_evaluate=239, compared=compared)
+    assert text.startswith("What becomes of label issues: fix, by 241 trusted rows")
+    assert "keep 1,916 53.4 [49.4, 57.4] fix 1,916 63.9 [59.9, 67.9] +10.5 [ +7.5, +13.5]" in text
+    assert "the other 239 trusted rows had no part in this" in text
+
+
+def test_where_nothing_vouches_for_it_that_is_said():
+    assert "fix, which no trusted rows verify" in printed(label_issues="fix", is_verified=False)
+    unchanged = printed(label_issues="keep", is_verified=False, is_unchanged=True)
+    assert "nothing changes" in unchanged
