@@ -9,7 +9,7 @@ from cleanlab.datalab.internal.issue_manager.underperforming_group import (
 )
 from scipy.sparse import csr_matrix
 
-from builders import make_config, make_table, read_rows
+from builders import corpus_row, lake_in, make_config, make_table, read_rows, text_key
 from core.datalab import managed
 from lakewinnow.config import (
     EmbeddingConfig,
@@ -21,6 +21,7 @@ from lakewinnow.config import (
 from lakewinnow.core.neighbors import nearest
 from lakewinnow.core.row_graph import row_graph
 from lakewinnow.stages import groups, neighbors, non_iid, valuation
+from lakewinnow.stages.groups import clusters
 from stages.test_neighbors import TEXTS, K, vectors, workspace
 
 N_ROWS = len(TEXTS)
@@ -130,3 +131,40 @@ def test_groups_of_a_column_are_scored_as_by_datalab_and_the_worst_is_of_least_r
     row = read_rows(lake.files.root, "checks/groups")[1]
     assert row["underperforming_group"] == "site web"
     assert row["why"].startswith("of a group that does badly: site web, confidence 0.0")
+
+
+def test_what_was_not_clustered_belongs_to_the_nearest_core_within_the_distance(spark, tmp_path):
+    lake = lake_in(spark, tmp_path / "lake")
+    names = ["core", "border", "near", "nearer", "far"]
+    key = {name: text_key(name) for name in names}
+    near = {  # text: its nearest texts of the sample, which is of core and border
+        "core": [("border", 0.3)],
+        "border": [("core", 0.3)],
+        "near": [("border", 0.1), ("core", 0.4)],
+        "nearer": [("core", 0.2), ("border", 0.3)],
+        "far": [("border", 0.2), ("core", 0.6)],
+    }
+    made = [
+        {
+            "text_key": key[name],
+            "n_rows": 1,
+            "neighbors": [key[other] for other, _ in others],
+            "distances": [distance for _, distance in others],
+            "neighbor_rows": [1, 1][: len(others)],
+            "mean_distance": 0.3,
+            "in_reference": name in ("core", "border"),
+        }
+        for name, others in near.items()
+    ]
+    make_table(lake, "checks/neighbors", made, neighbors.NEIGHBORS)
+    rows = [corpus_row(name, name) for name in [*names, "noise"]]
+    make_table(lake, "corpus", [*rows, corpus_row("copy", "core")])
+    clustered = [("core", 7, True), ("border", 7, False), ("noise", -1, False)]
+    found = [
+        {"row_id": name, "text_key": text_key(name), "cluster": cluster, "is_core": is_core}
+        for name, cluster, is_core in clustered
+    ]
+    make_table(lake, clusters.TABLE, found)
+    of_rows = clusters.of_rows(lake, 0.5).collect()
+    assert {row.row_id for row in of_rows} == {"core", "border", "copy", "near", "nearer"}
+    assert {row.group for row in of_rows} == {"7"}

@@ -30,7 +30,7 @@ from sklearn.cluster import DBSCAN
 from lakewinnow import columns as c
 from lakewinnow.core.row_graph import RowGraph
 from lakewinnow.lake import row_graph
-from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
 
@@ -62,6 +62,9 @@ def reads(*, by_cluster: bool) -> Mapping[str, int]:
 def of_rows(lake: Lake, max_distance: float) -> DataFrame:
     """Return (row_id, group) of the rows that are in a cluster."""
     clustered = lake.read(TABLE)
+    if lake.rows(TABLE) == n_accepted(lake):
+        found = clustered.where(F.col("cluster") != _NOISE)
+        return found.select(c.ROW_ID, F.col("cluster").cast("string").alias("group"))
     cores = (
         clustered.where("is_core")
         .groupBy(F.col(c.TEXT_KEY).alias("near"))
