@@ -4,7 +4,7 @@ Reads    corpus/
 Writes   checks/text/, one row per accepted row
 Passes   1 over the corpus; 1 over what it writes, to count
 Shuffle  none
-Memory   a batch of texts a task; 100 MB more with `languages`, for the model
+Memory   a batch of texts a task; 75 MiB more with `languages`, for the model
 """
 
 from collections.abc import Iterable, Iterator, Sequence
