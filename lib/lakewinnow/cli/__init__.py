@@ -1,0 +1,67 @@
+"""The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
+
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Final
+
+from lakewinnow import errors
+from lakewinnow.cli.parser import STAGE_COMMANDS, parser
+from lakewinnow.errors import EngineError, LakewinnowError
+
+__all__ = ["STAGE_COMMANDS", "main"]
+
+INTERRUPTED: Final = 130
+# Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
+_RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    _log_to_stderr()
+    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    try:
+        options = parser().parse_args(arguments)
+        return int(options.command(options))
+    except LakewinnowError as error:
+        if debug:
+            traceback.print_exc()
+        for problem in error.problems:
+            print(f"lakewinnow: error: {problem}", file=sys.stderr)
+            print(
+                f"hint: {problem.hint or 'see `lakewinnow --help` and the README'}", file=sys.stderr
+            )
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("lakewinnow: interrupted; run the same command again to go on", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
+        if debug:
+            traceback.print_exc()
+        kind, line = _last_line(error)
+        print(f"lakewinnow: error: {line}", file=sys.stderr)
+        print("hint: run again with --debug for the traceback", file=sys.stderr)
+        return kind.exit_code
+
+
+def _log_to_stderr() -> None:
+    handler = logging.StreamHandler()
+    # On Ctrl-C py4j logs the stack of the call it was in, and does so as the root logger itself.
+    handler.addFilter(lambda record: record.name != "root")
+    logging.basicConfig(format="%(message)s", handlers=[handler])
+
+
+def _last_line(error: Exception) -> tuple[type[LakewinnowError], str]:
+    """Return what happened in one line: of a Spark job, what its Python worker raised."""
+    raised = re.findall(_RAISED, str(error), re.MULTILINE)
+    for name, message in reversed(raised):
+        ours = getattr(errors, name, None)
+        if ours is not None:
+            return ours, message
+    if raised:
+        name, message = raised[-1]
+        return EngineError, f"{name}: {message}"
+    lines = str(error).strip().splitlines()
+    return EngineError, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
