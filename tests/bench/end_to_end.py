@@ -71,6 +71,10 @@ def _ours(options: argparse.Namespace, out: Path) -> list[str]:
         "workspace": str(out / "workspace"),
         "clean.max_drop_fraction": "1",
         "evaluate.holdout": "null",
+        "embedding.provider": "static",  # the defaults, which conf/politeness.yaml differs from
+        "embedding.layers": "final",
+        "label_issues.method": "confident_learning",
+        "clean.label_issues": "drop",
     }
     overrides = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     command = str(Path(sys.executable).with_name("lakewinnow"))
