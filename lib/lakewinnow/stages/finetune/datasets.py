@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -24,6 +24,7 @@ from lakewinnow.lake import finetuning
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.training_sets import VARIANT
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark import cluster
 
 FOLDER: Final = "finetune"
 _FORMAT: Final = "openai-chat"
@@ -31,6 +32,7 @@ _FEWEST: Final = 10  # examples that OpenAI trains on
 _MOST_BYTES: Final = 512 * 10**6  # of a file
 _SPLITS: Final = ("train", "validation")
 _EXAMPLE: Final = "example"
+_PARTS: Final = f"{FOLDER}/_parts"
 
 
 @dataclass(frozen=True)
@@ -82,51 +84,42 @@ def write(
         finetuning.is_for_training(config.export.validation_fraction).alias("is_train"),
     )
     fits = finetuning.n_tokens(F.col(_EXAMPLE)) <= config.export.max_tokens
-    return [
-        _write(lake, examples.where(fits & (F.col(VARIANT) == name)), name, config, classes)
-        for name in variants
-    ]
+    names = [f"{FOLDER}/{variant}/{split}.jsonl" for variant in variants for split in _SPLITS]
+    number = F.array_position(F.array(*map(F.lit, variants)), F.col(VARIANT)) - 1
+    at = number * len(_SPLITS) + F.when(F.col("is_train"), 0).otherwise(1)
+    _write_files(lake, examples.where(fits), names, at)
+    return [_written(lake.files, variant, config, classes) for variant in variants]
 
 
-def _write(
-    lake: Lake, examples: DataFrame, variant: str, config: Config, classes: Sequence[str]
-) -> Written:
-    folder = f"{FOLDER}/{variant}"
-    fault_of = finetuning.fault_of(_FORMAT, classes, config.export.max_tokens)
-    names, digests, counts = [], [], []
-    for split in _SPLITS:
-        name = f"{folder}/{split}.jsonl"
+def _write_files(lake: Lake, examples: DataFrame, names: Sequence[str], at: Column) -> None:
+    """Write each example into the file of its index, by one job; an empty file is not there."""
+    for name in names:
         lake.files.delete(name)
-        if split == "validation" and config.export.validation_fraction == 0:
-            continue
-        chosen = examples.where(F.col("is_train") == (split == "train"))
-        _write_file(lake, chosen, name)
-        sha256, n_rows, n_tokens = _read(lake.files, name, fault_of)
-        if split == "train" and n_rows < _FEWEST:
-            raise DataError(
-                "too_few_examples",
-                "finetune.variants",
-                f"at least {_FEWEST} examples of {variant!r} to train on",
-                n_rows,
-            )
-        if n_rows:
-            names.append(name)
-            digests.append(sha256)
-            counts.append((n_rows, n_tokens))
-    n_rows, n_tokens = map(sum, zip(*counts, strict=True))
-    return Written(variant, tuple(names), tuple(digests), n_rows, n_tokens, counts[0][1])
+    in_files = cluster.in_partitions(examples, len(names), at)
+    ordered = in_files.sortWithinPartitions("place", c.ROW_ID).select(_EXAMPLE)
+    ordered.write.mode("overwrite").text(lake.files.path(_PARTS))
+    for entry in lake.files.entries(_PARTS):
+        part = re.match(r"part-(\d+)-", entry.base_name)
+        if part and entry.size:
+            lake.files.move_file(f"{_PARTS}/{entry.base_name}", names[int(part[1])])
+    lake.files.delete(_PARTS)
 
 
-def _write_file(lake: Lake, examples: DataFrame, name: str) -> None:
-    folder = f"{name}.parts"
-    ordered = examples.coalesce(1).sortWithinPartitions("place", c.ROW_ID)
-    ordered.select(_EXAMPLE).write.mode("overwrite").text(lake.files.path(folder))
-    parts = [of.base_name for of in lake.files.entries(folder) if re.match("part-", of.base_name)]
-    if parts:
-        lake.files.move_file(f"{folder}/{parts[0]}", name)
-    else:
-        lake.files.write_text(name, "")
-    lake.files.delete(folder)
+def _written(files: Files, variant: str, config: Config, classes: Sequence[str]) -> Written:
+    fault_of = finetuning.fault_of(_FORMAT, classes, config.export.max_tokens)
+    names = [f"{FOLDER}/{variant}/{split}.jsonl" for split in _SPLITS]
+    there = [name for name in names if files.exists(name)]
+    read = [_read(files, name, fault_of) for name in there]
+    n_examples = read[0][1] if there[:1] == names[:1] else 0
+    if n_examples < _FEWEST:
+        raise DataError(
+            "too_few_examples",
+            "finetune.variants",
+            f"at least {_FEWEST} examples of {variant!r} to train on",
+            n_examples,
+        )
+    digests, n_rows, n_tokens = zip(*read, strict=True)
+    return Written(variant, tuple(there), digests, sum(n_rows), sum(n_tokens), n_tokens[0])
 
 
 def _read(files: Files, name: str, fault_of: Any) -> tuple[str, int, int]:
