@@ -29,8 +29,9 @@ def row_graph(
 ) -> RowGraph:
     """Return the graph of rows, which are in the order of their ids.
 
-    As in cleanlab, a row's nearest are the others of its own text, in the order of their ids; then
-    those of the nearest other texts. Here they are in the order of their ids within each text.
+    As in cleanlab, a row's nearest are those at no distance, in the order of their ids: the others
+    of its own text, and those of texts that have the same vector. Then come those of the nearest
+    other texts, here in the order of their ids within each text.
 
     Parameters
     ----------
@@ -45,10 +46,11 @@ def row_graph(
     members = np.split(by_text, ends[:-1])
     positions, apart = np.empty((n_rows, k), np.int64), np.zeros((n_rows, k))
     for text in range(n_texts):
-        near = [members[other][:k] for other in neighbors[text].tolist()]
-        rows = np.concatenate([members[text][:0], *near])
-        far = np.repeat(distances[text], [len(part) for part in near])
-        first = members[text][: k + 1]
+        near = [members[other][: k + 1] for other in neighbors[text].tolist()]
+        n_equal = int(np.count_nonzero(distances[text] == 0))
+        rows = np.concatenate([members[text][:0], *near[n_equal:]])
+        far = np.repeat(distances[text][n_equal:], [len(part) for part in near[n_equal:]])
+        first = np.sort(np.concatenate([members[text][: k + 1], *near[:n_equal]]))[: k + 1]
         for row in members[text].tolist():
             own = first[first != row][:k]
             rest = k - len(own)
