@@ -5,7 +5,7 @@
 VENV has datatrove[processing] and spacy, whose tokenizer makes datatrove's words. Texts are made:
 documents of 20 to 600 words, frequent as in English, an eighth of them damaged (repeated lines or
 runs of words, symbols, lorem ipsum, few stop words), a tenth with an email and an IP address. Each
-step runs alone on one thread, and its seconds are of CPU, since a machine may have other work to do.
+step runs alone on one thread, and its seconds are of CPU: a machine may have other work to do.
 `taken out` is by ours and by theirs; `agree`, the share of texts that both keep or both take out.
 datatrove's C4 has the paper's numbers here (3 sentences, lines of 5 words; it defaults to others).
 `stage` is ours on two cores through Spark, from Parquet to Parquet, with all presets, and with all
