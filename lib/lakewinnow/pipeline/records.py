@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import SparkSession
 
@@ -48,6 +48,16 @@ class RunResult:
         return None if self.report is None else self.report.in_notebook()
 
 
+# In summary.json under this name: all that the stage tells.
+_WHOLE: Final = {
+    "embedding": "embed",
+    "vectors": "own_vectors",
+    "exact_duplicates": "duplicates",
+    **{name: name for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation")},
+    **{name: name for name in ("near_duplicates", "text", "pii")},
+}
+
+
 def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return what goes into summary.json: the figures of all stages."""
     summary: dict[str, Any] = {
@@ -65,15 +75,9 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
     for name, stage in (("candidates", "candidates"), ("choice", "choose"), ("exports", "export")):
         if stage in details:
             summary[name] = details[stage][name]
-    if "embed" in details:
-        summary["embedding"] = details["embed"]
-    if "own_vectors" in details:
-        summary["vectors"] = details["own_vectors"]
-    if "duplicates" in details:
-        summary["exact_duplicates"] = details["duplicates"]
-    for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation", "near_duplicates", "text", "pii"):
-        if name in details:
-            summary[name] = details[name]
+    for name, stage in _WHOLE.items():
+        if stage in details:
+            summary[name] = details[stage]
     if "drift" in details:
         summary["drift"] = {k: found for k, found in details["drift"].items() if k != "warnings"}
     holdout, evaluated, tuned = (
