@@ -41,6 +41,8 @@ def checks(summary: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
         told.append(("Texts", list(_texts(summary["text"]))))
     if "pii" in summary:
         told.append(("Personal data", list(_personal_data(summary["pii"]))))
+    if "drift" in summary:
+        told.append(("Drift", list(drift(summary["drift"]))))
     return told
 
 
@@ -61,6 +63,49 @@ def _personal_data(found: Mapping[str, Any]) -> Iterator[str]:
         return
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
     yield f"{_rows(found['rows'])} with some in the text, by kind: {kinds}."
+
+
+def drift(found: Mapping[str, Any]) -> Iterator[str]:
+    """Say what has drifted from what, a sentence for each comparison that has found something."""
+    compared = found["comparisons"]
+    if not compared:
+        yield "Nothing was compared: too few rows."
+        return
+    drifted = [one for one in compared if one["detected"]]
+    for one in drifted:
+        what = "; ".join(_drifted(one))
+        yield f"{one['of']} is unlike {one['against']}: {what}."
+    n_tests = sum(len(one["tests"]) for one in compared)
+    if not drifted:
+        names = ", ".join(one["of"] for one in compared)
+        yield (
+            f"None found: {names} against {compared[0]['against']}, by {n_tests} tests that"
+            f" together find some in {percent(found['false_alarms'], 0)} of the cases where there"
+            " is none."
+        )
+    for what, reason in found["left_out"].items():
+        yield f"Not compared: {what} ({reason})."
+
+
+def _drifted(one: Mapping[str, Any]) -> Iterator[str]:
+    for test in one["tests"]:
+        if not test["is_drift"]:
+            continue
+        if test["kind"] == "text":
+            text, name = one["texts"][test["name"]], test["name"].replace("_", " ")
+            yield f"{name} (median {text['median']:g}, not {text['reference_median']:g})"
+        elif test["kind"] == "labels":
+            changed = [
+                f"{name} {percent(of['share'])}, not {percent(of['reference_share'])}"
+                for name, of in list(one["labels"]["changed"].items())[:3]
+            ]
+            yield f"labels (PSI {test['effect']:.2f}" + "".join(f"; {of}" for of in changed) + ")"
+        elif test["kind"] == "classifier":
+            yield f"embeddings (told apart with an AUC of {test['effect']:.2f})"
+        elif test["kind"] == "distance":
+            yield f"embeddings (energy distance {test['effect']:.2f})"
+        else:
+            yield f"label noise ({percent(test['effect'])} of the labels are given otherwise)"
 
 
 def _rows(n: int) -> str:

@@ -12,6 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
+from lakewinnow.report import words
 from lakewinnow.terminal.comparison import print_choice, print_comparison
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, program, short_path
@@ -180,6 +181,8 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             f" {alike['sets_whose_labels_differ']:,} of which have differing labels"
         )
     yield from _texts(summary)
+    if "drift" in summary:
+        yield from (f"Drift: {sentence}" for sentence in words.drift(summary["drift"]))
     for split, of in summary.get("exports", {}).items():
         files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
         usd = f" ({of['usd_per_epoch']:,.4f} USD an epoch)" if "usd_per_epoch" in of else ""

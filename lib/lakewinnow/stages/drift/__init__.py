@@ -84,6 +84,8 @@ def run(
         if reference is None
         else sides.of_two(lake, reference, config.reference or "")
     )
+    if not groups.pairs:
+        return _nothing(lake, config, f"{config.by} has no two values of {LEAST_ROWS} rows or more")
     left_out: dict[str, str] = {}
     if source.text is None:
         left_out["texts"] = "rows have no text"
@@ -94,9 +96,10 @@ def run(
         lake.details("ingest")["classes"],
         has_text=source.text is not None,
     )
-    fewest = min((side.n_rows for pair in counted for side in pair), default=0)
+    fewest = min(side.n_rows for pair in counted for side in pair)
     if fewest < LEAST_ROWS:
-        return _nothing(lake, config, fewest)
+        least = f"and {LEAST_ROWS} are the least"
+        return _nothing(lake, config, f"one side has {fewest} rows, {least}")
     of_vectors, surest = _of_vectors(
         lake, source, embedding, config, groups, texts, counted, earlier, taken_in, left_out
     )
@@ -126,13 +129,8 @@ def run(
     )
 
 
-def _nothing(lake: Lake, config: DriftConfig, n_rows: int) -> StageReport:
-    """Say that there is nothing to compare."""
-    expected = (
-        f"{config.by} has no two values of {LEAST_ROWS} rows or more"
-        if config.by is not None
-        else f"one side has {n_rows} rows, and {LEAST_ROWS} are the least"
-    )
+def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport:
+    """Say why nothing was compared."""
     _publish(lake, [], [])
     return StageReport(
         rows_in=n_accepted(lake),
@@ -147,7 +145,7 @@ def _nothing(lake: Lake, config: DriftConfig, n_rows: int) -> StageReport:
             "comparisons": [],
             "left_out": {},
             "groups_left_out": 0,
-            "warnings": [f"checks.drift: {expected}: nothing was compared"],
+            "warnings": [f"checks.drift: {reason}: nothing was compared"],
         },
     )
 
