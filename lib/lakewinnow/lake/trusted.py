@@ -14,7 +14,6 @@ from pyspark.sql.types import BooleanType, StringType
 
 from lakewinnow.config import EvaluateConfig, InputConfig
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
-from lakewinnow.lake import content
 from lakewinnow.lake.source import Source, column
 
 KEY = "evaluate.trusted"
@@ -34,7 +33,8 @@ def held_out(
     """
     name = evaluate.trusted or ""
     value = _truth(source, name)
-    key = F.xxhash64(content.key(config, source.schema), F.lit("trusted"))
+    content = [*filter(None, (config.text, config.embedding)), *(config.features or ())]
+    key = F.xxhash64(*map(column, content), F.lit("trusted"))
     last = int(evaluate.trusted_fraction * 2**63) - 1
     is_held = F.coalesce(value & (F.shiftrightunsigned(key, 1) <= last), F.lit(col=False))
     is_odd = column(name).isNotNull() & value.isNull()

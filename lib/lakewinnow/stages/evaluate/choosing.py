@@ -74,7 +74,11 @@ def choose(lake: Lake, config: Config, trusted: Lake | None) -> StageReport:
         rows_in=lake.rows("checks/label_issues"),
         rows_out=n_rows,
         reads={"checks/label_issues": 1, "corpus": 2, "holdout/corpus": 2},
-        details={"choice": found, "warnings": [_unchanged(found)] if is_unchanged else []},
+        details={
+            "choice": found,
+            "how": _told(found),
+            "warnings": [_unchanged(found)] if is_unchanged else [],
+        },
     )
 
 
@@ -101,8 +105,13 @@ def _unverified(lake: Lake, config: Config, trusted: Lake | None) -> StageReport
         rows_in=lake.rows("checks/label_issues"),
         rows_out=0,
         reads={},
-        details={"choice": found, "warnings": [warning]},
+        details={"choice": found, "how": _told(found), "warnings": [warning]},
     )
+
+
+def _told(found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the manifest says of the choice; its figures are in summary.json."""
+    return {name: found[name] for name in ("asked", "label_issues", "is_verified", "why")}
 
 
 def _unchanged(found: Mapping[str, Any]) -> str:
