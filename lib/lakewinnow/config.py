@@ -282,7 +282,7 @@ class DriftConfig:
     format: Format | None = None
     by: str | None = None  # or a column of the input
     max_texts: Annotated[int, AtLeast(100)] = 5000  # of either side, whose vectors are compared
-    false_alarms: Annotated[float, Between(0.001, 0.5)] = 0.05
+    false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
 
     @property
     def is_asked(self) -> bool:

@@ -51,7 +51,10 @@ class EarlierRun:
 
 def is_workspace(path: str) -> bool:
     """Whether a path is that of a workspace that has a noise model."""
-    return Files(path).exists(_NOISE_MODEL)
+    try:
+        return Files(path).exists(_NOISE_MODEL)
+    except ConfigError:  # of a file system that Spark alone may know: a table's
+        return False
 
 
 def open_run(spark: SparkSession, path: str, own_workspace: str, where: str) -> EarlierRun:

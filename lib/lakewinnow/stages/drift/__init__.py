@@ -4,8 +4,9 @@ Reads    corpus/ and the reference's; the vectors of a sample; noise_model.json 
          pred_probs/ where rows are split by a column
 Writes   checks/drift/, the rows that are surest to be unlike the reference, `N_EXAMPLES` a
          comparison, where vectors have drifted
-Passes   4 over either corpus: labels; texts by key; numbers of the texts; the sample. 1 over the
-         vectors. By a column, 2 more over the corpus and 1 over the pred_probs
+Passes   4 over either corpus: labels; texts by key; numbers of the texts; the sample; 1 more over
+         this run's for what is written. 1 over the vectors. By a column, 3 more over the corpus
+         (two count the values) and 1 over the pred_probs
 Shuffle  the keys of the texts, twice; the sample's vectors; by a column the pred_probs, by row id
 Memory   a task: the vectors of 2 × `checks.drift.max_texts`, five times; 2,000 × 2,000 distances,
          twice; or groups × classes² counts, at most 32 MB. The driver: classes × groups
@@ -115,7 +116,7 @@ def run(
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=lake.rows(TABLE),
-        reads={"corpus": 4 if reference is not None else 6},
+        reads={"corpus": 5 if reference is not None else 8},
         writes=(TABLE,),
         details={
             "detected": any(of["detected"] for of in compared),
@@ -186,7 +187,8 @@ def _of_vectors(
         raise vectors_missing(n_missing)
     if None in of_pairs:
         name = f"{identity.provider} {identity.model} of {identity.dimensions} dimensions"
-        left_out["embeddings"] = f"the reference has no vectors of {name}"
+        few = f"fewer than {LEAST_ROWS} distinct texts"
+        left_out["embeddings"] = f"{few}, or a reference without vectors of {name}"
     return of_pairs, surest
 
 
