@@ -20,8 +20,8 @@ from lakewinnow.core.types import BoolArray, FloatArray
 BLOCK_BYTES: Final = 512 * 2**20  # for the inverses of all classes; beyond, a low-rank form
 HEAVY_PER_FEATURE: Final = 2  # rows of a block that are taken exactly, times the features
 MAX_RANK: Final = 128  # rows taken exactly in the low-rank form
-GRAM_ROWS_PER_FEATURE: Final = 16  # rows that the others' second moments are estimated from
-GRAM_ROWS: Final = 4096  # at a time
+GRAM_ROWS_PER_FEATURE: Final = 4  # rows that the others' second moments are estimated from
+GRAM_ROWS: Final = 4096  # the same, at least; and at a time
 GRAMS_AT_ONCE: Final = 4
 JITTER: Final = 1e-6  # of a diagonal; ten times more until float32 can factor the matrix
 LEAF: Final = 24  # features below which LAPACK inverts
@@ -30,7 +30,8 @@ INVERTED_AT_ONCE: Final = 600_000  # numbers; more would leave the cache
 
 def second_moments(features: Float32Array, pool: Executor | None = None) -> Float32Array:
     """Mean of ``x x'`` over the rows, shape (D, D), from evenly spaced rows if there are many."""
-    stride = max(1, len(features) // (GRAM_ROWS_PER_FEATURE * features.shape[1]))
+    wanted = max(GRAM_ROWS, GRAM_ROWS_PER_FEATURE * features.shape[1])
+    stride = max(1, len(features) // wanted)
     sample = features[::stride]
 
     def product(start: int) -> Float32Array:
@@ -121,7 +122,9 @@ def class_blocks(
             base,
             np.stack([features[heavy] * np.sqrt(excess)[:, None] for heavy, excess, _ in split]),
         )
-    inverses = np.empty((n_classes, n_features, n_features), np.float32)
+    if n_classes == 2:
+        curvature = curvature[:1]  # the same for both
+    inverses = np.empty((len(curvature), n_features, n_features), np.float32)
 
     def fill(classes: slice) -> None:
         blocks = inverses[classes]
@@ -134,7 +137,7 @@ def class_blocks(
         blocks[:] = invert(blocks)
 
     at_once = max(1, INVERTED_AT_ONCE // n_features**2)
-    chunks = [slice(start, start + at_once) for start in range(0, n_classes, at_once)]
+    chunks = [slice(start, start + at_once) for start in range(0, len(curvature), at_once)]
     run_all(fill, chunks, pool)
     return lambda gradient: gradient @ inverses
 

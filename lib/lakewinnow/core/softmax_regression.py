@@ -22,6 +22,7 @@ Float32Array: TypeAlias = npt.NDArray[np.float32]
 FAR_OFF: Final = np.errstate(over="ignore", invalid="ignore")
 
 CHUNK_SCORES: Final = 400_000  # scores held at a time: 1.6 MB, so that they stay in the cache
+MIN_CHUNK_SCORES: Final = 30_000  # fewer are not worth a part of their own
 MIN_CHUNK_ROWS: Final = 256  # fewer are not worth the overhead of a product
 MAX_PARTS: Final = 8  # of the rows: for so many threads, and so many gradients are held
 
@@ -62,8 +63,9 @@ class Objective:
         gradient : float32, shape (K, F, D)
         """
         n_models, n_rows = self.weights.shape
-        step = min(CHUNK_SCORES // (len(coef) * n_models), -(-n_rows // MAX_PARTS))
-        step = max(MIN_CHUNK_ROWS, step)
+        per_row = len(coef) * n_models
+        part = max(MIN_CHUNK_SCORES // per_row, -(-n_rows // MAX_PARTS))
+        step = max(MIN_CHUNK_ROWS, min(CHUNK_SCORES // per_row, part))
         chunks = [slice(start, start + step) for start in range(0, n_rows, step)]
         per_part = -(-len(chunks) // MAX_PARTS)
         parts = [chunks[i : i + per_part] for i in range(0, len(chunks), per_part)]
