@@ -191,7 +191,8 @@ def training_rows(
 
     issues = lake.read(verdicts)
     undecided = {c.DECISION, c.DECIDED_BY, c.NEW_LABEL} - set(issues.columns)
-    issues = issues.withColumns({name: F.lit(None).cast("string") for name in undecided}).select(
+    nothing = [F.lit(None).cast("string").alias(name) for name in sorted(undecided)]
+    issues = issues.select("*", *nothing).select(
         c.ROW_ID,
         c.IS_LABEL_ISSUE,
         c.DECISION,
