@@ -15,6 +15,7 @@ and in rounds. `peers` needs datasketch, and datatrove where it is installed.
 
 import argparse
 import csv
+import json
 import sys
 import tempfile
 import time
@@ -281,30 +282,124 @@ def components(_: argparse.Namespace) -> None:
 
 
 def peers(options: argparse.Namespace) -> None:
-    """Time others' algorithms on the texts of `scale`, on one core, without verification."""
+    """Time others' algorithms on the texts of `scale`, with the same shingles and bands.
+
+    They do not compare what they find: datasketch gives candidates, datatrove takes them for pairs.
+    """
     texts, origin = made_texts(options.rows, np.random.default_rng(0))
     normal = core.normal_forms(texts)
     config = NearDuplicatesConfig(permutations=options.permutations)
-    sets, _, figures, seconds = found_in(texts, config)
-    print(f"lakewinnow: {seconds:.1f} s, {figures}")
-    del sets, origin
+    sets, scores, figures, seconds = found_in(texts, config)
+    edits = np.array([i for i, of in enumerate(origin) if of != i])
+    sides = [[normal[i] for i in edits], [normal[origin[i]] for i in edits]]
+    alike = core.jaccard(*(core.shingles(side, "character", 3) for side in sides)) >= THRESHOLD
+    one, other = edits[alike], np.array(origin)[edits[alike]]
+    n_removed = int((scores < 1).sum()) - figures["sets"]
+    share = (sets[one] == sets[other]).mean()
+    print(f"lakewinnow: {seconds:.1f} s, {share:.4f} of {len(one):,} found, {n_removed:,} removed")
     started = time.perf_counter()
-    n = with_datasketch(normal, figures)
-    print(f"datasketch: {time.perf_counter() - started:.1f} s, {n:,} candidates")
+    found, n = with_datasketch(
+        normal, figures, list(zip(one.tolist(), other.tolist(), strict=True))
+    )
+    seconds = time.perf_counter() - started
+    print(
+        f"datasketch: {seconds:.1f} s, one process, {found / len(one):.4f} found, {n:,} candidates"
+    )
+    started = time.perf_counter()
+    gone = with_datatrove(normal, figures)
+    seconds = time.perf_counter() - started
+    share = np.mean(
+        [a in gone or b in gone for a, b in zip(one.tolist(), other.tolist(), strict=True)]
+    )
+    print(f"datatrove: {seconds:.1f} s, two processes, {share:.4f} found, {len(gone):,} removed")
 
 
-def with_datasketch(normal: Sequence[str], figures: dict) -> int:
-    """Return how many candidates datasketch's MinHashLSH finds with the same bands."""
+def with_datasketch(
+    normal: Sequence[str], figures: dict, pairs: list[tuple[int, int]]
+) -> tuple[int, int]:
+    """Return how many of the pairs are candidates of datasketch's MinHashLSH, and all of these."""
     from datasketch import MinHash, MinHashLSH
 
     shape = (figures["bands"], figures["rows_per_band"])
     index = MinHashLSH(num_perm=shape[0] * shape[1], params=shape)
-    size, n = figures["shingle_size"], 0
+    size, wanted, found, n = figures["shingle_size"], set(pairs), 0, 0
     shingled = ([t[i : i + size].encode() for i in range(len(t) - size + 1)] for t in normal)
     for key, sketch in enumerate(MinHash.generator(shingled, num_perm=shape[0] * shape[1])):
-        n += len(index.query(sketch))
+        before = index.query(sketch)
+        found += sum((key, of) in wanted for of in before)
+        n += len(before)
         index.insert(key, sketch)
-    return n
+    return found, n
+
+
+def with_datatrove(normal: Sequence[str], figures: dict) -> set[int]:
+    """Return the texts that datatrove removes; each character is a word to it."""
+    from datatrove.executor import LocalPipelineExecutor
+    from datatrove.pipeline.dedup import (
+        MinhashDedupBuckets,
+        MinhashDedupCluster,
+        MinhashDedupFilter,
+        MinhashDedupSignature,
+    )
+    from datatrove.pipeline.dedup.minhash import MinhashConfig
+    from datatrove.pipeline.readers import JsonlReader
+    from datatrove.pipeline.writers import JsonlWriter
+    from datatrove.utils.hashing import HashConfig
+    from datatrove.utils.word_tokenizers import WordTokenizer
+
+    class Characters(WordTokenizer):
+        def word_tokenize(self, text: str) -> list[str]:
+            return text.split()
+
+        def sent_tokenize(self, text: str) -> list[str]:
+            return [text]
+
+        def span_tokenize(self, text: str) -> list[tuple[int, int]]:
+            return [(0, len(text))]
+
+    config = MinhashConfig(
+        n_grams=figures["shingle_size"],
+        num_buckets=figures["bands"],
+        hashes_per_bucket=figures["rows_per_band"],
+        hash_config=HashConfig(precision=64),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        for part in range(2):
+            lines = (
+                json.dumps({"id": str(i), "text": " ".join(normal[i].replace(" ", "é"))})
+                for i in range(part, len(normal), 2)
+            )
+            path = Path(folder, "in", f"{part}.jsonl")
+            path.parent.mkdir(exist_ok=True)
+            path.write_text("\n".join(lines), encoding="utf-8")
+        signature = MinhashDedupSignature(f"{folder}/signatures", config, Characters())
+        gone = JsonlWriter(f"{folder}/gone", compression=None)
+        for name, n, steps in (
+            ("signatures", 2, [JsonlReader(f"{folder}/in"), signature]),
+            (
+                "buckets",
+                config.num_buckets,
+                [MinhashDedupBuckets(f"{folder}/signatures", f"{folder}/buckets", config=config)],
+            ),
+            (
+                "clusters",
+                1,
+                [MinhashDedupCluster(f"{folder}/buckets", f"{folder}/ids", config=config)],
+            ),
+            (
+                "filter",
+                2,
+                [
+                    JsonlReader(f"{folder}/in"),
+                    MinhashDedupFilter(f"{folder}/ids", exclusion_writer=gone),
+                ],
+            ),
+        ):
+            LocalPipelineExecutor(
+                steps, tasks=n, workers=2, logging_dir=f"{folder}/logs/{name}"
+            ).run()
+        lines = [line for path in Path(folder, "gone").glob("*") for line in path.open()]
+        return {int(json.loads(line)["id"]) for line in lines}
 
 
 if __name__ == "__main__":

@@ -37,7 +37,8 @@ def publish_roots(lake: Lake, pairs: str, roots: str, most: int = IN_ONE_TASK) -
 
     Parameters
     ----------
-    pairs : name of a table of pairs, `one` and `other`, bigint
+    pairs : name of a table of pairs, `one` and `other`, bigint, the larger first; a node may be
+        paired with itself
     roots : name of the table to write: `node`, `root`
     most : pairs that one task takes
 
@@ -45,19 +46,21 @@ def publish_roots(lake: Lake, pairs: str, roots: str, most: int = IN_ONE_TASK) -
     -------
     how many rounds it took; 0: one task did it
     """
-    edges, n_rounds = lake.read(pairs), 0
-    n_edges = lake.rows(pairs)
-    while n_edges > most:
+    edges, n_edges, n_rounds, is_done = lake.read(pairs), lake.rows(pairs), 0, False
+    while n_edges > most and not is_done:
         name = f"{pairs}-{n_rounds % 2}"  # the last one's is being read
         lake.publish(name, _stars(edges))
         edges, n_edges, n_rounds = lake.read(name), lake.rows(name), n_rounds + 1
-        if _are_stars(edges):
-            ends = edges.select(
-                F.explode(F.array(ONE, OTHER)).alias(NODE), F.col(OTHER).alias(ROOT)
-            )
-            lake.publish(roots, ends.distinct())
-            return n_rounds
-    lake.publish(roots, edges.select(ONE, OTHER).coalesce(1).mapInArrow(_roots, _ROOTS))
+        is_done = _are_stars(edges)
+    if n_rounds:  # which lose the pairs of a node with itself: all that there are of some
+        alone = lake.read(pairs).where(F.col(ONE) == F.col(OTHER))
+        edges = edges.select(ONE, OTHER).unionByName(alone.select(ONE, OTHER))
+    if is_done:
+        ends = edges.select(F.explode(F.array(ONE, OTHER)).alias(NODE), OTHER)
+        found = ends.groupBy(NODE).agg(F.min(OTHER).alias(ROOT))
+    else:
+        found = edges.select(ONE, OTHER).coalesce(1).mapInArrow(_roots, _ROOTS)
+    lake.publish(roots, found, schema=_ROOTS)
     return n_rounds
 
 

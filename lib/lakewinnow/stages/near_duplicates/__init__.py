@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
@@ -56,24 +56,24 @@ def run(
     lake: Lake, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK
 ) -> StageReport:
     """Find the sets of rows that are alike; by embedding, after the stage of neighbours."""
-    version = F.xxhash64(c.TEXT_KEY).alias(_VERSION)
-    texts = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, version, c.TEXT)
+    texts = accepted(lake).select(
+        c.ROW_ID, c.GIVEN_LABEL, F.xxhash64(c.TEXT_KEY).alias(_VERSION), c.TEXT
+    )
     if config.by == "text":
+        length = Observation()
         keyed = texts.mapInArrow(_keyed_batches, _KEYED)
+        keyed = keyed.observe(length, F.avg(_LENGTH).alias("mean"))
         lake.publish(_ROWS, keyed, schema=_KEYED)
-        figures = by_text.publish_pairs(lake, texts, _PAIRS, config, _mean_length(lake))
+        several = _of_several_versions(lake.read(_ROWS))
+        size = by_text.shingle_size(config, length.get["mean"] or 0.0)
+        figures = by_text.publish_pairs(lake, texts, several, _PAIRS, config, size)
+        nearest = _nearest_in_pairs(lake)
     else:
-        lake.publish(
-            _ROWS, texts.withColumns({TEXT_ID: F.col(_VERSION), _LENGTH: F.length(c.TEXT)})
-        )
+        lake.publish(_ROWS, texts.withColumn(TEXT_ID, F.col(_VERSION)))
         figures = by_embedding.publish_pairs(lake, _PAIRS, config)
+        nearest = by_embedding.nearest(lake, figures["median"])
     figures["rounds"] = publish_roots(lake, _PAIRS, _SETS, most_in_one_task)
     roots = lake.read(_SETS).withColumnRenamed(NODE, TEXT_ID)
-    if config.by == "text":
-        nearest = _nearest_in_pairs(lake)
-        roots = _with_own_root(nearest, roots)
-    else:
-        nearest = by_embedding.nearest(lake, figures["median"])
     lake.publish(NEAR_DUPLICATES.table, _found(lake, nearest, roots), schema=NEAR_DUPLICATES.schema)
     lake.files.delete(_FOLDER)
     return StageReport(
@@ -92,28 +92,18 @@ def _keyed_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch
         yield arrow.record_batch(_KEYED, {**kept, TEXT_ID: ids, _LENGTH: lengths})
 
 
-def _mean_length(lake: Lake) -> float:
-    [[mean]] = lake.read(_ROWS).agg(F.avg(_LENGTH)).collect()
-    return mean or 0.0
+def _of_several_versions(rows: DataFrame) -> DataFrame:
+    """Return the ids of texts that some rows have with another case or other punctuation."""
+    versions = rows.where(F.col(_LENGTH) > 0).groupBy(TEXT_ID)
+    ends = versions.agg(F.min(_VERSION).alias("least"), F.max(_VERSION).alias("greatest"))
+    return ends.where("least < greatest").select(TEXT_ID)
 
 
 def _nearest_in_pairs(lake: Lake) -> DataFrame:
-    """Return the greatest similarity of each text that is like another one.
-
-    Texts of several versions, which differ in case or punctuation alone, are like themselves.
-    """
+    """Return the greatest similarity of each text that is like another one."""
     ends = F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)
-    paired = lake.read(_PAIRS).select(ends, SIMILARITY)
-    by_text_id = lake.read(_ROWS).where(F.col(_LENGTH) > 0).groupBy(TEXT_ID)
-    versions = by_text_id.agg(F.min(_VERSION).alias("least"), F.max(_VERSION).alias("greatest"))
-    several = versions.where("least < greatest").select(TEXT_ID, F.lit(1.0).alias(SIMILARITY))
-    return paired.unionByName(several).groupBy(TEXT_ID).agg(F.max(SIMILARITY).alias(SIMILARITY))
-
-
-def _with_own_root(nearest: DataFrame, roots: DataFrame) -> DataFrame:
-    """Return the root of each of these texts: itself, if it is in no pair."""
-    root = F.coalesce(ROOT, TEXT_ID).alias(ROOT)
-    return nearest.select(TEXT_ID).join(roots, TEXT_ID, "left").select(TEXT_ID, root)
+    pairs = lake.read(_PAIRS).select(ends, SIMILARITY)
+    return pairs.groupBy(TEXT_ID).agg(F.max(SIMILARITY).alias(SIMILARITY))
 
 
 def _found(lake: Lake, nearest: DataFrame, roots: DataFrame) -> DataFrame:

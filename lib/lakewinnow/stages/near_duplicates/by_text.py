@@ -78,22 +78,27 @@ def shingle_size(config: NearDuplicatesConfig, mean_length: float) -> int:
 
 
 def publish_pairs(
-    lake: Lake, texts: DataFrame, name: str, config: NearDuplicatesConfig, mean_length: float
+    lake: Lake,
+    texts: DataFrame,
+    several: DataFrame,
+    name: str,
+    config: NearDuplicatesConfig,
+    size: int,
 ) -> dict[str, Any]:
     """Publish the pairs of texts that are as similar as the threshold.
 
     Parameters
     ----------
     texts : row_id, text; any number of copies of a text
+    several : text_id, of texts that have several versions: each makes a pair with itself
     name : of the table of pairs; beside it, meanwhile, the candidates
-    mean_length : of the texts, in characters
+    size : of shingles
 
     Returns
     -------
     figures
     """
     threshold = THRESHOLD if config.threshold is None else config.threshold
-    size = shingle_size(config, mean_length)
     bands = minhash.choose_bands(threshold, config.permutations, RECALL)
     unit = config.shingle
     sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
@@ -112,7 +117,11 @@ def publish_pairs(
     for end in (ONE, OTHER):
         pairs = pairs.join(compared.toDF(end, f"{end}_text"), end)
     compare = partial(_compare_batches, unit=unit, size=size, threshold=threshold)
-    lake.publish(name, pairs.mapInArrow(compare, PAIRS), schema=PAIRS)
+    alike = pairs.mapInArrow(compare, PAIRS)
+    of_one = several.select(
+        F.col(TEXT_ID).alias(ONE), F.col(TEXT_ID).alias(OTHER), F.lit(1.0).alias(SIMILARITY)
+    )
+    lake.publish(name, alike.unionByName(of_one), schema=PAIRS)
     return {
         "shingle_size": size,
         "bands": bands.n,
