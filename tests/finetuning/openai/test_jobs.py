@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -160,6 +160,13 @@ def test_a_job_that_brings_nothing_is_told_and_begun_anew_by_the_next_run(server
     again, same = job.run(dataset("baseline"), dataset("fixed"))
     assert (again.status, again.earlier, same) == ("succeeded", [bad.job_id], good)
     assert len(server.jobs) == 3
+
+
+def test_equal_datasets_share_a_job(server, job):
+    fixed = dataset("fixed")
+    first, second = job.run(fixed, replace(fixed, name="clean"))
+    assert first == second
+    assert len(server.jobs) == 1
 
 
 def test_another_model_is_another_job(server, job):

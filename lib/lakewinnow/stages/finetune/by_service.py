@@ -130,13 +130,16 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
     needed = _estimate(plan, files, config)
     _prices(config).check(needed.n_trained, needed.n_prompt, needed.n_answer)
     with named_as_here(), _job_run(config, files, _teller(tell)) as jobs:
-        states = jobs.run([dataset for _, dataset in plan.jobs(files, config)])
+        wanted = [dataset for _, dataset in plan.jobs(files, config)]
+        states = jobs.run(wanted)
         _keep_metrics(jobs, states, files)
     for state in states:
         if state.status == SUCCEEDED:
             with named_as_here():
                 _ask(state, plan, files, config, tell)
-    return _tuned(plan, states, files, own.seeds or 1, config)
+    # Equal training sets share a job, which is named for one of them
+    done = [(of.name, state) for of, state in zip(wanted, states, strict=True)]
+    return _tuned(plan, done, files, own.seeds or 1, config)
 
 
 def cancel(config: Config, files: Files) -> int:
@@ -182,19 +185,19 @@ def _plan(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) ->
 
 def _estimate(plan: _Plan, files: Files, config: Config) -> Estimate:
     paid = {state.fingerprint for state in _states(files) if state.is_paid}
-    jobs = plan.jobs(files, config)
+    jobs = dict(plan.jobs(files, config))  # one for equal training sets
     trained = {of.variant: of.n_trained for of in plan.written}
-    n_trained = sum(trained[of.name] for key, of in jobs if key not in paid)
+    n_trained = sum(trained[of.name] for key, of in jobs.items() if key not in paid)
     n_trained *= config.finetune.epochs
     n_test = len(plan.true_labels)
-    n_questions = sum(n_test - len(_answers(files, key)) for key, _ in jobs)
+    n_questions = sum(n_test - len(_answers(files, key)) for key in jobs)
     n_prompt = -(-plan.n_prompt * n_questions // n_test)
     n_answer = n_questions * _ANSWER_TOKENS
     return Estimate(
         model=str(config.finetune.model),
         rows={of.variant: of.n_rows for of in plan.written},
         tokens={of.variant: of.n_tokens for of in plan.written},
-        n_jobs=sum(key not in paid for key, _ in jobs),
+        n_jobs=len(jobs.keys() - paid),
         n_questions=n_questions,
         n_trained=n_trained,
         n_prompt=n_prompt,
@@ -307,21 +310,24 @@ def _answers(files: Files, fingerprint: str) -> dict[str, Answer]:
 
 
 def _tuned(
-    plan: _Plan, states: Sequence[JobState], files: Files, n_seeds: int, config: Config
+    plan: _Plan,
+    done: Sequence[tuple[str, JobState]],
+    files: Files,
+    n_seeds: int,
+    config: Config,
 ) -> Tuned:
     prices = _prices(config)
     outcomes, jobs, unmapped = {}, [], {}
     for written in plan.written:
-        own = [state for state in states if state.dataset == written.variant]
         predicted = []
-        for state in own:
+        for state in (state for name, state in done if name == written.variant):
             answers = _answers(files, state.fingerprint)
             n_tokens = [
                 sum(getattr(of, name) for of in answers.values())
                 for name in ("n_prompt_tokens", "n_answer_tokens")
             ]
             cost = prices.usd(state.trained_tokens or 0, *n_tokens)
-            jobs.append(_shown(state, cost))
+            jobs.append({**_shown(state, cost), "dataset": written.variant})
             if state.status == SUCCEEDED:
                 said = [class_of(answers[of].text, plan.classes) for of in plan.row_ids]
                 predicted.append(said)
@@ -356,7 +362,6 @@ def _tuned(
 def _shown(state: JobState, cost: float | None) -> dict[str, Any]:
     """Return what the summary says of a job."""
     return {
-        "dataset": state.dataset,
         "seed": state.seed,
         "job_id": state.job_id,
         "status": state.status,
