@@ -33,6 +33,11 @@ def without_text(**keys):
     return {"input": {"path": "x.csv", "label": "l", **keys}, "workspace": "out"}
 
 
+def with_own_probs(**checks):
+    """Return a configuration of rows that bring their probabilities, with some checks."""
+    return {**without_text(text="t", pred_probs="p"), "checks": checks}
+
+
 def problems_of(raw):
     with pytest.raises(ConfigError) as caught:
         parse_config(raw)
@@ -288,6 +293,12 @@ def test_naming_one_classifier_parameter_keeps_the_others():
             "unused_key",
             "clean.fix_above",
         ),
+        (with_own_probs(outliers={"by": "embedding"}), "conflicting_inputs", "checks.outliers.by"),
+        (with_own_probs(non_iid={"by": "day"}), "conflicting_inputs", "checks.non_iid"),
+        (with_own_probs(valuation={}), "conflicting_inputs", "checks.valuation"),
+        (with_own_probs(groups={}), "no_groups", "checks.groups.columns"),
+        (with_key("checks.groups", {"clusters": False}), "no_groups", "checks.groups.columns"),
+        (with_key("checks.non_iid", {}), "missing_key", "checks.non_iid.by"),
         (with_key("export.soft_copies", 1), "out_of_range", "export.soft_copies"),
         (with_key("evaluate.params", {"D": 1}), "unknown_key", "evaluate.params.D"),
         (with_key("evaluate.params", {"C": 0}), "wrong_type", "evaluate.params.C"),

@@ -1,6 +1,9 @@
 """Checks on the graph of rows, through Spark: rows are judged as by Datalab."""
 
+from datetime import date
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from cleanlab.data_valuation import data_shapley_knn
 from cleanlab.datalab.internal.issue_manager.noniid import NonIIDIssueManager
@@ -91,6 +94,17 @@ def test_the_order_of_a_column_is_tested_as_by_datalab(lake):
     np.testing.assert_allclose(scores[by_day], theirs.issues.non_iid_score, atol=1e-9)
     np.testing.assert_array_equal(is_issue[by_day], theirs.issues.is_non_iid_issue)
     assert is_issue.sum() == report.details["rows"] == 1
+
+
+def test_values_of_any_kind_are_in_order_and_level_ones_stay():
+    orders = {
+        ("10", "9", None, "9"): [1, 3, 0, 2],  # CSV has no numbers
+        ("10", "9", "x", "9"): [0, 1, 3, 2],
+        (2.5, None, -1.0, 2.5): [2, 0, 3, 1],
+        (date(2024, 2, 29), date(2023, 1, 1), None): [1, 0, 2],
+    }
+    for values, expected in orders.items():
+        assert non_iid._in_order(pa.array(values)).tolist() == expected
 
 
 def test_clusters_are_scored_as_by_datalab(lake):
