@@ -53,7 +53,14 @@ class EmbeddingStore:
     spark : SparkSession
     path : str
         Folder of the store; it need not exist yet.
+
+    Attributes
+    ----------
+    may_repeat : bool
+        Whether a text's vector may be there twice.
     """
+
+    may_repeat = True
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark = spark
@@ -66,6 +73,10 @@ class EmbeddingStore:
     def size(self) -> int:
         """Bytes on disk."""
         return self.files.size("")
+
+    def n_rows(self) -> int:
+        """Rows of all providers and models, from the files' footers."""
+        return self.files.count_rows("")
 
     def data_files(self) -> list[str]:
         """Names of the files that hold rows, in the store's folder."""
@@ -135,6 +146,8 @@ def is_of(identity: EmbeddingIdentity) -> Column:
 
 class OwnVectors(EmbeddingStore):
     """The vectors of a workspace's vectors/; whoever asks for a provider's gets these."""
+
+    may_repeat = False
 
     def __init__(self, lake: Lake) -> None:
         super().__init__(lake.spark, lake.files.path("vectors"))

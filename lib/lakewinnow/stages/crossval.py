@@ -8,8 +8,8 @@ Passes   shard: 1 over corpus and vectors, 1 over the corpus for the pool of rar
          are in the sample
 Shuffle  shard: vectors and rows once, by shard (N·D·4 bytes); texts of the pool go to every shard
          global: none, as the rows without their vectors are sent to the vectors; of more than
-         `_MOST_TO_SEND` rows, vectors and rows once, by text key; and keys alone, to find whether
-         a store holds a text twice
+         `_MOST_TO_SEND` rows, vectors and rows once, by text key; and of a store that runs share
+         keys alone, to find whether it holds a text twice
          Where a store holds more texts than the corpus has rows, its vectors once more, by text key
 Memory   a task: 20 bytes × rows × D and 12 × rows × K, rows being rows_per_shard (global:
          max_train_rows, in the tasks that train). Measured: 17 × rows × D, 50,000 × 256 and × 1,024
@@ -92,7 +92,9 @@ class _Corpus:
     """The rows to score, and what is known of them."""
 
     rows: DataFrame
-    vectors: DataFrame  # two runs at once may have stored a text's twice
+    vectors: DataFrame
+    n_stored: int  # vectors at most, to judge by the store's files
+    may_repeat: bool  # two runs at once may have stored a text's vector twice
     n_rows: int
     n_classes: int
     n_shards: int
@@ -106,6 +108,8 @@ class _Corpus:
 
     def with_vectors_once(self) -> "_Corpus":
         """Return a corpus of no text's vector twice; only keys are shuffled to find that it is."""
+        if not self.may_repeat:
+            return self
         key = F.col(c.TEXT_KEY)
         [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
         if n_vectors == n_texts:
@@ -114,7 +118,7 @@ class _Corpus:
 
     def needed_vectors(self) -> DataFrame:
         """Return not many more vectors than rows, so that a shard of them fits a task."""
-        if self.vectors.count() <= self.n_rows:
+        if self.n_stored <= self.n_rows or self.vectors.count() <= self.n_rows:
             return self.vectors
         keys = self.rows.select(c.TEXT_KEY)
         sent = F.broadcast(keys) if self.n_rows <= _MOST_TO_SEND else keys
@@ -158,6 +162,8 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     corpus = _Corpus(
         accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
         store.vectors(registry.identify(embedding), distinct=False),
+        store.n_rows(),
+        store.may_repeat,
         n_accepted(lake),
         len(ingest["classes"]),
         ingest["n_shards"],
@@ -307,7 +313,7 @@ def _by_global_models(corpus: _Corpus, classifier: Classifier, told: _Told) -> D
     n_groups = 1
     work = min(corpus.n_rows, corpus.config.max_train_rows) * n_folds * corpus.n_classes
     if not classifier.shares_folds or (
-        work * _dimensions(corpus) > _ONE_TASK and not cluster.is_local(spark)
+        not cluster.is_local(spark) and work * _dimensions(corpus) > _ONE_TASK
     ):
         n_groups = min(n_folds, cluster.parallelism(spark))
         classifier = _settle(corpus, classifier, told)
