@@ -11,6 +11,7 @@ from lakewinnow.core.types import IntArray
 from lakewinnow.lake.embedding_store import EmbeddingStore
 from lakewinnow.lake.workspace import Lake
 
+_BYTES, _STORED = "bytes", "stored"
 _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16
 
@@ -21,6 +22,8 @@ def new_texts(
     identity: EmbeddingIdentity,
     n: int,
     seen: Observation | None = None,
+    *,
+    few: bool = False,
 ) -> DataFrame:
     """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated.
 
@@ -30,13 +33,22 @@ def new_texts(
         Buckets.
     seen : Observation, optional
         Counts, as ``n``, all distinct texts when the new ones are computed.
+    few : bool
+        Whether their keys can be sent to the texts, which then stay where they are; `seen` counts
+        the new ones.
     """
-    texts = _distinct(lake)
+    corpus = lake.read("corpus")
+    if few:
+        new = _keys(lake, store, identity).where(~F.col(_STORED)).select(c.TEXT_KEY)
+        corpus = corpus.join(F.broadcast(new), c.TEXT_KEY, "left_semi")
+    # One of several spellings of a text; all have the same normal form, which is what is embedded.
+    texts = corpus.groupBy(c.TEXT_KEY).agg(F.min(c.TEXT).alias(c.TEXT))
     if seen is not None:
         texts = texts.observe(seen, F.count("*").alias("n"))
-    stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
-    new = texts.join(stored, c.TEXT_KEY, "left_anti")
-    return new.select(
+    if not few:
+        stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
+        texts = texts.join(stored, c.TEXT_KEY, "left_anti")
+    return texts.select(
         c.TEXT_KEY,
         c.TEXT,
         _bucket(n).alias(c.BUCKET),
@@ -46,20 +58,12 @@ def new_texts(
 
 def count_texts(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity, n: int) -> IntArray:
     """Return texts, new ones and their estimated tokens in each of n buckets, shape (3, n)."""
-    stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY).distinct()
-    # Without the texts themselves, which would be most of what is shuffled.
-    n_bytes = F.min(F.octet_length(c.TEXT)).alias("bytes")
-    texts = (
-        lake.read("corpus")
-        .groupBy(c.TEXT_KEY)
-        .agg(n_bytes)
-        .join(stored.withColumn("stored", F.lit(1)), c.TEXT_KEY, "left")
-    )
-    is_new = F.col("stored").isNull()
+    is_new = ~F.col(_STORED)
+    texts = _keys(lake, store, identity)
     counted = texts.groupBy(_bucket(n).alias(c.BUCKET)).agg(
         F.count("*"),
         F.count_if(is_new),
-        F.sum(F.when(is_new, _tokens(F.col("bytes"))).otherwise(0)),
+        F.sum(F.when(is_new, _tokens(F.col(_BYTES))).otherwise(0)),
     )
     return by_bucket(counted, n)
 
@@ -79,9 +83,25 @@ def n_buckets(lake: Lake) -> int:
     return min(max(64, 1 << wanted.bit_length()), _MOST_BUCKETS)
 
 
-def _distinct(lake: Lake) -> DataFrame:
-    # One of several spellings of a text; all have the same normal form, which is what is embedded.
-    return lake.read("corpus").groupBy(c.TEXT_KEY).agg(F.min(c.TEXT).alias(c.TEXT))
+def _keys(lake: Lake, store: EmbeddingStore, identity: EmbeddingIdentity) -> DataFrame:
+    """Return (text_key, bytes, stored) of all distinct texts.
+
+    One aggregation of both tables' keys: a join would sort them, and the texts themselves would be
+    most of what is shuffled.
+    """
+    wanted = lake.read("corpus").select(
+        c.TEXT_KEY,
+        F.octet_length(c.TEXT).alias(_BYTES),
+        F.lit(False).alias(_STORED),  # noqa: FBT003
+    )
+    stored = store.vectors(identity, distinct=False).select(
+        c.TEXT_KEY,
+        F.lit(None).cast("int").alias(_BYTES),
+        F.lit(True).alias(_STORED),  # noqa: FBT003
+    )
+    once = (F.min(_BYTES).alias(_BYTES), F.bool_or(_STORED).alias(_STORED))
+    keys = wanted.union(stored).groupBy(c.TEXT_KEY).agg(*once)
+    return keys.where(F.col(_BYTES).isNotNull())
 
 
 def _bucket(n: int) -> Column:
