@@ -190,9 +190,9 @@ def training_rows(
         return F.nullif(F.array_position(names, F.col(name)), F.lit(0)).cast("int") - 1
 
     issues = lake.read(verdicts)
-    undecided = {c.DECISION, c.DECIDED_BY, c.NEW_LABEL} - set(issues.columns)
-    nothing = [F.lit(None).cast("string").alias(name) for name in sorted(undecided)]
-    issues = issues.select("*", *nothing).select(
+    for name in {c.DECISION, c.DECIDED_BY, c.NEW_LABEL} - set(issues.columns):
+        issues = issues.withColumn(name, F.lit(None).cast("string"))
+    issues = issues.select(
         c.ROW_ID,
         c.IS_LABEL_ISSUE,
         c.DECISION,
