@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     BinaryType,
@@ -71,7 +71,7 @@ def of_rows(lake: Lake, max_distance: float) -> DataFrame:
         .agg(F.min("cluster").alias("cluster"))
     )
     texts = lake.read("checks/neighbors")
-    pairs = F.arrays_zip(F.col(c.NEIGHBORS).alias("near"), F.col(c.DISTANCES).alias("distance"))
+    pairs = F.transform(c.NEIGHBORS, _with_distance)
     itself = F.struct(F.col(c.TEXT_KEY).alias("near"), F.lit(0.0).alias("distance"))
     near = texts.select(c.TEXT_KEY, F.inline(F.array_append(pairs, itself)))
     by_text = (
@@ -88,6 +88,10 @@ def of_rows(lake: Lake, max_distance: float) -> DataFrame:
     )
     cluster = F.coalesce("cluster", "by_text")
     return rows.where(cluster != _NOISE).select(c.ROW_ID, cluster.cast("string").alias("group"))
+
+
+def _with_distance(near: Column, at: Column) -> Column:
+    return F.struct(near.alias("near"), F.get(c.DISTANCES, at).alias("distance"))
 
 
 def _cluster(rows: pa.Table, graph: RowGraph, max_distance: float) -> pa.Table:
