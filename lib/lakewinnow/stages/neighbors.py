@@ -4,7 +4,8 @@ Reads    corpus/, the vectors
 Writes   checks/neighbors/, one row per distinct text
 Passes   3 over the keys of the corpus (one counts the texts), 2 over the vectors
 Shuffle  the vectors once, by slot; and those of the reference to every slot: with 20,000 of them of
-         256 dimensions, 0.5 to 2 times the bytes of the corpus' own
+         256 dimensions, 0.5 to 2 times the bytes of the corpus' own. Of more than `_MOST_TO_SEND`
+         texts the vectors once more, by text key
 Memory   a task: 12 bytes × (texts of a slot + of the reference) × D in Python, 4 of them Arrow's
 
 Every text is compared with every text of the reference: all texts, where these are no more than
