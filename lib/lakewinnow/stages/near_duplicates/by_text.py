@@ -24,7 +24,7 @@ from lakewinnow.core.shingles import Unit
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, cluster
 
 THRESHOLD: Final = 0.8
 RECALL: Final = 0.97  # of pairs at the threshold, at least
@@ -110,7 +110,8 @@ def publish_pairs(
     )
     candidates = f"{name}.candidates"
     lake.publish(candidates, in_order.mapInArrow(_pair_batches, _CANDIDATES).distinct())
-    pairs = lake.read(candidates)
+    # Few bytes and much work: as many tasks as there are cores.
+    pairs = lake.read(candidates).repartition(cluster.parallelism(lake.spark))
     ends = pairs.select(F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)).distinct()
     normal = texts.select(c.TEXT).mapInArrow(_normal_batches, _TEXTS)
     compared = normal.join(ends, TEXT_ID, "left_semi").dropDuplicates([TEXT_ID])
