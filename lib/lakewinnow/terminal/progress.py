@@ -26,6 +26,7 @@ _TITLES: Final = {
     "noise": "noise model",
     "label_issues": "label issues",
     "duplicates": "duplicates",
+    "near_duplicates": "near duplicates",
     "text": "text",
     "pii": "personal data",
     "holdout": "holdout",
