@@ -28,6 +28,9 @@ DECIDED = StructType(
     ]
 )
 N_TRAIN, N_TEST = 160, 60
+once = pytest.mark.skipif(
+    "config.getoption('spark') == 'connect'", reason="what Spark does here others test on Connect"
+)
 
 
 def texts_of(n_rows, seed):
@@ -177,6 +180,7 @@ def test_a_service_is_paid_once_for_each_version(case, server):
     assert len(server.jobs) == 3  # to estimate asks nobody
 
 
+@once
 def test_a_job_that_fails_keeps_no_other_and_an_answer_of_no_class_is_wrong(case, server):
     server.plans = [Plan(), Plan("failed", error="too few tokens"), Plan("cancelled")]
     server.say = lambda name: "Good." if name == "good" else "I would say bad"
@@ -189,6 +193,7 @@ def test_a_job_that_fails_keeps_no_other_and_an_answer_of_no_class_is_wrong(case
     assert any("fixed: cancelled" in warning for warning in details["warnings"])
 
 
+@once
 def test_nothing_is_spent_that_was_not_allowed(case, server):
     for given, error, code in (
         ({"max_cost_usd": None}, ConfigError, "max_cost_missing"),
@@ -224,6 +229,7 @@ def test_without_trusted_rows_there_is_nothing_to_compare_by():
     assert (caught.value.code, caught.value.where) == ("no_holdout", "evaluate.holdout")
 
 
+@once
 def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path):
     texts, labels = texts_of(120, 5)
     wrong = np.where(np.arange(120) % 6 == 0, 1 - labels, labels)
