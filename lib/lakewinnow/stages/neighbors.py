@@ -6,7 +6,7 @@ Passes   3 over the keys of the corpus (one counts the texts), 2 over the vector
 Shuffle  the vectors once, by slot; and those of the reference to every slot: with 20,000 of them of
          256 dimensions, 0.5 to 2 times the bytes of the corpus' own. Of more than `_MOST_TO_SEND`
          texts the vectors once more, by text key
-Memory   a task: 12 bytes × (texts of a slot + of the reference) × D in Python, 4 of them Arrow's
+Memory   a task: 15 bytes × (texts of a slot + of the reference) × D in Python (26,000 × 512)
 
 Every text is compared with every text of the reference: all texts, where these are no more than
 `checks.neighbors.max_reference_rows`; else a sample, those of smallest hash, the same one for all.
