@@ -37,6 +37,7 @@ STAGES = [
     *("ingest", "embed", "crossval", "noise", "label_issues", "duplicates"),
     *("decide", "publish", "report"),
 ]
+NAME_THE_FOLDER = ("config.yaml", "manifest.json", "report.html")
 SECRET = "hunter2"  # noqa: S105
 
 
@@ -245,7 +246,7 @@ def content_of(workspace):
     return {
         path.relative_to(workspace): path.read_bytes()
         for path in Path(workspace).rglob("*")
-        if path.is_file() and path.name not in ("config.yaml", "manifest.json")  # name the folder
+        if path.is_file() and path.name not in NAME_THE_FOLDER
     }
 
 
