@@ -25,6 +25,7 @@ from lakewinnow.core.drift.comparison import Comparison, Side, Vectors
 from lakewinnow.core.drift.domain import classify
 from lakewinnow.core.drift.energy import energy_distance
 from lakewinnow.core.drift.histograms import N_BINS, bins
+from lakewinnow.core.drift.joints import joints
 from lakewinnow.embedding import registry
 from lakewinnow.stages.drift.texts import numbers
 
@@ -50,15 +51,6 @@ class Corpus:
         state = ThresholdState.zero(self.n_classes).update(self.labels, self.probs)
         self.thresholds = state.thresholds()
 
-    def own_joint(self, rows):
-        """Return the confident joint of some rows by models of theirs alone, as counted."""
-        labels, folds = self.labels[rows], np.arange(len(rows)) % 5
-        probs = crossval.cross_val_predict(
-            self.vectors[rows], labels, folds, self.n_classes, C=10.0
-        ).pred_probs.astype(np.float64)
-        thresholds = ThresholdState.zero(self.n_classes).update(labels, probs).thresholds()
-        return JointState.zero(self.n_classes).update(labels, probs, thresholds).counts.T
-
     def embed(self, texts):
         """Return unit vectors."""
         return np.asarray(self.embedder.embed(texts), np.float32)
@@ -83,7 +75,7 @@ def side(corpus, texts, labels):
 def compare(corpus, new, reference, max_texts, *, seed, texts=None, labels=None, own=False):
     """Compare some rows, changed perhaps, with others; `texts` and `labels` are the new rows'.
 
-    With `own`, either side is judged by models of its own, as two runs are.
+    With `own`, label noise is judged by models of a sample of both, as that of two runs is.
     """
     rng = np.random.default_rng(seed)
     new_texts = [corpus.texts[i] for i in new] if texts is None else texts
@@ -103,7 +95,13 @@ def compare(corpus, new, reference, max_texts, *, seed, texts=None, labels=None,
         side(corpus, new_texts, new_labels),
         side(corpus, [corpus.texts[i] for i in reference], corpus.labels[reference]),
         found,
-        (corpus.own_joint(new), corpus.own_joint(reference))
+        joints(
+            vectors,
+            np.concatenate([new_labels[:n], corpus.labels[reference[:n]]]),
+            is_new,
+            chances,
+            corpus.n_classes,
+        )
         if own
         else (corpus.joint(new, new_labels), corpus.joint(reference, corpus.labels[reference])),
     )
@@ -121,12 +119,12 @@ def unchanged(corpus, rng):
 
 
 def of_two_runs(corpus, rng):
-    """Two halves as they are, each with models of its own."""
+    """Two halves as they are, compared as two runs are."""
     return (*halves(corpus, rng), {"own": True})
 
 
 def of_unequal_runs(corpus, rng):
-    """A tenth of the rows and the others, each with models of its own."""
+    """A tenth of the rows and the others, compared as two runs are."""
     order = rng.permutation(len(corpus.texts))
     new, reference = np.split(order, [len(order) // 10])
     return new, reference, {"own": True}
@@ -149,7 +147,7 @@ def with_typos(corpus, rng, share, of_rows=1.0):
     return new, reference, {"texts": texts}
 
 
-def with_wrong_labels(corpus, rng, share):
+def with_wrong_labels(corpus, rng, share, **how):
     """A share of the new half's labels are another class."""
     new, reference = halves(corpus, rng)
     labels = corpus.labels[new].copy()
@@ -157,7 +155,7 @@ def with_wrong_labels(corpus, rng, share):
     labels[wrong] = (
         labels[wrong] + rng.integers(1, corpus.n_classes, wrong.sum())
     ) % corpus.n_classes
-    return new, reference, {"labels": labels}
+    return new, reference, {"labels": labels, **how}
 
 
 def misspelt(text, share, rng):
@@ -180,6 +178,7 @@ SCENARIOS = {
     "typos in 20% of the words": partial(with_typos, share=0.2),
     "… of a third of the rows": partial(with_typos, share=0.2, of_rows=1 / 3),
     "10% of the labels wrong": partial(with_wrong_labels, share=0.1),
+    "10% of the labels wrong, two runs": partial(with_wrong_labels, share=0.1, own=True),
 }
 
 

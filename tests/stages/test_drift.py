@@ -71,13 +71,13 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert set(compared["labels"]["changed"]) == {"billing", "refunds"}
     assert compared["texts"]["upper_case"]["reference_median"] > 0.5
     assert compared["embeddings"]["auc"] > 0.8
-    assert set(found["left_out"]) == {"noise"}
+    assert found["left_out"] == {}
+    assert compared["noise"]["df"] > 0
     told = " ".join(words.drift(found))
     assert f"this run is unlike {path}: labels (PSI " in told
     assert "; billing " in told
     assert "upper case (median 0.0" in told
     assert "embeddings (told apart with an AUC of " in told
-    assert "Not compared: noise (the reference is a table" in told
     surest = read_rows(copied.workspace, "checks/drift")
     assert len(surest) == vectors.N_EXAMPLES
     assert {row["drift_group"] for row in surest} == {"this run"}
@@ -90,6 +90,9 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
 def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied, sample):
     lake = Lake(spark, copied.workspace)
     earlier = open_run(spark, sample, copied.workspace, "checks.drift.reference")
+    with pytest.raises(LakewinnowError) as caught:
+        open_run(spark, sample, sample, "checks.drift.reference")
+    assert caught.value.code == "same_workspace"
     asked = DriftConfig(reference=sample, max_texts=200)
     report = drift.run(lake, copied.input, copied.embedding, asked, earlier=earlier)
     [compared] = report.details["comparisons"]
@@ -151,6 +154,7 @@ def of_pair(rng, shift, n=60):
             "is_new": i < n,
             "text_key": text_key(text),
             "row_id": f"{i:03}",
+            "given_label": "ab"[i % 2],
             "vector": value.tolist(),
         }
         for i, (text, value) in enumerate(zip(texts, values, strict=True))
@@ -158,8 +162,8 @@ def of_pair(rng, shift, n=60):
     return pa.Table.from_pylist([*rows, rows[0]])
 
 
-def compared(table, wanted=60):
-    found = vectors.compare_sample(table, [wanted], 99, 1)
+def compared(table, wanted=60, classes=None):
+    found = vectors.compare_sample(table, [wanted], 99, 1, classes)
     return json.loads(found.column("found")[0].as_py())
 
 
@@ -169,6 +173,11 @@ def test_a_sample_is_compared_whatever_the_order_of_its_rows():
     assert found == compared(table.take(np.random.default_rng(2).permutation(len(table))))
     assert (found["n_new"], found["vectors"]["n_texts"]) == (60, 60)
     assert found["vectors"]["classifier"]["p"] < 0.001
+    both = vectors.Found.of(compared(table, classes=["b", "c", "a"]), 3).joints
+    assert [joint.shape for joint in both] == [(3, 3), (3, 3)]
+    assert 0 < both[0].sum() <= 60
+    assert both[0][1].sum() == both[0][:, 1].sum() == 0  # no row is of class c
+    assert found["joints"] is None
     scores = [score for _, score in found["surest"]]
     assert scores == sorted(scores, reverse=True)
     assert {row_id < "060" for row_id, _ in found["surest"]} == {True}
@@ -179,8 +188,21 @@ def test_a_reference_with_too_few_vectors_or_others_is_not_compared():
     assert compared(table, wanted=80)["vectors"] is None
     vectors_ = table.column("vector").to_pylist()
     longer = [[*of, 0.0] if i == 90 else of for i, of in enumerate(vectors_)]
-    mixed = table.set_column(4, "vector", pa.array(longer, pa.list_(pa.float64())))
+    mixed = table.set_column(5, "vector", pa.array(longer, pa.list_(pa.float64())))
     assert compared(mixed)["vectors"] is None
+
+
+def test_vectors_that_cannot_be_compared_are_not(lake):
+    reasons = {
+        drift._why_not(make_config("x.csv", input=keys).input, None, taken_in)
+        for keys, taken_in in (
+            ({}, lake),
+            ({"text": None, "features": ["a"]}, None),  # by a column: of one run
+            ({"pred_probs": "p"}, lake),
+            ({"text": None, "features": ["a"]}, lake),
+        )
+    }
+    assert {reason.split()[0] for reason in reasons if reason} == {"rows", "features"}
 
 
 def test_numbers_of_texts_in_any_language():

@@ -8,7 +8,6 @@ from pyspark.sql import DataFrame, SparkSession
 
 from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingIdentity
-from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.lake.embedding_store import EmbeddingStore, OwnVectors
 from lakewinnow.lake.files import Files, absolute
@@ -29,10 +28,6 @@ class EarlierRun:
 
     lake: Lake
     fingerprint: str
-
-    def noise_model(self) -> NoiseModel:
-        """Return what that run has learnt of its labels."""
-        return NoiseModel.from_dict(self.lake.files.read_json(_NOISE_MODEL))
 
     @property
     def has_own_vectors(self) -> bool:

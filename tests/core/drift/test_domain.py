@@ -1,4 +1,4 @@
-"""Domain classifier and energy distance: areas and ranks are SciPy's, and p is uniform by chance."""
+"""Domain classifier and energy distance: SciPy's areas and ranks, and p that is uniform."""
 
 import numpy as np
 import pytest

@@ -151,9 +151,7 @@ def class_shares(
     return ClassShares(shares[0], shares[1], psi(new, reference), p)
 
 
-def noise_drift(
-    new: IntArray, reference: IntArray, weights: tuple[float, float] = (1.0, 1.0)
-) -> NoiseDrift:
+def noise_drift(new: Counts, reference: Counts) -> NoiseDrift:
     """Compare the noise matrices that two confident joints are evidence of.
 
     Each column, a true class, is a test of its own. The classes whose wrong labels are too few for
@@ -162,15 +160,14 @@ def noise_drift(
 
     Parameters
     ----------
-    new, reference : int64, shape (K, K), confident joints as counted, rows = given label, columns =
-        true label
-    weights : what makes these effective counts
+    new, reference : shape (K, K), confident joints as counted, by the same models, rows = given
+        label, columns = true label; or effective counts of these
     """
     n_classes = len(new)
     distances, p = np.zeros(n_classes), np.ones(n_classes)
     n_tested = np.zeros(n_classes)
     tests, sparse = [], np.zeros(n_classes, np.bool_)
-    joints = (new * weights[0], reference * weights[1])
+    joints = (new, reference)
     for k in range(n_classes):
         columns = [joint[:, k] for joint in joints]
         test = homogeneity(*columns, yates=False)

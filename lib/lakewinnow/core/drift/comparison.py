@@ -5,7 +5,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from lakewinnow.core.drift import categories, histograms, verdict
-from lakewinnow.core.drift.categories import ChiSquared, ClassShares, NoiseDrift, effective
+from lakewinnow.core.drift.categories import (
+    ChiSquared,
+    ClassShares,
+    Counts,
+    NoiseDrift,
+    effective,
+)
 from lakewinnow.core.drift.domain import DomainClassifier
 from lakewinnow.core.drift.energy import EnergyDistance
 from lakewinnow.core.drift.histograms import KolmogorovSmirnov
@@ -82,14 +88,14 @@ class Comparison:
         new: Side,
         reference: Side,
         vectors: Vectors | None = None,
-        joints: tuple[IntArray, IntArray] | None = None,
+        joints: tuple[Counts, Counts] | None = None,
     ) -> "Comparison":
         """Compare two sides.
 
         Parameters
         ----------
         vectors : of both, where there are some
-        joints : confident joints as counted, int64, shape (K, K), of the new rows and the reference
+        joints : confident joints, see `categories.noise_drift`, of the new rows and the reference
         """
         weights = (new.weight, reference.weight)
         sizes = (new.n_effective, reference.n_effective)
@@ -98,7 +104,7 @@ class Comparison:
             name: histograms.kolmogorov_smirnov(name, counts, reference.texts[name], sizes)
             for name, counts in new.texts.items()
         }
-        noise = None if joints is None else categories.noise_drift(*joints, weights)
+        noise = None if joints is None else categories.noise_drift(*joints)
         return cls(
             categories.class_shares(new.labels, reference.labels, weights),
             labels,

@@ -58,8 +58,7 @@ def classify(
     -------
     how well it does; and float64, shape (n,), P(new) of each row by a model that has not seen it
     """
-    norms = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-    standardize = bool(np.abs(norms - 1).max() > _UNIT)
+    standardize = is_to_be_scaled(vectors)
 
     def scores_by(folds: IntArray) -> FloatArray:
         found = cross_val_predict(
@@ -80,6 +79,12 @@ def classify(
     auc, low, high = area(scores[is_new], scores[~is_new])
     p = mann_whitney_p(by_half[is_new[asked]], by_half[~is_new[asked]])
     return DomainClassifier(auc, low, high, p), scores
+
+
+def is_to_be_scaled(vectors: npt.NDArray[np.floating]) -> bool:
+    """Whether the columns are to have unit variance: unless the vectors have unit length."""
+    norms = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    return bool(np.abs(norms - 1).max() > _UNIT)
 
 
 def area(positive: FloatArray, negative: FloatArray) -> tuple[float, float, float]:

@@ -1,7 +1,7 @@
 """Drift: whether rows are like those of a reference: labels, texts, vectors, and label noise.
 
-Reads    corpus/ and the reference's; the vectors of a sample; noise_model.json of both, or
-         pred_probs/ where rows are split by a column
+Reads    corpus/ and the reference's; the vectors of a sample; where rows are split by a column,
+         pred_probs/ and noise_model.json
 Writes   checks/drift/, the rows that are surest to be unlike the reference, `N_EXAMPLES` a
          comparison, where vectors have drifted
 Passes   4 over either corpus: labels; texts by key; numbers of the texts; the sample; 1 more over
@@ -29,7 +29,7 @@ from lakewinnow import columns as c
 from lakewinnow.classifiers.tasks import vectors_missing
 from lakewinnow.config import DriftConfig, EmbeddingConfig, InputConfig
 from lakewinnow.core.drift import verdict
-from lakewinnow.core.drift.comparison import LEAST_ROWS, Comparison, Side, Vectors
+from lakewinnow.core.drift.comparison import LEAST_ROWS, Comparison, Side
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
@@ -38,7 +38,7 @@ from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.drift import noise, sides, told, vectors
 from lakewinnow.stages.drift.sides import Groups
-from lakewinnow.stages.drift.vectors import by_chance
+from lakewinnow.stages.drift.vectors import Found, by_chance
 
 __all__ = ["by_chance", "run"]
 
@@ -101,18 +101,38 @@ def run(
     if fewest < LEAST_ROWS:
         least = f"and {LEAST_ROWS} are the least"
         return _nothing(lake, config, f"one side has {fewest} rows, {least}")
-    of_vectors, surest = _of_vectors(
-        lake, source, embedding, config, groups, texts, counted, earlier, taken_in, left_out
+    found = _of_vectors(
+        lake,
+        source,
+        embedding,
+        config,
+        groups,
+        texts,
+        counted,
+        classes,
+        earlier,
+        taken_in,
+        left_out,
     )
-    joints, noise_classes = _joints(lake, groups, reference is not None, earlier, left_out)
-    found = [
-        Comparison.of(*pair, of_pair, joint)
-        for pair, of_pair, joint in zip(counted, of_vectors, joints, strict=True)
+    noise_classes = classes
+    joints = [of_pair.joints for of_pair in found]
+    if reference is None:
+        model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+        noise_classes = list(model.classes)
+        of_groups = noise.of_groups(lake, groups, model, counted)
+        if of_groups is None:
+            left_out["noise"] = f"groups × classes² is more than {noise.MOST_CELLS:,}"
+        joints = of_groups or joints
+    elif None in joints:
+        left_out["noise"] = "it is compared by the embeddings of both"
+    judged = [
+        Comparison.of(*pair, of_pair.vectors, joint)
+        for pair, of_pair, joint in zip(counted, found, joints, strict=True)
     ]
     compared = told.comparisons(
-        groups.pairs, counted, found, config.false_alarms, classes, noise_classes
+        groups.pairs, counted, judged, config.false_alarms, classes, noise_classes
     )
-    _publish(lake, compared, surest)
+    _publish(lake, compared, [of_pair.surest for of_pair in found])
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=lake.rows(TABLE),
@@ -159,19 +179,16 @@ def _of_vectors(
     groups: Groups,
     texts: DataFrame,
     counted: Sequence[tuple[Side, Side]],
+    classes: Sequence[str],
     earlier: EarlierRun | None,
     taken_in: Lake | None,
     left_out: dict[str, str],
-) -> tuple[list[Vectors | None], list[list[tuple[str, float]]]]:
+) -> list[Found]:
     """Compare the vectors, where there are some that can be compared."""
-    nothing: tuple[list[Vectors | None], list[list[tuple[str, float]]]] = (
-        [None] * len(counted),
-        [[] for _ in counted],
-    )
     reason = _why_not(source, earlier, taken_in)
     if reason:
         left_out["embeddings"] = reason
-        return nothing
+        return [Found() for _ in counted]
     identity = registry.identify(embedding)
     found = store_of(lake, embedding).vectors(identity, distinct=False)
     if taken_in is not None and source.has_own_vectors:
@@ -180,16 +197,22 @@ def _of_vectors(
         found = found.unionByName(earlier.vectors(identity))
     n_tests = _TESTS * len(counted)
     n_permutations = max(_FEWEST_PERMUTATIONS, int(np.ceil(2 * n_tests / config.false_alarms)))
-    of_pairs, surest, n_missing = vectors.compare(
-        sides.on_sides(texts, groups), found, counted, config.max_texts, n_permutations
+    has_reference = earlier is not None or taken_in is not None
+    of_pairs, n_missing = vectors.compare(
+        sides.on_sides(texts, groups),
+        found,
+        counted,
+        config.max_texts,
+        n_permutations,
+        classes if has_reference else None,
     )
     if n_missing:
         raise vectors_missing(n_missing)
-    if None in of_pairs:
+    if any(of_pair.vectors is None for of_pair in of_pairs):
         name = f"{identity.provider} {identity.model} of {identity.dimensions} dimensions"
         few = f"fewer than {LEAST_ROWS} distinct texts"
         left_out["embeddings"] = f"{few}, or a reference without vectors of {name}"
-    return of_pairs, surest
+    return of_pairs
 
 
 def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | None) -> str:
@@ -201,28 +224,6 @@ def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | N
     if earlier is not None and earlier.has_own_vectors != source.has_own_vectors:
         return "the vectors of one of the two are the input's own"
     return ""
-
-
-def _joints(
-    lake: Lake,
-    groups: Groups,
-    has_reference: bool,  # noqa: FBT001
-    earlier: EarlierRun | None,
-    left_out: dict[str, str],
-) -> tuple[list[noise.Joints | None], list[str]]:
-    """Return the confident joints of each pair, and their classes."""
-    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-    if earlier is not None:
-        classes, joints = noise.of_runs(model, earlier.noise_model())
-        return [joints], classes
-    if has_reference:
-        left_out["noise"] = "the reference is a table, and no run: its label noise is not known"
-        return [None] * len(groups.pairs), []
-    found = noise.of_groups(lake, groups, model)
-    if found is None:
-        left_out["noise"] = f"groups × classes² is more than {noise.MOST_CELLS:,}"
-        return [None] * len(groups.pairs), []
-    return list(found), list(model.classes)
 
 
 def _publish(

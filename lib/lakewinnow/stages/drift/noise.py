@@ -1,4 +1,4 @@
-"""Confident joints of the sides, as counted."""
+"""Confident joints of groups of one run's rows, by the probabilities that the run has."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -9,30 +9,25 @@ import pyarrow as pa
 
 from lakewinnow import columns as c
 from lakewinnow.core.confident_learning import JointState
+from lakewinnow.core.drift.comparison import Side
 from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.core.types import FloatArray
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import states
 from lakewinnow.spark.confident_learning import trusted_blocks
 from lakewinnow.stages.drift.sides import GROUP, Groups
+from lakewinnow.stages.drift.vectors import Joints
 
 MOST_CELLS: Final = 4_000_000  # groups × classes²: 32 MB in a task
 
-Joints = tuple[IntArray, IntArray]
 
+def of_groups(
+    lake: Lake, groups: Groups, model: NoiseModel, counted: Sequence[tuple[Side, Side]]
+) -> list[Joints | None] | None:
+    """Count both joints of each pair, under this run's thresholds; None: too many cells.
 
-def of_runs(model: NoiseModel, earlier: NoiseModel) -> tuple[list[str], Joints]:
-    """Return the joints of two runs over the classes that both have; and these."""
-    shared = [name for name in model.classes if name in earlier.classes]
-    joints = []
-    for of in (model, earlier):
-        at = [of.classes.index(name) for name in shared]
-        joints.append(of.joint_state.counts.T[np.ix_(at, at)])
-    return shared, (joints[0], joints[1])
-
-
-def of_groups(lake: Lake, groups: Groups, model: NoiseModel) -> list[Joints] | None:
-    """Count the joints of groups of this run's rows, under its thresholds; None: too many cells."""
+    They are effective counts, like those of the labels.
+    """
     n_classes = len(model.classes)
     shape = (groups.n_groups, n_classes, n_classes)
     if np.prod(shape) > MOST_CELLS:
@@ -40,7 +35,10 @@ def of_groups(lake: Lake, groups: Groups, model: NoiseModel) -> list[Joints] | N
     rows = lake.read("pred_probs").join(groups.rows.select(c.ROW_ID, GROUP), c.ROW_ID)
     scan = partial(scan_groups, thresholds=model.thresholds, n_groups=groups.n_groups)
     found = states.total(rows.select(c.LABEL, c.PRED_PROBS, GROUP), scan, {"joint": shape})["joint"]
-    return [(found[pair.new], found[list(pair.reference)].sum(axis=0)) for pair in groups.pairs]
+    return [
+        (found[pair.new] * new.weight, found[list(pair.reference)].sum(axis=0) * reference.weight)
+        for pair, (new, reference) in zip(groups.pairs, counted, strict=True)
+    ]
 
 
 def scan_groups(

@@ -102,11 +102,15 @@ def by_column(lake: Lake, name: str) -> Groups:
 
 
 def texts_of(groups: Groups) -> DataFrame:
-    """Return each distinct text, with its rows and the smallest row id in each group."""
+    """Return each distinct text, with its rows, smallest row id and first label in each group."""
     of_group = [F.col(GROUP) == i for i in range(groups.n_groups)]
     counts = [F.count_if(is_in).alias(_n(i)) for i, is_in in enumerate(of_group)]
     ids = [F.min(F.when(is_in, F.col(c.ROW_ID))).alias(_id(i)) for i, is_in in enumerate(of_group)]
-    return groups.rows.groupBy(c.TEXT_KEY).agg(*counts, *ids)
+    names = [
+        F.min(F.when(is_in, F.col(c.GIVEN_LABEL))).alias(_label(i))
+        for i, is_in in enumerate(of_group)
+    ]
+    return groups.rows.groupBy(c.TEXT_KEY).agg(*counts, *ids, *names)
 
 
 def _n(group: int) -> str:
@@ -117,17 +121,25 @@ def _id(group: int) -> str:
     return f"id{group}"
 
 
+def _label(group: int) -> str:
+    return f"label{group}"
+
+
 def _rows_in(side: Sequence[int]) -> Column:
     return reduce(add, (F.col(_n(group)) for group in side))
 
 
 def on_sides(texts: DataFrame, groups: Groups) -> DataFrame:
-    """Return (text_key, cell, row_id): every text once on each side that it has rows of."""
+    """Return (text_key, cell, row_id, given_label): a text once on each side that has it."""
     sides = [side for pair in groups.pairs for side in pair.sides]
     there = [
         F.when(
             _rows_in(side) > 0,
-            F.struct(F.lit(cell).alias(CELL), F.coalesce(*(_id(i) for i in side)).alias(c.ROW_ID)),
+            F.struct(
+                F.lit(cell).alias(CELL),
+                F.coalesce(*(_id(i) for i in side)).alias(c.ROW_ID),
+                F.coalesce(*(_label(i) for i in side)).alias(c.GIVEN_LABEL),
+            ),
         )
         for cell, side in enumerate(sides)
     ]
