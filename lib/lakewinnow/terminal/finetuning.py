@@ -10,7 +10,9 @@ from lakewinnow.terminal.tables import plain_table
 def print_estimate(estimate: Estimate) -> None:
     """Print what is to be learnt from, and what that and the questions would cost."""
     out = Console(highlight=False)
-    table = plain_table(f"To fine-tune {estimate.model}")
+    out.print(Text(f"To fine-tune {estimate.model}", style="bold"), soft_wrap=True)
+    table = plain_table("")
+    table.title = None
     table.add_column("trained on")
     for name in ("examples", "tokens"):
         table.add_column(name, justify="right")

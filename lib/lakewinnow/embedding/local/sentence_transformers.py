@@ -236,6 +236,7 @@ def find_model(model: str | None) -> tuple[Path, str | None]:
 
 
 def package_missing(got: str) -> ProviderError:
+    """Return what to raise where the extra is not installed."""
     return ProviderError(
         "provider_missing",
         "embedding.provider",
