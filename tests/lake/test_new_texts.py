@@ -39,9 +39,8 @@ def test_what_is_stored_is_not_new_however_often_it_is_there(lake, store):
     stored(lake, "one", "Caf\u00e9", "in no corpus")
     texts, new, _ = count_texts(lake, store, IDENTITY, N)
     assert (texts.sum(), new.sum()) == (4, 2)
-    for few in (False, True):
-        found = [row["text"] for row in new_texts(lake, store, IDENTITY, N, few=few).collect()]
-        assert sorted(found) == ["a longer text", "two"]
+    found = {row["text"] for row in new_texts(lake, store, IDENTITY, N).collect()}
+    assert found == {"two", "a longer text"}
 
 
 def test_a_refused_text_is_new(lake, store):

@@ -22,8 +22,6 @@ def new_texts(
     identity: EmbeddingIdentity,
     n: int,
     seen: Observation | None = None,
-    *,
-    few: bool = False,
 ) -> DataFrame:
     """Return (text_key, text, bucket, tokens) of the texts that are new; tokens are estimated.
 
@@ -33,22 +31,14 @@ def new_texts(
         Buckets.
     seen : Observation, optional
         Counts, as ``n``, all distinct texts when the new ones are computed.
-    few : bool
-        Whether their keys can be sent to the texts, which then stay where they are; `seen` counts
-        the new ones.
     """
-    corpus = lake.read("corpus")
-    if few:
-        new = _keys(lake, store, identity).where(~F.col(_STORED)).select(c.TEXT_KEY)
-        corpus = corpus.join(F.broadcast(new), c.TEXT_KEY, "left_semi")
     # One of several spellings of a text; all have the same normal form, which is what is embedded.
-    texts = corpus.groupBy(c.TEXT_KEY).agg(F.min(c.TEXT).alias(c.TEXT))
+    texts = lake.read("corpus").groupBy(c.TEXT_KEY).agg(F.min(c.TEXT).alias(c.TEXT))
     if seen is not None:
         texts = texts.observe(seen, F.count("*").alias("n"))
-    if not few:
-        stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
-        texts = texts.join(stored, c.TEXT_KEY, "left_anti")
-    return texts.select(
+    stored = store.vectors(identity, distinct=False).select(c.TEXT_KEY)
+    new = texts.join(stored, c.TEXT_KEY, "left_anti")
+    return new.select(
         c.TEXT_KEY,
         c.TEXT,
         _bucket(n).alias(c.BUCKET),

@@ -5,11 +5,9 @@ Writes   the embedding store (rows added); refused/ and quarantine/ where the pr
 Passes   1 over the corpus where it is small and tokens cost nothing; else 1 to count its distinct
          texts and 1 over the new ones, and, where these take several rounds or cost something, 1
          more, with to_embed/ meanwhile
-Shuffle  keys, to count the texts; of the texts one by text key, one into the chunks of a round;
-         where most of them are stored, only the new ones are shuffled
-Memory   a task: the texts of a chunk and the requests that are under way, and where most texts are
-         stored the keys of the new ones, 500,000 at most; the driver: tokens by bucket, 64 Ki at
-         most, and by batch, 64 MiB of vectors
+Shuffle  of the texts: one by text key, one into the chunks of a round
+Memory   a task: the texts of a chunk and the requests that are under way; the driver: tokens by
+         bucket, 64 Ki at most, and by batch, 64 MiB of vectors
 
 The texts are embedded in rounds of about a minute, or by OpenAI's batches, each in the store before
 the next: see `in_rounds` and `by_batch`. What a provider refuses or fails at is not raised where it

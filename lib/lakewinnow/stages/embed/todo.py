@@ -20,7 +20,6 @@ from lakewinnow.spark import cluster
 
 _TO_EMBED: Final = "to_embed"
 _PAYING_TASKS: Final = 8  # each has a share of the rates, so all must run at once on any cluster
-_MOST_TO_SEND: Final = 500_000  # keys, to every task
 _TOKENS_PER_BYTE: Final = 1  # of text in compressed Parquet, about
 
 Tell = Callable[[int, int, str], None]
@@ -96,9 +95,9 @@ class Todo:
         self._n_buckets = n_buckets(lake) if buckets is None else buckets
         self.texts = self.new_texts()
 
-    def new_texts(self, seen: Observation | None = None, *, few: bool = False) -> DataFrame:
+    def new_texts(self, seen: Observation | None = None) -> DataFrame:
         """Return what `texts` is; `seen` counts all distinct texts when they are computed."""
-        return new_texts(self.lake, self.store, self.identity, self._n_buckets, seen, few=few)
+        return new_texts(self.lake, self.store, self.identity, self._n_buckets, seen)
 
     @property
     def is_small(self) -> bool:
@@ -110,8 +109,6 @@ class Todo:
     def counts(self) -> Counts:
         """Count the texts; where their tokens are paid for, by the provider's own count."""
         texts, new, tokens = count_texts(self.lake, self.store, self.identity, self._n_buckets)
-        if new.sum() <= min(_MOST_TO_SEND, texts.sum() // 2):
-            self.texts = self.new_texts(few=True)
         if new.any() and self.is_paid:
             count = partial(tasks.count_tokens, config=self.config)
             self.texts = self.texts.mapInArrow(count, tasks.TO_EMBED)
