@@ -6,7 +6,7 @@ from cleanlab.datalab.internal.issue_manager.outlier import OutlierIssueManager
 from cleanlab.outlier import OutOfDistribution
 
 from core import generate
-from core.datalab import find_issues
+from core.datalab import EQUAL_ROWS, find_issues
 from lakewinnow.core import outliers
 from lakewinnow.core.neighbors import nearest
 from lakewinnow.core.outliers import DistanceRule
@@ -17,6 +17,7 @@ def rule_of(distances, metric, **options):
     return DistanceRule(q1, median, q3, metric, **options)
 
 
+@EQUAL_ROWS
 @pytest.mark.parametrize(("n_columns", "metric"), [(12, "cosine"), (2, "euclidean")])
 def test_scores_and_flags_by_distance_are_cleanlabs(n_columns, metric):
     rng = np.random.default_rng(20240229)

@@ -6,11 +6,12 @@ from cleanlab.data_valuation import data_shapley_knn
 from cleanlab.datalab.internal.issue_manager.noniid import NonIIDIssueManager
 from cleanlab.internal.neighbor.knn_graph import create_knn_graph_and_index
 
-from core.datalab import find_issues, managed
+from core.datalab import EQUAL_ROWS, find_issues, managed
 from lakewinnow.core import non_iid, valuation
 from lakewinnow.core.neighbors import nearest
 from lakewinnow.core.row_graph import row_graph
 
+pytestmark = EQUAL_ROWS
 K = 10
 
 

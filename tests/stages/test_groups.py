@@ -107,6 +107,8 @@ def test_values_of_any_kind_are_in_order_and_level_ones_stay():
         assert non_iid._in_order(pa.array(values)).tolist() == expected
 
 
+# As cleanlab calls it; scikit-learn has no such warning any more
+@pytest.mark.filterwarnings("ignore:Precomputed sparse input was not sorted")
 def test_clusters_are_scored_as_by_datalab(lake):
     report = groups.run(lake, SOURCE, GroupsConfig(max_distance=0.15, threshold=0.9))
     is_issue, scores = found(lake, "groups", "underperforming_group")

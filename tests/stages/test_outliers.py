@@ -4,7 +4,7 @@ import numpy as np
 from cleanlab.datalab.internal.issue_manager.outlier import OutlierIssueManager
 
 from builders import make_pred_probs, read_rows
-from core.datalab import find_issues
+from core.datalab import EQUAL_ROWS, find_issues
 from core.generate import corpus
 from lakewinnow.config import EmbeddingConfig, NeighborsConfig, OutliersConfig
 from lakewinnow.stages import neighbors, noise, outliers
@@ -16,6 +16,7 @@ def found(lake):
     return [np.array([row[name] for row in rows]) for name in ("is_outlier_issue", "outlier_score")]
 
 
+@EQUAL_ROWS
 def test_by_distance_rows_are_judged_as_by_datalab(spark, tmp_path):
     lake = workspace(spark, tmp_path / "lake")
     report = neighbors.run(lake, EmbeddingConfig(), NeighborsConfig(k=K))
