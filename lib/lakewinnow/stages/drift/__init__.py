@@ -124,7 +124,7 @@ def run(
             left_out["noise"] = f"groups × classes² is more than {noise.MOST_CELLS:,}"
         joints = of_groups or joints
     elif None in joints:
-        left_out["noise"] = "it is compared by the embeddings of both"
+        left_out["noise"] = "it is compared by the embeddings of both, of up to 2,000 classes"
     judged = [
         Comparison.of(*pair, of_pair.vectors, joint)
         for pair, of_pair, joint in zip(counted, found, joints, strict=True)
@@ -198,13 +198,14 @@ def _of_vectors(
     n_tests = _TESTS * len(counted)
     n_permutations = max(_FEWEST_PERMUTATIONS, int(np.ceil(2 * n_tests / config.false_alarms)))
     has_reference = earlier is not None or taken_in is not None
+    has_few = len(classes) ** 2 <= noise.MOST_CELLS
     of_pairs, n_missing = vectors.compare(
         sides.on_sides(texts, groups),
         found,
         counted,
         config.max_texts,
         n_permutations,
-        classes if has_reference else None,
+        classes if has_reference and has_few else None,
     )
     if n_missing:
         raise vectors_missing(n_missing)
