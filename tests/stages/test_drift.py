@@ -29,7 +29,7 @@ from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.earlier_run import open_run
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.report import words
+from lakewinnow.report import findings
 from lakewinnow.stages import drift
 from lakewinnow.stages.drift import noise, sides, vectors
 from lakewinnow.stages.drift.texts import numbers
@@ -73,7 +73,7 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert compared["embeddings"]["auc"] > 0.8
     assert found["left_out"] == {}
     assert compared["noise"]["df"] > 0
-    told = " ".join(words.drift(found))
+    told = " ".join(findings.drift(found))
     assert f"this run is unlike {path}: labels (PSI " in told
     assert "; billing " in told
     assert "upper case (median 0.0" in told
@@ -109,7 +109,7 @@ def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied
     n_rows = lake.rows("corpus")
     assert {one["rows"] + one["reference_rows"] for one in details["comparisons"]} == {n_rows}
     assert not details["detected"]
-    [sentence] = words.drift(details)
+    [sentence] = findings.drift(details)
     assert sentence.startswith(
         "None found: 2026-01, 2026-02, 2026-03 against the other rows, by 33"
     )
@@ -139,7 +139,7 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     found = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked).details
     assert (found["detected"], found["comparisons"]) == (False, [])
     assert "label has no two values of 30 rows" in found["warnings"][0]
-    assert list(words.drift(found)) == ["Nothing was compared: too few rows."]
+    assert list(findings.drift(found)) == ["Nothing was compared: too few rows."]
 
 
 def of_pair(rng, shift, n=60):

@@ -12,7 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
-from lakewinnow.report import words
+from lakewinnow.report.findings import findings
 from lakewinnow.terminal.comparison import print_choice, print_comparison
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, program, short_path
@@ -165,24 +165,9 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         f" log loss {crossval['log_loss']:.3f} (class shares alone:"
         f" {crossval['prior_log_loss']:.3f}), calibration error {crossval['ece']:.3f}"
     )
-    yield from _outliers(summary)
-    yield from _rare_and_empty(summary)
-    yield from _order_groups_values(summary)
-    duplicates = summary.get("exact_duplicates")
-    if duplicates and duplicates["sets"]:
-        yield (
-            f"Exact duplicates: {duplicates['rows']:,} rows in {duplicates['sets']:,} sets,"
-            f" {duplicates['sets_whose_labels_differ']:,} of which have differing labels"
-        )
-    alike = summary.get("near_duplicates")
-    if alike and alike["sets"]:
-        yield (
-            f"Near duplicates: {alike['rows']:,} rows in {alike['sets']:,} sets,"
-            f" {alike['sets_whose_labels_differ']:,} of which have differing labels"
-        )
-    yield from _texts(summary)
-    if "drift" in summary:
-        yield from (f"Drift: {sentence}" for sentence in words.drift(summary["drift"]))
+    for found in findings(summary):
+        if found.is_any:
+            yield f"{found.title}: {found.lines[0]}"
     for split, of in summary.get("exports", {}).items():
         files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
         usd = f" ({of['usd_per_epoch']:,.4f} USD an epoch)" if "usd_per_epoch" in of else ""
@@ -200,68 +185,3 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
             f"Suggested labels put {detection['fixed_right']:.0%} of the errors right, and"
             f" {detection['harmed'] or 0:.0%} of the right labels wrong"
         )
-
-
-def _outliers(summary: Mapping[str, Any]) -> Iterator[str]:
-    found = summary.get("outliers")
-    if not found or not found["rows"]:
-        return
-    rows = f"Outliers: {found['rows']:,} of {summary['label_issues']['rows']:,} rows"
-    if found["by"] == "pred_probs":
-        yield f"{rows} have probabilities that point nowhere ({found['method']})"
-        return
-    of = f" (compared with {found['reference_texts']:,} texts of {found['texts']:,})"
-    sampled = of if found["reference_texts"] < found["texts"] else ""
-    yield (
-        f"{rows} are farther than {found['cutoff']:.2f} from their {found['k']} nearest,"
-        f" where {found['median']:.2f} is common{sampled}"
-    )
-
-
-def _texts(summary: Mapping[str, Any]) -> Iterator[str]:
-    found = summary.get("text")
-    if found and found["rows"]:
-        worst = sorted((-rule["alone"], rule["rule"]) for rule in found["rules"] if rule["alone"])
-        rules = ", ".join(f"{-n:,} {name}" for n, name in worst[:_WORST])
-        more = " …" if len(worst) > _WORST else ""
-        yield f"Text: {_n_rows(found['rows'])} with a rule broken ({rules}{more})"
-    found = summary.get("pii")
-    if found and found["rows"]:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
-        yield f"Personal data: {_n_rows(found['rows'])} with some in the text ({kinds})"
-
-
-def _n_rows(n: int) -> str:
-    return "1 row" if n == 1 else f"{n:,} rows"
-
-
-def _rare_and_empty(summary: Mapping[str, Any]) -> Iterator[str]:
-    rare = summary.get("imbalance")
-    if rare and rare["rare"]:
-        names = ", ".join(rare["rare"])
-        yield f"Rare classes: {names} (the rarest has {rare['share']:.2%} of the rows)"
-    empty = summary.get("nulls")
-    if empty:
-        missing = sorted(empty["columns"].items(), key=lambda item: -item[1])
-        shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
-        if shares:
-            yield f"Missing values: {shares}; {empty['rows']:,} rows have none at all"
-
-
-def _order_groups_values(summary: Mapping[str, Any]) -> Iterator[str]:
-    order = summary.get("non_iid")
-    if order and order["rows"]:
-        yield (
-            f"The order by {order['by']} matters: rows that are alike come together"
-            f" (p = {order['p_value']:.3f})"
-        )
-    for group in summary.get("groups", {}).get("worst", ()):
-        if group["is_issue"]:
-            yield (
-                f"Underperforming: {group['rows']:,} rows of {group['by']} {group['group']}, whose"
-                f" confidence is {group['score']:.2f} of that of all"
-            )
-    values = summary.get("valuation")
-    if values and values["rows"]:
-        rows = f"{values['rows']:,} of {values['judged']:,} rows"
-        yield f"Of low value: {rows} do more harm than good to a classifier by neighbours"
