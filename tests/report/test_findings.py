@@ -1,6 +1,6 @@
 """What is said of the checks: what counts, and that nothing was found where it is so."""
 
-from lakewinnow.report.findings import findings
+from lakewinnow.report.findings import of_checks
 
 ROWS = {"label_issues": {"rows": 1000}}
 RULES = [
@@ -42,7 +42,7 @@ NOTHING = {
 
 
 def test_says_what_was_found():
-    assert [(found.title, *found.lines) for found in findings({**ROWS, **FOUND})] == [
+    assert [(found.title, *found.lines) for found in of_checks({**ROWS, **FOUND})] == [
         (
             "Outliers",
             "7 of 1,000 rows are farther than 0.81 from their 10 nearest, where 0.40 is common"
@@ -69,11 +69,11 @@ def test_says_what_was_found():
 
 
 def test_says_that_nothing_was_found():
-    told = findings({**ROWS, **NOTHING})
-    assert [found.title for found in told] == [f.title for f in findings({**ROWS, **FOUND})]
+    told = of_checks({**ROWS, **NOTHING})
+    assert [found.title for found in told] == [f.title for f in of_checks({**ROWS, **FOUND})]
     assert not any(found.is_any for found in told)
     assert all(len(found.lines) == 1 for found in told)
 
 
 def test_says_nothing_of_checks_that_were_not_made():
-    assert findings(ROWS) == []
+    assert of_checks(ROWS) == []

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from pyspark.sql import functions as F
 
 from builders import (
     SAMPLE,
@@ -23,6 +24,7 @@ from builders import (
     text_key,
     write_csv,
 )
+from lakewinnow import columns as c
 from lakewinnow import pipeline
 from lakewinnow.config import DriftConfig, EmbeddingConfig
 from lakewinnow.core.drift.histograms import N_BINS, bins
@@ -85,6 +87,16 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert not Path(copied.workspace, "drift_reference").exists()
 
     assert ["cannot be used" in warning for warning in observer.warnings] == [True]
+
+
+def test_the_rows_that_are_listed_show_what_others_may_see(spark, copied):
+    lake = Lake(spark, copied.workspace)
+    row_id = read_rows(copied.workspace, "corpus")[0]["row_id"]
+    compared = [{"of": "new", "tests": [{"is_drift": True, "kind": "classifier"}]}]
+    drift._publish(lake, compared, [[(row_id, 0.9)]], F.upper(c.TEXT))
+    [listed] = read_rows(copied.workspace, "checks/drift")
+    assert (listed["row_id"], listed["drift_group"]) == (row_id, "new")
+    assert listed["text_preview"].isupper()
 
 
 def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied, sample):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from pyspark.sql import SparkSession
@@ -9,6 +10,7 @@ from pyspark.sql import SparkSession
 from lakewinnow import columns as c
 from lakewinnow.config import Config, DriftConfig
 from lakewinnow.errors import DataError
+from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.earlier_run import EarlierRun, is_workspace, open_run
 from lakewinnow.lake.embedding_store import store_of
@@ -47,11 +49,13 @@ def compare(
     tell: Callable[[int, int, str], None],
 ) -> StageReport:
     """Run the stage; a table is taken in for it, and of its texts a sample is embedded."""
+    text = redaction.text(config.clean, config.checks)
+    run = partial(drift.run, lake, config.input, config.embedding, wanted, text=text)
     if not isinstance(reference, Source):
-        return drift.run(lake, config.input, config.embedding, wanted, earlier=reference)
+        return run(earlier=reference)
     taken_in = Lake(lake.spark, lake.files.path(FOLDER))
     warnings = _take_in(taken_in, reference, lake, config, wanted, tell)
-    report = drift.run(lake, config.input, config.embedding, wanted, taken_in=taken_in)
+    report = run(taken_in=taken_in)
     lake.files.delete(FOLDER)
     warnings += report.details.get("warnings", [])
     return replace(

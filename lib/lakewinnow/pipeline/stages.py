@@ -214,7 +214,7 @@ def _fingerprints(
         "near_duplicates": ("checks.near_duplicates",),
         "text": ("checks.text",),
         "pii": ("checks.pii",),
-        "drift": ("checks.drift",),
+        "drift": ("checks.drift", "checks.pii", "clean.pii", "clean.pii_tag"),  # what it may show
         "decide": ("clean",),
         "publish": ("output",),
         "evaluate": ("evaluate",),

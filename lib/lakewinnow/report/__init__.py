@@ -13,9 +13,8 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from lakewinnow.report import charts, words
+from lakewinnow.report import charts, findings, words
 from lakewinnow.report.charts import Figure, Node
-from lakewinnow.report.findings import findings
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
 _MOST_CLASSES: Final = 200  # rows of the table of classes
@@ -84,7 +83,7 @@ class Report:
             "warnings": self.manifest["warnings"],
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings(summary),
+            "findings": findings.of_checks(summary),
             "stages": self._stages(),
             "compared": self._compared(),
             "bar": charts.bar,

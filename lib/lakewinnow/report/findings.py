@@ -25,7 +25,7 @@ class Finding:
     lines: tuple[str, ...]
 
 
-def findings(summary: Mapping[str, Any]) -> list[Finding]:
+def of_checks(summary: Mapping[str, Any]) -> list[Finding]:
     """Return what each check found that the run made.
 
     Parameters

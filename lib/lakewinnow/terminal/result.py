@@ -12,7 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
-from lakewinnow.report.findings import findings
+from lakewinnow.report import findings
 from lakewinnow.terminal.comparison import print_choice, print_comparison
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, program, short_path
@@ -165,7 +165,7 @@ def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
         f" log loss {crossval['log_loss']:.3f} (class shares alone:"
         f" {crossval['prior_log_loss']:.3f}), calibration error {crossval['ece']:.3f}"
     )
-    for found in findings(summary):
+    for found in findings.of_checks(summary):
         if found.is_any:
             yield f"{found.title}: {found.lines[0]}"
     for split, of in summary.get("exports", {}).items():

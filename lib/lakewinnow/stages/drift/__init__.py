@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
@@ -65,6 +65,7 @@ def run(
     *,
     taken_in: Lake | None = None,
     earlier: EarlierRun | None = None,
+    text: Column | None = None,
 ) -> StageReport:
     """Compare the rows with a reference, or with each other by a column.
 
@@ -73,6 +74,7 @@ def run(
     taken_in : workspace that the table of the reference was taken into, its vectors in this run's
         store
     earlier : the run that is the reference
+    text : of a row of corpus/, as the rows that are listed may show it; default: as it came
 
     Raises
     ------
@@ -132,7 +134,8 @@ def run(
     compared = told.comparisons(
         groups.pairs, counted, judged, config.false_alarms, classes, noise_classes
     )
-    _publish(lake, compared, [of_pair.surest for of_pair in found])
+    shown = F.col(c.TEXT) if text is None else text
+    _publish(lake, compared, [of_pair.surest for of_pair in found], shown)
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=lake.rows(TABLE),
@@ -152,7 +155,7 @@ def run(
 
 def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport:
     """Say why nothing was compared."""
-    _publish(lake, [], [])
+    _publish(lake, [], [], F.col(c.TEXT))
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=0,
@@ -228,7 +231,10 @@ def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | N
 
 
 def _publish(
-    lake: Lake, compared: Sequence[dict[str, Any]], surest: Sequence[Sequence[tuple[str, float]]]
+    lake: Lake,
+    compared: Sequence[dict[str, Any]],
+    surest: Sequence[Sequence[tuple[str, float]]],
+    text: Column,
 ) -> None:
     """Write the rows that are surest to be new, of comparisons whose vectors have drifted."""
     kinds = {verdict.CLASSIFIER, verdict.DISTANCE}
@@ -240,7 +246,6 @@ def _publish(
     ]
     schema = StructType([DRIFTED[name] for name in (c.ROW_ID, c.DRIFT_GROUP, c.DRIFT_SCORE)])
     few = F.broadcast(lake.spark.createDataFrame(rows, schema))
-    shown = accepted(lake).select(
-        c.ROW_ID, c.GIVEN_LABEL, F.substring(c.TEXT, 1, _PREVIEW).alias(c.TEXT_PREVIEW)
-    )
-    lake.publish(TABLE, shown.join(few, c.ROW_ID).coalesce(1), schema=DRIFTED)
+    shown = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, c.TEXT).join(few, c.ROW_ID)
+    preview = F.substring(text, 1, _PREVIEW)
+    lake.publish(TABLE, shown.coalesce(1).withColumn(c.TEXT_PREVIEW, preview), schema=DRIFTED)
