@@ -43,5 +43,7 @@ def spark(request):
         if request.config.getoption("spark") == "connect":
             remote = stack.enter_context(connect_server())
         started = session("tests", remote=remote)
+        # Small tables: compiling a stage of a query takes longer than running it.
+        started.conf.set("spark.sql.codegen.wholeStage", "false")
         yield started
         stop(started)

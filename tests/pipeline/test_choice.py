@@ -6,7 +6,7 @@ import lakewinnow
 from builders import Recorder, make_config, messages, read_json, read_rows, write_csv
 
 N_ROWS, N_TRUSTED = 90, 210
-BY_THE_HOLDOUT = ["holdout", "choose", "decide", "publish", "evaluate"]
+BY_THE_HOLDOUT = ["holdout", "choose", "decide", "publish", "report", "evaluate"]
 
 
 @pytest.mark.skipif("config.getoption('spark') == 'connect'", reason="its stages are tested there")

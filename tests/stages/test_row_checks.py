@@ -92,7 +92,7 @@ def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
     assert "Outliers: 2 of 80 rows are farther than " in out
     assert "Rare classes: rare (the rarest has 1.25% of the rows)" in out
     assert "Missing values: " in out
-    assert "The order by day matters: rows that are alike come together (p = 0.000)" in out
+    assert "The order of the rows: it matters by day: rows that are alike come together" in out
     assert "Underperforming: 9 rows of site web, whose confidence is 0.07 of that of all" in out
     assert "cluster" not in out
     assert "Of low value: 3 of 78 rows do more harm than good to a classifier" in out

@@ -2,8 +2,8 @@
 
 Reads    issues/
 Writes   nothing; what it finds goes into report.html, which is written with summary.json
-Passes   2 over the issues (counts by score; the label changes), 1 over the flagged rows, and one
-         over the outliers and over each kind of sets of rows that are alike
+Passes   1 over the issues to count them by score and 1 for the flagged rows; where there are some,
+         1 for new labels, 1 for outliers, and 2 for each kind of sets of rows that are alike
 Shuffle  of the flagged rows of `MOST_CLASSES` classes, by class
 Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whatever the corpus
 """
@@ -35,7 +35,11 @@ _EXAMPLE: Final = (
     c.LABEL_SCORE,
     c.DECISION,
 )
-_SETS: Final = {"exact": "exact_duplicate_set", "near": "near_duplicate_set"}
+# By kind: the stage that finds them, and the column of a row's set.
+_SETS: Final = {
+    "exact": ("duplicates", c.EXACT_DUPLICATE_SET),
+    "near": ("near_duplicates", c.NEAR_DUPLICATE_SET),
+}
 
 
 def run(lake: Lake) -> StageReport:
@@ -45,12 +49,17 @@ def run(lake: Lake) -> StageReport:
     most_first = sorted(by_class, key=lambda name: (-by_class[name], name))
     classes = most_first[:MOST_CLASSES]
     overall, of_class = _histograms(issues, classes)
-    sets = {kind: name for kind, name in _SETS.items() if name in issues.columns}
+    n_fixed = lake.details("decide")["decisions"].get("fix", 0)
+    sets = {
+        kind: of
+        for kind, (stage, of) in _SETS.items()
+        if of in issues.columns and _found_sets(lake, stage)
+    }
     details = {
         "classes": classes,
         "histogram": overall,
         "histograms": of_class,
-        "changes": _changes(issues),
+        "changes": _changes(issues) if n_fixed else [],
         "worst": _worst(issues, classes),
         "outliers": _outliers(issues),
         "sets": {kind: _largest_sets(issues, name) for kind, name in sets.items()},
@@ -58,7 +67,7 @@ def run(lake: Lake) -> StageReport:
     return StageReport(
         rows_in=lake.rows("issues"),
         rows_out=0,
-        reads={"issues": 4 + len(sets)},
+        reads={"issues": 2 + bool(n_fixed) + 2 * len(sets)},
         details={"report": details},
     )
 
@@ -78,6 +87,11 @@ def _histograms(
         if of is not None:
             of_class[of][kind][i] += n
     return overall, of_class
+
+
+def _found_sets(lake: Lake, stage: str) -> bool:
+    commit = lake.committed(stage)
+    return commit is not None and commit.details["sets"] > 0
 
 
 def _empty() -> dict[str, list[int]]:
@@ -103,10 +117,10 @@ def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[dict[str
 
 
 def _outliers(issues: DataFrame) -> list[dict[str, Any]]:
-    if "is_outlier_issue" not in issues.columns:
+    if c.IS_OUTLIER_ISSUE not in issues.columns:
         return []
-    furthest = issues.where("is_outlier_issue").orderBy("outlier_score", c.ROW_ID)
-    names = (c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, "outlier_score", c.DECISION)
+    furthest = issues.where(c.IS_OUTLIER_ISSUE).orderBy(c.OUTLIER_SCORE, c.ROW_ID)
+    names = (c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.OUTLIER_SCORE, c.DECISION)
     return [row.asDict() for row in furthest.select(*names).limit(N_OUTLIERS).collect()]
 
 
