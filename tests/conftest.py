@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import zlib
 from pathlib import Path
 
 import pytest
@@ -9,26 +10,49 @@ import pytest
 from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
+KINDS = ("classic", "connect")
+
 
 def pytest_addoption(parser):
     parser.addoption(
+        "--once",
+        action="store_true",
+        help="run each test with a session on one kind of it, which its file decides",
+    )
+    parser.addoption(
+        "--slow",
+        action="store_true",
+        help="run the tests marked as slow, too, which CI has no time for",
+    )
+    parser.addoption(
         "--spark",
-        choices=["classic", "connect"],
+        choices=KINDS,
         default="classic",
         help="the kind of session behind the fixture `spark`; with connect, only its tests run",
     )
 
 
 def pytest_collection_modifyitems(config, items):
-    if config.getoption("spark") == "classic":
-        return
-    chosen = [item for item in items if "spark" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    chosen = [item for item in items if _is_wanted(item, config)]
+    left_out = set(items) - set(chosen)
+    config.hook.pytest_deselected(items=[item for item in items if item in left_out])
     items[:] = chosen
 
 
+def _is_wanted(item, config):
+    """Whether a test is for this kind of session: of those with a session, CI runs each on one."""
+    if item.get_closest_marker("slow") and not config.getoption("slow"):
+        return False
+    kind = config.getoption("spark")
+    if "spark" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("classic_only"):
+        return kind == "classic"
+    in_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
+    return not config.getoption("once") or kind == KINDS[in_file % 2]
+
+
 def pytest_report_header(config):
-    return f"spark: {config.getoption('spark')}"
+    slow = "run, too" if config.getoption("slow") else "left out (--slow runs them)"
+    return f"spark: {config.getoption('spark')}; slow tests: {slow}"
 
 
 @pytest.fixture(scope="session")

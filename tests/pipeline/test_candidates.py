@@ -13,7 +13,8 @@ SERVICE = {"provider": "openai", "model": "m", "dimensions": DIMENSIONS}
 USD = 1e-3  # a token
 
 
-@pytest.mark.skipif("config.getoption('spark') == 'connect'", reason="its stages are tested there")
+@pytest.mark.slow
+@pytest.mark.classic_only
 def test_the_best_is_used_and_nothing_is_paid_for_twice(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(N_ROWS))
 

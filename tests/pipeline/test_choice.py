@@ -9,7 +9,7 @@ N_ROWS, N_TRUSTED = 90, 210
 BY_THE_HOLDOUT = ["holdout", "choose", "decide", "publish", "report", "evaluate"]
 
 
-@pytest.mark.skipif("config.getoption('spark') == 'connect'", reason="its stages are tested there")
+@pytest.mark.classic_only
 def test_trusted_rows_decide_and_are_neither_learnt_from_nor_published(spark, tmp_path):
     right = [
         (f"again: {text}", label) for i, (text, label) in enumerate(messages(400)) if i % 10 != 4

@@ -175,9 +175,8 @@ def test_decisions_that_cannot_be_used_are_errors(lake, answers, tmp_path):
 # --- the whole loop -----------------------------------------------------------------------------
 
 
-def test_from_the_page_to_clean(request, config, drawn, tmp_path, capsys):
-    if request.config.getoption("spark") == "connect":
-        pytest.skip("once is enough: what Spark does here others test on Connect")
+@pytest.mark.classic_only
+def test_from_the_page_to_clean(config, drawn, tmp_path, capsys):
     right = truth()
     classes = drawn[0].classes
     mine = tmp_path / "mine.yaml"

@@ -28,9 +28,7 @@ DECIDED = StructType(
     ]
 )
 N_TRAIN, N_TEST = 160, 60
-once = pytest.mark.skipif(
-    "config.getoption('spark') == 'connect'", reason="what Spark does here others test on Connect"
-)
+once = pytest.mark.classic_only
 
 
 def texts_of(n_rows, seed):
@@ -230,6 +228,7 @@ def test_without_trusted_rows_there_is_nothing_to_compare_by():
 
 
 @once
+@pytest.mark.slow
 def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path):
     texts, labels = texts_of(120, 5)
     wrong = np.where(np.arange(120) % 6 == 0, 1 - labels, labels)
