@@ -102,6 +102,7 @@ def test_the_resolved_configuration_is_beside_the_output(sample, spark):
     assert load_config(Path(sample.workspace, "config.yaml")) == sample_run(spark)[0]
 
 
+@pytest.mark.slow
 def test_seven_files_in_another_order_give_the_same_issues(sample, spark, tmp_path):
     source = spark.read.csv(
         str(SAMPLE / "support.csv"), header=True, multiLine=True, escape='"', quote='"'

@@ -9,6 +9,7 @@ N_ROWS, N_TRUSTED = 90, 210
 BY_THE_HOLDOUT = ["holdout", "choose", "decide", "publish", "report", "evaluate"]
 
 
+@pytest.mark.slow
 @pytest.mark.classic_only
 def test_trusted_rows_decide_and_are_neither_learnt_from_nor_published(spark, tmp_path):
     right = [

@@ -331,6 +331,7 @@ def test_a_gain_that_is_not_there_is_not_claimed(spark, tmp_path):
         assert found[name]["to_baseline"]["verdict"] == "no difference shown"
 
 
+@pytest.mark.slow
 def test_the_same_rows_give_the_same_figures_and_seeds_others(spark, tmp_path):
     case = Case(spark, tmp_path)
     first = case.run(seeds=1).details

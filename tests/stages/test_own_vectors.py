@@ -118,6 +118,7 @@ def test_vectors_are_scaled_and_finite(tabular):
     np.testing.assert_allclose(vectors[:, :4].std(axis=0), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_order_of_rows_does_not_matter(tabular, spark, tmp_path):
     numbers, _, given = labelled()
     table = as_table(numbers, given).take(pa.array(np.arange(N_ROWS)[::-1]))
@@ -141,6 +142,7 @@ def test_equal_rows_share_a_fold_and_are_duplicates(spark, tmp_path):
     assert len(read_rows(result.workspace, "vectors")) == N_ROWS
 
 
+@pytest.mark.slow
 def test_rows_without_any_feature_go_to_quarantine(spark, tmp_path):
     numbers, _, given = labelled()
     nothing = as_table(numbers, given).slice(0, 1).to_pylist()[0]
