@@ -102,7 +102,6 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         },
     }
     examples = {
-        "classes": shown,
         "histogram": counted,
         "histograms": dict.fromkeys(shown, counted),
         "changes": [{"given": classes[0], "new": classes[1], "rows": 50}],

@@ -7,6 +7,7 @@ columns of the input is not looked at.
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import Column
@@ -18,6 +19,8 @@ from lakewinnow.config import ChecksConfig, CleanConfig
 from lakewinnow.spark import udf
 from lakewinnow.text import pii
 
+_PREVIEW_LENGTH: Final = 200  # characters
+
 
 def text(clean: CleanConfig, checks: ChecksConfig) -> Column:
     """Return the text of a row of corpus/ as others may see it."""
@@ -25,6 +28,11 @@ def text(clean: CleanConfig, checks: ChecksConfig) -> Column:
         return F.col(c.TEXT)
     redacted = partial(_redacted, kinds=checks.pii.kinds, tag=clean.pii_tag)
     return udf.on_arrow(redacted, StringType())(F.col(c.TEXT))
+
+
+def preview(of: Column) -> Column:
+    """Return the beginning of a text, to tell a row by."""
+    return F.substring(of, 1, _PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
 
 
 def _redacted(texts: pa.Array, kinds: Sequence[str], tag: str) -> pa.Array:

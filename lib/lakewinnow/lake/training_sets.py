@@ -268,3 +268,17 @@ def weights_of(rows: pa.Table, n_classes: int) -> FloatArray | None:
     n_given, n_aimed = (np.bincount(of, minlength=n_classes) for of in (labels, aim.to_numpy()))
     weights: FloatArray = (n_aimed / np.maximum(n_given, 1))[labels]
     return weights
+
+
+def warnings(n_leaked: int, left_out: Sequence[str]) -> list[str]:
+    """Say which rows and which training sets have no part in a comparison."""
+    told = []
+    if n_leaked:
+        told.append(
+            f"{n_leaked:,} rows of the input have a text of the holdout: no model that is compared"
+            " was trained on them"
+        )
+    return told + [
+        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
+        for name in left_out
+    ]

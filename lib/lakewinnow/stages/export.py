@@ -134,8 +134,7 @@ def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame
     """Return the rows that stay, their split, and the label of each of their copies."""
     decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL, c.DECIDED_BY)
     rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
-    last_of_train = int((1 - config.validation_fraction) * 2**63) - 1
-    is_train = F.shiftrightunsigned(F.xxhash64(c.TEXT_KEY, F.lit("validation")), 1) <= last_of_train
+    is_train = finetuning.is_for_training(config.validation_fraction)
     rows = rows.withColumn(_SPLIT, F.when(is_train, "train").otherwise("validation"))
     label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
     if config.soft_copies is None:

@@ -56,7 +56,6 @@ def run(lake: Lake) -> StageReport:
         if of in issues.columns and _found_sets(lake, stage)
     }
     details = {
-        "classes": classes,
         "histogram": overall,
         "histograms": of_class,
         "changes": _changes(issues) if n_fixed else [],

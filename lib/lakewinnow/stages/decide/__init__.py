@@ -62,7 +62,6 @@ _LAST = [
     StructField(c.DECIDED_BY, StringType(), nullable=True),  # null: not by the user
     StructField(c.REASON, StringType(), nullable=True),  # null: nothing is wrong with the row
 ]
-PREVIEW_LENGTH = 200
 
 
 def schema(found: list[RowCheck]) -> StructType:
@@ -108,8 +107,7 @@ def run(
     decision = F.coalesce(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
-    text = redaction.text(config, checks)
-    preview = F.substring(text, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
+    preview = redaction.preview(redaction.text(config, checks))
     suggested = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
     issues = (
         rows.withColumn(c.DECISION, decision)

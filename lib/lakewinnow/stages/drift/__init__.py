@@ -35,6 +35,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.earlier_run import EarlierRun
 from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.redaction import preview
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.drift import noise, sides, told, vectors
 from lakewinnow.stages.drift.sides import Groups
@@ -54,7 +55,6 @@ DRIFTED = StructType(
 )
 _FEWEST_PERMUTATIONS: Final = 999
 _TESTS: Final = 11  # of a comparison, at most
-_PREVIEW: Final = 200  # characters
 
 
 def run(
@@ -247,5 +247,4 @@ def _publish(
     schema = StructType([DRIFTED[name] for name in (c.ROW_ID, c.DRIFT_GROUP, c.DRIFT_SCORE)])
     few = F.broadcast(lake.spark.createDataFrame(rows, schema))
     shown = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, c.TEXT).join(few, c.ROW_ID)
-    preview = F.substring(text, 1, _PREVIEW)
-    lake.publish(TABLE, shown.coalesce(1).withColumn(c.TEXT_PREVIEW, preview), schema=DRIFTED)
+    lake.publish(TABLE, shown.coalesce(1).select("*", preview(text)), schema=DRIFTED)

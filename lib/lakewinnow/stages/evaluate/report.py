@@ -4,7 +4,7 @@ from typing import Any
 
 from lakewinnow.core import comparison, variants
 from lakewinnow.core.variants import BASELINE
-from lakewinnow.lake.training_sets import LEAST_ROWS
+from lakewinnow.lake import training_sets
 from lakewinnow.stages.evaluate import tasks
 from lakewinnow.stages.evaluate.training import Trained
 
@@ -35,16 +35,7 @@ def comparison_of(trained: Trained) -> dict[str, Any]:
 
 
 def _warnings(trained: Trained) -> list[str]:
-    told = []
-    if trained.n_leaked:
-        told.append(
-            f"{trained.n_leaked:,} rows of the input have a text of the holdout: no model that is"
-            " compared was trained on them"
-        )
-    told += [
-        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
-        for name in trained.left_out
-    ]
+    told = training_sets.warnings(trained.n_leaked, trained.left_out)
     if trained.not_converged:
         told.append(
             f"{trained.not_converged:,} of the models that are compared stopped before they"

@@ -18,6 +18,7 @@ from lakewinnow.core import comparison, variants
 from lakewinnow.core.variants import BASELINE
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.lake import reference as reference_
+from lakewinnow.lake import training_sets
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.training_sets import LEAST_ROWS
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -127,15 +128,6 @@ def _details(tuned: Tuned) -> dict[str, Any]:
 
 
 def _warnings(tuned: Tuned) -> list[str]:
-    told = []
-    if tuned.n_leaked:
-        told.append(
-            f"{tuned.n_leaked:,} rows of the input have a text of the holdout: no model that is"
-            " compared was trained on them"
-        )
-    told += [
-        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
-        for name in tuned.left_out
-    ]
+    told = training_sets.warnings(tuned.n_leaked, tuned.left_out)
     told += [f"{of}: run again to begin another job" for of in tuned.failed]
     return told + [f"{BASELINE}: without it nothing is compared"] * (BASELINE not in tuned.outcomes)
