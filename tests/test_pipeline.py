@@ -27,10 +27,10 @@ from builders import (
     tables_of,
     write_csv,
 )
-from lakewinnow import pipeline
 from lakewinnow.configfile import load_config
 from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.stages import label_issues, publish
 
 # Of a run that asks for nothing more.
 STAGES = [
@@ -337,7 +337,7 @@ def test_a_killed_run_goes_on_at_the_stage_it_was_in(again, small, tmp_path, mon
         kill() if name == "review" else publish(lake, name, *rest, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline.label_issues, "run", kill)
+        patch.setattr(label_issues, "run", kill)
         assert is_killed()
     assert tables_of(tmp_path).isdisjoint({"clean", "issues", "manifest.json", "summary.json"})
 
@@ -393,16 +393,16 @@ def test_a_changed_input_is_another_run(spark, tmp_path):
 
 
 def test_a_row_that_gets_lost_fails_the_run(again, finished, monkeypatch):
-    publish = pipeline.publish.run
+    publishes = publish.run
 
     def loses_dropped_rows(lake, *arguments):
-        report = publish(lake, *arguments)
+        report = publishes(lake, *arguments)
         lake.publish("dropped", lake.read("dropped").limit(0))
         return report
 
     (finished / "_commits" / "publish.json").unlink()
     (finished / "manifest.json").unlink()
-    monkeypatch.setattr(pipeline.publish, "run", loses_dropped_rows)
+    monkeypatch.setattr(publish, "run", loses_dropped_rows)
     with pytest.raises(EngineError) as caught:
         again(finished)
     assert caught.value.code == "rows_unaccounted"
@@ -553,6 +553,7 @@ def test_a_holdout_that_will_not_do_is_an_error(again, finished, tmp_path, rows,
     with pytest.raises(DataError) as caught:
         again(finished, evaluate={"holdout": str(path)})
     assert (caught.value.code, caught.value.where) == (code, "evaluate.holdout")
+    assert (finished / "manifest.json").exists()  # what it says was published still is
 
 
 def test_a_holdout_of_other_columns_is_found_before_anything_is_written(again, tmp_path):

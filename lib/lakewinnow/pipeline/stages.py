@@ -51,6 +51,7 @@ STAGES: Final = (
     "export",
 )
 _BESIDE: Final = ("drift", "holdout", "finetune")  # what needs them has it in its fingerprint
+_BEHIND_OUTPUTS: Final = frozenset(STAGES[: STAGES.index("publish") + 1]) - {*_BESIDE}
 OUTPUTS: Final = ("clean", "review", "dropped")
 
 
@@ -124,10 +125,10 @@ class Stages:
             return
         if check is not None:
             check()
-        if not self._redo or not self._commits:  # what the records say is about to change
-            self._lake.files.delete("manifest.json")
-            self._lake.files.delete("summary.json")
-            self._lake.files.delete("report.html")
+        is_first = not self._redo or not self._commits
+        if is_first and name in _BEHIND_OUTPUTS:  # what the records say is about to change
+            for record in ("manifest.json", "summary.json", "report.html"):
+                self._lake.files.delete(record)
         if name not in _BESIDE:
             self._redo = True  # what comes after reads what is about to change
         self._observer.started(name)

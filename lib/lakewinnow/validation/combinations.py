@@ -1,18 +1,12 @@
-"""What a configuration may say: each value against its annotation, then against the others.
-
-Every function here yields or collects problems; `configfile` raises them together.
-"""
+"""Values of a configuration against each other: each is right by itself."""
 
 import math
 import re
-import types
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from dataclasses import fields, replace
+from typing import Any, Final
 
 from lakewinnow.config import (
-    AtLeast,
-    Between,
     Config,
     CrossvalConfig,
     DriftConfig,
@@ -20,165 +14,18 @@ from lakewinnow.config import (
     EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
-    OrInteger,
     TextConfig,
     TextRuleConfig,
 )
-from lakewinnow.errors import ConfigError, Shown, did_you_mean
+from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.validation.formats import format_of
+from lakewinnow.validation.values import check_types, match, unknown_key
 
 # What the contract names and this version does not do yet: asking for it is an error.
-_NOT_YET: tuple[tuple[str, frozenset[object]], ...] = (
+_NOT_YET: Final[tuple[tuple[str, frozenset[object]], ...]] = (
     ("input.format", frozenset({"delta", "iceberg"})),
 )
-_LEAST_JACCARD = 0.3
-
-
-Section = TypeVar("Section")
-
-
-def key_of(f: "Field[Any]") -> str:
-    """Return a field's name in the file: `else_` is written `else`."""
-    return f.name.rstrip("_")
-
-
-def check_types(
-    cls: type[Section], raw: Any, where: str, problems: list[ConfigError]
-) -> Section | None:
-    """Build a section from plain values; None, and problems, where it cannot be built."""
-    prefix = f"{where}." if where else ""
-    if not isinstance(raw, Mapping):
-        problems.append(ConfigError("not_a_mapping", where, "a mapping of keys", raw))
-        return None
-    known: dict[str, Field[Any]] = {key_of(f): f for f in fields(cls)}  # type: ignore[arg-type]
-    unknown = sorted(map(str, raw.keys() - known.keys()))
-    problems.extend(_unknown(key, prefix, list(known)) for key in unknown)
-    hints = get_type_hints(cls, include_extras=True)
-    values = {}
-    for key, f in known.items():
-        if key in raw and not (raw[key] is None and is_dataclass(hints[f.name])):
-            values[f.name] = _value(hints[f.name], raw[key], prefix + key, problems)
-        elif f.default is MISSING and f.default_factory is MISSING:
-            if is_dataclass(hints[f.name]):  # its own missing keys say more than "missing"
-                values[f.name] = _value(hints[f.name], {}, prefix + key, problems)
-            else:
-                hint = f"add it to the file, or --set {prefix}{key}=…"
-                problems.append(ConfigError("missing_key", prefix + key, "a value", None, hint))
-    return None if problems else cls(**values)
-
-
-def _unknown(key: str, prefix: str, known: list[str]) -> ConfigError:
-    hint = did_you_mean(key, known)
-    elsewhere = [path for path in _all_keys() if path.rpartition(".")[2] == key]
-    if not hint and elsewhere:
-        hint = f"did you mean {elsewhere[0]!r}?"
-    expected = f"one of {', '.join(known)}"
-    return ConfigError("unknown_key", f"{prefix}{key}", expected, key, hint)
-
-
-def _all_keys(cls: type = Config, prefix: str = "") -> Iterator[str]:
-    for name, hint in get_type_hints(cls).items():
-        section = _section_of(hint)
-        if section is not None:
-            yield from _all_keys(section, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name.rstrip('_')}"
-
-
-def _section_of(hint: Any) -> type | None:
-    """Return the section that a key holds, be it one that null turns off; None for a value."""
-    options = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
-    sections = (option for option in options if isinstance(option, type) and is_dataclass(option))
-    return next(sections, None)
-
-
-def _value(hint: Any, raw: Any, where: str, problems: list[ConfigError]) -> Any:
-    section = _section_of(hint)
-    if section is not None and (section is hint or raw is not None):
-        return check_types(section, raw, where, problems)
-    matched, value = _match(hint, raw)
-    if not matched:
-        code = "out_of_range" if _is_out_of_range(hint, raw) else "wrong_type"
-        near = did_you_mean(raw, _choices(hint)) if isinstance(raw, str) else ""
-        problems.append(ConfigError(code, where, _describe(hint), raw, near))
-    return value
-
-
-def _match(hint: Any, raw: Any) -> tuple[bool, Any]:
-    """Whether a raw value fits a type hint, and the value as the hint's type."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        options = (_match(option, raw) for option in args)
-        return next((option for option in options if option[0]), (False, None))
-    if origin is Annotated:
-        is_number = isinstance(args[1], OrInteger) and type(raw) is int
-        matched, value = _match(args[0], str(raw) if is_number else raw)
-        return matched and args[1].holds(value), value
-    if origin is Literal:
-        return not isinstance(raw, bool) and raw in args, raw
-    if origin is tuple:
-        items = [_match(args[0], item) for item in raw] if isinstance(raw, (list, tuple)) else []
-        return isinstance(raw, (list, tuple)) and all(ok for ok, _ in items), tuple(
-            v for _, v in items
-        )
-    if origin is not None and issubclass(origin, Mapping):
-        return _match_mapping(args[1], raw)
-    return _match_scalar(hint, raw)
-
-
-def _match_mapping(hint: Any, raw: Any) -> tuple[bool, Any]:
-    if not isinstance(raw, Mapping) or hint is Any:
-        return isinstance(raw, Mapping), raw
-    items = {key: _match(hint, value) for key, value in raw.items()}
-    matched = all(isinstance(key, str) and ok for key, (ok, _) in items.items())
-    return matched, {key: value for key, (_, value) in items.items()}
-
-
-def _match_scalar(hint: Any, raw: Any) -> tuple[bool, Any]:
-    if isinstance(raw, bool):  # which Python takes for an int
-        return hint is bool, raw
-    if hint is float and isinstance(raw, (int, str)):
-        try:
-            return True, float(raw)  # YAML 1.1 reads 1e-3 as a string
-        except ValueError:
-            return False, None
-    return isinstance(raw, hint), raw
-
-
-def _is_out_of_range(hint: Any, raw: Any) -> bool:
-    bounded = [h for h in (hint, *get_args(hint)) if get_origin(h) is Annotated]
-    return any(_match(get_args(h)[0], raw)[0] for h in bounded)
-
-
-def _choices(hint: Any) -> list[str]:
-    if get_origin(hint) is Literal:
-        return [str(choice) for choice in get_args(hint)]
-    return [choice for option in get_args(hint) for choice in _choices(option)]
-
-
-_NAMES = {
-    str: "text",
-    int: "a whole number",
-    float: "a number",
-    bool: "true or false",
-    types.NoneType: "null",
-}
-
-
-def _describe(hint: Any) -> str:
-    """Say what a user may write: the error message is made from the annotation."""
-    origin, args = get_origin(hint), get_args(hint)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_describe(option) for option in args)
-    if origin is Annotated:
-        constraint: AtLeast | Between | OrInteger = args[1]
-        return f"{_describe(args[0])} {constraint}"
-    if origin is Literal:
-        return " | ".join(map(str, args))
-    if origin is tuple:
-        return f"a list (each: {_describe(args[0])})"
-    if origin is not None and issubclass(origin, Mapping):
-        return "a mapping" if args[1] is Any else f"a mapping (each: {_describe(args[1])})"
-    return _NAMES.get(hint, str(hint))
+_LEAST_JACCARD: Final = 0.3
 
 
 def check_combinations(config: Config) -> Iterator[ConfigError]:
@@ -394,21 +241,21 @@ def with_default_params(config: Config) -> Config:
 
 def _check_params(params: Mapping[str, Any], where: str) -> Iterator[ConfigError]:
     known = ["C", "class_weight", "max_iter"]
-    yield from (_unknown(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
+    yield from (unknown_key(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
     c, class_weight, max_iter = (params[key] for key in known)
-    if c != "auto" and not (_match(float, c)[0] and 0 < float(c) < math.inf):  # a NaN is not
+    if c != "auto" and not (match(float, c)[0] and 0 < float(c) < math.inf):  # a NaN is not
         yield ConfigError("wrong_type", f"{where}.C", "auto or a number above 0", c)
     if not _is_class_weight(class_weight):
         expected = "balanced | null | a mapping of class names to numbers at least 0"
         yield ConfigError("wrong_type", f"{where}.class_weight", expected, class_weight)
-    if not _match(int, max_iter)[0] or max_iter < 1:
+    if not match(int, max_iter)[0] or max_iter < 1:
         yield ConfigError("wrong_type", f"{where}.max_iter", "a whole number at least 1", max_iter)
 
 
 def _is_class_weight(value: object) -> bool:
     if not isinstance(value, Mapping):
         return value in (None, "balanced")
-    weights = (_match(float, weight) for weight in value.values())
+    weights = (match(float, weight) for weight in value.values())
     return all(ok and 0 <= weight < math.inf for ok, weight in weights)
 
 
@@ -448,26 +295,6 @@ def _not_yet(key: str, got: object) -> ConfigError:
         got,
         "leave it out: this is planned, not built",
     )
-
-
-def format_of(path: str) -> str | None:
-    """Tell a file format by a path's ending; None where it does not tell."""
-    endings = {
-        ".parquet": "parquet",
-        ".csv": "csv",
-        ".jsonl": "json",
-        ".json": "json",
-        ".ndjson": "json",
-    }
-    name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", path.rstrip("/").lower())
-    return next((fmt for ending, fmt in endings.items() if name.endswith(ending)), None)
-
-
-def input_format(config: InputConfig) -> str:
-    """Return the format to read the input with: as configured, else told by the path's ending."""
-    if config.table is not None:
-        return "table"
-    return config.format or format_of(config.path or "") or "parquet"
 
 
 def value_at(config: object, key: str) -> Any:
