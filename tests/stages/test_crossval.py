@@ -20,6 +20,7 @@ from lakewinnow.errors import DataError, EngineError
 from lakewinnow.lake import content
 from lakewinnow.lake.embedding_store import EMBEDDINGS
 from lakewinnow.stages import crossval
+from lakewinnow.stages.crossval import by_global_models, corpus
 
 PARAMS = {"C": 1.0, "class_weight": "balanced", "max_iter": 1000}
 LOGISTIC = Logistic(C=1.0, class_weight="balanced", max_iter=1000, standardize=False)
@@ -250,7 +251,7 @@ def test_more_texts_in_the_store_or_the_same_ones_twice_make_no_difference(two_s
 def test_rows_too_many_to_send_make_no_difference(two_shards, monkeypatch, mode):
     make_table(two_shards, "embeddings", read_rows(two_shards.files.root, "embeddings"), EMBEDDINGS)
     _, before = run(two_shards, mode=mode)
-    monkeypatch.setattr(crossval, "_MOST_TO_SEND", 0)
+    monkeypatch.setattr(corpus, "_MOST_TO_SEND", 0)
     _, after = run(two_shards, mode=mode)
     np.testing.assert_array_equal(after, before)
 
@@ -316,7 +317,7 @@ def test_global_models_of_a_sample_score_every_row(two_shards):
 
 
 def test_global_models_too_large_to_send_end_the_run(two_shards, monkeypatch):
-    monkeypatch.setattr(crossval, "_MAX_MODEL_BYTES", 2**10)
+    monkeypatch.setattr(by_global_models, "MAX_MODEL_BYTES", 2**10)
     with pytest.raises(EngineError) as caught:
         run(two_shards, mode="global")
     assert (caught.value.code, caught.value.where) == ("models_too_large", "crossval.mode")

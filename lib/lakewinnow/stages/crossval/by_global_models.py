@@ -1,0 +1,79 @@
+"""A model a fold for the whole corpus, applied to every row of its fold where the row is.
+
+They learn from a stratified sample of max_train_rows; with no more rows than that it is
+`cross_val_predict` over everything.
+"""
+
+from functools import partial
+from typing import Final
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from lakewinnow.classifiers import tasks
+from lakewinnow.classifiers.base import Classifier
+from lakewinnow.core.sampling import quotas
+from lakewinnow.errors import EngineError
+from lakewinnow.lake.sample import stratified
+from lakewinnow.spark import cluster
+from lakewinnow.stages.crossval.corpus import Corpus, Told
+from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
+from lakewinnow.stages.crossval.settling import collect, settle
+
+_ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
+
+
+def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
+    """Return every row with its probabilities, `tasks.SCORED`.
+
+    Raises
+    ------
+    EngineError
+        ``"models_too_large"``
+    """
+    corpus = corpus.with_vectors_once()
+    spark, n_folds = corpus.rows.sparkSession, corpus.config.folds
+    n_groups = 1
+    work = min(corpus.n_rows, corpus.config.max_train_rows) * n_folds * corpus.n_classes
+    if not classifier.shares_folds or (
+        not cluster.is_local(spark) and work * corpus.n_features > _ONE_TASK
+    ):
+        n_groups = min(n_folds, cluster.parallelism(spark))
+        classifier = settle(corpus, classifier, told)
+    fit = partial(
+        tasks.fit_models,
+        classifier=classifier,
+        n_classes=corpus.n_classes,
+        n_folds=n_folds,
+        n_groups=n_groups,
+        n_threads=cluster.threads_per_task(spark, n_groups),
+    )
+    groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
+    n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
+    sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
+    made = sample.groupBy(tasks.GROUP).applyInArrow(
+        lambda table: fit(table),  # noqa: PLW0108
+        tasks.MADE_OF_ROWS,
+    )
+    packed = collect(made, told, n_sample)
+    n_bytes = sum(map(len, packed))
+    if n_bytes > MAX_MODEL_BYTES:
+        raise EngineError(
+            "models_too_large",
+            "crossval.mode",
+            f"models of at most {MAX_MODEL_BYTES >> 20} MiB to send to every task",
+            f"{n_bytes >> 20} MiB",
+            "--set crossval.mode=shard, whose models go nowhere",
+        )
+    apply_models = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
+    return corpus.with_vectors(corpus.rows, corpus.n_rows).mapInArrow(apply_models, tasks.SCORED)
+
+
+def _sample(corpus: Corpus) -> DataFrame:
+    """At most max_train_rows, stratified by fold and class, of smallest hash in each."""
+    if corpus.n_rows <= corpus.config.max_train_rows:
+        return corpus.rows
+    counts = corpus.counts()
+    wanted = quotas(counts, corpus.config.max_train_rows)
+    by_cell = (corpus.cell(), corpus.hash(), counts.reshape(-1), wanted.reshape(-1))
+    return stratified(corpus.rows, *by_cell)

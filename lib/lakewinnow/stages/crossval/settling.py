@@ -1,0 +1,48 @@
+"""What is chosen for the whole corpus, in a task of its own; and what a task hands back."""
+
+import pickle
+from functools import partial
+from typing import Final
+
+from pyspark.sql import DataFrame
+
+from lakewinnow import columns as c
+from lakewinnow.classifiers import tasks
+from lakewinnow.classifiers.base import Classifier
+from lakewinnow.lake.sample import hash_bound
+from lakewinnow.spark import cluster
+from lakewinnow.stages.crossval.corpus import Corpus, Told
+
+_SETTLING_ROWS: Final = 20_000
+
+
+def settle(corpus: Corpus, classifier: Classifier, told: Told) -> Classifier:
+    """Choose C for the whole corpus, if that is left to us, on rows of smallest hash."""
+    if classifier.is_settled:
+        return classifier
+    n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS, corpus.n_rows)
+    share = 2 * n_sample / corpus.n_rows  # twice what is needed, so that it is there
+    within = corpus.hash() < hash_bound(share)
+    sample = corpus.rows.where(within) if share < 1 else corpus.rows
+    sample = sample.orderBy(corpus.hash(), c.ROW_ID).limit(n_sample)
+    settle_on = partial(
+        tasks.settle,
+        classifier=classifier,
+        n_classes=corpus.n_classes,
+        n_threads=cluster.threads_per_task(sample.sparkSession, 1),
+    )
+    together = corpus.with_vectors(sample, n_sample).groupBy()
+    made = together.applyInArrow(lambda table: settle_on(table), tasks.MADE_OF_ROWS)  # noqa: PLW0108
+    [packed] = collect(made, told, n_sample)
+    settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
+    return settled
+
+
+def collect(made: DataFrame, told: Told, n_rows: int) -> list[bytes]:
+    """Return what tasks made of rows, pickled; `n_rows` were to reach them."""
+    rows = made.collect()
+    if not rows:  # a group of no rows at all
+        raise tasks.vectors_missing(n_rows)
+    for row in rows:
+        told.add(row[tasks.CPU_SECONDS], [row[tasks.NOTE]])
+    return [bytes(row[tasks.MADE]) for row in rows]
