@@ -4,6 +4,7 @@ import pytest
 
 from lakewinnow.embedding.base import Limits
 from lakewinnow.embedding.cost import Cost
+from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import ConfigError, ProviderError
 
 PRICED = Limits(usd_per_million_tokens=0.02, requests_per_minute=600, tokens_per_minute=1e6)
@@ -40,11 +41,8 @@ def test_tasks_share_the_rates_and_what_is_left_of_the_money():
     share = Cost(PRICED, most_usd=0.1).share(4, spent_tokens=1_000_000)
     assert (share.requests_per_minute, share.tokens_per_minute) == (150, 250_000)
     assert share.tokens == 1_000_000
-    assert vars(Cost(Limits()).share(4, 0)) == {
-        "requests_per_minute": None,
-        "tokens_per_minute": None,
-        "tokens": None,
-    }
+    assert Cost(Limits()).share(4, 0) == Share()
+    assert Cost(Limits()).share(4, 0, debt_s=7.0) == Share(debt_s=7.0)
 
 
 def test_the_rates_say_how_long_it_takes_at_least():

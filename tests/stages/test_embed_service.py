@@ -1,17 +1,32 @@
 """Embed with a service that costs: paid once, whatever happens, and never more than is allowed."""
 
+import os
 import subprocess
 import sys
 import time
+from functools import partial
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-from builders import corpus_row, make_commit, make_table, messages, read_rows, text_key, write_csv
+from builders import (
+    corpus_row,
+    lake_in,
+    make_commit,
+    make_table,
+    messages,
+    read_rows,
+    text_key,
+    write_csv,
+)
 from embedding.openai.fault_server import DIMENSIONS, Fault, FaultServer
 from lakewinnow.config import EmbeddingConfig, InputConfig, OpenAIConfig
+from lakewinnow.embedding import cost, rounds
+from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.lake.corpus import accepted
+from lakewinnow.spark import session as sessions
 from lakewinnow.stages import embed
 
 TEXTS = [f"message number {i}" for i in range(120)]
@@ -25,9 +40,13 @@ def server():
         yield started
 
 
+def make_corpus(lake, texts):
+    make_table(lake, "corpus", [corpus_row(f"{i:03}", text) for i, text in enumerate(texts)])
+
+
 @pytest.fixture
 def lake(lake):
-    make_table(lake, "corpus", [corpus_row(f"{i:03}", text) for i, text in enumerate(TEXTS)])
+    make_corpus(lake, TEXTS)
     quarantine = {"row_id": "x", "error_code": "label_null", "error": "no label"}
     make_table(lake, "quarantine", [quarantine])
     make_commit(lake, "ingest", input_columns=COLUMNS)
@@ -35,13 +54,17 @@ def lake(lake):
 
 
 def config_of(server, *, batch_size=5, **service):
-    service = {"base_url": server.url, "concurrency": 2, "price_per_million_tokens": 1.0} | service
+    return config_at(server.url, batch_size, max_requests_per_minute=100_000, **service)
+
+
+def config_at(url, batch_size=5, **service):
+    service = {"base_url": url, "concurrency": 2, "price_per_million_tokens": 1.0} | service
     return EmbeddingConfig(
         provider="openai",
         model="m",
         dimensions=DIMENSIONS,
         batch_size=batch_size,
-        openai=OpenAIConfig(max_requests_per_minute=100_000, **service),
+        openai=OpenAIConfig(**service),
     )
 
 
@@ -126,6 +149,42 @@ def test_a_bill_above_the_estimate_stops_the_run(lake, server, monkeypatch):
     n_tasks = 2
     assert server.paid.total() <= 50 + 5 * n_tasks  # a task learns what a request was by its answer
     assert stored(lake) == set(map(text_key, server.paid))
+
+
+MINUTE = 1.5  # of so many seconds
+BUDGET = {"max_requests_per_minute": 28, "max_tokens_per_minute": 1600}
+LONG_AND_SHORT = [f"{i} {'word ' * (i % 30)}" for i in range(130)]
+
+
+def test_four_tasks_keep_to_the_budget_in_every_minute_and_from_round_to_round(server, tmp_path):
+    """All are told to wait, have a minute's worth when they go on, and another round follows."""
+    wait = Fault(429, headers={"retry-after": str(MINUTE)})
+    server.script = [None] * 8 + [wait] * 4
+    script = f"from tests.stages.{Path(__file__).stem} import embed_by_four_tasks as embed; "
+    tests = Path(__file__).parents[1]
+    subprocess.run(
+        [sys.executable, "-c", f"{script}embed({server.url!r}, {str(tmp_path / 'w')!r})"],
+        env=os.environ | {"PYTHONPATH": f"{tests.parent}{os.pathsep}{tests}"},
+        check=True,
+    )
+    assert server.paid == dict.fromkeys(LONG_AND_SHORT, 1)
+    requests, tokens = server.busiest(MINUTE)
+    assert requests <= BUDGET["max_requests_per_minute"]
+    assert tokens <= BUDGET["max_tokens_per_minute"]
+    assert requests > BUDGET["max_requests_per_minute"] / 2  # and make use of it
+
+
+def embed_by_four_tasks(url, workspace):
+    """Embed on four cores, as Spark sees it, with a session of its own."""
+    settings = sessions.local_settings
+    four = {"spark.master": "local[4]", "spark.sql.codegen.wholeStage": "false"}
+    sessions.local_settings = lambda scratch: settings(scratch) | four
+    rounds.SECONDS = MINUTE
+    cost.Share = partial(Share, window_s=MINUTE)
+    with sessions.running() as spark:
+        lake = lake_in(spark, workspace)
+        make_corpus(lake, LONG_AND_SHORT)
+        embed.run(lake, SOURCE, config_at(url, **BUDGET))
 
 
 # As the command does, but in rounds of half a second.

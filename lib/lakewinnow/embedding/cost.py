@@ -64,8 +64,14 @@ class Cost:
             "raise it, or embed with provider static; what is in the store stays there",
         )
 
-    def share(self, n_tasks: int, spent_tokens: int) -> Share:
-        """Return what one of `n_tasks` tasks at once may use of the rates and of the money left."""
+    def share(self, n_tasks: int, spent_tokens: int, debt_s: float = 0.0) -> Share:
+        """Return what one of `n_tasks` tasks at once may use of the rates and of the money left.
+
+        Parameters
+        ----------
+        debt_s : float
+            The highest of the tasks before; see `Pace.debt`.
+        """
         price, left = self.limits.usd_per_million_tokens, None
         if self.most_usd is not None and price:
             left = int(self.most_usd / price * 1e6 - spent_tokens) // n_tasks
@@ -74,6 +80,7 @@ class Cost:
             requests_per_minute=requests and requests / n_tasks,
             tokens_per_minute=tokens and tokens / n_tasks,
             tokens=left,
+            debt_s=debt_s,
         )
 
     def seconds(self, n_tokens: int, n_requests: int) -> float | None:

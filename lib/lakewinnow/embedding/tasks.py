@@ -28,6 +28,7 @@ from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark import arrow
 
 REQUESTS: Final = "requests"
+DEBT: Final = "debt"  # of seconds, to those who come after: see `Pace.debt`
 STOPPED: Final = "stopped"  # by which ProviderError: see `error_of`
 SECONDS: Final = "seconds"
 
@@ -48,6 +49,7 @@ MADE = StructType(
         StructField(c.ERROR, StringType(), nullable=True),
         StructField(c.TOKENS, LongType(), nullable=True),
         StructField(REQUESTS, LongType(), nullable=True),
+        StructField(DEBT, DoubleType(), nullable=True),
         StructField(STOPPED, StringType(), nullable=True),
     ]
 )
@@ -77,6 +79,7 @@ def embed(
     yield _row(
         tokens=requests.n_tokens,
         requests=requests.n_requests,
+        debt=requests.debt_s,
         stopped=requests.stopped and _told(requests.stopped),
     )
 

@@ -329,17 +329,12 @@ def test_four_tasks_together_keep_to_the_budget(server):
     window, most_requests, most_tokens = 1.0, 40, 2400
     server.script = [Fault(429), Fault(500), None, Fault(429)]
     embedders = [OpenAIEmbedder(make_config(server.url, concurrency=3)) for _ in range(4)]
-    share = Share(most_requests / 4, most_tokens / 4)
+    share = Share(most_requests / 4, most_tokens / 4, window_s=window)
     texts = [f"{i} {'word ' * (i % 30)}" for i in range(400)]
     embedded = []
 
     def task(i):
-        requests = Requests(
-            embedders[i],
-            batch_size=5,
-            share=share,
-            make_pace=lambda share: Pace(share, window=window),
-        )
+        requests = Requests(embedders[i], batch_size=5, share=share)
         for made in requests.run(texts[i::4]):
             embedded.extend(texts[i::4][j] for j in made.positions)
 

@@ -101,22 +101,44 @@ def test_a_hold_keeps_all_from_beginning(clock):
     assert begins(pace, clock, [1, 1]) == pytest.approx([20, 20])
 
 
-@settings(max_examples=50, deadline=None)
-@given(
-    st.lists(st.tuples(st.integers(1, 120), st.floats(0, 30)), min_size=1, max_size=40),
-    st.integers(1, 20),
-    st.integers(100, 300),
+def test_who_follows_an_even_use_need_not_wait_and_who_follows_a_burst_does(clock):
+    pace = make_pace(clock, requests_per_minute=6)
+    begins(pace, clock, [1] * 6)
+    assert pace.debt() == pytest.approx(10)  # until the next would have begun
+    clock.now += 600
+    assert pace.debt() == 0
+    begins(pace, clock, [1] * 6)
+    assert pace.debt() == pytest.approx(60)
+    assert make_pace(clock).debt() == 0
+    follower = make_pace(clock, requests_per_minute=6, debt_s=60)
+    started = clock.now
+    follower.begin(1)
+    assert clock.now - started == pytest.approx(70)
+
+
+TASK = st.lists(
+    st.tuples(st.integers(1, 120), st.floats(0, 30), st.sampled_from([0.0, 0.0, 20.0, 90.0])),
+    min_size=1,
+    max_size=20,
 )
-def test_every_window_keeps_to_the_share(requests, n_requests, n_tokens):
-    clock = Clock()
-    pace = make_pace(clock, requests_per_minute=n_requests, tokens_per_minute=n_tokens)
-    log = []
-    for wanted, seconds in requests:
-        amount = min(wanted, n_tokens)
-        pace.begin(amount)
-        log.append((clock.now + seconds, amount))  # reaches the provider as late as can be
-        clock.now += seconds
-        pace.end(amount, amount)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(TASK, min_size=1, max_size=3), st.integers(1, 20), st.integers(100, 300))
+def test_every_window_keeps_to_the_share(tasks, n_requests, n_tokens):
+    """So do tasks that follow each other: rounds."""
+    clock, debt_s, log = Clock(), 0.0, []
+    share = {"requests_per_minute": n_requests, "tokens_per_minute": n_tokens}
+    for task in tasks:
+        pace = make_pace(clock, **share, debt_s=debt_s)
+        for wanted, seconds, idle in task:
+            clock.now += idle
+            amount = min(wanted, n_tokens)
+            pace.begin(amount)
+            log.append((clock.now + seconds, amount))  # reaches the provider as late as can be
+            clock.now += seconds
+            pace.end(amount, amount)
+        debt_s = pace.debt()
     for at, _ in log:
         inside = [amount for other, amount in log if at <= other < at + 60 - 1e-3]
         assert len(inside) <= n_requests
@@ -124,7 +146,7 @@ def test_every_window_keeps_to_the_share(requests, n_requests, n_tokens):
 
 
 def test_threads_together_keep_to_the_share():
-    pace = Pace(Share(requests_per_minute=40), window=0.5)
+    pace = Pace(Share(requests_per_minute=40, window_s=0.5))
     began, numbers = [], itertools.count()
 
     def work():

@@ -530,8 +530,8 @@ def test_a_bill_that_is_higher_than_expected_is_taken_into_account():
 
 def test_a_request_is_no_minute_worth_of_the_budget():
     embedder = Told(inputs=1000)
-    share = Share(tokens_per_minute=sum(embedder.count_tokens(TEXTS)))
-    requests = Requests(embedder, share=share, make_pace=lambda share: Pace(share, window=0.05))
+    share = Share(tokens_per_minute=sum(embedder.count_tokens(TEXTS)), window_s=0.05)
+    requests = Requests(embedder, share=share)
     assert len(outcome(requests, TEXTS)[0]) == len(TEXTS)
     assert 6 <= len(embedder.requests) <= 8
 

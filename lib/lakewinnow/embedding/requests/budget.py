@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Final
 
-WINDOW_S: Final = 60.0
 _ROUNDING: Final = 1e-9  # of a limit
 
 
@@ -25,11 +24,15 @@ class Share:
     ----------
     requests_per_minute, tokens_per_minute : None where there is no limit
     tokens : that may be spent at most by this run of the task; None where there is no bound
+    debt_s : see `Pace.debt`: of the task before, where this one follows it
+    window_s : seconds in the place of a minute; for tests
     """
 
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
     tokens: int | None = None
+    debt_s: float = 0.0
+    window_s: float = 60.0
 
 
 class Stopped(Exception):  # noqa: N818 - asked for
@@ -42,7 +45,6 @@ class Pace:
     Parameters
     ----------
     share : Share
-    window : seconds that the limits of the share hold for
     clock : the time in seconds, never going back
     wait : waits so many seconds (None: for a change), or less; for tests
     """
@@ -51,7 +53,6 @@ class Pace:
         self,
         share: Share,
         *,
-        window: float = WINDOW_S,
         clock: Callable[[], float] = time.monotonic,
         wait: Callable[[float | None], object] | None = None,
     ) -> None:
@@ -60,8 +61,9 @@ class Pace:
         self._changed = threading.Condition()  # guards all that follows
         self._wait = wait or self._changed.wait
         now = clock()
-        self._requests = _Allowance(share.requests_per_minute, window, now)
-        self._tokens = _Allowance(share.tokens_per_minute, window, now)
+        start = now + share.debt_s
+        self._requests = _Allowance(share.requests_per_minute, share.window_s, start)
+        self._tokens = _Allowance(share.tokens_per_minute, share.window_s, start)
         self._not_before = now
         self._stopped = False
 
@@ -110,6 +112,16 @@ class Pace:
             self._stopped = True
             self._changed.notify_all()
 
+    def debt(self) -> float:
+        """Return the seconds until another task may follow this one with the same share.
+
+        Zero where the last minute's share was used evenly, a minute where it was used just now, as
+        it is after a wait. To be asked when no request is under way.
+        """
+        with self._changed:
+            now = self._clock()
+            return max(self._requests.debt(now), self._tokens.debt(now))
+
     def _delay(self, n_tokens: float) -> float:
         self._raise_if_stopped()
         now = self._clock()
@@ -125,7 +137,7 @@ class Pace:
 class _Allowance:
     """How much of one thing may be used in any window.
 
-    It starts as if it had been used evenly until now: a task that takes over from another adds to
+    It starts as if it had been used evenly until then: a task that takes over from another adds to
     what that one has used in the last minute.
     """
 
@@ -139,10 +151,7 @@ class _Allowance:
         """Return the seconds until it is worth asking again; 0 where it may begin."""
         if self.limit is None:
             return 0.0
-        while self.ended and self.ended[0][0] <= now:
-            self.used -= heappop(self.ended)[1]
-        if len(self.ended) == 0 and self.used < self.limit * _ROUNDING:
-            self.used = 0.0
+        self._forget(self.limit, now)
         # More than a whole window's worth has to go at once: after a window without anything.
         needed = self.used + min(amount, self.limit) * (1 - _ROUNDING)
         at = self.started + self.window * needed / self.limit if needed <= self.limit else math.inf
@@ -158,3 +167,20 @@ class _Allowance:
         if self.limit is not None:
             windows = max(1.0, used / self.limit)  # what went beyond the limit is made up for
             heappush(self.ended, (now + self.window * windows, used))
+
+    def debt(self, now: float) -> float:
+        """Return the seconds after which an allowance that starts then adds up with this one."""
+        if self.limit is None:
+            return 0.0
+        self._forget(self.limit, now)
+        debt, used = 0.0, self.used
+        for until, amount in sorted(self.ended):  # the other one has come up to what is left then
+            debt = max(debt, until - now - self.window * (1 - used / self.limit))
+            used -= amount
+        return debt
+
+    def _forget(self, limit: float, now: float) -> None:
+        while self.ended and self.ended[0][0] <= now:
+            self.used -= heappop(self.ended)[1]
+        if len(self.ended) == 0 and self.used < limit * _ROUNDING:
+            self.used = 0.0

@@ -96,6 +96,11 @@ class Requests:
         """Tokens used so far: as billed, or as counted where the provider does not say."""
         return self._sender.n_tokens
 
+    @property
+    def debt_s(self) -> float:
+        """Seconds until another task may follow with the same share; see `Pace.debt`."""
+        return self._pace.debt()
+
     def run(self, texts: Sequence[str]) -> Iterator[Embedded | Refused]:
         """Embed texts; to be called once.
 

@@ -65,9 +65,8 @@ def embed(todo: Todo, tell: Tell) -> Spent:
 
 def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError | None:
     """Embed into the store; return what a task was stopped by."""
-    embed = partial(
-        tasks.embed, config=todo.config, share=todo.cost.share(todo.n_tasks, spent.tokens)
-    )
+    share = todo.cost.share(todo.n_tasks, spent.tokens, spent.debt_s)
+    embed = partial(tasks.embed, config=todo.config, share=share)
     seen = Observation("embed")
     made = chunks.mapInArrow(embed, tasks.MADE).observe(
         seen,
@@ -75,6 +74,7 @@ def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError |
         F.count(c.ERROR_CODE).alias("refused"),
         F.sum(c.TOKENS).alias(c.TOKENS),
         F.sum(tasks.REQUESTS).alias(tasks.REQUESTS),
+        F.max(tasks.DEBT).alias(tasks.DEBT),
         F.max(tasks.STOPPED).alias(tasks.STOPPED),
     )
     todo.store.add(todo.identity, made.where(F.col(c.TEXT_KEY).isNotNull()))
@@ -82,6 +82,7 @@ def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError |
     spent.refused += seen.get["refused"]
     spent.tokens += seen.get[c.TOKENS] or 0
     spent.requests += seen.get[tasks.REQUESTS] or 0
+    spent.debt_s = seen.get[tasks.DEBT] or 0.0
     stopped = seen.get[tasks.STOPPED]
     return None if stopped is None else tasks.error_of(stopped)
 

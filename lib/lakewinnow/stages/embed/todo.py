@@ -33,6 +33,7 @@ class Spent:
     refused: int = 0
     tokens: int = 0
     requests: int = 0
+    debt_s: float = 0.0  # of the rates, to the next round
 
 
 @dataclass(frozen=True)
