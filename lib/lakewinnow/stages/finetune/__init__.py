@@ -23,7 +23,8 @@ from lakewinnow.lake.source import Source
 from lakewinnow.lake.training_sets import LEAST_ROWS
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.finetune import by_service, local
-from lakewinnow.stages.finetune.by_service import Estimate, Tell, cancel
+from lakewinnow.stages.finetune.by_service import Tell, cancel
+from lakewinnow.stages.finetune.plan import Estimate
 from lakewinnow.stages.finetune.tuned import Tuned
 
 __all__ = ["Estimate", "cancel", "check", "estimate", "run"]
