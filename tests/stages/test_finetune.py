@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -87,9 +88,11 @@ class Case:
         make_table(self.trusted, "corpus", rows_of(*texts_of(N_TEST, 2)))
         make_commit(self.trusted, "ingest", classes=CLASSES)
 
-    def run(self, reference=None, **finetune_):
+    def run(self, reference=None, told=None, **finetune_):
         config = make_config("x.csv", evaluate={"holdout": "y.csv"}, finetune=finetune_)
-        return finetune.run(self.lake, config, trusted=self.trusted, reference=reference).details
+        tell = (lambda *_: None) if told is None else lambda *of: told.append(of)
+        given = {"trusted": self.trusted, "reference": reference, "tell": tell}
+        return finetune.run(self.lake, config, **given).details
 
 
 @pytest.fixture(scope="module")
@@ -124,9 +127,16 @@ def test_a_transformer_here_is_better_by_better_labels(spark, case, tmp_path):
     assert (how["layers"], how["device"]) == (1, "cpu")
     assert how["model"].startswith("tiny-")
     assert json.loads(json.dumps(details)) == details
-    again = case.run(reference, **settings, variants=["fixed", "baseline"])["finetune"]
-    assert again["fixed"]["accuracy"] == found["fixed"]["accuracy"]
-    assert again["fixed"]["log_loss"] == found["fixed"]["log_loss"]
+    models = case.lake.files.entries("finetune/models")
+    assert len(models) == 10  # fixed and ceiling are of the same rows here
+    some = next(of.base_name for of in models if '"baseline"' in Path(of.path).read_text())
+    case.lake.files.delete(f"finetune/models/{some}")  # as if killed before it was done
+    told = []
+    again = case.run(reference, told, **settings, variants=["fixed", "baseline"])["finetune"]
+    assert told == [(3, 4, "models trained")]
+    for name in ("baseline", "fixed"):
+        for figure in ("accuracy", "log_loss"):
+            assert again[name][figure] == found[name][figure]
 
 
 # --- by a service -------------------------------------------------------------------------------

@@ -1,8 +1,8 @@
 """Finetune: whether models that are fine-tuned on cleaned labels are better, by a trusted holdout.
 
 Reads    corpus/, issues/, pred_probs/ (for soft labels), the reference; holdout/corpus/
-Writes   nothing of a local model; of a service's, finetune/: the files that were uploaded, and what
-         is known of each job and each answer. Its figures go to summary.json
+Writes   finetune/: what each model answers, and of a service the files that were uploaded and what
+         is known of each job. Its figures go to summary.json
 Passes   2 over the corpus (rows by class; the sample), 1 over the issues and the pred_probs
 Shuffle  that of the sample, once for each training set and seed, with its texts
 Memory   a local task: its texts, 1 GiB at most of what lower layers make of them, and a model with
@@ -16,16 +16,15 @@ from typing import Any
 from lakewinnow.config import Config
 from lakewinnow.core import comparison, variants
 from lakewinnow.core.variants import BASELINE
-from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.errors import ConfigError
 from lakewinnow.lake import reference as reference_
 from lakewinnow.lake import training_sets
 from lakewinnow.lake.source import Source
-from lakewinnow.lake.training_sets import LEAST_ROWS
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.finetune import by_service, local
-from lakewinnow.stages.finetune.by_service import Tell, cancel
+from lakewinnow.stages.finetune.by_service import cancel
 from lakewinnow.stages.finetune.plan import Estimate
-from lakewinnow.stages.finetune.tuned import Tuned
+from lakewinnow.stages.finetune.tuned import Tell, Tuned
 
 __all__ = ["Estimate", "cancel", "check", "estimate", "run"]
 
@@ -77,7 +76,7 @@ def run(
     ----------
     trusted : the workspace that the holdout was taken into
     reference : the input's rows with their labels corrected, for the ceiling
-    tell : is told how many jobs are done, or questions answered, of how many, with a note
+    tell : is told how many models, jobs or questions are done, of how many, with a note
 
     Raises
     ------
@@ -87,16 +86,9 @@ def run(
     """
     truth = None if reference is None else reference_.true_labels(reference, config.input)
     if config.finetune.provider == "local":
-        tuned = local.run(lake, trusted, config, truth)
+        tuned = local.run(lake, trusted, config, truth, tell)
     else:
         tuned = by_service.run(lake, trusted, config, truth, tell)
-    if not tuned.outcomes:
-        raise DataError(
-            "too_few_to_train_on",
-            "finetune.variants",
-            f"one with at least {LEAST_ROWS} rows",
-            Shown("none"),
-        )
     return StageReport(
         rows_in=lake.rows("issues"),
         rows_out=len(tuned.true_labels),

@@ -25,9 +25,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages.finetune.kept import Kept
 from lakewinnow.stages.finetune.plan import Estimate, Plan, access, plan_of, prices
-from lakewinnow.stages.finetune.tuned import Tuned, named_as_here
-
-Tell = Callable[[int, int, str], object]  # done, of how many, and a note
+from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
 
 _HARD: Final = tuple(name for name in ORDER if name not in (CONTROL, SOFT))
 _ANSWERS_A_FILE: Final = 50

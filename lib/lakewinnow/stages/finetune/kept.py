@@ -1,8 +1,8 @@
-"""What is known of each job, and what its model has answered: JSON files of the workspace."""
+"""What is known of jobs and models, and what these have answered: JSON files of the workspace."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Final
+from typing import Any, Final
 
 from lakewinnow.finetuning.openai.asking import Answer
 from lakewinnow.finetuning.openai.jobs import JobState
@@ -11,6 +11,7 @@ from lakewinnow.stages.finetune.datasets import FOLDER
 
 _JOBS: Final = f"{FOLDER}/jobs"
 _ANSWERS: Final = f"{FOLDER}/answers"
+_MODELS: Final = f"{FOLDER}/models"
 _OF_NAME: Final = 32  # characters of a fingerprint
 
 
@@ -47,6 +48,19 @@ class Kept:
         folder = f"{_ANSWERS}/{fingerprint[:_OF_NAME]}"
         n_files = len(self.files.entries(folder))
         self.files.write_json(f"{folder}/{n_files:06}.json", [asdict(of) for of in answers])
+
+    def has_model(self, name: str) -> bool:
+        """Whether it is known what a model that was trained here answers."""
+        return self.files.exists(f"{_MODELS}/{name}.json")
+
+    def model(self, name: str) -> dict[str, Any] | None:
+        """Return what a model that was trained here answers; None where there is none."""
+        answer: dict[str, Any] | None = self.files.read_json(f"{_MODELS}/{name}.json")
+        return answer
+
+    def save_model(self, name: str, answer: dict[str, Any]) -> None:
+        """Keep what a model that was trained here answers."""
+        self.files.write_json(f"{_MODELS}/{name}.json", answer)
 
     def _names(self, folder: str) -> list[str]:
         names = [entry.base_name for entry in self.files.entries(folder)]

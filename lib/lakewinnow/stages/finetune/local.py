@@ -1,10 +1,17 @@
-"""Fine-tuning here: a task for each training set and seed.
+"""Fine-tuning here: a task for each training set and seed, some at a time.
 
 A task has all rows of the sample and of the holdout with their texts, and reads a partition, not
 the workspace. What lower layers make of the texts is kept by the worker process for its next task.
+What each model says of the holdout is kept in the workspace, so that a run that was killed, or
+comes again with more seeds, trains what is missing.
 """
 
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
+from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Final
 
@@ -13,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from lakewinnow import columns as c
 from lakewinnow.config import Config
@@ -20,17 +28,20 @@ from lakewinnow.core.comparison import Outcome
 from lakewinnow.core.variants import BASELINE, CEILING, CONTROL, DROPPED, FIXED, ORDER, SOFT
 from lakewinnow.embedding.local import models
 from lakewinnow.embedding.local.sentence_transformers import find_model, package_missing
+from lakewinnow.errors import DataError, Shown
 from lakewinnow.finetuning.local import tasks
 from lakewinnow.finetuning.local.training import Recipe
 from lakewinnow.lake import redaction, training_sets
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.training_sets import VARIANT
+from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
-from lakewinnow.stages.finetune.tuned import Tuned, named_as_here
+from lakewinnow.stages.finetune.kept import Kept
+from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
 
 _VARIANTS: Final = (BASELINE, CONTROL, DROPPED, FIXED, SOFT, CEILING)
 _SEEDS: Final = 3
+_ROUNDS_AT_ONCE: Final = 2  # models of a core before what they answer is kept
 
 
 def check(config: Config) -> None:
@@ -46,12 +57,18 @@ def check(config: Config) -> None:
         find_model(_model(config))
 
 
-def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> Tuned:
+def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell: Tell) -> Tuned:
     """Train a model for each training set and seed, and ask it about the holdout.
 
     Parameters
     ----------
     truth : `reference.true_labels`, for the ceiling
+    tell : is told how many models there are, of how many
+
+    Raises
+    ------
+    DataError
+        ``"too_few_to_train_on"``
     """
     own = config.finetune
     classes = lake.details("ingest")["classes"]
@@ -71,17 +88,12 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> T
         c.TEXT,
         c.LABEL,
     )
-    seeds = F.explode(F.sequence(F.lit(0), F.lit(n_seeds - 1))).alias(tasks.SEED)
-    together = rows.drop(c.TEXT_KEY).unionByName(test, allowMissingColumns=True).select("*", seeds)
-    number = F.array_position(F.array(*map(F.lit, variants)), F.col(VARIANT)) - 1
-    at = number * n_seeds + F.col(tasks.SEED)
-    fine_tune = partial(tasks.fine_tune, recipe=_recipe(config), n_classes=len(classes))
-    answers = (
-        cluster.in_partitions(together, len(variants) * n_seeds, at)
-        .mapInArrow(fine_tune, tasks.ANSWERS)
-        .toArrow()
-        .sort_by([(VARIANT, "ascending"), (tasks.SEED, "ascending")])
-    )
+    together = rows.drop(c.TEXT_KEY).unionByName(test, allowMissingColumns=True)
+    units = [(name, seed) for seed in range(n_seeds) for name in variants]
+    answers = _train(together, units, _recipe(config), len(classes), Kept(lake.files), tell)
+    if not len(answers):
+        expected = f"one with at least {LEAST_ROWS} rows"
+        raise DataError("too_few_to_train_on", "finetune.variants", expected, Shown("none"))
     outcomes: dict[str, Outcome] = {}
     n_rows: dict[str, int] = {}
     for name in variants:
@@ -102,6 +114,59 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> T
         how=_how(config, answers, n_seeds),
         left_out=[name for name in variants if name not in outcomes],
     )
+
+
+def _train(
+    rows: DataFrame,
+    units: Sequence[tuple[str, int]],
+    recipe: Recipe,
+    n_classes: int,
+    kept: Kept,
+    tell: Tell,
+) -> pa.Table:
+    """Train a model for each unit, a variant and a seed, that has none; return what all answer.
+
+    Units whose training sets are equal share a model.
+
+    Returns
+    -------
+    a row a unit, `tasks.ANSWERS`, in the order of variant and seed; none for a variant of too few
+    rows
+    """
+    fingerprints = _fingerprints(rows, recipe, n_classes)
+    names = {(of, seed): f"{fingerprints[of]}-{seed}" for of, seed in units if of in fingerprints}
+    left = list({name: unit for unit, name in names.items() if not kept.has_model(name)}.values())
+    n_models = len(set(names.values()))
+    fine_tune = partial(tasks.fine_tune, recipe=recipe, n_classes=n_classes)
+    step = _ROUNDS_AT_ONCE * cluster.parallelism(rows.sparkSession)
+    for start in range(0, len(left), step):
+        tell(n_models - len(left) + start, n_models, "models trained")
+        some = left[start : start + step]
+        numbers = F.array(*(F.lit(f"{name} {seed}") for name, seed in some))
+        seeds = F.explode(F.array(*(F.lit(seed) for seed in sorted({seed for _, seed in some}))))
+        seeded = rows.select("*", seeds.alias(tasks.SEED))
+        at = F.array_position(numbers, F.concat_ws(" ", VARIANT, tasks.SEED)) - 1
+        made = cluster.in_partitions(seeded.where(at >= 0), len(some), at)
+        for answer in made.mapInArrow(fine_tune, tasks.ANSWERS).toArrow().to_pylist():
+            kept.save_model(names[answer[VARIANT], answer[tasks.SEED]], answer)
+    answers = [
+        {**answer, VARIANT: unit[0]}
+        for unit, name in names.items()
+        if (answer := kept.model(name)) is not None
+    ]
+    table = pa.Table.from_pylist(answers, to_arrow_schema(tasks.ANSWERS))
+    return table.sort_by([(VARIANT, "ascending"), (tasks.SEED, "ascending")])
+
+
+def _fingerprints(rows: DataFrame, recipe: Recipe, n_classes: int) -> dict[str, str]:
+    """Return for each variant a hash of what its models learn from, are asked, and how."""
+    model = models.name_of(*find_model(recipe.model))
+    how = json.dumps([model, asdict(recipe), n_classes, version("lakewinnow")])
+    content = F.bit_xor(F.xxhash64(*(name for name in rows.columns if name != VARIANT)))
+    return {
+        name: hashlib.sha256(f"{n_rows} {of} {how}".encode()).hexdigest()[:32]
+        for name, n_rows, of in rows.groupBy(VARIANT).agg(F.count("*"), content).collect()
+    }
 
 
 def _model(config: Config) -> str | None:

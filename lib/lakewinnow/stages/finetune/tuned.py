@@ -1,6 +1,6 @@
 """What fine-tuned models said, whoever trained them."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from lakewinnow.core.comparison import Outcome
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import LakewinnowError, Shown
+
+Tell = Callable[[int, int, str], object]  # done, of how many, and a note
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
