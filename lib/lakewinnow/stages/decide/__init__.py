@@ -6,8 +6,8 @@ checks would take out of a class the worst go, and `clean.max_class_fraction` is
 Reads    checks/label_issues/, checks/label_ranks/, those of the other checks, corpus/, the user's
          decisions
 Writes   issues/, one row per accepted row
-Passes   2 over the checks (one counts what leaves each class), 1 over the corpus, and one over the
-         rows that are alike
+Passes   1 over the checks and the corpus; one more over those that take rows away (it counts what
+         leaves each class), and one over these for each kind of rows that are alike
 Shuffle  one by row id (the text preview, what the other checks say of each row); rows that are
          alike and decisions broadcast when they are few. One more, of the rows that would leave a
          class, for classes that too much of would go
@@ -97,13 +97,22 @@ def run(
         decisions.check_labels(own, lake.details("ingest")["classes"])
     rows, warnings = with_own_decisions(rows, own)
     rows = rows.withColumn("by_label", reasons.by_label(config))
-    rows, by = _with_row_checks(lake, rows, config, others)
+    acting = [check for check in others if check.action(config) != "keep"]
+    rows = _with_row_checks(lake, rows, acting)
+    by = (_wanted(check, config) for check in acting if check.set_of is None)
     rows = rows.withColumn("by_row", strongest(F.col("by_label"), *by))
     kinds = alike.kinds(config, checks, others)
-    rows = alike.with_sets(lake, rows, kinds)
+    rows = alike.with_acting(lake, rows, [kind for kind in kinds if kind.acts])
     rows = rows.withColumn("by_checks", strongest(F.col("by_row"), F.col("by_set")))
     budget = class_budget.budget(rows, config)
     rows = class_budget.within(rows, budget)
+    # What only tells comes after what decides, and what is alike first: those are read twice.
+    telling = [check for check in others if check not in acting]
+    rows = _with_row_checks(lake, rows, [check for check in telling if check.set_of is not None])
+    rows = alike.with_others(lake, rows, [kind for kind in kinds if not kind.acts])
+    rows = _with_row_checks(lake, rows, [check for check in telling if check.set_of is None])
+    if checks.exact_duplicates is None:
+        rows = alike.without_exact(rows)
     decision = F.coalesce(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
@@ -125,7 +134,7 @@ def run(
         reads={
             "checks/label_issues": 2 + len(kinds),
             "corpus": 1,
-            **{check.table: 2 for check in others},
+            **{check.table: 2 if check in acting else 1 for check in others},
         },
         writes=("issues",),
         details={
@@ -136,21 +145,18 @@ def run(
     )
 
 
-def _with_row_checks(
-    lake: Lake, rows: DataFrame, config: CleanConfig, others: list[RowCheck]
-) -> tuple[DataFrame, list[Column]]:
-    """Add each check's columns and what it says; return, too, what it wants done with a row."""
-    by = []
-    for check in others:
-        why = f"why_{check.name}"
-        found = lake.read(check.table).withColumnRenamed(row_checks.WHY, why)
-        rows = rows.join(found, c.ROW_ID, "left").withColumn(
-            check.is_issue, F.coalesce(check.is_issue, F.lit(col=False))
-        )
-        if check.set_of is None:
-            acts = F.when(F.col(check.is_issue), F.lit(check.action(config)))
-            by.append(acts.otherwise("keep"))
-    return rows, by
+def _with_row_checks(lake: Lake, rows: DataFrame, found: list[RowCheck]) -> DataFrame:
+    """Add each check's columns and what it says."""
+    for check in found:
+        said = lake.read(check.table).withColumnRenamed(row_checks.WHY, f"why_{check.name}")
+        is_issue = F.coalesce(check.is_issue, F.lit(col=False))
+        rows = rows.join(said, c.ROW_ID, "left").withColumn(check.is_issue, is_issue)
+    return rows
+
+
+def _wanted(check: RowCheck, config: CleanConfig) -> Column:
+    """Return what a check wants done with a row."""
+    return F.when(F.col(check.is_issue), F.lit(check.action(config))).otherwise("keep")
 
 
 def _figures(

@@ -38,9 +38,9 @@ class Kind:
         return f"{self.copy_of}_label"
 
     @property
-    def acts(self) -> Column:
-        """Whether a row is taken for a copy and does not stay as it is."""
-        return F.col(self.copy_of).isNotNull() & F.lit(self.action != "keep")
+    def acts(self) -> bool:
+        """Whether the others do not stay as they are."""
+        return self.action != "keep"
 
 
 def kinds(config: CleanConfig, checks: ChecksConfig, others: list[RowCheck]) -> list[Kind]:
@@ -58,24 +58,39 @@ def kinds(config: CleanConfig, checks: ChecksConfig, others: list[RowCheck]) -> 
     return found
 
 
-def with_sets(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
-    """Add, for each kind, which row stays for this one; and `by_set`, `is_twin`.
+def with_acting(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
+    """Add, for each kind that acts, which row stays for this one; and `by_set`, `is_twin`.
 
     `is_twin`: a row is taken for a copy of one that has the same label, no loss to the class.
     """
-    exact = {c.EXACT_DUPLICATE_SET, c.EXACT_DUPLICATE_OF}
-    if c.EXACT_DUPLICATE_SET in {kind.set_of for kind in found}:
-        sets = lake.read("checks/exact_duplicates").select(c.ROW_ID, c.EXACT_DUPLICATE_SET)
-        rows = rows.join(sets, c.ROW_ID, "left")
-    else:
-        rows = rows.withColumns({name: F.lit(None).cast("string") for name in exact})
     by, is_twin = [F.lit("keep")], F.lit(col=False)
     for kind in found:
-        rows = rows.join(_kept(rows, kind, strongest(F.col("by_row"), *by)), c.ROW_ID, "left")
-        by.append(F.when(kind.acts, F.lit(kind.action)).otherwise("keep"))
+        rows = _with_kept(lake, rows, kind, strongest(F.col("by_row"), *by))
+        is_copy = F.col(kind.copy_of).isNotNull()
+        by.append(F.when(is_copy, F.lit(kind.action)).otherwise("keep"))
         same_label = F.col(kind.kept_label) == F.col(c.GIVEN_LABEL)
-        is_twin = is_twin | (kind.acts & F.coalesce(same_label, F.lit(col=False)))
+        is_twin = is_twin | (is_copy & F.coalesce(same_label, F.lit(col=False)))
     return rows.withColumns({"by_set": strongest(*by), "is_twin": is_twin})
+
+
+def with_others(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
+    """Add, for each kind that does not act, which row would stay for this one."""
+    for kind in found:
+        rows = _with_kept(lake, rows, kind, F.col("by_checks"))
+    return rows
+
+
+def without_exact(rows: DataFrame) -> DataFrame:
+    """Add the columns of exact duplicates to rows that were not looked at for them."""
+    nothing = F.lit(None).cast("string")
+    return rows.withColumns({c.EXACT_DUPLICATE_SET: nothing, c.EXACT_DUPLICATE_OF: nothing})
+
+
+def _with_kept(lake: Lake, rows: DataFrame, kind: Kind, by_others: Column) -> DataFrame:
+    if kind.set_of == c.EXACT_DUPLICATE_SET:  # other sets came with what their check says
+        sets = lake.read("checks/exact_duplicates").select(c.ROW_ID, c.EXACT_DUPLICATE_SET)
+        rows = rows.join(sets, c.ROW_ID, "left")
+    return rows.join(_kept(rows, kind, by_others), c.ROW_ID, "left")
 
 
 def _kept(rows: DataFrame, kind: Kind, by_others: Column) -> DataFrame:
