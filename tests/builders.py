@@ -19,6 +19,7 @@ from pyarrow import dataset
 from pyspark.sql.pandas.types import to_arrow_schema
 
 import lakewinnow
+from lakewinnow.config import ChecksConfig
 from lakewinnow.configfile import load_config, parse_config
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import Observer
@@ -49,11 +50,26 @@ def write_csv(path, rows, header=("text", "label")):
     return path
 
 
+# Of the checks that a run makes unless told not to: those that most tests do not look at.
+WITHOUT_CHECKS = dict.fromkeys(("outliers", "near_duplicates", "imbalance", "text"))
+
+
 def make_config(path, workspace="unused", **sections):
-    """Return the configuration of a table whose columns are `text` and `label`."""
+    """Return the configuration of a table whose columns are `text` and `label`.
+
+    Its checks are those of `sections`, and of the others exact duplicates alone.
+    """
     source = {"path": path and str(path), "text": "text", "label": "label"}
     source |= sections.pop("input", {})
-    return parse_config({"input": source, "workspace": str(workspace), **sections})
+    checks = WITHOUT_CHECKS | sections.pop("checks", {})
+    return parse_config(
+        {"input": source, "workspace": str(workspace), "checks": checks, **sections}
+    )
+
+
+def make_checks(**checks):
+    """Return the checks of `make_config`."""
+    return ChecksConfig(**WITHOUT_CHECKS | checks)
 
 
 def make_table(lake, name, rows, schema=None):

@@ -295,16 +295,16 @@ class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
-    outliers: OutliersConfig | None = None
-    near_duplicates: NearDuplicatesConfig | None = None
+    outliers: OutliersConfig | None = field(default_factory=OutliersConfig)
+    near_duplicates: NearDuplicatesConfig | None = field(default_factory=NearDuplicatesConfig)
     exact_duplicates: Options | None = field(default_factory=dict)
-    imbalance: ImbalanceConfig | None = None
+    imbalance: ImbalanceConfig | None = field(default_factory=ImbalanceConfig)
     nulls: NullsConfig | None = None
     non_iid: NonIidConfig | None = None
     groups: GroupsConfig | None = None
     valuation: ValuationConfig | None = None
     drift: DriftConfig | None = field(default_factory=DriftConfig)
-    text: TextConfig | None = None
+    text: TextConfig | None = field(default_factory=TextConfig)
     pii: PiiConfig | None = None
 
     @property

@@ -19,6 +19,7 @@ from lakewinnow.validation import (
     check_content,
     check_types,
     key_of,
+    with_default_checks,
     with_default_params,
 )
 
@@ -50,7 +51,7 @@ def parse_config(raw: Mapping[str, Any]) -> Config:
     problems: list[ConfigError] = list(check_content(raw))
     config = check_types(Config, raw, "", problems)
     if config is not None:
-        config = with_default_params(config)
+        config = with_default_checks(with_default_params(config), raw.get("checks") or ())
         problems += check_combinations(config)
     if config is None or problems:
         raise ConfigError.together(problems)

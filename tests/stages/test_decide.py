@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from builders import corpus_row, lake_in, make_commit, make_table, read_rows, write_csv
-from lakewinnow.config import ChecksConfig, CleanConfig, NearDuplicatesConfig
+from builders import corpus_row, lake_in, make_checks, make_commit, make_table, read_rows, write_csv
+from lakewinnow.config import CleanConfig, NearDuplicatesConfig
 from lakewinnow.errors import DataError
 from lakewinnow.lake.decisions import read_decisions
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES
@@ -77,7 +77,7 @@ def decided(spark, tmp_path_factory):
             header = ("row_id", "decision", "label", "by")
             path = write_csv(folder / "own.csv", own, header)
             own = read_decisions(spark, str(path), "csv")
-        report = decide.run(lake, config, checks or ChecksConfig(), own)
+        report = decide.run(lake, config, checks or make_checks(), own)
         found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
         assert found.keys() == ROWS.keys()
         assert report.details["decisions"] == Counter(row["decision"] for row in found.values())
@@ -184,7 +184,7 @@ def test_issues_have_the_columns_of_the_contract(issues):
 
 
 def test_duplicates_that_are_not_looked_for_are_not_found(decided):
-    found = decided(checks=ChecksConfig(exact_duplicates=None))
+    found = decided(checks=make_checks(exact_duplicates=None))
     assert not_kept(found) == dict.fromkeys(ISSUES, "drop")
     assert not any(row["is_exact_duplicate_issue"] for row in found.values())
 
@@ -204,7 +204,7 @@ def test_a_fix_takes_the_suggested_label_above_its_own_probability(decided):
 def test_a_label_that_the_noise_model_confirms_is_not_replaced(spark, tmp_path):
     lake = lake_in(spark, tmp_path)
     make_rows(lake, [("confirmed", "a", True, 0.1), ("other", "b", True, 0.2)])
-    checks = ChecksConfig(exact_duplicates=None)
+    checks = make_checks(exact_duplicates=None)
     for action, expected in (("fix", "keep"), ("drop", "drop"), ("review", "review")):
         clean = CleanConfig(label_issues=action, fix_above=None, max_class_fraction=1.0)
         decide.run(lake, clean, checks)
@@ -249,7 +249,7 @@ def test_the_best_rows_stay_of_a_class_that_would_be_emptied(lake, action):
     level = [("c1", "b", True, 0.5, "c"), ("c2", "b", True, 0.5, "c"), ("d", "b", True, 0.5, "d")]
     make_rows(lake, [*ten, *level])
     clean = CleanConfig(label_issues=action, max_class_fraction=0.7)
-    report = decide.run(lake, clean, ChecksConfig(exact_duplicates=None))
+    report = decide.run(lake, clean, make_checks(exact_duplicates=None))
     found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
     kept = {name for name, row in found.items() if row["decision"] == "keep"}
     best = {f"a{i}" for i in range(10) if (7 * i % 10) >= 7}
@@ -282,7 +282,7 @@ def test_the_last_row_of_a_class_is_not_dropped_as_a_copy_of_another_classes(lak
         for name in ("a1", "a2", "c1")
     ]
     make_table(lake, "checks/exact_duplicates", sets)
-    decide.run(lake, CleanConfig(), ChecksConfig())
+    decide.run(lake, CleanConfig(), make_checks())
     found = {row["row_id"]: row["decision"] for row in read_rows(lake.files.root, "issues")}
     assert found == {"a1": "keep", "a2": "drop", "c1": "keep"}
 
@@ -324,7 +324,7 @@ def test_of_a_near_set_the_best_row_stays_that_nothing_else_takes(lake):
     make_table(lake, "checks/exact_duplicates", exact)
     sets = {row[0]: {"n": "n1", "m": "m1"}.get(row[0][0]) for row in rows}
     make_near_sets(lake, sets, differ={"m1"})
-    checks = ChecksConfig(near_duplicates=NearDuplicatesConfig())
+    checks = make_checks(near_duplicates=NearDuplicatesConfig())
     clean = CleanConfig(near_duplicates="drop", label_issues="review", max_class_fraction=0.7)
     report = decide.run(lake, clean, checks)
     found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
@@ -345,7 +345,7 @@ def test_of_a_near_set_the_best_row_stays_that_nothing_else_takes(lake):
 def test_near_duplicates_are_kept_unless_the_configuration_says_otherwise(lake):
     make_rows(lake, [("n1", "a", False, 0.1), ("n2", "a", False, 0.9)])
     make_near_sets(lake, {"n1": "n1", "n2": "n1"})
-    checks = ChecksConfig(exact_duplicates=None, near_duplicates=NearDuplicatesConfig())
+    checks = make_checks(exact_duplicates=None, near_duplicates=NearDuplicatesConfig())
     decide.run(lake, CleanConfig(), checks)
     found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
     assert not_kept(found) == {}

@@ -8,6 +8,7 @@ from lakewinnow.validation.combinations import (
     check_content,
     named_columns,
     value_at,
+    with_default_checks,
     with_default_params,
 )
 from lakewinnow.validation.formats import format_of, input_format
@@ -22,5 +23,6 @@ __all__ = [
     "key_of",
     "named_columns",
     "value_at",
+    "with_default_checks",
     "with_default_params",
 ]

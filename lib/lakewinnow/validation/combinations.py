@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
@@ -14,6 +14,7 @@ from lakewinnow.config import (
     EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
+    NearDuplicatesConfig,
     TextConfig,
     TextRuleConfig,
 )
@@ -226,6 +227,20 @@ def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
     if not isinstance(source, Mapping) or all(source.get(key) is None for key in keys):
         hint = "a text column; or input.embedding: a column of vectors; or input.features: columns"
         yield ConfigError("missing_key", "input.text", "a value", None, hint)
+
+
+def with_default_checks(config: Config, named: Collection[str]) -> Config:
+    """Fit the checks that nobody asked for to rows without text; `named` are those asked for."""
+    if config.input.text is not None:
+        return config
+    checks = config.checks
+    if "text" not in named:
+        checks = replace(checks, text=None)
+    if "near_duplicates" not in named:
+        has_vectors = config.input.pred_probs is None
+        alike = NearDuplicatesConfig(by="embedding") if has_vectors else None
+        checks = replace(checks, near_duplicates=alike)
+    return replace(config, checks=checks)
 
 
 def with_default_params(config: Config) -> Config:
