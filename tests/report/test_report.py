@@ -3,6 +3,7 @@
 import html
 import itertools
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from browser import chromium
 from lakewinnow.report import MOST_IN_MATRIX, Report, charts
 from lakewinnow.report.charts import Node
-from lakewinnow.stages.report import MOST_CLASSES, N_BINS, WORST
+from lakewinnow.stages.report import MOST_CLASSES, N_BINS, N_DRIFTED, WORST
 
 NASTY = "<script>alert('x')</script> \" & {{ 7 * 7 }}"
 
@@ -31,6 +32,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "label_score": 0.01,
         "outlier_score": 0.02,
         "decision": "fix",
+        "drift_score": 0.987,
     }
     counted = {"kept": [5] * N_BINS, "flagged": [1] * N_BINS}
     figures = {"rows": 900, "accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8}
@@ -52,6 +54,11 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "evaluate": {
             "baseline": {**figures, "macro_f1": 0.6},
             "fixed": {**figures, "macro_f1": 0.65, "to_baseline": to},
+        },
+        "drift": {
+            "false_alarms": 0.05,
+            "left_out": {},
+            "comparisons": [compared(new, classes) for new in ("this run", "chat")],
         },
         "detection": {"errors": 90, "found": 60, "recall": 0.67, "precision": 0.6, "auroc": 0.9},
     }
@@ -111,8 +118,35 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
             "exact": [{"set": "r", "rows": 9, "labels": 2, "examples": [row] * 3}] * 6,
             "near": [{"set": "r", "rows": 9, "labels": 1, "examples": [row] * 3}] * 6,
         },
+        "drifted": {"this run": [row] * N_DRIFTED},
     }
     return Report(summary, manifest, noise_model, examples)
+
+
+def compared(name, classes):
+    """What drift has found of one side: of labels and embeddings, all that it can find."""
+    effects = {"labels": 0.3, "text": 0.02, "classifier": 0.7, "distance": 0.1, "noise": 0.01}
+    tests = [
+        {
+            "kind": kind,
+            "name": "upper_case" if kind == "text" else kind,
+            "effect": effect,
+            "least_effect": 0.1,
+            "adjusted_p": 1e-9 if effect >= 0.1 else 0.25,
+            "is_drift": effect >= 0.1,
+        }
+        for kind, effect in effects.items()
+    ]
+    changed = {name: {"share": 0.04, "reference_share": 0.01} for name in classes[:100]}
+    return {
+        "of": name,
+        "against": f"data/{NASTY}",
+        "rows": 1000,
+        "reference_rows": 900,
+        "detected": True,
+        "tests": tests,
+        "labels": {"changed": changed},
+    }
 
 
 def visible(page):
@@ -131,6 +165,24 @@ def test_shows_the_figures_of_the_files_beside_it():
     assert "+5.0 [+1.0, +9.0]" in text
     assert "60 of 90 label errors found" in text
     assert "123 kB" in text
+
+
+def test_shows_what_has_drifted_and_the_rows_that_have_most():
+    text = visible(made_up(20).html())
+    assert "this run is unlike data/" in text
+    assert "find some in 5% of the runs" in text
+    assert "1,000 rows against 900." in text
+    assert "labels yes PSI 0.300 0.10 < 0.001" in text
+    assert "texts: upper case no gap 0.020 0.10 0.250" in text
+    assert "class 0 4.0% 1.0%" in text
+    assert "The 15 that have changed most" in text
+    assert text.count("0.987 a text class 0") == N_DRIFTED  # of chat there are none
+
+
+def test_says_nothing_of_drift_that_nobody_asked_for():
+    report = made_up()
+    asked = {name: of for name, of in report.summary.items() if name != "drift"}
+    assert "rift" not in visible(replace(report, summary=asked).html())
 
 
 def test_no_text_of_a_row_can_be_markup():

@@ -5,10 +5,11 @@ from unicodedata import normalize
 
 import pytest
 
-from builders import read_json, read_rows, sample_run
-from lakewinnow.lake.workspace import Lake
+from builders import make_table, read_json, read_rows, sample_run
+from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import report
-from lakewinnow.stages.report import N_BINS, SET_EXAMPLES, WORST
+from lakewinnow.stages.drift import DRIFTED
+from lakewinnow.stages.report import N_BINS, N_DRIFTED, SET_EXAMPLES, WORST
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,22 @@ def test_shows_the_largest_sets(found):
         assert len(of["examples"]) == min(of["rows"], SET_EXAMPLES)
         texts = {normalize("NFC", one["text_preview"]) for one in of["examples"]}
         assert len(texts) == 1
+
+
+def test_shows_the_rows_that_have_drifted_most(lake):
+    scores = {"chat": range(N_DRIFTED + 3), "mail": range(2)}
+    rows = [
+        (f"{name} {i:02}", name, i / 100, "a", "text")
+        for name, of_group in scores.items()
+        for i in of_group
+    ]
+    make_table(lake, "checks/drift", [dict(zip(DRIFTED.names, row, strict=True)) for row in rows])
+    assert report._drifted(lake) == {}  # of no run that stands
+    told = StageReport(rows_in=9, rows_out=len(rows), reads={}, writes=("checks/drift",))
+    lake.commit("drift", "of a test", 0.0, told)
+    found = report._drifted(lake)
+    assert [row["row_id"] for row in found["mail"]] == ["mail 01", "mail 00"]
+    assert [row["drift_score"] for row in found["chat"]] == [i / 100 for i in range(12, 2, -1)]
 
 
 def test_the_page_lies_in_the_workspace_and_is_the_result(spark, sample):

@@ -50,7 +50,8 @@ STAGES: Final = (
     "finetune",
     "export",
 )
-_BESIDE: Final = ("drift", "holdout", "finetune")  # what needs them has it in its fingerprint
+# What needs one of them has it in its fingerprint
+_BESIDE: Final = ("drift", "holdout", "report", "finetune")
 _BEHIND_OUTPUTS: Final = frozenset(STAGES[: STAGES.index("publish") + 1]) - {*_BESIDE}
 OUTPUTS: Final = ("clean", "review", "dropped")
 
@@ -199,6 +200,7 @@ def _fingerprints(
 ) -> dict[str, str]:
     """Hash, for each stage, of what decides its result and that of all stages before it."""
     resolved = configfile.to_dict(config)
+    of_drift = ("checks.drift", "checks.pii", "clean.pii", "clean.pii_tag")  # and what it may show
     sections: Mapping[str, tuple[str, ...]] = {
         "ingest": ("input", "crossval"),
         "candidates": ("embedding",),
@@ -215,14 +217,18 @@ def _fingerprints(
         "near_duplicates": ("checks.near_duplicates",),
         "text": ("checks.text",),
         "pii": ("checks.pii",),
-        "drift": ("checks.drift", "checks.pii", "clean.pii", "clean.pii_tag"),  # what it may show
+        "drift": of_drift,
         "decide": ("clean",),
         "publish": ("output",),
+        "report": of_drift,
         "evaluate": ("evaluate",),
         "finetune": ("finetune", "export"),
         "export": ("export",),
     }
-    read: dict[str, tuple[str, ...]] = {"evaluate": ("evaluate", "holdout")}
+    read: dict[str, tuple[str, ...]] = {
+        "evaluate": ("evaluate", "holdout"),
+        "report": ("drift",),
+    }
     if config.clean.is_to_be_chosen:
         read["choose"] = ("holdout",)
     chain = hashlib.sha256(f"{version('lakewinnow')} {source.fingerprint}".encode())

@@ -83,7 +83,8 @@ class Report:
             "warnings": self.manifest["warnings"],
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings.of_checks(summary),
+            "findings": findings.of_checks({k: v for k, v in summary.items() if k != "drift"}),
+            "drift": list(findings.drift(summary["drift"])) if "drift" in summary else [],
             "stages": self._stages(),
             "compared": self._compared(),
             "bar": charts.bar,
@@ -203,6 +204,7 @@ def _environment() -> Environment:
         "count": lambda n: f"{n:,}",
         "percent": words.percent,
         "points": lambda x: f"{100 * x:+.1f}",
+        "drift_test": findings.drift_test,
         "duration": words.duration,
         "size": words.size,
     }

@@ -7,6 +7,15 @@ from typing import Any, Final
 from lakewinnow.report.words import percent
 
 _SHOWN_RULES: Final = 5
+_LEAST_P: Final = 0.001
+# By kind of a test of drift: what it looks at, and what it measures.
+_TESTS: Final[Mapping[str, tuple[str, str]]] = {
+    "labels": ("labels", "PSI"),
+    "text": ("texts: {}", "gap"),
+    "classifier": ("embeddings, told apart", "AUC"),
+    "distance": ("embeddings, apart", "energy distance"),
+    "noise": ("label noise", "share"),
+}
 
 
 @dataclass(frozen=True)
@@ -165,6 +174,17 @@ def _drifted(one: Mapping[str, Any]) -> Iterator[str]:
             yield f"embeddings (energy distance {test['effect']:.2f})"
         else:
             yield f"label noise ({percent(test['effect'])} of the labels are given otherwise)"
+
+
+def drift_test(test: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Say what a test of drift looks at, what it has measured, and how likely that is by chance."""
+    what, measure = _TESTS[test["kind"]]
+    p = test["adjusted_p"]
+    return (
+        what.format(test["name"].replace("_", " ")),
+        f"{measure} {test['effect']:.3f}",
+        f"{p:.3f}" if p >= _LEAST_P else f"< {_LEAST_P}",
+    )
 
 
 # By key of the summary: the title, what is said where nothing was found, and what else is.

@@ -1,9 +1,10 @@
 """Report: the examples and counts that the report shows and no other stage has written down.
 
-Reads    issues/
+Reads    issues/, checks/drift/
 Writes   nothing; what it finds goes into report.html, which is written with summary.json
 Passes   1 over the issues to count them by score and 1 for the flagged rows; where there are some,
-         1 for new labels, 1 for outliers, and 2 for each kind of sets of rows that are alike
+         1 for new labels, 1 for outliers, 2 for each kind of sets of rows that are alike, and 1 for
+         rows that have drifted, a few
 Shuffle  of the flagged rows of `MOST_CLASSES` classes, by class
 Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whatever the corpus
 """
@@ -21,6 +22,7 @@ MOST_CLASSES: Final = 24  # with the most label issues; the others are in the ta
 WORST: Final = 5  # examples of a class
 N_BINS: Final = 25
 N_OUTLIERS: Final = 10
+N_DRIFTED: Final = 10  # of a comparison
 N_SETS: Final = 6  # of each kind, the largest
 SET_EXAMPLES: Final = 3
 N_CHANGES: Final = 20
@@ -62,6 +64,7 @@ def run(lake: Lake) -> StageReport:
         "worst": _worst(issues, classes),
         "outliers": _outliers(issues),
         "sets": {kind: _largest_sets(issues, name) for kind, name in sets.items()},
+        "drifted": _drifted(lake),
     }
     return StageReport(
         rows_in=lake.rows("issues"),
@@ -121,6 +124,18 @@ def _outliers(issues: DataFrame) -> list[dict[str, Any]]:
     furthest = issues.where(c.IS_OUTLIER_ISSUE).orderBy(c.OUTLIER_SCORE, c.ROW_ID)
     names = (c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.OUTLIER_SCORE, c.DECISION)
     return [row.asDict() for row in furthest.select(*names).limit(N_OUTLIERS).collect()]
+
+
+def _drifted(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+    """Return, of what was compared, the rows that are least like the reference."""
+    commit = lake.committed("drift")
+    if commit is None or not commit.rows_out:
+        return {}
+    rows = lake.read("checks/drift").orderBy(F.desc(c.DRIFT_SCORE), c.ROW_ID)
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.collect():
+        found.setdefault(row[c.DRIFT_GROUP], []).append(row.asDict())
+    return {name: some[:N_DRIFTED] for name, some in found.items()}
 
 
 def _largest_sets(issues: DataFrame, of: str) -> list[dict[str, Any]]:
