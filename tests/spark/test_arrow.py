@@ -41,6 +41,20 @@ def test_chunks_are_joined():
     np.testing.assert_array_equal(arrow.matrix(chunked), [[1, 2], [3, 4]])
 
 
+def test_rows_come_in_the_order_that_is_asked_for():
+    parts = [lists([]), lists([[0, 0], [1, 2]]).slice(1), lists([[3, 4], [5, 6]])]
+    chunked = pa.chunked_array(parts)
+    for order in ([2, 0, 1], [2, 0], []):
+        found = arrow.matrix_in_order(chunked, np.array(order, np.int64))
+        np.testing.assert_array_equal(found, arrow.matrix(chunked)[order])
+        assert found.dtype == np.float32
+    assert len(arrow.matrix_in_order(pa.chunked_array(parts[:1]), np.zeros(0, np.int64))) == 0
+    for odd in ([None, 1.0], None, [1.0]):
+        with pytest.raises(DataError) as caught:
+            arrow.matrix_in_order(pa.chunked_array([parts[1], lists([odd])]), np.arange(2))
+        assert caught.value.code == "ragged"
+
+
 @pytest.mark.parametrize("column", [lists([]), pa.chunked_array([], pa.list_(pa.float32()))])
 def test_no_rows_have_the_width_that_is_asked_for(column):
     assert arrow.matrix(column, 3).shape == (0, 3)

@@ -122,12 +122,12 @@ def _searched(
 ) -> tuple[tuple[Vectors, Vectors], Vectors | None]:
     """Return vectors whose products (less the offsets) are greatest for the nearest."""
     if metric == "cosine":
-        unit = (_unit(queries).astype(np.float32), _unit(reference).astype(np.float32))
-        return unit, None
+        in_float32 = [_unit(of).astype(np.float32, copy=False) for of in (queries, reference)]
+        return (in_float32[0], in_float32[1]), None
     # In float64, of what is left without the mean: |x - y|² is a small difference of large numbers
     mean = reference.mean(axis=0, dtype=np.float64)
     centred = (queries - mean, reference - mean)
-    return centred, np.square(centred[1]).sum(axis=1) / 2
+    return centred, np.einsum("ij,ij->i", centred[1], centred[1]) / 2
 
 
 def _unit(vectors: Vectors) -> Vectors:

@@ -36,6 +36,31 @@ def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> NDAr
     return flat.reshape(len(column), width)
 
 
+def matrix_in_order(column: pa.ChunkedArray, order: NDArray[np.integer]) -> NDArray[np.floating]:
+    """Return some lists of a column, by their places, as a matrix: the only copy that is made.
+
+    Raises
+    ------
+    DataError
+        ``"ragged"``, as `matrix`.
+    """
+    chunks = [chunk for chunk in column.chunks if len(chunk)]
+    if not chunks:
+        return np.zeros((0, 0), np.float32)
+    first = matrix(chunks[0].slice(0, 1))
+    width = first.shape[1]
+    found = np.empty((len(order), width), first.dtype)
+    at = np.full(len(column), -1, np.int64)
+    at[order] = np.arange(len(order))
+    start = 0
+    for chunk in chunks:
+        rows, lists = at[start : start + len(chunk)], matrix(chunk, width)
+        wanted = rows >= 0
+        found[rows[wanted]] = lists if wanted.all() else lists[wanted]
+        start += len(chunk)
+    return found
+
+
 def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
     """Return a matrix as a list column, one list a row."""
     n_rows, width = rows.shape
