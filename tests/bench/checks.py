@@ -18,7 +18,6 @@ rows that both have (Jaccard).
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -131,7 +130,7 @@ def write_workspace(folder: Path, n_rows: int) -> None:
 def report(what: str, script: str, *arguments: object) -> float:
     """Run a script and print its seconds and the peak GiB of its processes; return the seconds."""
     command = [sys.executable, "-W", "ignore", "-c", script, *map(str, arguments)]
-    output, peak = watched.run(command, stderr=subprocess.DEVNULL)
+    output, peak = watched.run(command)
     seconds = float(output.split()[-1])
     print(f"{what:>20} {seconds:8.1f} s {peak:6.1f} GiB", flush=True)
     return seconds
