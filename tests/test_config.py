@@ -319,6 +319,19 @@ def test_what_cannot_go_together_is_an_error(raw, code, where):
     assert problems_of(raw) == [(code, where)]
 
 
+def test_checks_that_nobody_asked_for_fit_what_rows_have():
+    checks = parse_config(MINIMAL).checks
+    on = {name for name in vars(checks) if getattr(checks, name) is not None}
+    expected = {"exact_duplicates", "near_duplicates", "outliers", "imbalance", "text", "drift"}
+    assert on == {*expected, "neighbors"}
+    of_vectors = parse_config(without_text(embedding="v"))
+    assert of_vectors.checks.text is None
+    assert of_vectors.checks.near_duplicates.by == "embedding"
+    assert parse_config(with_own_probs()).checks.near_duplicates.by == "text"
+    without = {"near_duplicates": None, "text": None}
+    assert parse_config({**MINIMAL, "checks": without}).checks.near_duplicates is None
+
+
 def test_another_classifier_gets_its_own_params_only():
     path = "sklearn.ensemble.HistGradientBoostingClassifier"
     alone = parse_config({**MINIMAL, "crossval": {"classifier": path}})
