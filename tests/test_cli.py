@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from py4j.java_gateway import GatewayClient
 
 from builders import ROOT, make_config, messages, read_rows, sample_run, tables_of, write_csv
 from lakewinnow import __version__
@@ -175,6 +177,29 @@ def test_what_nobody_foresaw_is_told_in_two_lines(
 
     monkeypatch.setattr("lakewinnow.configfile.load_config", broken)
     assert fails("run", configure()) == (exit_code, [where])
+
+
+def test_a_worker_that_was_killed_is_told_and_what_to_do(command, configure, monkeypatch):
+    def broken(*_, **__):
+        raise RuntimeError("Lost task 1.0: Python worker exited unexpectedly (crashed).")
+
+    monkeypatch.setattr("lakewinnow.configfile.load_config", broken)
+    exit_code, _, stderr = command("run", configure())
+    assert (exit_code, faults(stderr)) == (6, ["Spark"])
+    assert "fewer cores" in stderr
+
+
+def test_java_that_was_killed_is_told_and_what_to_do(command, configure, monkeypatch):
+    def call(*_, **__):
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        GatewayClient(port=port).send_command("c\n")
+
+    monkeypatch.setattr("lakewinnow.configfile.load_config", call)
+    exit_code, _, stderr = command("run", configure())
+    assert (exit_code, faults(stderr)) == (6, ["Spark"])
+    assert "its Java process" in stderr
+    assert "fewer cores" in stderr
 
 
 def test_debug_shows_the_traceback(command, tmp_path):

@@ -16,6 +16,12 @@ __all__ = ["STAGE_COMMANDS", "main"]
 INTERRUPTED: Final = 130
 # Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
 _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
+# What is said of a process of Spark's that is no more; of its Java by py4j alone.
+_WORKER_LOST: Final = re.compile("Python worker exited unexpectedly")
+_MEMORY: Final = (
+    "the system may have ended it for want of memory (see dmesg): fewer cores take less"
+    " (taskset -c 0 lakewinnow …); the same command goes on at this stage"
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -40,9 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
         if debug:
             traceback.print_exc()
-        kind, line = _last_line(error)
-        print(f"lakewinnow: error: {line}", file=sys.stderr)
-        print("hint: run again with --debug for the traceback", file=sys.stderr)
+        lost = _lost(error)
+        kind, line = (EngineError, lost) if lost else _last_line(error)
+        hint = _MEMORY if lost else "run again with --debug for the traceback"
+        print(f"lakewinnow: error: {line}\nhint: {hint}", file=sys.stderr)
         return kind.exit_code
 
 
@@ -51,6 +58,17 @@ def _log_to_stderr() -> None:
     # On Ctrl-C py4j logs the stack of the call it was in, and does so as the root logger itself.
     handler.addFilter(lambda record: record.name != "root")
     logging.basicConfig(format="%(message)s", handlers=[handler])
+
+
+def _lost(error: Exception) -> str | None:
+    """Return which process of Spark's has ended before its time, if that is what has happened."""
+    if _WORKER_LOST.search(str(error)):
+        return "Spark: expected tasks that end, got one whose Python process was killed or crashed"
+    frames = traceback.extract_tb(error.__traceback__)
+    is_of_network = isinstance(error, ConnectionError) or "Py4JNetwork" in type(error).__name__
+    if is_of_network and any("py4j" in frame.filename for frame in frames):
+        return "Spark: expected its Java process to live, got no answer: it was killed or crashed"
+    return None
 
 
 def _last_line(error: Exception) -> tuple[type[LakewinnowError], str]:
