@@ -9,8 +9,11 @@ check, its issue manager, from and to Parquet too. Each run is a process of its 
 from the first read to the last written byte, interpreter and JVM started before; memory is the peak
 of the resident memory of all the run's processes together.
 
-At 60,000 rows, on two cores busy with other work: exact 189 s and 2.9 GiB, sampled 125 s, cleanlab
-349 s and 2.0 GiB; at 30,000 rows 130, 91 and 113 s. No flag differed.
+On two cores busy with other work, the ratio to cleanlab's seconds in brackets:
+
+    rows      exact                    sampled                  cleanlab           flags that differ
+     20,000    85 s (1.7)  2.0 GiB      71 s (1.4)  2.3 GiB      50 s  1.9 GiB     0 of 111
+    100,000   284 s (0.5)  3.4 GiB     107 s (0.2)  2.5 GiB     566 s  2.1 GiB     0 of 1,093
 
 `differ`: rows whose flags differ between exact and cleanlab, and how far scores are apart at most.
 `sample`: rank correlation of the distances to the sample and to all, and the share of the flagged
