@@ -9,6 +9,7 @@ from builders import corpus_row, lake_in, make_commit, make_table, read_rows, te
 from lakewinnow.config import EmbeddingConfig, InputConfig
 from lakewinnow.embedding.local.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
+from lakewinnow.lake.embedding_store import EmbeddingStore
 from lakewinnow.stages import embed
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
@@ -45,7 +46,9 @@ def test_a_text_is_embedded_once(lake):
 
 def test_a_second_run_embeds_nothing_and_another_size_anew(lake):
     run(with_texts(lake, "one", "two"))
+    files = EmbeddingStore(lake.spark, lake.files.path("embeddings")).data_files()
     assert run(lake) == (2, 0)
+    assert EmbeddingStore(lake.spark, lake.files.path("embeddings")).data_files() == files
     assert run(lake, EmbeddingConfig(dimensions=128)) == (2, 2)
 
 
@@ -80,6 +83,19 @@ def test_rounds_embed_all_and_leave_nothing_behind(lake, monkeypatch):
     np.testing.assert_array_equal(
         [vectors[text_key(text)] for text in texts], StaticEmbedder(SMALL).embed(texts)
     )
+
+
+@pytest.mark.parametrize("n_tokens", [5, 10_000])
+def test_where_tasks_cannot_reach_the_store_spark_writes_it(lake, monkeypatch, n_tokens):
+    monkeypatch.setattr("lakewinnow.embedding.local.static._CHUNK_TOKENS", n_tokens)
+    monkeypatch.setattr(EmbeddingStore, "takes_files", False)
+    texts = [f"text number {i}" for i in range(30)]
+    assert run(with_texts(lake, *texts)) == (30, 30)
+    vectors = vectors_of(lake)
+    np.testing.assert_array_equal(
+        [vectors[text_key(text)] for text in texts], StaticEmbedder(SMALL).embed(texts)
+    )
+    assert run(lake) == (30, 0)
 
 
 def test_half_precision_is_filed_apart_and_compresses_to_about_half(lake):

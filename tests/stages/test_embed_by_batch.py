@@ -63,7 +63,7 @@ def test_all_chunks_are_under_way_before_the_first_is_waited_for(lake, server):
     assert told[-1][:2] == (60, 60)
     assert report.details["embedded"] == 60
     assert {record["status"] for record in records(lake)} == {"completed"}
-    assert not lake.files.exists("batches/_plan.json")
+    assert not lake.files.exists("batches/_plan_by_key.json")
     assert embed.run(lake, SOURCE, config_of(server)).details["embedded"] == 0
 
 
@@ -145,7 +145,8 @@ def test_batches_under_way_are_cancelled_on_request(lake, server, monkeypatch):
 
 
 def test_another_model_has_a_plan_of_its_own(lake, server):
-    lake.files.write_json("batches/_plan.json", {"identity": {}, "n_buckets": 2, "bounds": [0, 2]})
+    plan = {"identity": {}, "n_buckets": 2, "bounds": [0, 2]}
+    lake.files.write_json("batches/_plan_by_key.json", plan)
     embed.run(lake, SOURCE, config_of(server))
     assert_each_is_stored_and_paid_once(lake, server)
 

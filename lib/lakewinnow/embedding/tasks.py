@@ -27,19 +27,14 @@ from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Sh
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark import arrow
 
+EMBEDDED: Final = "embedded"
+REFUSED: Final = "refused"
 REQUESTS: Final = "requests"
 DEBT: Final = "debt"  # of seconds, to those who come after: see `Pace.debt`
 STOPPED: Final = "stopped"  # by which ProviderError: see `error_of`
 SECONDS: Final = "seconds"
+COUNTS: Final = (EMBEDDED, REFUSED, c.TOKENS, REQUESTS)
 
-TO_EMBED = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.TEXT, StringType(), nullable=False),
-        StructField(c.BUCKET, LongType(), nullable=False),
-        StructField(c.TOKENS, LongType(), nullable=False),
-    ]
-)
 # A row is a text's vector, or why it has none; a task's last row has no key and tells what it took.
 MADE = StructType(
     [
@@ -47,6 +42,8 @@ MADE = StructType(
         StructField(c.VECTOR, ArrayType(FloatType(), containsNull=False), nullable=True),
         StructField(c.ERROR_CODE, StringType(), nullable=True),
         StructField(c.ERROR, StringType(), nullable=True),
+        StructField(EMBEDDED, LongType(), nullable=True),
+        StructField(REFUSED, LongType(), nullable=True),
         StructField(c.TOKENS, LongType(), nullable=True),
         StructField(REQUESTS, LongType(), nullable=True),
         StructField(DEBT, DoubleType(), nullable=True),
@@ -74,9 +71,13 @@ def embed(
     chunk = pa.Table.from_batches(read)
     requests = _requests(config, share)
     keys = chunk.column(c.TEXT_KEY).combine_chunks()
+    n_made = {EMBEDDED: 0, REFUSED: 0}
     for made in requests.run(_texts(chunk)):
-        yield rows(keys, made, config)
+        made_rows = rows(keys, made, config)
+        n_made[REFUSED if isinstance(made, Refused) else EMBEDDED] += len(made_rows)
+        yield made_rows
     yield _row(
+        **n_made,
         tokens=requests.n_tokens,
         requests=requests.n_requests,
         debt=requests.debt_s,
@@ -101,8 +102,8 @@ def count_tokens(
     """Replace the estimate in `tokens` by what the provider will count."""
     embedder = registry.load(config)
     most = embedder.limits.tokens_per_input if config.long_texts != "split-mean" else None
-    at = TO_EMBED.fieldNames().index(c.TOKENS)
     for batch in batches:
+        at = batch.schema.get_field_index(c.TOKENS)
         counted = np.asarray(embedder.count_tokens(_texts(batch)), np.int64)
         counted = counted if most is None else np.minimum(counted, most)
         yield batch.set_column(at, batch.schema.field(at), pa.array(counted))

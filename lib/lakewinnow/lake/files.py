@@ -6,10 +6,11 @@ under its own name, the size of a folder, the rename that publishes a table.
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyarrow import dataset, fs
+from pyarrow import RecordBatch, dataset, fs
 
 from lakewinnow.errors import ConfigError, Shown
 
@@ -38,6 +39,7 @@ class Files:
         scheme = match.group(1).lower() if match else "file"
         self.renames_folders = scheme in _RENAMES_FOLDERS
         self._fs, self._base = _open(self.root, scheme)
+        self.is_local = match is None
 
     def path(self, name: str) -> str:
         """Return the path of a file or folder below the root, as Spark takes it."""
@@ -63,14 +65,24 @@ class Files:
         """Rows of a Parquet folder, from its footers."""
         if not any(_is_data(info) for info in self.entries(name, recursive=True)):
             return 0
-        return int(
-            dataset.dataset(self._at(name), filesystem=self._fs, format="parquet").count_rows()
-        )
+        return int(self._dataset(name).count_rows())
+
+    def column_bytes(self, name: str, column: str) -> int:
+        """Bytes of a column of a Parquet folder before compression, from its footers."""
+        total = 0
+        for fragment in self._dataset(name).get_fragments():
+            groups = map(fragment.metadata.row_group, range(fragment.metadata.num_row_groups))
+            columns = (group.column(i) for group in groups for i in range(group.num_columns))
+            total += sum(c.total_uncompressed_size for c in columns if c.path_in_schema == column)
+        return total
+
+    def batches(self, name: str, columns: list[str]) -> Iterator[RecordBatch]:
+        """Read columns of a Parquet folder bit by bit."""
+        yield from self._dataset(name).to_batches(columns=columns)
 
     def first_ranks(self, name: str, columns: list[str], rank: str, n: int) -> list[dict[str, Any]]:
         """Read the rows of rank 1 .. n of a Parquet folder; rows without a rank are left out."""
-        source = dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
-        top = source.to_table(columns=columns, filter=dataset.field(rank) <= n)
+        top = self._dataset(name).to_table(columns=columns, filter=dataset.field(rank) <= n)
         return list(top.sort_by(rank).to_pylist())
 
     def read_json(self, name: str) -> Any:
@@ -125,6 +137,9 @@ class Files:
         """Give a file another name, below the same root."""
         self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
         self._fs.move(self._at(name), self._at(to))
+
+    def _dataset(self, name: str) -> dataset.Dataset:
+        return dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
 
     def _at(self, name: str) -> str:
         return f"{self._base.rstrip('/')}/{name}".rstrip("/") or "/"

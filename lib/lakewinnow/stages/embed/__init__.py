@@ -2,10 +2,9 @@
 
 Reads    corpus/, the embedding store
 Writes   the embedding store (rows added); refused/ and quarantine/ where the provider refuses texts
-Passes   1 over the corpus where it is small and tokens cost nothing; else 1 to count its distinct
-         texts and 1 over the new ones, and, where these take several rounds or cost something, 1
-         more, with to_embed/ meanwhile
-Shuffle  of the texts: one by text key, one into the chunks of a round
+Passes   1 over the corpus, and over the store's keys; where the corpus is not small, or tokens cost
+         something, 1 over the new texts, with to_embed/ meanwhile
+Shuffle  of the texts and the store's keys: one by text key; of new texts one into a round's chunks
 Memory   a task: the texts of a chunk and the requests that are under way; the driver: tokens by
          bucket, 64 Ki at most, and by batch, 64 MiB of vectors
 
@@ -87,7 +86,7 @@ def run(
     return StageReport(
         rows_in=n_texts,
         rows_out=n_texts,
-        reads={"corpus": 1 if todo.is_small or not todo.counts.n_new else 2},
+        reads={"corpus": 1},
         details={
             "identity": vars(todo.identity),
             "texts": n_texts,

@@ -26,7 +26,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
 _FOLDER: Final = "batches"
-_PLAN: Final = f"{_FOLDER}/_plan.json"
+_PLAN: Final = f"{_FOLDER}/_plan_by_key.json"  # _plan.json dealt texts into other buckets
 _CHUNK_BYTES: Final = 64 * 2**20  # of vectors, on the driver
 _MOST_TEXTS: Final = 50_000  # in a batch
 

@@ -15,6 +15,7 @@ from lakewinnow.embedding import tasks
 from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
 from lakewinnow.spark import cluster
+from lakewinnow.stages.embed import steps
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
 _SAMPLE: Final = 256  # texts
@@ -31,12 +32,12 @@ def embed_at_once(todo: Todo) -> tuple[int, Spent]:
     ------
     ProviderError
     """
-    spent, seen = Spent(), Observation("texts")
-    texts = todo.new_texts(seen)
-    stopped = _embed_round(todo, texts.repartition(todo.n_tasks, c.TEXT_KEY), spent)
+    spent = Spent()
+    chunks = todo.wanted_and_stored(todo.n_tasks)
+    n_texts, stopped = _embed_round(todo, chunks, spent, steps.embed_new)
     if stopped is not None:
         raise stopped
-    return int(seen.get["n"]), spent
+    return n_texts, spent
 
 
 def embed(todo: Todo, tell: Tell) -> Spent:
@@ -50,12 +51,10 @@ def embed(todo: Todo, tell: Tell) -> Spent:
     if not counts.n_new:
         return spent
     first = todo.limits.chunk_tokens * todo.n_tasks
-    if counts.n_tokens > first and not todo.is_paid:
-        todo.keep_texts()  # to be read once a round
     rounds = Rounds(counts.tokens, todo.n_tasks, first, todo.limits.tokens_per_minute)
     for dealt in rounds:
         started = time.monotonic()
-        stopped = _embed_round(todo, _in_chunks(todo, dealt), spent)
+        _, stopped = _embed_round(todo, _in_chunks(todo, dealt), spent, steps.embed)
         rounds.took(dealt.tokens, time.monotonic() - started)
         tell(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
         if stopped is not None:
@@ -63,28 +62,36 @@ def embed(todo: Todo, tell: Tell) -> Spent:
     return spent
 
 
-def _embed_round(todo: Todo, chunks: DataFrame, spent: Spent) -> ProviderError | None:
-    """Embed into the store; return what a task was stopped by."""
+def _embed_round(
+    todo: Todo, chunks: DataFrame, spent: Spent, embed: steps.Embed
+) -> tuple[int, ProviderError | None]:
+    """Embed into the store.
+
+    Returns
+    -------
+    distinct texts, 0 unless `embed` tells, and what a task was stopped by
+    """
     share = todo.cost.share(todo.n_tasks, spent.tokens, spent.debt_s)
-    embed = partial(tasks.embed, config=todo.config, share=share)
     seen = Observation("embed")
-    made = chunks.mapInArrow(embed, tasks.MADE).observe(
-        seen,
-        F.count(c.VECTOR).alias("embedded"),
-        F.count(c.ERROR_CODE).alias("refused"),
-        F.sum(c.TOKENS).alias(c.TOKENS),
-        F.sum(tasks.REQUESTS).alias(tasks.REQUESTS),
-        F.max(tasks.DEBT).alias(tasks.DEBT),
-        F.max(tasks.STOPPED).alias(tasks.STOPPED),
-    )
-    todo.store.add(todo.identity, made.where(F.col(c.TEXT_KEY).isNotNull()))
-    spent.embedded += seen.get["embedded"]
-    spent.refused += seen.get["refused"]
-    spent.tokens += seen.get[c.TOKENS] or 0
-    spent.requests += seen.get[tasks.REQUESTS] or 0
-    spent.debt_s = seen.get[tasks.DEBT] or 0.0
-    stopped = seen.get[tasks.STOPPED]
-    return None if stopped is None else tasks.error_of(stopped)
+    told = {name: F.sum(name) for name in (*tasks.COUNTS, steps.TEXTS)}
+    told |= {name: F.max(name) for name in (tasks.DEBT, tasks.STOPPED)}
+    with todo.store.appending() as folder:
+        into = (todo.identity, folder) if todo.store.takes_files else None
+        make = partial(embed, config=todo.config, share=share, into=into)
+        made = chunks.mapInArrow(make, steps.MADE)
+        made = made.observe(seen, *(value.alias(name) for name, value in told.items()))
+        if into is None:
+            todo.store.write(todo.identity, made.where(F.col(c.TEXT_KEY).isNotNull()), folder)
+        else:
+            made.write.format("noop").mode("overwrite").save()
+    found = seen.get
+    spent.embedded += found[tasks.EMBEDDED] or 0
+    spent.refused += found[tasks.REFUSED] or 0
+    spent.tokens += found[c.TOKENS] or 0
+    spent.requests += found[tasks.REQUESTS] or 0
+    spent.debt_s = found[tasks.DEBT] or 0.0
+    stopped = found[tasks.STOPPED]
+    return found[steps.TEXTS] or 0, None if stopped is None else tasks.error_of(stopped)
 
 
 def _in_chunks(todo: Todo, dealt: Round) -> DataFrame:

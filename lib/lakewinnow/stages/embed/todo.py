@@ -11,16 +11,16 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.core.types import IntArray
-from lakewinnow.embedding import registry, tasks
+from lakewinnow.embedding import registry
 from lakewinnow.embedding.cost import Cost
 from lakewinnow.lake.embedding_store import store_of
-from lakewinnow.lake.new_texts import by_bucket, count_texts, n_buckets, new_texts
+from lakewinnow.lake.new_texts import by_bucket, most_tokens, n_buckets, wanted_and_stored
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import cluster
+from lakewinnow.stages.embed import steps
 
 _TO_EMBED: Final = "to_embed"
 _PAYING_TASKS: Final = 8  # each has a share of the rates, so all must run at once on any cluster
-_TOKENS_PER_BYTE: Final = 1  # of text in compressed Parquet, about
 
 Tell = Callable[[int, int, str], None]
 
@@ -56,7 +56,7 @@ class Counts:
 
 
 class Todo:
-    """What is to be embedded; counted when that is asked for.
+    """What is to be embedded; found and counted when that is asked for.
 
     Parameters
     ----------
@@ -75,8 +75,7 @@ class Todo:
         That embed at once.
     n_inputs : int
         Texts in a request.
-    texts : DataFrame
-        text_key, text, bucket, tokens.
+    n_buckets : int
     """
 
     def __init__(self, lake: Lake, config: EmbeddingConfig, buckets: int | None = None) -> None:
@@ -93,40 +92,44 @@ class Todo:
         if is_limited:
             self.n_tasks = min(self.n_tasks, _PAYING_TASKS)
         self.n_inputs = min(config.batch_size or self.limits.inputs, self.limits.inputs)
-        self._n_buckets = n_buckets(lake) if buckets is None else buckets
-        self.texts = self.new_texts()
+        self.n_buckets = n_buckets(lake) if buckets is None else buckets
 
-    def new_texts(self, seen: Observation | None = None) -> DataFrame:
-        """Return what `texts` is; `seen` counts all distinct texts when they are computed."""
-        return new_texts(self.lake, self.store, self.identity, self._n_buckets, seen)
+    def wanted_and_stored(self, n: int | None = None) -> DataFrame:
+        """Return what `NewTexts` takes, in n partitions."""
+        return wanted_and_stored(self.lake, self.store, self.identity, n)
 
     @property
     def is_small(self) -> bool:
         """Whether all is one round, whatever is in the store, so that nothing need be counted."""
-        n_tokens = self.lake.files.size("corpus") * _TOKENS_PER_BYTE
-        return not self.is_paid and n_tokens <= self.limits.chunk_tokens * self.n_tasks
+        most = self.limits.chunk_tokens * self.n_tasks
+        return not self.is_paid and most_tokens(self.lake) <= most
 
     @cached_property
     def counts(self) -> Counts:
-        """Count the texts; where their tokens are paid for, by the provider's own count."""
-        texts, new, tokens = count_texts(self.lake, self.store, self.identity, self._n_buckets)
-        if new.any() and self.is_paid:
-            count = partial(tasks.count_tokens, config=self.config)
-            self.texts = self.texts.mapInArrow(count, tasks.TO_EMBED)
-            self.keep_texts()
-            counted = self.texts.groupBy(c.BUCKET).agg(F.sum(c.TOKENS))
-            [tokens] = by_bucket(counted, self._n_buckets)
-        return Counts(int(texts.sum()), new, tokens)
+        """Count the texts; where their tokens are paid for, by the provider's own count.
+
+        The new ones are kept in the workspace meanwhile, so that who wants some reads but those.
+        """
+        config = self.config if self.is_paid else None
+        find = partial(steps.find, n_buckets=self.n_buckets, config=config)
+        seen = Observation("texts")
+        found = self.wanted_and_stored().mapInArrow(find, steps.FOUND)
+        found = found.observe(seen, F.sum(steps.TEXTS).alias(steps.TEXTS))
+        new = found.where(F.col(c.TEXT_KEY).isNotNull()).drop(steps.TEXTS)
+        self.lake.publish(_TO_EMBED, new)
+        return Counts(
+            seen.get[steps.TEXTS] or 0, *by_bucket(self.lake.files, _TO_EMBED, self.n_buckets)
+        )
+
+    @property
+    def texts(self) -> DataFrame:
+        """The new texts (text_key, text, bucket, tokens), once they are counted."""
+        return self.lake.read(_TO_EMBED)
 
     def of_buckets(self, first: int, end: int) -> DataFrame:
         """Return the texts of the buckets ``first .. end - 1``."""
         bucket = F.col(c.BUCKET)
         return self.texts.where((bucket >= first) & (bucket < end))
-
-    def keep_texts(self) -> None:
-        """Keep the texts in the workspace meanwhile, so that who wants some reads but those."""
-        self.lake.publish(_TO_EMBED, self.texts.sortWithinPartitions(c.BUCKET))
-        self.texts = self.lake.read(_TO_EMBED)
 
     def forget_texts(self) -> None:
         """Delete what was kept."""
