@@ -11,6 +11,7 @@ from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
 KINDS = ("classic", "connect")
+_SHARES = 3  # of files that CI runs once: the process of one, classic, has all other tests, too
 
 
 def pytest_addoption(parser):
@@ -47,7 +48,7 @@ def _is_wanted(item, config):
     if "spark" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("classic_only"):
         return kind == "classic"
     in_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
-    return not config.getoption("once") or kind == KINDS[in_file % 2]
+    return not config.getoption("once") or kind == KINDS[in_file % _SHARES > 0]
 
 
 def pytest_report_header(config):
