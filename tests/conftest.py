@@ -11,7 +11,7 @@ from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
 KINDS = ("classic", "connect")
-_SHARES = 3  # of files that CI runs once: the process of one, classic, has all other tests, too
+_SHARES = 4  # of files that CI runs once: the process of one, classic, has all other tests, too
 
 
 def pytest_addoption(parser):
