@@ -317,6 +317,7 @@ def test_top_shows_the_worst_first(command, sample):
     ]
 
 
+@pytest.mark.slow
 def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, tmp_path):
     model, merged = sample / "noise_model.json", tmp_path / "merged.json"
     names = ("billing", "cancellation", "login", "refund", "shipping", "technical")

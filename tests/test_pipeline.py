@@ -276,6 +276,7 @@ def test_another_decision_redoes_only_what_comes_after(again, finished):
     assert again(finished, clean={"label_issues": "review"}) == ([], STAGES)
 
 
+@pytest.mark.slow
 def test_the_users_decisions_hold_in_every_run_and_a_change_of_them_redoes_decide(
     again, finished, tmp_path
 ):

@@ -164,6 +164,7 @@ def test_an_interrupted_start_leaves_no_java_behind(delay_s, machine):
     assert processes_of(temporary) == []
 
 
+@pytest.mark.slow
 def test_under_spark_submit_the_settings_are_the_users(machine, tmp_path):
     work, environment = machine
     environment |= local_environment(tmp_path)

@@ -156,6 +156,7 @@ BUDGET = {"max_requests_per_minute": 28, "max_tokens_per_minute": 1600}
 LONG_AND_SHORT = [f"{i} {'word ' * (i % 30)}" for i in range(130)]
 
 
+@pytest.mark.slow
 def test_four_tasks_keep_to_the_budget_in_every_minute_and_from_round_to_round(server, tmp_path):
     """All are told to wait, have a minute's worth when they go on, and another round follows."""
     wait = Fault(429, headers={"retry-after": str(MINUTE)})

@@ -357,6 +357,7 @@ def test_a_sample_has_every_class(spark, tmp_path):
     assert found["baseline"]["recall"].keys() == {"a", "b", "c"}
 
 
+@pytest.mark.slow
 def test_a_large_holdout_is_sampled(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(training_sets, "MAX_TEST_ROWS", 100)
     case = Case(spark, tmp_path)

@@ -132,6 +132,7 @@ def test_the_order_of_rows_does_not_matter(tabular, spark, tmp_path):
         assert row["label_score"] == pytest.approx(same["label_score"], abs=1e-5)
 
 
+@pytest.mark.slow
 def test_equal_rows_share_a_fold_and_are_duplicates(spark, tmp_path):
     numbers, _, given = labelled()
     table = as_table(numbers, given)
@@ -228,6 +229,7 @@ def test_the_vectors_are_the_users(images):
     assert vectors == corpus
 
 
+@pytest.mark.slow
 def test_text_may_stand_beside_an_embedding(spark, tmp_path):
     numbers, truth, given = labelled(2)
     texts = {"t": [f"caption {i}" for i in range(N_ROWS)]}
