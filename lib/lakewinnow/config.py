@@ -118,6 +118,9 @@ class EmbeddingConfig:
     options: Options = field(default_factory=dict)  # of a provider that is not ours
 
 
+HALF = "+float16"  # ends the name of a model whose vectors are rounded
+
+
 @dataclass(frozen=True)
 class EmbeddingIdentity:
     """What decides a vector beside the text: with the text key, the key of the store."""

@@ -17,7 +17,7 @@ INTERRUPTED: Final = 130
 # Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
 _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
 # What is said of a process of Spark's that is no more; of its Java by py4j alone.
-_WORKER_LOST: Final = re.compile("Python worker exited unexpectedly")
+_WORKER_LOST: Final = "Python worker exited unexpectedly"
 _MEMORY: Final = (
     "the system may have ended it for want of memory (see dmesg): fewer cores take less"
     " (taskset -c 0 lakewinnow …); the same command goes on at this stage"
@@ -62,7 +62,7 @@ def _log_to_stderr() -> None:
 
 def _lost(error: Exception) -> str | None:
     """Return which process of Spark's has ended before its time, if that is what has happened."""
-    if _WORKER_LOST.search(str(error)):
+    if _WORKER_LOST in str(error):
         return "Spark: expected tasks that end, got one whose Python process was killed or crashed"
     frames = traceback.extract_tb(error.__traceback__)
     is_of_network = isinstance(error, ConnectionError) or "Py4JNetwork" in type(error).__name__

@@ -7,7 +7,7 @@ provider that is asked for is imported.
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config import HALF, EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.embedding.base import Embedder
 from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
 
@@ -36,7 +36,7 @@ def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
     if config.long_texts == "split-mean" and embedder.limits.tokens_per_input is not None:
         model += "+split-mean"
     if config.precision == "float16":
-        model += "+float16"
+        model += HALF
     return EmbeddingIdentity(embedder.name, model, embedder.dimensions)
 
 

@@ -32,7 +32,7 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config, EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config import HALF, Config, EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.workspace import Lake
@@ -49,7 +49,6 @@ EMBEDDINGS = StructType(
         StructField(c.ERROR, StringType(), nullable=True),
     ]
 )
-HALF = "+float16"  # ends a model's name where vectors are rounded: see `registry.identify`
 APPENDING = "_appending"  # a folder for each append that is under way
 _ROW_GROUP_BYTES: Final = 32 * 2**20
 _DICTIONARY: Final = "parquet.enable.dictionary#vector.list.element"  # an option of Spark's writer
