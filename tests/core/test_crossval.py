@@ -14,7 +14,6 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from lakewinnow.core import fold_models
 from lakewinnow.core.crossval import cross_val_predict, fit_folds
 from lakewinnow.core.parallel import workers
-from lakewinnow.core.preconditioner import class_blocks
 from lakewinnow.core.strength import Strength, choose_strength
 from lakewinnow.errors import ConfigError, DataError
 
@@ -435,16 +434,24 @@ def test_folds_that_take_turns_give_the_same(monkeypatch):
 
 @pytest.mark.parametrize("max_bytes", [1, 100_000])
 def test_a_thousand_classes_in_little_memory(monkeypatch, max_bytes):
-    def small_blocks(*args, pool):
-        return class_blocks(*args, max_bytes=max_bytes, pool=pool)
-
     rows = (*clusters(2500, 16, 1000, spread=0.3), 1000)
     expected = cross_val_predict(*rows)
-    monkeypatch.setattr(fold_models, "class_blocks", small_blocks)
+    monkeypatch.setattr("lakewinnow.core.subspace.MAX_BYTES", max_bytes)
     found = cross_val_predict(*rows)
     assert expected.fit.converged.all()
     assert found.fit.converged.all()
     np.testing.assert_allclose(found.pred_probs, expected.pred_probs, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    "settings", [{"C": 1.0}, {"C": 10.0}, {"standardize": True}], ids=["C=1", "C=10", "scaled"]
+)
+def test_wide_rows(settings):
+    rows = (*clusters(800, 450, 3), 3)
+    found = cross_val_predict(*rows, **settings)
+    assert found.fit.converged.all()
+    expected = optimum(*rows, **settings, tol=1e-7)
+    np.testing.assert_allclose(found.pred_probs, expected, atol=1e-3)
 
 
 def test_nearly_separable_rows_still_converge():

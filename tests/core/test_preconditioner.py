@@ -3,15 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lakewinnow.core.preconditioner import (
-    class_blocks,
-    contrasts,
-    invert,
-    second_moments,
-    shared,
-    with_rows,
-)
+from lakewinnow.core.preconditioner import class_blocks, contrasts, invert, shared, with_rows
 from lakewinnow.core.softmax_regression import softmax
+from lakewinnow.core.subspace import Subspace
 
 
 def spd(n_matrices, size, condition, seed=0):
@@ -60,24 +54,30 @@ def eigenvalues(precondition, hessians):
     return np.linalg.eigvals(precondition(identity) @ hessians).real
 
 
-def test_class_blocks_are_exact_with_few_rows_and_close_with_many():
+@pytest.mark.parametrize("n_exact", [18, 1000])
+def test_class_blocks_are_exact_where_all_rows_are_taken(n_exact):
     features, weights, coef, penalty = rows_and_weights(n_rows=18)
-    moments = second_moments(features)
-    blocks = class_blocks(features, weights, coef, moments, penalty)
+    subspace = Subspace.of(features, penalty, 4, 1.0)
+    blocks = class_blocks(features, weights, coef, subspace, penalty, n_exact)
     exact = eigenvalues(blocks, true_blocks(features, weights, coef, penalty))
     np.testing.assert_allclose(exact, 1, rtol=1e-3)
+
+
+def test_class_blocks_are_close_where_a_few_rows_are_taken():
     features, weights, coef, penalty = rows_and_weights(n_rows=300)
-    moments = second_moments(features)
-    blocks = class_blocks(features, weights, coef, moments, penalty)
+    subspace = Subspace.of(features, penalty, 4, 1.0)
+    blocks = class_blocks(features, weights, coef, subspace, penalty, 18)
     close = eigenvalues(blocks, true_blocks(features, weights, coef, penalty))
     assert close.max() < 10 * close.min()
 
 
 @pytest.mark.parametrize("max_bytes", [1, 2000, 20_000])
-def test_beyond_their_memory_blocks_are_of_low_rank(max_bytes):
+def test_beyond_their_memory_blocks_are_those_of_a_subspace(monkeypatch, max_bytes):
+    monkeypatch.setattr("lakewinnow.core.subspace.MAX_BYTES", max_bytes)
     features, weights, coef, penalty = rows_and_weights(n_features=40)
-    moments = second_moments(features)
-    blocks = class_blocks(features, weights, coef, moments, penalty, max_bytes=max_bytes)
+    subspace = Subspace.of(features, penalty, 4, 1.0)
+    assert 16 * len(subspace.moments) ** 2 <= max(max_bytes, 64)
+    blocks = class_blocks(features, weights, coef, subspace, penalty, 80)
     found = eigenvalues(blocks, true_blocks(features, weights, coef, penalty))
     assert found.min() > 0
     assert found.max() < 100 * found.min()
@@ -86,11 +86,11 @@ def test_beyond_their_memory_blocks_are_of_low_rank(max_bytes):
 def test_threads_change_no_block(monkeypatch):
     monkeypatch.setattr("lakewinnow.core.preconditioner.INVERTED_AT_ONCE", 1)
     features, weights, coef, penalty = rows_and_weights()
-    moments = second_moments(features)
+    subspace = Subspace.of(features, penalty, 4, 1.0)
     gradient = np.random.default_rng(1).standard_normal((4, 2, 9)).astype(np.float32)
     with ThreadPoolExecutor(3) as pool:
-        threads = class_blocks(features, weights, coef, moments, penalty, pool=pool)
-    one = class_blocks(features, weights, coef, moments, penalty)
+        threads = class_blocks(features, weights, coef, subspace, penalty, 18, pool)
+    one = class_blocks(features, weights, coef, subspace, penalty, 18)
     np.testing.assert_array_equal(threads(gradient), one(gradient))
 
 
@@ -107,7 +107,9 @@ def test_rows_add_their_curvature():
 def test_directions_are_contrasts_between_known_classes():
     known = np.array([[True, True], [True, False], [True, True]])
     gradient = np.random.default_rng(3).standard_normal((3, 2, 5)).astype(np.float32)
-    direction = contrasts(np.positive, known)(gradient)
+    keep = contrasts(lambda gradient, _: gradient.copy(), known)
+    direction = keep(gradient, np.arange(2))
+    np.testing.assert_array_equal(keep(gradient[:, 1:], np.array([1])), direction[:, 1:])
     np.testing.assert_allclose(direction.sum(axis=0), 0, atol=1e-6)
     np.testing.assert_array_equal(direction[1, 1], 0)
     assert np.abs(direction[[0, 2], 1]).min() > 0

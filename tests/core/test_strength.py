@@ -70,9 +70,9 @@ def test_it_costs_no_more_than_the_fit_and_a_half(monkeypatch):
     passes = []
     evaluate = Objective._cross_entropy
 
-    def counted(self, coef, chunks):
-        passes.append(len(self.weights) * sum(len(self.labels[chunk]) for chunk in chunks))
-        return evaluate(self, coef, chunks)
+    def counted(self, coef, models, chunks):
+        passes.append(len(models) * sum(len(self.labels[chunk]) for chunk in chunks))
+        return evaluate(self, coef, models, chunks)
 
     monkeypatch.setattr(Objective, "_cross_entropy", counted)
     features, labels, _ = clusters(3000, 60, 10, noise=0.1)

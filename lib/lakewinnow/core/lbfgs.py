@@ -7,18 +7,20 @@ other two axes and are summed in float64.
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from lakewinnow.core.softmax_regression import FAR_OFF, Float32Array
 from lakewinnow.core.types import BoolArray, FloatArray
 
-Function: TypeAlias = Callable[[Float32Array], tuple[FloatArray, Float32Array]]
-Preconditioner: TypeAlias = Callable[[Float32Array], Float32Array]
-Pairs: TypeAlias = deque[tuple[Float32Array, Float32Array, FloatArray]]
+Indices: TypeAlias = npt.NDArray[np.intp]
+Function: TypeAlias = Callable[[Float32Array, Indices], tuple[FloatArray, Float32Array]]
+Preconditioner: TypeAlias = Callable[[Float32Array, Indices], Float32Array]
+Pair: TypeAlias = tuple[Float32Array, Float32Array, FloatArray]
 
-RATES: Final = (0.7, 0.95)  # the least and the greatest that are believed
+RATES: Final = (0.75, 0.95)  # the least and the greatest that are believed
 MEMORY: Final = 10  # pairs kept
 MAX_CUTS: Final = 12  # of the step length; 0.4^12 is 2e-5
 CUT: Final = 0.4
@@ -52,7 +54,7 @@ class Minimum:
     coef : shape (K, F, D); where converged, one step that was not evaluated is already taken
     converged : shape (F,)
     decrement : shape (F,), Newton decrement before the last step
-    n_steps : number of steps, the same for all problems
+    n_steps : number of steps of the problem that took most
     """
 
     coef: Float32Array
@@ -65,59 +67,131 @@ class Minimum:
 def minimise(
     function: Function,
     coef: Float32Array,
+    n_problems: int,
     precondition: Preconditioner,
-    converged: Callable[[Progress], BoolArray],
+    converged: Callable[[Progress, Indices], BoolArray],
     max_steps: int,
 ) -> Minimum:
-    """Minimise F convex functions.
+    """Minimise F convex functions, each until it is solved.
+
+    The callbacks are told which of the problems they are asked about.
 
     Parameters
     ----------
-    function : gives losses and gradients of all problems
+    function : gives losses and gradients
     coef : where to start; shape (K, 1, D) if all problems start there
+    n_problems : F
     precondition : a positive definite approximation of the inverse Hessian, applied to a gradient
     converged : which problems are solved once the next step is taken
     max_steps : most steps; a step is one evaluation, more where its length must be cut
     """
-    loss, gradient = function(coef)
-    coef = np.broadcast_to(coef, gradient.shape)
-    damping = np.ones(len(loss), np.float32)
-    stuck = np.zeros(len(loss), np.bool_)
-    decrements: deque[FloatArray] = deque(maxlen=3)
-    pairs: Pairs = deque(maxlen=MEMORY)
+    state = _State.start(function, coef, n_problems)
+    last = np.array(state.coef)
+    solved, decrement = np.zeros(n_problems, np.bool_), np.zeros(n_problems)
+    stuck = solved
     for n_steps in range(max_steps + 1):
-        direction = _direction(gradient, pairs, precondition, damping)
-        slope = inner(gradient, direction)
+        direction = state.direction(precondition)
+        slope = inner(state.gradient, direction)
         # rounding can turn the sign of a slope that is all noise
-        decrements.append(np.abs(slope) / damping)
-        undamped = direction / damping[:, None]
-        done = converged(Progress(coef, undamped, decrements[-1], _rate(decrements)))
-        if (done | stuck).all() or n_steps == max_steps:
+        state.decrements.append(np.abs(slope) / state.damping)
+        step = direction / state.damping[:, None]
+        progress = Progress(state.coef, step, state.decrements[-1], _rate(state.decrements))
+        done = converged(progress, state.problems)
+        ended = done | stuck | (n_steps == max_steps)
+        # a solved problem goes on no more: its changes would be all rounding, and lead anywhere
+        of = state.problems[ended]
+        last[:, of] = state.coef[:, ended] + done[ended, None] * direction[:, ended]
+        solved[of], decrement[of] = done[ended], progress.decrement[ended]
+        if ended.all():
             break
-        length = np.where(stuck, 0.0, 1.0)
+        if ended.any():
+            state, direction, slope = state.only(~ended), direction[:, ~ended], slope[~ended]
+        stuck = state.search(function, direction, slope)
+    return Minimum(last, solved, decrement, n_steps)
+
+
+@dataclass(eq=False)
+class _State:
+    """Where the problems that are not solved stand, f of them.
+
+    Attributes
+    ----------
+    problems : their numbers, shape (f,)
+    coef, gradient : shape (K, f, D)
+    loss : shape (f,)
+    damping : float32, shape (f,), by which the preconditioner's steps are shortened
+    decrements : Newton decrements of the last steps, shape (f,) each
+    pairs : steps, changes of the gradient, and 1 over their product, or 0 where it is of no use
+    """
+
+    problems: Indices
+    coef: Float32Array
+    loss: FloatArray
+    gradient: Float32Array
+    damping: Float32Array
+    decrements: deque[FloatArray]
+    pairs: deque[Pair]
+
+    @classmethod
+    def start(cls, function: Function, coef: Float32Array, n_problems: int) -> Self:
+        problems = np.arange(n_problems)
+        loss, gradient = function(coef, problems)
+        coef = np.broadcast_to(coef, gradient.shape)
+        damping = np.ones(n_problems, np.float32)
+        return cls(problems, coef, loss, gradient, damping, deque(maxlen=3), deque(maxlen=MEMORY))
+
+    def only(self, kept: BoolArray) -> "_State":
+        """Return the state of some of the problems."""
+        pairs = [(step[:, kept], change[:, kept], over[kept]) for step, change, over in self.pairs]
+        return _State(
+            self.problems[kept],
+            self.coef[:, kept],
+            self.loss[kept],
+            self.gradient[:, kept],
+            self.damping[kept],
+            deque([decrement[kept] for decrement in self.decrements], maxlen=3),
+            deque(pairs, maxlen=MEMORY),
+        )
+
+    def direction(self, precondition: Preconditioner) -> Float32Array:
+        """Two-loop recursion (Nocedal & Wright, algorithm 7.4), negated."""
+        rest = self.gradient.copy()
+        along = []
+        for step, change, inverse in reversed(self.pairs):
+            along.append((inverse * inner(step, rest)).astype(np.float32)[:, None])
+            rest -= along[-1] * change
+        direction = precondition(rest, self.problems) * self.damping[:, None]
+        for (step, change, inverse), wanted in zip(self.pairs, reversed(along), strict=True):
+            found = (inverse * inner(change, direction)).astype(np.float32)[:, None]
+            direction += (wanted - found) * step
+        return -direction
+
+    def search(self, function: Function, direction: Float32Array, slope: FloatArray) -> BoolArray:
+        """Take a step along a direction; return for which problems none helps.
+
+        Where there are such, none is taken: the loss is not finite, or float32 leaves only noise.
+        """
+        length = np.ones(len(slope))
         for _ in range(MAX_CUTS):
-            there = coef + length.astype(np.float32)[:, None] * direction
-            loss_there, gradient_there = function(there)
-            lower = loss_there <= loss + ARMIJO * length * slope + LOSS_NOISE * np.abs(loss)
-            slope_there = inner(gradient_there, direction)
+            there = self.coef + length.astype(np.float32)[:, None] * direction
+            loss, gradient = function(there, self.problems)
+            allowed = self.loss + ARMIJO * length * slope + LOSS_NOISE * np.abs(self.loss)
+            slope_there = inner(gradient, direction)
             flat = np.abs(slope_there) <= MAX_SLOPE * np.abs(slope)
-            too_long = ~(lower | flat | stuck)
+            too_long = ~((loss <= allowed) | flat)
             if not too_long.any():
                 break
             length[too_long] *= CUT
-        else:  # no step helps: the loss is not finite, or float32 leaves only noise
-            stuck |= too_long
-            continue
-        # where a problem is solved its changes are all rounding, and a pair could lead anywhere
-        pairs.append(_pair(there - coef, gradient_there - gradient, ~done))
+        else:
+            return too_long
+        self.pairs.append(_pair(there - self.coef, gradient - self.gradient))
         # a step that had to be cut says that the preconditioner takes the curvature for too small
-        damping *= np.where(stuck, 1, length).astype(np.float32)
+        self.damping *= length.astype(np.float32)
         too_short = slope_there < MAX_SLOPE * slope
-        damping[too_short] = np.minimum(damping[too_short] / CUT, 1)
-        np.maximum(damping, 1e-6, out=damping)
-        coef, loss, gradient = there, loss_there, gradient_there
-    last = coef + done.astype(np.float32)[:, None] * direction
-    return Minimum(last, done, decrements[-1], n_steps)
+        self.damping[too_short] = np.minimum(self.damping[too_short] / CUT, 1)
+        np.maximum(self.damping, 1e-6, out=self.damping)
+        self.coef, self.loss, self.gradient = there, loss, gradient
+        return too_long
 
 
 def _rate(decrements: Sequence[FloatArray]) -> FloatArray:
@@ -134,30 +208,7 @@ def inner(a: Float32Array, b: Float32Array) -> FloatArray:
     return product
 
 
-def _pair(
-    step: Float32Array, change: Float32Array, useful: BoolArray
-) -> tuple[Float32Array, Float32Array, FloatArray]:
-    """Step, change of the gradient, and 1 over their product, or 0 where it is of no use."""
+def _pair(step: Float32Array, change: Float32Array) -> Pair:
     product = inner(step, change)
-    useful = useful & (product > 0)
-    return step, change, np.divide(1.0, product, out=np.zeros_like(product), where=useful)
-
-
-def _direction(
-    gradient: Float32Array,
-    pairs: Pairs,
-    precondition: Preconditioner,
-    damping: Float32Array,
-) -> Float32Array:
-    """Two-loop recursion (Nocedal & Wright, algorithm 7.4), negated."""
-    rest = gradient.copy()
-    along = []
-    for step, change, inverse in reversed(pairs):
-        along.append((inverse * inner(step, rest)).astype(np.float32)[:, None])
-        rest -= along[-1] * change
-    direction = precondition(rest) * damping[:, None]
-    for (step, change, inverse), wanted in zip(pairs, reversed(along), strict=True):
-        direction += (
-            wanted - (inverse * inner(change, direction)).astype(np.float32)[:, None]
-        ) * step
-    return -direction
+    inverse = np.divide(1.0, product, out=np.zeros_like(product), where=product > 0)
+    return step, change, inverse

@@ -12,41 +12,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from lakewinnow.core.lbfgs import Preconditioner
+from lakewinnow.core.lbfgs import Indices, Preconditioner
 from lakewinnow.core.parallel import run_all
 from lakewinnow.core.softmax_regression import Float32Array, softmax
+from lakewinnow.core.subspace import Inverse, Subspace
 from lakewinnow.core.types import BoolArray, FloatArray
 
-BLOCK_BYTES: Final = 512 * 2**20  # for the inverses of all classes; beyond, a low-rank form
-HEAVY_PER_FEATURE: Final = 2  # rows of a block that are taken exactly, times the features
-MAX_RANK: Final = 128  # rows taken exactly in the low-rank form
-GRAM_ROWS_PER_FEATURE: Final = 4  # rows that the others' second moments are estimated from
-GRAM_ROWS: Final = 4096  # the same, at least; and at a time
-GRAMS_AT_ONCE: Final = 4
 JITTER: Final = 1e-6  # of a diagonal; ten times more until float32 can factor the matrix
 LEAF: Final = 24  # features below which LAPACK inverts
 INVERTED_AT_ONCE: Final = 600_000  # numbers; more would leave the cache
+MIN_CHUNKS: Final = 4  # of classes, so that few of them keep all threads busy
 
 
-def second_moments(features: Float32Array, pool: Executor | None = None) -> Float32Array:
-    """Mean of ``x x'`` over the rows, shape (D, D), from evenly spaced rows if there are many."""
-    wanted = max(GRAM_ROWS, GRAM_ROWS_PER_FEATURE * features.shape[1])
-    stride = max(1, len(features) // wanted)
-    sample = features[::stride]
-
-    def product(start: int) -> Float32Array:
-        rows = np.ascontiguousarray(sample[start : start + GRAM_ROWS])
-        return rows.T @ rows
-
-    starts = range(0, len(sample), GRAM_ROWS)
-    moments = np.zeros((features.shape[1],) * 2, np.float32)
-    for group in range(0, len(starts), GRAMS_AT_ONCE):
-        for part in run_all(product, starts[group : group + GRAMS_AT_ONCE], pool):
-            moments += part
-    return moments / np.float32(len(sample))
-
-
-def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) -> Preconditioner:
+def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) -> Inverse:
     """One matrix for all classes but for a factor: good enough to leave the origin.
 
     Parameters
@@ -70,7 +48,7 @@ def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) 
     return apply
 
 
-def with_rows(base: Preconditioner, rows: Float32Array) -> Preconditioner:
+def with_rows(base: Inverse, rows: Float32Array) -> Inverse:
     """Add the curvature of some rows to each class, by Woodbury's formula.
 
     Parameters
@@ -89,11 +67,11 @@ def class_blocks(
     features: Float32Array,
     weights: Float32Array,
     coef: Float32Array,
-    moments: Float32Array,
+    subspace: Subspace,
     penalty: Float32Array,
-    max_bytes: int = BLOCK_BYTES,
+    n_exact: int,
     pool: Executor | None = None,
-) -> Preconditioner:
+) -> Inverse:
     """One block a class, at a model's probabilities.
 
     The rows of largest weight are taken exactly, the others by their mean weight.
@@ -103,43 +81,36 @@ def class_blocks(
     features : float32, shape (n, D)
     weights : float32, shape (n,)
     coef : float32, shape (K, D)
-    moments : float32, shape (D, D), mean of ``x x'``
+    subspace : directions that blocks are made for
     penalty : float32, shape (D,)
-    max_bytes : memory of the result; if K inverses of D x D take more, as many rows a class as fit
-        are taken exactly, and the others are `shared`
+    n_exact : rows of a block that are taken exactly, at most
     pool : where classes are worked on; the result is the same without
     """
-    n_classes, n_features = coef.shape
+    n_classes, rank = len(coef), len(subspace.moments)
     curvature = softmax(coef @ features.T)
     curvature -= np.square(curvature)
     # between classes of equal probability the curvature is K / (K - 1) times that of a block
     curvature *= weights * np.float32(n_classes / (n_classes - 1))
-    if 4 * n_classes * n_features**2 > max_bytes:
-        rank = max(1, min(MAX_RANK, max_bytes // (4 * n_classes * n_features)))
-        split = [_heaviest(weight, rank) for weight in curvature]
-        base = shared(moments, np.array([rest for _, _, rest in split]), penalty)
-        return with_rows(
-            base,
-            np.stack([features[heavy] * np.sqrt(excess)[:, None] for heavy, excess, _ in split]),
-        )
+    mass = curvature.sum(axis=1, dtype=np.float64)
     if n_classes == 2:
         curvature = curvature[:1]  # the same for both
-    inverses = np.empty((len(curvature), n_features, n_features), np.float32)
+    inverses = np.empty((len(curvature), rank, rank), np.float32)
 
     def fill(classes: slice) -> None:
         blocks = inverses[classes]
         for block, weight in zip(blocks, curvature[classes], strict=True):
-            heavy, excess, rest = _heaviest(weight, HEAVY_PER_FEATURE * n_features)
-            rows = features[heavy] * np.sqrt(excess)[:, None]
+            heavy, excess, rest = _heaviest(weight, n_exact)
+            rows = subspace.coordinates(features[heavy])
+            rows *= np.sqrt(excess)[:, None]
             np.matmul(rows.T, rows, out=block)
-            np.add(block, moments * rest, out=block)
-        _add_diagonal(blocks, penalty)
+            np.add(block, subspace.moments * rest, out=block)
+        _add_diagonal(blocks, subspace.penalty(penalty))
         blocks[:] = invert(blocks)
 
-    at_once = max(1, INVERTED_AT_ONCE // n_features**2)
+    at_once = min(max(1, INVERTED_AT_ONCE // rank**2), -(-len(curvature) // MIN_CHUNKS))
     chunks = [slice(start, start + at_once) for start in range(0, len(curvature), at_once)]
     run_all(fill, chunks, pool)
-    return lambda gradient: gradient @ inverses
+    return subspace.lift(lambda gradient: gradient @ inverses, mass, penalty)
 
 
 def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
@@ -153,15 +124,15 @@ def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
     known : shape (K, F)
     """
     keep = known.astype(np.float32)[..., None]
-    n_known = keep.sum(axis=0)
 
-    def apply(gradient: Float32Array) -> Float32Array:
-        direction = precondition(gradient)
+    def apply(gradient: Float32Array, models: Indices) -> Float32Array:
+        direction = precondition(gradient, models)
         if known.all():
             direction -= direction.mean(axis=0)
         else:
-            direction *= keep
-            direction -= direction.sum(axis=0) / n_known * keep
+            kept = keep[:, models]
+            direction *= kept
+            direction -= direction.sum(axis=0) / kept.sum(axis=0) * kept
         return direction
 
     return apply

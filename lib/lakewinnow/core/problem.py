@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lakewinnow.core.confident_learning import check_labels
 from lakewinnow.core.design import Design
 from lakewinnow.core.softmax_regression import Float32Array, Objective
+from lakewinnow.core.subspace import Subspace
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import ConfigError, DataError
 
@@ -100,6 +101,41 @@ class Problem:
     def uncertain(self) -> npt.NDArray[np.intp]:
         """Folds whose model has classes to tell apart."""
         return np.flatnonzero(self.known[:, :-1].sum(axis=0) > 1)
+
+    def fewer(self, rows_per_class: int) -> "Problem":
+        """Return the model of all rows on evenly spaced ones, if there are many more than needed.
+
+        The others' weight goes to them, class by class; every class keeps a row.
+        """
+        weights = self.weights[-1]
+        stride = np.count_nonzero(weights) // (rows_per_class * len(self.classes))
+        if stride < 2:
+            return self
+        rows = np.flatnonzero(weights)
+        rows = rows[np.argsort(self.labels[rows], kind="stable")]
+        labels, counts = self.labels[rows], np.bincount(self.labels[rows])
+        taken = (np.arange(len(rows)) - (np.cumsum(counts) - counts)[labels]) % stride == 0
+        rows, labels = rows[taken], labels[taken]
+        factor = np.bincount(self.labels, weights) / np.bincount(labels, weights[rows])
+        return replace(
+            self,
+            design=replace(self.design, features=self.design.features[rows]),
+            labels=labels,
+            weights=(weights[rows] * factor[labels]).astype(np.float32)[None],
+        )
+
+    def subspace(self) -> Subspace:
+        """Return the directions that curvature is worth knowing in."""
+        return Subspace.of(*self._curvature(), self.pool)
+
+    def fits(self, subspace: Subspace) -> bool:
+        """Whether this problem's own subspace would be such a one, all features or not."""
+        return subspace.is_whole(*self._curvature()) == (subspace.vectors is None)
+
+    def _curvature(self) -> tuple[Float32Array, Float32Array, int, float]:
+        """Return what decides which directions those are."""
+        penalty, weights = self.design.penalty[-1], self.weights[-1]
+        return self.design.features, penalty, len(self.classes), float(weights.mean())
 
     def objective(self, models: npt.NDArray[np.intp] | list[int]) -> Objective:
         """Return what some of the models minimise."""

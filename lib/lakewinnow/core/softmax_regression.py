@@ -50,27 +50,30 @@ class Objective:
     pool: Executor | None = None
 
     @FAR_OFF
-    def __call__(self, coef: Float32Array) -> tuple[FloatArray, Float32Array]:
+    def __call__(
+        self, coef: Float32Array, models: npt.NDArray[np.intp]
+    ) -> tuple[FloatArray, Float32Array]:
         """Loss and gradient, not finite for coefficients that are too large for float32.
 
         Parameters
         ----------
-        coef : float32, shape (K, F, D), or (K, 1, D) where all models have the same
+        coef : float32, shape (K, f, D), or (K, 1, D) where all models have the same
+        models : which of the models, shape (f,)
 
         Returns
         -------
-        loss : float64, shape (F,)
-        gradient : float32, shape (K, F, D)
+        loss : float64, shape (f,)
+        gradient : float32, shape (K, f, D)
         """
-        n_models, n_rows = self.weights.shape
+        n_models, n_rows = len(models), len(self.features)
         per_row = len(coef) * n_models
         part = max(MIN_CHUNK_SCORES // per_row, -(-n_rows // MAX_PARTS))
         step = max(MIN_CHUNK_ROWS, min(CHUNK_SCORES // per_row, part))
         chunks = [slice(start, start + step) for start in range(0, n_rows, step)]
         per_part = -(-len(chunks) // MAX_PARTS)
         parts = [chunks[i : i + per_part] for i in range(0, len(chunks), per_part)]
-        sums = run_all(lambda part: self._cross_entropy(coef, part), parts, self.pool)
-        gradient: Float32Array = self.penalty * coef
+        sums = run_all(lambda part: self._cross_entropy(coef, models, part), parts, self.pool)
+        gradient: Float32Array = self.penalty[models] * coef
         loss: FloatArray = np.sum(gradient * coef, axis=(0, 2), dtype=np.float64)
         loss *= 0.5
         for part_loss, part_gradient in sums:
@@ -80,15 +83,16 @@ class Objective:
 
     @FAR_OFF
     def _cross_entropy(
-        self, coef: Float32Array, chunks: list[slice]
+        self, coef: Float32Array, models: npt.NDArray[np.intp], chunks: list[slice]
     ) -> tuple[FloatArray, Float32Array]:
         """Loss and gradient of some rows, without the penalty."""
         n_classes, n_distinct, n_features = coef.shape
-        n_models = len(self.weights)
+        n_models = len(models)
         loss = np.zeros(n_models)
         gradient = np.zeros((n_classes * n_models, n_features), np.float32)
         for chunk in chunks:
-            rows, labels, weights = self.features[chunk], self.labels[chunk], self.weights[:, chunk]
+            rows, labels = self.features[chunk], self.labels[chunk]
+            weights = self.weights[models, chunk]
             at = np.arange(len(rows))
             scores = coef.reshape(-1, n_features) @ rows.T
             scores = scores.reshape(n_classes, n_distinct, len(rows))

@@ -9,9 +9,10 @@ import numpy.typing as npt
 from lakewinnow.core.design import make_design
 from lakewinnow.core.fold_models import Start, fit_all_rows, fit_together, held_out
 from lakewinnow.core.parallel import workers
-from lakewinnow.core.preconditioner import second_moments
+from lakewinnow.core.preconditioner import contrasts
 from lakewinnow.core.problem import ClassWeight, Problem
 from lakewinnow.core.softmax_regression import Float32Array
+from lakewinnow.core.subspace import Inverse, Subspace
 from lakewinnow.core.types import FloatArray, IntArray
 
 GRID: Final = (0.1, 1.0, 10.0, 100.0)  # of C
@@ -19,6 +20,7 @@ FIRST: Final = 1  # of the grid
 N_FOLDS: Final = 3  # that C is chosen on
 TOLERANCE: Final = 0.02  # of a probability: enough for a mean log loss
 MAX_STEPS: Final = 50
+AHEAD: Final = 0.1  # of log C, to see on which side of 1 the loss is less
 SIGNIFICANT: Final = 2.0  # standard errors
 LEAST_PROBABILITY: Final = 1e-7  # that counts in a log loss; about float32's resolution
 
@@ -50,9 +52,9 @@ def choose_strength(
 ) -> Strength:
     """Choose C by the log loss of the rows of three folds, averaged class by class.
 
-    Up from 1 while that makes it smaller by more than chance, or else down; so few rows keep 1.
-    Each fit starts from the last one. The parameters are those of `cross_val_predict`, and it takes
-    about as long.
+    From 1 to the side on which it gets smaller, as long as it does by more than chance, so that few
+    rows keep 1. Each fit starts from the last one. The parameters are those of `cross_val_predict`,
+    and it takes about as long.
 
     Raises
     ------
@@ -81,16 +83,23 @@ def climb(problem: Problem) -> tuple[Strength, Start | None]:
     """
     if not len(problem.uncertain):
         return Strength(GRID[FIRST], {}), None
-    moments = second_moments(problem.design.features, problem.pool)
-    best, (held_out_rows, start) = FIRST, _try(problem.at(GRID[FIRST]), None, moments)
+    subspace = problem.subspace()  # good enough to compare by at any C
+    best, (coef, start) = FIRST, _fit(problem, None, subspace)
+    held_out_rows = _losses(problem, coef)
     losses = {GRID[FIRST]: held_out_rows.mean()}
-    for direction in (1, -1):
-        while 0 <= (there := best + direction) < len(GRID) and GRID[there] not in losses:
-            rows_there, start_there = _try(problem.at(GRID[there]), start[0], moments)
-            losses[GRID[there]] = rows_there.mean()
-            if not rows_there.is_less_than(held_out_rows):
-                break
-            best, held_out_rows, start = there, rows_there, start_there
+    ahead = _losses(problem, coef + AHEAD * _change(problem, coef, start[1]))
+    side = 1 if ahead.mean() < held_out_rows.mean() else -1
+    while 0 <= (there := best + side) < len(GRID):
+        at_there = problem.at(GRID[there])
+        coef, start_there = _fit(at_there, start[0], subspace)
+        rows_there = _losses(at_there, coef)
+        losses[GRID[there]] = rows_there.mean()
+        if not rows_there.is_less_than(held_out_rows):
+            break
+        best, held_out_rows, start = there, rows_there, start_there
+    chosen = problem.at(GRID[best])
+    if not chosen.fits(subspace):
+        start = fit_all_rows(chosen, start[0])
     return Strength(GRID[best], losses), start
 
 
@@ -132,21 +141,37 @@ class _HeldOut:
         return np.bincount(self.label, self.weight).astype(np.float64)
 
 
-def _try(
-    problem: Problem, coef: Float32Array | None, moments: Float32Array
-) -> tuple[_HeldOut, Start]:
-    """Losses of held-out rows, and the model on all rows with its curvature."""
-    start = fit_all_rows(problem, coef, moments)
-    folds = problem.uncertain[:N_FOLDS]
-    found = fit_together(problem, folds, *start, TOLERANCE, MAX_STEPS)
+def _fit(
+    problem: Problem, start: Float32Array | None, subspace: Subspace
+) -> tuple[Float32Array, Start]:
+    """Models of the folds that C is chosen on, and the model on all rows with its curvature."""
+    found = fit_all_rows(problem, start, subspace)
+    return fit_together(problem, _folds(problem), *found, TOLERANCE, MAX_STEPS).coef, found
+
+
+def _change(problem: Problem, coef: Float32Array, inverse: Inverse) -> Float32Array:
+    """Return the derivative of the models' coefficients by log C, about.
+
+    At the optimum ``C * grad loss + penalty * coef`` is 0 for every C.
+    """
+    folds = _folds(problem)
+    precondition = contrasts(lambda gradient, _: inverse(gradient), problem.known[:, folds])
+    return precondition(problem.objective(folds).penalty * coef, np.arange(len(folds)))
+
+
+def _losses(problem: Problem, coef: Float32Array) -> _HeldOut:
+    """Log losses of the rows that the models have not seen."""
     losses, labels, weights = [], [], []
-    for model, fold in enumerate(folds):
+    for model, fold in enumerate(_folds(problem)):
         rows = problem.design.folds[fold]
         of_fold = problem.labels[rows]
-        own = held_out(problem, fold, found.coef[:, model])[of_fold, np.arange(len(of_fold))]
+        own = held_out(problem, fold, coef[:, model])[of_fold, np.arange(len(of_fold))]
         losses.append(-np.log(np.maximum(own, LEAST_PROBABILITY), dtype=np.float64))
         labels.append(of_fold)
         # a class that the model has not seen says nothing about C
         weights.append(problem.weights[-1, rows] * problem.known[of_fold, fold])
-    arrays = (np.concatenate(parts) for parts in (losses, labels, weights))
-    return _HeldOut(*arrays), start
+    return _HeldOut(*(np.concatenate(parts) for parts in (losses, labels, weights)))
+
+
+def _folds(problem: Problem) -> npt.NDArray[np.intp]:
+    return problem.uncertain[:N_FOLDS]
