@@ -519,6 +519,7 @@ def write_holdout(path, *more):
     return write_csv(path, [messages(1)[0], *rows, *more])
 
 
+@pytest.mark.slow
 def test_models_are_compared_on_the_holdout_which_is_paid_for_once(again, finished, tmp_path):
     path = write_holdout(tmp_path / "holdout.csv", ("of another kind", "returns"))
     evaluate = {"holdout": str(path), "seeds": 1}

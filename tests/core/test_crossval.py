@@ -446,8 +446,10 @@ def test_a_thousand_classes_in_little_memory(monkeypatch, max_bytes):
 @pytest.mark.parametrize(
     "settings", [{"C": 1.0}, {"C": 10.0}, {"standardize": True}], ids=["C=1", "C=10", "scaled"]
 )
-def test_wide_rows(settings):
-    rows = (*clusters(800, 450, 3), 3)
+def test_wide_rows(settings, monkeypatch):
+    monkeypatch.setattr("lakewinnow.core.subspace.NARROW", 50)
+    monkeypatch.setattr("lakewinnow.core.subspace.RANK", 30)
+    rows = (*clusters(500, 120, 3), 3)
     found = cross_val_predict(*rows, **settings)
     assert found.fit.converged.all()
     expected = optimum(*rows, **settings, tol=1e-7)

@@ -1,3 +1,5 @@
+import pytest
+
 """Connected components of a table: in one task, and in rounds."""
 
 import numpy as np
@@ -7,6 +9,7 @@ from lakewinnow.core.components import components
 from lakewinnow.lake.components import publish_roots
 
 
+@pytest.mark.slow
 def test_rounds_find_what_one_task_finds(spark, tmp_path):
     lake = lake_in(spark, tmp_path)
     rng = np.random.default_rng(0)

@@ -118,7 +118,13 @@ def is_left_in(folder, patience_s=20.0):
     return [path.name for path in folder.iterdir()]
 
 
-@pytest.mark.parametrize("script", [CLASSIC, CONNECT], ids=["classic", "connect"])
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(CLASSIC, id="classic"),
+        pytest.param(CONNECT, id="connect", marks=pytest.mark.slow),
+    ],
+)
 def test_a_machine_without_java_runs_jobs_quietly_and_tidily(script, machine):
     said, stderr = run(machine, script)
     assert said["class"].startswith(

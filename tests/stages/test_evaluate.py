@@ -351,6 +351,7 @@ def test_no_text_of_the_holdout_is_trained_on(spark, tmp_path):
     assert warning.startswith("4 rows of the input have a text of the holdout")
 
 
+@pytest.mark.slow
 def test_a_sample_has_every_class(spark, tmp_path):
     found = Case(spark, tmp_path, n_rows=1500).run(max_train_rows=300, seeds=1).details["evaluate"]
     assert found["baseline"]["rows"] == 300
@@ -366,6 +367,7 @@ def test_a_large_holdout_is_sampled(spark, tmp_path, monkeypatch):
     assert case.run(seeds=1).details == details
 
 
+@pytest.mark.slow
 def test_the_ceiling_is_that_of_the_reference(spark, tmp_path):
     case = Case(spark, tmp_path / "out")
     _, truth = blobs(500, seed=21)

