@@ -1,8 +1,7 @@
-import pytest
-
 """Connected components of a table: in one task, and in rounds."""
 
 import numpy as np
+import pytest
 
 from builders import lake_in, make_table, read_rows
 from lakewinnow.core.components import components

@@ -25,7 +25,6 @@ from lakewinnow.stages.crossval import by_global_models, corpus
 PARAMS = {"C": 1.0, "class_weight": "balanced", "max_iter": 1000}
 LOGISTIC = Logistic(C=1.0, class_weight="balanced", max_iter=1000, standardize=False)
 N_FOLDS = 4
-MISSING_IS_NULL = {"promote_options": "default"}
 
 
 @pytest.fixture
@@ -95,20 +94,6 @@ def test_vectors_come_by_text_in_any_order_in_parts_and_more_than_are_needed(clo
     scattered = pa.concat_tables([vectors[50:], others.select(["text_key", "vector"]), vectors])
     once, again = score((rows, vectors)), score((rows, scattered))
     np.testing.assert_array_equal(probs(once), probs(again))
-
-
-@pytest.mark.parametrize("batch_size", [1, 7, 1000])
-def test_rows_and_vectors_come_in_one_stream_in_any_order(clouds, batch_size):
-    rows, vectors = as_shard(*clouds)
-    stream = pa.concat_tables([vectors[:40], rows[:50], vectors[40:], rows[50:]], **MISSING_IS_NULL)
-    settings = (LOGISTIC, 3, 1)
-    found = tasks.score_partition(stream.to_batches(max_chunksize=batch_size), *settings)
-    expected = tasks.score_shard(rows, vectors, *settings)
-    told = ["cpu_seconds"]
-    assert pa.Table.from_batches(found).drop_columns(told) == expected.drop_columns(told)
-    mixed = stream.combine_chunks().to_batches()
-    assert pa.Table.from_batches(tasks.score_partition(mixed, *settings)).num_rows == 90
-    assert list(tasks.score_partition([], *settings)) == []
 
 
 def test_a_missing_vector_is_an_error(clouds):

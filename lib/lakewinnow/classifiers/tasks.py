@@ -51,29 +51,6 @@ SCORED = StructType(
 MADE_OF_ROWS = StructType([StructField(MADE, BinaryType(), nullable=False), *_TOLD])
 
 
-def score_partition(
-    batches: Iterable[pa.RecordBatch], classifier: Classifier, n_classes: int, n_threads: int
-) -> Iterator[pa.RecordBatch]:
-    """Cross-validate a shard that lies in a partition, as `score_shard`.
-
-    Parameters
-    ----------
-    batches : rows, whose vector is null, and vectors, whose row id is null, in any order
-    """
-    rows, vectors = [], []
-    for batch in batches:
-        is_row = batch.column(c.ROW_ID).is_valid()
-        n_rows = is_row.true_count
-        some = batch if n_rows in (0, len(batch)) else batch.filter(is_row)
-        if n_rows:
-            rows.append(some.drop_columns([c.VECTOR]))
-            some = batch.filter(pc.invert(is_row))
-        vectors.append(some.select([c.TEXT_KEY, c.VECTOR]))
-    if rows:
-        tables = pa.Table.from_batches(rows), pa.Table.from_batches(vectors)
-        yield from score_shard(*tables, classifier, n_classes, n_threads).to_batches()
-
-
 def score_shard(
     rows: pa.Table, vectors: pa.Table, classifier: Classifier, n_classes: int, n_threads: int
 ) -> pa.Table:

@@ -40,17 +40,19 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
             pooled = pool.select(c.TEXT_KEY, every.alias("every")).dropDuplicates([c.TEXT_KEY])
             vectors = vectors.join(F.broadcast(pooled), c.TEXT_KEY, "left")
             shards = F.coalesce("every", shards)
-    score_partition = partial(
-        tasks.score_partition,
+    score_shard = partial(
+        tasks.score_shard,
         classifier=classifier,
         n_classes=corpus.n_classes,
         n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
     )
     sharded = vectors.select(F.explode(shards).alias(c.SHARD), c.TEXT_KEY, c.VECTOR)
-    # A partition a shard, not a group: groups would be sorted, vectors and all, to be told apart
-    together = rows.unionByName(sharded, allowMissingColumns=True)
-    in_shards = cluster.in_partitions(together, corpus.n_shards, F.col(c.SHARD))
-    return in_shards.mapInArrow(score_partition, tasks.SCORED)
+    together = rows.groupBy(c.SHARD).cogroup(sharded.groupBy(c.SHARD))
+    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
+    return together.applyInArrow(
+        lambda rows, vectors: score_shard(rows, vectors),  # noqa: PLW0108
+        tasks.SCORED,
+    )
 
 
 def _pool(corpus: Corpus) -> DataFrame | None:
