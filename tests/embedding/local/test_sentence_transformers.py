@@ -257,6 +257,7 @@ print(sys.modules["torch"].get_num_threads(), *(os.environ[name] for name in (
 """
 
 
+@pytest.mark.slow
 def test_a_worker_of_spark_keeps_to_its_core_and_the_driver_loads_nothing():
     command = [sys.executable, "-c", "import os\n" + ONE_THREAD]
     environment = {"OMP_NUM_THREADS": "1", "PATH": ""}
