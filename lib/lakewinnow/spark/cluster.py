@@ -50,7 +50,7 @@ def is_local(spark: SparkSession) -> bool:
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
     master = spark.conf.get("spark.master", "") or ""
-    if not master.startswith("local"):
+    if master != "local" and not master.startswith("local["):  # local-cluster[...] is a cluster
         return 0
     inside = master.removeprefix("local").strip("[]").split(",")[0]
     return int(inside) if inside.isdigit() else (os.cpu_count() or 1 if inside == "*" else 1)
