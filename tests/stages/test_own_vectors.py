@@ -194,7 +194,6 @@ def images(spark, tmp_path_factory):
     )
 
 
-@pytest.mark.slow
 def test_label_errors_of_embeddings_are_found_without_a_text(images):
     detection = images.summary["detection"]
     assert detection["errors"] == N_WRONG

@@ -9,12 +9,7 @@ import numpy.typing as npt
 
 from lakewinnow.core.lbfgs import Minimum, Preconditioner, Progress, minimise
 from lakewinnow.core.parallel import run_all
-from lakewinnow.core.preconditioner import (
-    class_blocks,
-    contrasts,
-    shared,
-    with_rows,
-)
+from lakewinnow.core.preconditioner import class_blocks, contrasts, for_all, shared, with_rows
 from lakewinnow.core.problem import Problem
 from lakewinnow.core.softmax_regression import Float32Array, Objective, softmax
 from lakewinnow.core.subspace import MAX_BYTES, Inverse, Subspace
@@ -56,7 +51,7 @@ def fit_all_rows(
     [weights], [penalty], [mass] = objective.weights, objective.penalty, objective.mass
     n_features = len(penalty)
     n_exact = max(n_features, EXACT_ROWS * len(weights) * len(problem.design.folds) // n_features)
-    coef = _leave_origin(problem, subspace) if start is None else start
+    coef = _leave_origin(objective, subspace) if start is None else start
     for _ in range(2):
         blocks = class_blocks(
             problem.design.features, weights, coef[:, 0], subspace, penalty, n_exact, problem.pool
@@ -72,18 +67,41 @@ def _fit_one(
     objective: Objective, start: Float32Array, inverse: Inverse, least: float, max_steps: int
 ) -> Minimum:
     """Fit the only model of an objective, until its decrement is small."""
-    known = np.ones((len(start), 1), np.bool_)
-    precondition = contrasts(lambda gradient, _: inverse(gradient), known)
+    precondition = contrasts(for_all(inverse), np.ones((len(start), 1), np.bool_))
     return minimise(
         objective, start, 1, precondition, lambda progress, _: progress.decrement < least, max_steps
     )
 
 
-def _leave_origin(problem: Problem, subspace: Subspace) -> Float32Array:
+def _fewer(objective: Objective, rows_per_class: int) -> Objective:
+    """Return the only model of an objective on evenly spaced rows, if there are many more.
+
+    The others' weight goes to them, class by class; every class keeps a row.
+    """
+    [weights], labels = objective.weights, objective.labels
+    stride = np.count_nonzero(weights) // (rows_per_class * (labels.max() + 1))
+    if stride < 2:
+        return objective
+    rows = np.flatnonzero(weights)
+    rows = rows[np.argsort(labels[rows], kind="stable")]
+    counts = np.bincount(labels[rows])
+    rows = rows[
+        (np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)) % stride == 0
+    ]
+    factor = np.bincount(labels, weights) / np.bincount(labels[rows], weights[rows])
+    return replace(
+        objective,
+        features=objective.features[rows],
+        labels=labels[rows],
+        weights=(weights[rows] * factor[labels[rows]]).astype(np.float32)[None],
+    )
+
+
+def _leave_origin(objective: Objective, subspace: Subspace) -> Float32Array:
     """Coefficients where class blocks are worth their price, shape (K, 1, D), from few rows."""
-    few = problem.fewer(ROUGH_ROWS * len(subspace.root)).objective([-1])
+    few = _fewer(objective, ROUGH_ROWS * len(subspace.root))
     [weights], [penalty], [mass] = few.weights, few.penalty, few.mass
-    one_hot = few.labels == np.arange(len(problem.classes))[:, None]
+    one_hot = few.labels == np.arange(few.labels.max() + 1)[:, None]
     sums = (one_hot * weights) @ few.features
     of_classes = sums[:, -1]
     coef = np.zeros((len(sums), 1, sums.shape[1]), np.float32)
@@ -141,12 +159,12 @@ def fit_together(
     objective, known = problem.objective(folds), problem.known[:, folds]
     if not known.all():
         start = np.repeat(start, len(folds), axis=1)
-        start = contrasts(lambda coef, _: coef, known)(start, np.arange(len(folds)))
+        start = contrasts(for_all(np.positive), known)(start, np.arange(len(folds)))
         start[..., -1] += np.where(known, np.float32(0), UNKNOWN)
     n_features = start.shape[-1]
     own_fits = 4 * known.size * n_features**2 <= MAX_BYTES
     small = own_fits and known.size * n_features**3 <= SMALL
-    precondition: Preconditioner = lambda gradient, _: inverse(gradient)  # noqa: E731
+    precondition = for_all(inverse)
     if small:
         whole = np.broadcast_to(start, (*known.shape, n_features))
         precondition = _own_blocks(problem, objective, whole)

@@ -113,6 +113,11 @@ def class_blocks(
     return subspace.lift(lambda gradient: gradient @ inverses, mass, penalty)
 
 
+def for_all(inverse: Inverse) -> Preconditioner:
+    """Give every model the same inverse."""
+    return lambda gradient, _: inverse(gradient)
+
+
 def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
     """Keep the mean over the classes out of a direction, and classes that a model does not know.
 

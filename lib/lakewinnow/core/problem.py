@@ -102,28 +102,6 @@ class Problem:
         """Folds whose model has classes to tell apart."""
         return np.flatnonzero(self.known[:, :-1].sum(axis=0) > 1)
 
-    def fewer(self, rows_per_class: int) -> "Problem":
-        """Return the model of all rows on evenly spaced ones, if there are many more than needed.
-
-        The others' weight goes to them, class by class; every class keeps a row.
-        """
-        weights = self.weights[-1]
-        stride = np.count_nonzero(weights) // (rows_per_class * len(self.classes))
-        if stride < 2:
-            return self
-        rows = np.flatnonzero(weights)
-        rows = rows[np.argsort(self.labels[rows], kind="stable")]
-        labels, counts = self.labels[rows], np.bincount(self.labels[rows])
-        taken = (np.arange(len(rows)) - (np.cumsum(counts) - counts)[labels]) % stride == 0
-        rows, labels = rows[taken], labels[taken]
-        factor = np.bincount(self.labels, weights) / np.bincount(labels, weights[rows])
-        return replace(
-            self,
-            design=replace(self.design, features=self.design.features[rows]),
-            labels=labels,
-            weights=(weights[rows] * factor[labels]).astype(np.float32)[None],
-        )
-
     def subspace(self) -> Subspace:
         """Return the directions that curvature is worth knowing in."""
         return Subspace.of(*self._curvature(), self.pool)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from lakewinnow.core.design import make_design
 from lakewinnow.core.fold_models import Start, fit_all_rows, fit_together, held_out
 from lakewinnow.core.parallel import workers
-from lakewinnow.core.preconditioner import contrasts
+from lakewinnow.core.preconditioner import contrasts, for_all
 from lakewinnow.core.problem import ClassWeight, Problem
 from lakewinnow.core.softmax_regression import Float32Array
 from lakewinnow.core.subspace import Inverse, Subspace
@@ -155,7 +155,7 @@ def _change(problem: Problem, coef: Float32Array, inverse: Inverse) -> Float32Ar
     At the optimum ``C * grad loss + penalty * coef`` is 0 for every C.
     """
     folds = _folds(problem)
-    precondition = contrasts(lambda gradient, _: inverse(gradient), problem.known[:, folds])
+    precondition = contrasts(for_all(inverse), problem.known[:, folds])
     return precondition(problem.objective(folds).penalty * coef, np.arange(len(folds)))
 
 

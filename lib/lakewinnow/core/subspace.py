@@ -93,9 +93,11 @@ class Subspace:
         """Whether all features are taken: few, or a single row outweighs the penalty outside."""
         if features.shape[1] > _most(n_classes):
             return False
+        if features.shape[1] <= NARROW:
+            return True
         few = _evenly_spaced(features, NORM_ROWS)[:, :-1]
         norm = np.mean(np.sum(few**2 / penalty[:-1], axis=1))
-        return features.shape[1] <= NARROW or bool(weight * norm > HEAVY)
+        return bool(weight * norm > HEAVY)
 
     def coordinates(self, rows: Float32Array) -> Float32Array:
         """Coordinates of rows, from shape (..., D) to (..., r)."""
