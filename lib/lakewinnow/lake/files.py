@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyarrow import RecordBatch, dataset, fs
+from pyarrow import BufferOutputStream, RecordBatch, Table, dataset, fs, parquet
 
 from lakewinnow.errors import ConfigError, Shown
 
@@ -61,9 +61,13 @@ class Files:
             return int(info.size)
         return sum(i.size for i in self.entries(name, recursive=True) if _is_data(i))
 
+    def has_data(self, name: str) -> bool:
+        """Whether a folder holds a data file."""
+        return any(_is_data(info) for info in self.entries(name, recursive=True))
+
     def count_rows(self, name: str) -> int:
         """Rows of a Parquet folder, from its footers."""
-        if not any(_is_data(info) for info in self.entries(name, recursive=True)):
+        if not self.has_data(name):
             return 0
         return int(self._dataset(name).count_rows())
 
@@ -118,6 +122,12 @@ class Files:
             stream.write(content)
         if beside != name:
             self._fs.move(self._at(beside), self._at(name))
+
+    def write_table(self, name: str, table: Table) -> None:
+        """Write a Parquet file whole, as `write_bytes` does."""
+        sink = BufferOutputStream()
+        parquet.write_table(table, sink)
+        self.write_bytes(name, sink.getvalue().to_pybytes())
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""

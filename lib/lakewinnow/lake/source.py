@@ -9,7 +9,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -31,7 +30,7 @@ from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.files import absolute
-from lakewinnow.spark import udf, valid_probs
+from lakewinnow.spark import engines, udf, valid_probs
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -149,7 +148,7 @@ def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataF
             return df, df.schema
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         return _open_text_format(spark, path, format_, options)
-    except (PySparkException, Py4JJavaError) as error:
+    except engines.errors as error:
         raise _cannot_read(error, where, config) from error
 
 
@@ -171,9 +170,7 @@ def _open_text_format(
     return reader.schema(with_malformed).load(path), schema
 
 
-def _cannot_read(
-    error: PySparkException | Py4JJavaError, where: str, config: InputConfig
-) -> DataError | SchemaError:
+def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError | SchemaError:
     condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
     got = config.table or config.path
     if condition in _NOT_FOUND:

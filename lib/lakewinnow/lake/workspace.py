@@ -11,13 +11,16 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import EngineError, Shown
 from lakewinnow.lake.files import Files
+from lakewinnow.spark.engines import is_sail
 
 _STAGING = "_staging"
 _COMMITS = "_commits"
+_NO_ROWS = "part-of-no-rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,8 @@ class Lake:
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
+        if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
+            self.files.write_table(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
         if not self.files.exists(target):
             raise EngineError(
                 "workspace_not_shared",

@@ -1,9 +1,10 @@
 """How much runs at once: what a stage may ask of a session without touching its settings."""
 
-import os
-
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
+
+from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.machine import usable_cores
 
 
 def parallelism(spark: SparkSession) -> int:
@@ -34,12 +35,12 @@ def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
 def partition_keys(spark: SparkSession, n: int) -> list[int]:
     """Return for each of n partitions a number (a bigint) that goes there by its hash.
 
-    By its hash a number may go anywhere, two of them into one partition; so each index stands for a
-    number that is known to go where it should.
+    By its hash, which each engine has its own of, a number may go anywhere, two of them into one
+    partition; so each index stands for a number that is known to go where it should.
     """
-    ids = spark.range(64 * n)  # far more than it takes to meet each partition
-    hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
-    return [number for _, number in sorted(hashed.collect())]
+    ids = spark.range(64 * n).repartition(n, "id")  # far more than it takes to meet each partition
+    placed = ids.groupBy(F.spark_partition_id().alias("at")).agg(F.min("id"))
+    return [number for _, number in sorted(placed.collect())]
 
 
 def is_local(spark: SparkSession) -> bool:
@@ -49,8 +50,10 @@ def is_local(spark: SparkSession) -> bool:
 
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
+    if is_sail(spark):  # which has no key for it, and is on this machine
+        return usable_cores()
     master = spark.conf.get("spark.master", "") or ""
     if master != "local" and not master.startswith("local["):  # local-cluster[...] is a cluster
         return 0
     inside = master.removeprefix("local").strip("[]").split(",")[0]
-    return int(inside) if inside.isdigit() else (os.cpu_count() or 1 if inside == "*" else 1)
+    return int(inside) if inside.isdigit() else (usable_cores() if inside == "*" else 1)
