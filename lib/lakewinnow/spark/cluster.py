@@ -1,10 +1,15 @@
 """How much runs at once: what a stage may ask of a session without touching its settings."""
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from collections.abc import Sequence
+from typing import Final
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakewinnow.spark.engines import is_sail
 from lakewinnow.spark.machine import usable_cores
+
+_NTH: Final = "__lw_nth"
 
 
 def parallelism(spark: SparkSession) -> int:
@@ -30,6 +35,33 @@ def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
         return rows.coalesce(1)
     known = F.array(*(F.lit(key).cast("bigint") for key in partition_keys(rows.sparkSession, n)))
     return rows.repartition(n, F.get(known, index.cast("int")))
+
+
+def together(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFrame:
+    """Return rows of equal values in one partition.
+
+    Parameters
+    ----------
+    n : partitions; default: as the engine sees fit, and on Sail, which would take one, when
+        something needs it
+    """
+    if n is not None:
+        return rows.repartition(n, *by)
+    return rows if is_sail(rows.sparkSession) else rows.repartition(*by)
+
+
+def in_order(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]) -> DataFrame:
+    """Return what `together` does, each partition in order.
+
+    Sail takes what nobody is known to need for needless, a sort before a Python function too; it
+    keeps the order that a window function gives its rows, which begins with `by`.
+    """
+    if not is_sail(rows.sparkSession):
+        return rows.sortWithinPartitions(*order)
+    up_to_each = (Window.unboundedPreceding, Window.currentRow)  # Sail orders no binary by range
+    window = Window.partitionBy(*by).orderBy(*order).rowsBetween(*up_to_each)
+    numbered = rows.withColumn(_NTH, F.row_number().over(window))
+    return numbered.where(F.col(_NTH) > 0).drop(_NTH)  # read, or the window would be needless
 
 
 def partition_keys(spark: SparkSession, n: int) -> list[int]:

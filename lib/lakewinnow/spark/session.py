@@ -1,4 +1,4 @@
-"""The session: the one that is there, a remote one, or one of an engine started for this machine."""
+"""The session: the one that is there, a remote one, or one of an engine started here."""
 
 import atexit
 import contextlib
