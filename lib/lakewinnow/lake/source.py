@@ -1,5 +1,6 @@
 """The user's own table: read as it stands, its columns checked before any job runs."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
-from lakewinnow.lake.files import absolute
+from lakewinnow.lake.files import Files, absolute
 from lakewinnow.spark import engines, udf, valid_probs
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
@@ -276,6 +277,16 @@ def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
             total += stat.st_size
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
     return total, digest.hexdigest()
+
+
+def input_bytes(config: InputConfig) -> int:
+    """Return the size of `input.path`, without a session; 0 where that is not known."""
+    if config.path is None:
+        return 0
+    files = Files(config.path)
+    with contextlib.suppress(OSError):
+        return files.size("")
+    return 0
 
 
 def _text(value: object) -> str:

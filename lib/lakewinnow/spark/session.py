@@ -12,19 +12,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, get_args
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
+from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.spark import java
 from lakewinnow.spark.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sail import embedded
-
-EngineName = Literal["auto", "sail", "spark"]
 
 # Set by what starts us: spark-submit, a Connect environment, Databricks.
 _GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
