@@ -49,6 +49,14 @@ class Files:
         """Whether a file or folder is there."""
         return bool(self._info(name).type != fs.FileType.NotFound)
 
+    def is_file(self, name: str = "") -> bool:
+        """Whether this is a file."""
+        return bool(self._info(name).type == fs.FileType.File)
+
+    def name_of(self, entry: fs.FileInfo) -> str:
+        """Return where an entry is below the root."""
+        return str(entry.path).removeprefix(self._base.rstrip("/")).lstrip("/")
+
     def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """List what is below a folder; nothing when it is not there."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
