@@ -66,7 +66,7 @@ def run(lake: Lake, config: OutliersConfig, *, by: str) -> StageReport:
     """
     found, figures = _by_distance(lake, config) if by == "embedding" else _by_probs(lake, config)
     lake.publish(OUTLIERS.table, found, schema=OUTLIERS.schema)
-    n_issues = lake.read(OUTLIERS.table).where(c.IS_OUTLIER_ISSUE).count()
+    n_issues = lake.files.count_true(OUTLIERS.table, c.IS_OUTLIER_ISSUE)
     tables = ("checks/neighbors", "corpus") if by == "embedding" else ("pred_probs",)
     return StageReport(
         rows_in=n_accepted(lake),
