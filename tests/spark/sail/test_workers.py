@@ -258,6 +258,16 @@ def test_a_worker_has_the_environment_of_an_executor(monkeypatch):
     pool.close()
 
 
+@pytest.mark.usefixtures("pool")
+def test_what_a_function_prints_goes_where_errors_go(capfd):
+    def talks(array):
+        print("a word", flush=True)  # noqa: T201
+        return array
+
+    Outsourced.of(talks).on_values(pa.array([1]))
+    assert capfd.readouterr() == ("", "a word\n")
+
+
 SERVER = """
 import os, threading, time, pyarrow as pa
 from lakewinnow.spark.sail import workers

@@ -241,6 +241,7 @@ def _launch(mode: str) -> tuple[socket.socket, "subprocess.Popen[bytes]"]:
         process = subprocess.Popen(  # noqa: S603 - our own module
             [sys.executable, "-m", worker.__name__, mode, str(number)],
             stdin=subprocess.DEVNULL,
+            stdout=2,  # what a function prints goes to the log; nobody reads the server's output
             pass_fds=[number],
             env=_ENVIRONMENT | os.environ,
         )
