@@ -59,6 +59,7 @@ from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.sample import hash_bound
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import apply_to_cogroups
 
 NEIGHBORS = StructType(
     [
@@ -185,12 +186,7 @@ def _by_slot(
         slot = F.get(slots, index.cast("int"))
     queries = queries.withColumn(_SLOT, slot).repartition(n_slots, _SLOT)
     reference = reference.withColumn(_SLOT, F.explode(slots)).repartition(n_slots, _SLOT)
-    together = queries.groupBy(_SLOT).cogroup(reference.groupBy(_SLOT))
-    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
-    return together.applyInArrow(
-        lambda queries, reference: search(queries, reference),  # noqa: PLW0108
-        NEIGHBORS,
-    )
+    return apply_to_cogroups(queries.groupBy(_SLOT), reference.groupBy(_SLOT), search, NEIGHBORS)
 
 
 def _search_slot(
