@@ -30,8 +30,12 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.spark import engines, udf, valid_probs
+from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.object_stores import engine_path
+from lakewinnow.spark.packages import TABLE_FORMATS, check_format, check_store
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -110,11 +114,34 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     SchemaError
         A named column is missing, or has a type that cannot be used.
     """
+    if config.path is not None and format_ in TABLE_FORMATS:
+        return _read_table(spark, config, format_)
     df, schema = _open(spark, config, format_)
     _check_columns(schema, config)
     files = df.inputFiles()
     n_bytes, fingerprint = _fingerprint(files, format_)
     return Source(df, schema, n_bytes, fingerprint)
+
+
+def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open a version of a Delta or Iceberg table: the one that all passes read."""
+    path = engine_path(spark, absolute(config.path or ""))
+    check_store(spark, path, "input.path")
+    check_format(spark, format_, "input.format")
+    try:
+        version = tables.version_of(path, format_, config.version, on_sail=is_sail(spark))
+    except DataError as error:
+        error.hint = error.hint or (_near_path(config) if error.code == "input_not_found" else "")
+        raise
+    options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
+    where = "/".join(filter(None, (path, version.path)))
+    try:
+        df = spark.read.format(format_).options(**options).load(where)
+        schema = df.schema
+    except engines.errors as error:
+        raise _cannot_read(error, "input.path", config) from error
+    _check_columns(schema, config)
+    return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
 def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
@@ -142,10 +169,14 @@ def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataF
         if config.table is not None:
             df = spark.table(config.table)
             return df, df.schema
-        path = absolute(config.path or "")
+        path = engine_path(spark, absolute(config.path or ""))
+        check_store(spark, path, where)
         options = {k: _text(v) for k, v in config.options.items()}
         if format_ not in ("csv", "json"):
             df = spark.read.format(format_).options(**options).load(path)
+            if not df.schema.fields and not Files(path).exists():  # of which Sail makes nothing
+                got, hint = config.path, _near_path(config)
+                raise DataError("input_not_found", where, "a table that exists", got, hint)
             return df, df.schema
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         return _open_text_format(spark, path, format_, options)
