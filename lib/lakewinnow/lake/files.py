@@ -56,6 +56,13 @@ class Files:
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
         return sorted(self._fs.get_file_info(selector), key=lambda info: info.path)
 
+    def listing(self) -> list[fs.FileInfo]:
+        """List the file that the root is, or all files below it."""
+        root = self._info("")
+        if root.type == fs.FileType.File:
+            return [root]
+        return [info for info in self.entries(recursive=True) if info.type == fs.FileType.File]
+
     def size(self, name: str) -> int:
         """Total bytes of a file, or of the data files below a folder."""
         info = self._info(name)

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -34,7 +35,7 @@ from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.spark import engines, udf, valid_probs
 from lakewinnow.spark.engines import is_sail
-from lakewinnow.spark.object_stores import engine_path
+from lakewinnow.spark.object_stores import engine_path, is_s3
 from lakewinnow.spark.packages import TABLE_FORMATS, check_format, check_store
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
@@ -119,7 +120,7 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     df, schema = _open(spark, config, format_)
     _check_columns(schema, config)
     files = df.inputFiles()
-    n_bytes, fingerprint = _fingerprint(files, format_)
+    n_bytes, fingerprint = _fingerprint(files, format_, config.path)
     return Source(df, schema, n_bytes, fingerprint)
 
 
@@ -296,9 +297,10 @@ def _is_key(data_type: DataType) -> bool:
     return isinstance(data_type, (StringType, *_INTEGERS))
 
 
-def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
+def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:
     """Hash the names, sizes and times of the files (a table's files have unique names already)."""
     digest, total = hashlib.sha256(format_.encode()), 0
+    in_store = _stamps_in_store(path) if path is not None else {}
     for uri in sorted(files):
         digest.update(uri.encode())
         parts = urlsplit(uri)
@@ -307,7 +309,19 @@ def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
             stat = local.stat()
             total += stat.st_size
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+        elif stamp := in_store.get(f"{parts.netloc}{unquote(parts.path)}"):
+            total += stamp[0]
+            digest.update("{} {}".format(*stamp).encode())
     return total, digest.hexdigest()
+
+
+def _stamps_in_store(path: str) -> dict[str, tuple[int, int | None]]:
+    """Return size and time of the files at a path of an object store, whose names may be reused."""
+    if not is_s3(path):
+        return {}
+    plain = re.split(r"[*?\[{]", path, maxsplit=1)[0]  # before what stands for several names
+    folder = plain if plain == path else plain.rpartition("/")[0]
+    return {info.path: (info.size, info.mtime_ns) for info in Files(folder).listing()}
 
 
 def input_bytes(config: InputConfig) -> int:

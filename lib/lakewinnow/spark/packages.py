@@ -3,11 +3,9 @@
 Sail brings all of it. Where a Spark session lacks a jar, the error names the one for its version.
 """
 
-import contextlib
 from collections.abc import Mapping
 from typing import Final
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakewinnow.errors import EngineError, Shown
@@ -61,11 +59,9 @@ def check_format(spark: SparkSession, format_: str, key: str) -> None:
         return
     try:
         _ = spark.read.format(format_).load("/lakewinnow-is-the-format-there").schema
-    except PySparkException as error:
-        if error.getCondition() == _NO_FORMAT:
+    except engines.errors as error:  # at the latest of a table that is not there
+        if _NO_FORMAT in str(error):
             raise _lacks(spark, format_, key, "a format that this session reads") from error
-    except engines.errors:
-        pass  # it knows the format, and that there is no such table
 
 
 def check_store(spark: SparkSession, path: str, key: str) -> None:
@@ -78,12 +74,11 @@ def check_store(spark: SparkSession, path: str, key: str) -> None:
     """
     if not is_s3(path) or is_sail(spark):
         return
-    with contextlib.suppress(PySparkException):
-        try:
-            _ = spark.read.format("text").load(engine_path(spark, path)).schema
-        except engines.errors as error:
-            if any(sign in str(error) for sign in _NO_STORE):
-                raise _lacks(spark, "s3", key, "a store that this session reads") from error
+    try:
+        _ = spark.read.format("text").load(engine_path(spark, path)).schema
+    except engines.errors as error:  # at the latest of a path that is not there
+        if any(sign in str(error) for sign in _NO_STORE):
+            raise _lacks(spark, "s3", key, "a store that this session reads") from error
 
 
 def _lacks(spark: SparkSession, what: str, key: str, expected: str) -> EngineError:
