@@ -89,8 +89,8 @@ def session(
         raise ConfigError("unknown_engine", "engine", " | ".join(known), engine, hint)
     if remote is not None:
         return _connect(app_name, remote)
-    with contextlib.suppress(PySparkRuntimeError):  # there is none
-        return SparkSession.active()
+    if (there := _active()) is not None:
+        return there
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
     if engine == "sail" or (engine == "auto" and _takes_sail(input_bytes)):
@@ -105,8 +105,9 @@ def begin(*, engine: EngineName = "auto") -> None:
     keeps the server from starting is for `session` to say, and one that is not wanted then ends
     with this process.
     """
-    is_there = any(name in os.environ for name in _GIVEN_BY)
-    if engine == "spark" or is_there or _begun or embedded.why_not() is not None:
+    if engine == "spark" or _begun or embedded.why_not() is not None:
+        return
+    if _active() is not None or any(name in os.environ for name in _GIVEN_BY):
         return
     server: Future[embedded.Server] = Future()
     _begun.append(server)
@@ -194,6 +195,12 @@ def scratch_folder() -> Path:
     scratch = Path(tempfile.mkdtemp(prefix="lakewinnow-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return scratch
+
+
+def _active() -> SparkSession | None:
+    with contextlib.suppress(PySparkRuntimeError):  # there is none
+        return SparkSession.active()
+    return None
 
 
 def _start(app_name: str) -> SparkSession:

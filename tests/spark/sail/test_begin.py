@@ -89,3 +89,16 @@ def test_a_server_that_cannot_start_is_the_sessions_error():
 
 def test_nothing_is_begun_where_spark_is_wanted():
     assert run("print(len(session._begun), len(children()))", "spark") == ["0", "0"]
+
+
+def test_nothing_is_begun_where_a_session_is_there():
+    said = run(
+        """
+        spark = session.session(engine="sail")
+        session.begin(engine="sail")
+        print(len(session._begun), len(children()))
+        session.stop(spark)
+        """,
+        "spark",
+    )
+    assert said == ["0", "1"]
