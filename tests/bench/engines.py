@@ -168,9 +168,8 @@ def measure(who: str, corpus: Corpus, into: Measured, options: argparse.Namespac
             command = plain_command(corpus, out, options)
         else:
             command = our_command(engine, variant, corpus, out, options)
-        started = time.monotonic()
-        output, gib = watched.run(command, stderr=subprocess.DEVNULL, env=environment())
-        into.cold.append(time.monotonic() - started)
+        output, gib, seconds = watch(command, out)
+        into.cold.append(seconds)
         into.gib.append(gib)
         if engine == "plain":
             figures = json.loads(output)
@@ -189,8 +188,22 @@ def measure(who: str, corpus: Corpus, into: Measured, options: argparse.Namespac
         else:
             overrides = settings(corpus, variant, options)
             command = [sys.executable, "-c", AGAIN, engine, folder, *overrides]
-        output, _ = watched.run(command, stderr=subprocess.DEVNULL, env=environment())
+        output, _, _ = watch(command, out)
         into.warm.append(json.loads(output)["seconds"])
+
+
+def watch(command: list[str], out: Path) -> tuple[str, float, float]:
+    """Run; return output, peak GiB and seconds. What a run that fails has said last is printed."""
+    log = out / "stderr"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "lib")}  # of this checkout
+    started = time.monotonic()
+    try:
+        with log.open("w") as stderr:
+            output, gib = watched.run(command, stderr=stderr, env=environment)
+    except SystemExit:
+        print("\n".join(log.read_text().splitlines()[-20:]), file=sys.stderr)
+        raise
+    return output, gib, time.monotonic() - started
 
 
 def our_command(
@@ -226,11 +239,6 @@ def plain_command(corpus: Corpus, out: Path, options: argparse.Namespace) -> lis
     strength = [] if options.C == "auto" else ["--C", options.C]
     script = str(ROOT / "tests/bench/plain.py")
     return [sys.executable, script, str(corpus.path), *columns, "--out", str(out), *strength]
-
-
-def environment() -> dict[str, str]:
-    """Return that of a run: this checkout's package, whichever is installed."""
-    return os.environ | {"PYTHONPATH": str(ROOT / "lib")}
 
 
 def results_of(workspace: Path) -> tuple[int, dict[str, float]]:
