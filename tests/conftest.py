@@ -1,4 +1,4 @@
-"""Tests that ask for `spark` run on Sail, and on classic Spark or Spark Connect; the others once."""
+"""Tests that ask for `spark` run on Sail, classic Spark and Spark Connect; the others once."""
 
 import contextlib
 import importlib.util

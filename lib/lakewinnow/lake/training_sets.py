@@ -46,6 +46,7 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
+from lakewinnow.spark.unions import union
 
 # Of the rows of training sets, beside row_id, text_key and label
 VARIANT: Final = "variant"  # the training set
@@ -229,7 +230,7 @@ def training_rows(
     training = rows.select(c.ROW_ID, c.TEXT_KEY, F.explode(F.array(*sets)).alias("of"))
     training = training.select("of.*", c.ROW_ID, c.TEXT_KEY)
     if SOFT in variants:
-        return training.unionByName(_soft_rows(lake, sample), allowMissingColumns=True)
+        return union(training, _soft_rows(lake, sample))
     return training.withColumn(WEIGHT, F.lit(None).cast("double"))
 
 

@@ -32,6 +32,7 @@ from lakewinnow.lake.embedding_store import OwnVectors, store_of
 from lakewinnow.lake.training_sets import REPORTING, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.unions import union
 from lakewinnow.stages.evaluate import tasks
 
 
@@ -109,7 +110,7 @@ def run(
         c.TEXT_KEY,
         c.LABEL,
     )
-    together = rows.unionByName(test, allowMissingColumns=True)
+    together = union(rows, test)
     train = partial(
         tasks.train,
         classifier=classifier,
