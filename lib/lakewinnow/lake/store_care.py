@@ -87,9 +87,7 @@ def compact(store: EmbeddingStore) -> tuple[int, int]:
     store.append(
         cluster.in_order(
             cluster.together(once, [c.TEXT_KEY], n_files), [c.TEXT_KEY], [*_IDENTITY, c.TEXT_KEY]
-        )
-        .select(*EMBEDDINGS.fieldNames())
-        .coalesce(n_files)  # Sail has spread them again to order them
+        ).select(*EMBEDDINGS.fieldNames())
     )
     for name in before:
         store.files.delete(name)
