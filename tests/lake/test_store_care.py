@@ -11,7 +11,9 @@ from builders import lake_in, make_table, read_rows, text_key
 from lakewinnow.config import EmbeddingIdentity
 from lakewinnow.lake.embedding_store import EMBEDDINGS, EmbeddingStore
 from lakewinnow.lake.store_care import compact, stats, verify
+from lakewinnow.spark.engines import is_sail
 
+SAIL_FILES = 4  # at most, to which it deals the rows of a partition
 IDENTITY = EmbeddingIdentity("static", "m", 2)
 
 
