@@ -32,7 +32,9 @@ sys.exit(main(sys.argv[1:]))
 
 def python(code, *arguments):
     command = [sys.executable, "-c", code, *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=120, cwd=ROOT)
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
 
 
 @pytest.mark.parametrize("arguments", [("run", "conf/quickstart.yaml"), ("doctor",)])

@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyarrow import BufferOutputStream, RecordBatch, Table, dataset, fs, parquet
+from pyarrow import RecordBatch, Table, dataset, fs, parquet
+from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
+_SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
 _RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
 
 
@@ -49,6 +51,14 @@ class Files:
         """Whether a file or folder is there."""
         return bool(self._info(name).type != fs.FileType.NotFound)
 
+    def is_file(self, name: str = "") -> bool:
+        """Whether this is a file."""
+        return bool(self._info(name).type == fs.FileType.File)
+
+    def name_of(self, entry: fs.FileInfo) -> str:
+        """Return where an entry is below the root."""
+        return str(entry.path).removeprefix(self._base.rstrip("/")).lstrip("/")
+
     def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """List what is below a folder; nothing when it is not there."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
@@ -70,6 +80,23 @@ class Files:
         if not self.has_data(name):
             return 0
         return int(self._dataset(name).count_rows())
+
+    def count_true(self, name: str, column: str) -> int:
+        """Rows of a Parquet folder that have true in a column; a bit a row is all that is read."""
+        return int(self._dataset(name).count_rows(filter=dataset.field(column)))
+
+    def spark_schema(self, name: str) -> StructType | None:
+        """Return the columns of a Parquet folder as the Spark that wrote it left them in a footer.
+
+        To find them by itself is a job for Spark. None: some other writer's, or it is not there.
+        """
+        files = self.entries(name, recursive=True)
+        first = next((info for info in files if info.path.endswith(".parquet")), None)
+        if first is None:
+            return None
+        footer = parquet.read_metadata(first.path, filesystem=self._fs).metadata or {}
+        described = footer.get(_SPARK_SCHEMA)
+        return None if described is None else StructType.fromJson(json.loads(described))
 
     def column_bytes(self, name: str, column: str) -> int:
         """Bytes of a column of a Parquet folder before compression, from its footers."""
@@ -128,11 +155,10 @@ class Files:
         if beside != name:
             self._fs.move(self._at(beside), self._at(name))
 
-    def write_table(self, name: str, table: Table) -> None:
-        """Write a Parquet file whole, as `write_bytes` does."""
-        sink = BufferOutputStream()
-        parquet.write_table(table, sink)
-        self.write_bytes(name, sink.getvalue().to_pybytes())
+    def write_parquet(self, name: str, table: Table) -> None:
+        """Write a table as one Parquet file."""
+        self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
+        parquet.write_table(table, self._at(name), filesystem=self._fs)
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
@@ -68,7 +69,8 @@ class Lake:
 
     def read(self, name: str) -> DataFrame:
         """Read a table of this workspace."""
-        return self.spark.read.parquet(self.files.path(name))
+        schema, reader = self.files.spark_schema(name), self.spark.read
+        return (reader if schema is None else reader.schema(schema)).parquet(self.files.path(name))
 
     def publish(
         self,
@@ -88,13 +90,26 @@ class Lake:
         """
         if schema is not None:
             df = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
-        target = f"{_STAGING}/{name}" if self.files.renames_folders else name
+        target = self._beside(name)
         writer = df.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
         if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
-            self.files.write_table(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
+            self.files.write_parquet(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
+        self._put(name, target)
+
+    def publish_small(self, name: str, table: pa.Table) -> None:
+        """Publish a table that this process has made, of a bounded size: one file, in its order."""
+        target = self._beside(name)
+        self.files.delete(target)
+        self.files.write_parquet(f"{target}/part-00000.parquet", table)
+        self._put(name, target)
+
+    def _beside(self, name: str) -> str:
+        return f"{_STAGING}/{name}" if self.files.renames_folders else name
+
+    def _put(self, name: str, target: str) -> None:
         if not self.files.exists(target):
             raise EngineError(
                 "workspace_not_shared",

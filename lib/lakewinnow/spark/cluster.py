@@ -83,9 +83,9 @@ def is_local(spark: SparkSession) -> bool:
 
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
-    if is_sail(spark):  # which has no key for it, and is on this machine
-        return usable_cores()
     master = spark.conf.get("spark.master", "") or ""
+    if not master and is_sail(spark):  # which has no such key, and is on this machine
+        return usable_cores()
     if master != "local" and not master.startswith("local["):  # local-cluster[...] is a cluster
         return 0
     inside = master.removeprefix("local").strip("[]").split(",")[0]

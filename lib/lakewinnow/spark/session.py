@@ -137,7 +137,9 @@ def local_settings(scratch: Path) -> dict[str, str]:
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.adaptive.enabled": "true",
+        # It makes a job of every shuffle, and waits for it before it plans the rest. With as many
+        # partitions as cores there is little to gain by that.
+        "spark.sql.adaptive.enabled": "false",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 loses the zone
