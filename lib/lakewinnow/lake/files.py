@@ -5,6 +5,7 @@ under its own name, the size of a folder, the rename that publishes a table.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from pyarrow import RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.spark.object_stores import arrow_uri
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
@@ -63,6 +65,13 @@ class Files:
         """List what is below a folder; nothing when it is not there."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
         return sorted(self._fs.get_file_info(selector), key=lambda info: info.path)
+
+    def listing(self) -> list[fs.FileInfo]:
+        """List the file that the root is, or all files below it."""
+        root = self._info("")
+        if root.type == fs.FileType.File:
+            return [root]
+        return [info for info in self.entries(recursive=True) if info.type == fs.FileType.File]
 
     def size(self, name: str) -> int:
         """Total bytes of a file, or of the data files below a folder."""
@@ -148,7 +157,7 @@ class Files:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole: beside its place first, where the file system can rename."""
         folder, _, leaf = name.rpartition("/")
-        self._fs.create_dir(self._at(folder), recursive=True)
+        self._make_folder(folder)
         beside = f"{folder}/_{leaf}.writing".lstrip("/") if self.renames_folders else name
         with self._fs.open_output_stream(self._at(beside)) as stream:
             stream.write(content)
@@ -171,13 +180,19 @@ class Files:
     def move(self, name: str, to: str) -> None:
         """Put a folder in another's place, which is deleted first."""
         self.delete(to)
-        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
+        self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
 
     def move_file(self, name: str, to: str) -> None:
         """Give a file another name, below the same root."""
-        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
+        self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
+
+    def _make_folder(self, name: str) -> None:
+        if (
+            self.renames_folders
+        ):  # elsewhere there are none, and an object in its place is in the way
+            self._fs.create_dir(self._at(name), recursive=True)
 
     def _dataset(self, name: str) -> dataset.Dataset:
         return dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
@@ -194,16 +209,20 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root.replace("dbfs:/", "/dbfs/"))
     uri = _SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root)
     try:
-        opened, base = fs.FileSystem.from_uri(uri)
+        opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
     except (OSError, ValueError, NotImplementedError) as error:
         raise ConfigError(
             "file_system",
             "workspace",
             "a path that pyarrow can open",
             Shown(f"{root} ({str(error).splitlines()[0]})"),
-            hint="use a mounted path, or hdfs://, s3a://, gs:// or abfss:// with credentials set",
+            hint="use a mounted path, or hdfs://, s3://, gs:// or abfss:// with credentials set",
         ) from error
     return opened, str(base)
+
+
+def _with_endpoint(uri: str) -> str:
+    return arrow_uri(uri, os.environ) if uri.startswith("s3:") else uri
 
 
 def _is_data(info: fs.FileInfo) -> bool:

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,9 +31,12 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.text_files.reading import read_csv, read_json
 from lakewinnow.spark import engines, udf, valid_probs
+from lakewinnow.spark.object_stores import engine_path, is_s3
+from lakewinnow.spark.packages import TABLE_FORMATS, check_format, check_store
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -118,10 +122,33 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     SchemaError
         A named column is missing, or has a type that cannot be used.
     """
+    if config.path is not None and format_ in TABLE_FORMATS:
+        return _read_table(spark, config, format_)
     df, schema, files = _open(spark, config, format_)
     _check_columns(schema, config)
-    n_bytes, fingerprint = _fingerprint(files, format_)
+    n_bytes, fingerprint = _fingerprint(files, format_, config.path)
     return Source(df, schema, n_bytes, fingerprint)
+
+
+def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open a version of a Delta or Iceberg table: the one that all passes read."""
+    path = engine_path(spark, absolute(config.path or ""))
+    check_store(spark, path, "input.path")
+    check_format(spark, format_, "input.format")
+    try:
+        version = tables.version_of(path, format_, config.version, on_sail=engines.is_sail(spark))
+    except DataError as error:
+        error.hint = error.hint or (_near_path(config) if error.code == "input_not_found" else "")
+        raise
+    options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
+    where = "/".join(filter(None, (path, version.path)))
+    try:
+        df = spark.read.format(format_).options(**options).load(where)
+        schema = df.schema
+    except engines.errors as error:
+        raise _cannot_read(error, "input.path", config) from error
+    _check_columns(schema, config)
+    return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
 def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
@@ -152,10 +179,13 @@ def _open(
         if config.table is not None:
             df = spark.table(config.table)
             return df, df.schema, df.inputFiles()
-        path = absolute(config.path or "")
+        path = engine_path(spark, absolute(config.path or ""))
+        check_store(spark, path, where)
         options = {k: _text(v) for k, v in config.options.items()}
         if format_ not in ("csv", "json"):
             df = spark.read.format(format_).options(**options).load(path)
+            if not df.schema.fields and not Files(path).exists():  # of which Sail makes nothing
+                raise _not_found(where, config)
             return df, df.schema, df.inputFiles()
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         if engines.is_sail(spark):
@@ -305,9 +335,10 @@ def _is_key(data_type: DataType) -> bool:
     return isinstance(data_type, (StringType, *_INTEGERS))
 
 
-def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
+def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:
     """Hash the names, sizes and times of the files (a table's files have unique names already)."""
     digest, total = hashlib.sha256(format_.encode()), 0
+    in_store = _stamps_in_store(path) if path is not None else {}
     for uri in sorted(files):
         digest.update(uri.encode())
         parts = urlsplit(uri)
@@ -316,7 +347,19 @@ def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
             stat = local.stat()
             total += stat.st_size
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+        elif stamp := in_store.get(f"{parts.netloc}{unquote(parts.path)}"):
+            total += stamp[0]
+            digest.update("{} {}".format(*stamp).encode())
     return total, digest.hexdigest()
+
+
+def _stamps_in_store(path: str) -> dict[str, tuple[int, int | None]]:
+    """Return size and time of the files at a path of an object store, whose names may be reused."""
+    if not is_s3(path):
+        return {}
+    plain = re.split(r"[*?\[{]", path, maxsplit=1)[0]  # before what stands for several names
+    folder = plain if plain == path else plain.rpartition("/")[0]
+    return {info.path: (info.size, info.mtime_ns) for info in Files(folder).listing()}
 
 
 def input_bytes(config: InputConfig) -> int:

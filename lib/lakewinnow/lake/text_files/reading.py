@@ -21,6 +21,7 @@ from lakewinnow.lake.text_files.csv_dialect import CsvDialect, csv_dialect
 from lakewinnow.lake.text_files.csv_records import Tokens
 from lakewinnow.lake.text_files.decoding import clean_utf8, decompressed
 from lakewinnow.lake.text_files.listing import InputFile, list_files
+from lakewinnow.spark.functions import map_batches
 
 _FILES: Final = "folder string, name string"
 _KINDS: Final = "position int, kind string"
@@ -74,7 +75,7 @@ def read_csv(
     schema = StructType([StructField(*field) for field in zip(names, types, strict=True)])
     with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
     parse = partial(_parse_csv, dialect=dialect, types=types, names=with_malformed.names)
-    return TextTable(_over(spark, files).mapInArrow(parse, with_malformed), schema, uris)
+    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
 
 
 def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
@@ -111,7 +112,7 @@ def _types(
         return [StringType()] * len(names)
     find = partial(_find_kinds, dialect=dialect, n_columns=len(names))
     kinds: list[set[str]] = [set() for _ in names]
-    for position, kind in _over(spark, files).mapInArrow(find, _KINDS).collect():
+    for position, kind in map_batches(_over(spark, files), find, _KINDS).collect():
         kinds[position].add(kind)
     return list(map(csv_types.common_type, names, kinds))
 
