@@ -70,6 +70,13 @@ class Source:
         return F.col(MALFORMED) if MALFORMED in self.df.columns else F.lit(None).cast("string")
 
 
+def text_of(name: str) -> Column:
+    """Return a column as text."""
+    # A cast alone would do on Spark. Sail takes the least and the greatest integer of a Parquet
+    # file for the least and the greatest text, and fails where these, 3 and 20, say, are not.
+    return F.concat(column(name).cast("string"), F.lit(""))
+
+
 def column(name: str) -> Column:
     """Return the column of exactly this name, dots and spaces included."""
     return F.col("`" + name.replace("`", "``") + "`")

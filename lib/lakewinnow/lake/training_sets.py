@@ -47,6 +47,7 @@ from lakewinnow.lake.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
 from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.unions import union
 
 # Of the rows of training sets, beside row_id, text_key and label
 VARIANT: Final = "variant"  # the training set
@@ -230,7 +231,7 @@ def training_rows(
     training = rows.select(c.ROW_ID, c.TEXT_KEY, F.explode(F.array(*sets)).alias("of"))
     training = training.select("of.*", c.ROW_ID, c.TEXT_KEY)
     if SOFT in variants:
-        return training.unionByName(_soft_rows(lake, sample), allowMissingColumns=True)
+        return union(training, _soft_rows(lake, sample))
     return training.withColumn(WEIGHT, F.lit(None).cast("double"))
 
 

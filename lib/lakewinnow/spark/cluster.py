@@ -71,7 +71,8 @@ def partition_keys(spark: SparkSession, n: int) -> list[int]:
     partition; so each index stands for a number that is known to go where it should.
     """
     ids = spark.range(64 * n).repartition(n, "id")  # far more than it takes to meet each partition
-    placed = ids.withColumn("at", F.spark_partition_id()).groupBy("at").agg(F.min("id"))
+    # Sail knows the partition where columns are selected, and nowhere else.
+    placed = ids.select("id", F.spark_partition_id().alias("at")).groupBy("at").agg(F.min("id"))
     return [number for _, number in sorted(placed.collect())]
 
 

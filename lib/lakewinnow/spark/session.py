@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
+from pyspark.util import is_remote_only
 
 from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
@@ -206,6 +207,14 @@ def _active() -> SparkSession | None:
 
 
 def _start(app_name: str) -> SparkSession:
+    if is_remote_only():
+        raise EngineError(
+            "no_spark",
+            "engine",
+            "all of PySpark, for Spark on this machine",
+            Shown("its client alone"),
+            "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
+        )
     scratch = scratch_folder()
     environment = local_environment(scratch)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")

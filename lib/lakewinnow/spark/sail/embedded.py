@@ -25,6 +25,8 @@ def why_not() -> str | None:
     """Return what keeps Sail from running here: a clause, or None where it can."""
     if find_spec("pysail") is None:
         return "pysail is not installed"
+    if find_spec("grpc") is None or find_spec("grpc_status") is None:
+        return "PySpark's Connect client has not what it needs: pip install 'pyspark[connect]'"
     if _client() > _NEWEST_CLIENT:
         newest = ".".join(map(str, _NEWEST_CLIENT))
         return (

@@ -33,6 +33,7 @@ from lakewinnow.lake.training_sets import REPORTING, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
 from lakewinnow.spark.functions import apply_to_groups
+from lakewinnow.spark.unions import union
 from lakewinnow.stages.evaluate import tasks
 
 
@@ -110,7 +111,7 @@ def run(
         c.TEXT_KEY,
         c.LABEL,
     )
-    together = rows.unionByName(test, allowMissingColumns=True)
+    together = union(rows, test)
     train = partial(
         tasks.train,
         classifier=classifier,

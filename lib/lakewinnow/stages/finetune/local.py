@@ -37,6 +37,7 @@ from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
 from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.unions import union
 from lakewinnow.stages.finetune.kept import Kept
 from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
 
@@ -89,7 +90,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
         c.TEXT,
         c.LABEL,
     )
-    together = rows.drop(c.TEXT_KEY).unionByName(test, allowMissingColumns=True)
+    together = union(rows.drop(c.TEXT_KEY), test)
     units = [(name, seed) for seed in range(n_seeds) for name in variants]
     answers = _train(together, units, _recipe(config), len(classes), Kept(lake.files), tell)
     if not len(answers):
