@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, get_args
+from typing import Final, get_args
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
@@ -110,7 +110,7 @@ def running(
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
     try:
-        with telling_of_loss(spark):
+        with telling_of_loss():
             yield spark
     finally:
         if spark not in earlier:
@@ -118,10 +118,10 @@ def running(
 
 
 @contextlib.contextmanager
-def telling_of_loss(spark: SparkSession) -> Iterator[None]:
-    """Say in plain words that the embedded server is gone, whatever its absence has led to.
+def telling_of_loss() -> Iterator[None]:
+    """Say in plain words that an embedded server is gone, whatever its absence has led to.
 
-    The session is stopped then, so that the next one asked for is a new one.
+    Its session is stopped then, so that the next one asked for is a new one.
 
     Raises
     ------
@@ -130,12 +130,13 @@ def telling_of_loss(spark: SparkSession) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        server = _started.get(spark)
-        if server is None or not server.has_ended_within(_GONE_S if _is_cut_off(error) else 0):
-            raise
-        lost = _engine_lost(server)
-        stop(spark)
-        raise lost from error
+        patience_s = _GONE_S if _is_cut_off(error) else 0.0
+        for spark, server in list(_started.items()):
+            if server is not None and server.has_ended_within(patience_s):
+                lost = _engine_lost(server)
+                stop(spark)
+                raise lost from error
+        raise
 
 
 def stop(session: SparkSession) -> None:

@@ -3,7 +3,6 @@
 from typing import Any, Final
 
 from pyspark.sql.connect.client import ChannelBuilder
-from pyspark.sql.connect.client.retries import DefaultPolicy
 from pyspark.sql.connect.session import SparkSession
 
 _LONGEST_MESSAGE: Final = 2**31 - 1
@@ -42,7 +41,9 @@ def connect(target: str, app_name: str) -> Any:
     builder: Any = SparkSession.builder
     connected = builder.channelBuilder(Channel(target)).create()
     try:
-        connected.client.set_retry_policies([DefaultPolicy(max_retries=0)])
+        connected.client.set_retry_policies([])
+        # Else the server keeps what it has sent, for a client whose connection was cut.
+        connected.client.disable_reattachable_execute()
         connected.conf.set("spark.app.name", app_name)
         connected.conf.set("spark.sql.session.timeZone", "UTC")
     except BaseException:

@@ -14,6 +14,7 @@ import select
 import shutil
 import signal
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final
@@ -55,6 +56,8 @@ def _serve(relay: Relay | None) -> Any:
     """Start Sail and return its server."""
     from pysail.spark import SparkConnectServer
 
+    sys.stderr.write(f"Sail {version('pysail')} in process {os.getpid()}\n")
+    sys.stderr.flush()
     server = SparkConnectServer(access.ADDRESS, 0)
     n_before = access.n_accepted() if relay else 0
     server.start(background=True)
