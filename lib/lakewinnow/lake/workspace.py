@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import EngineError, Shown
@@ -94,7 +93,8 @@ class Lake:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
         if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
-            self.files.write_table(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
+            no_rows = self.spark.createDataFrame([], df.schema).toArrow()
+            self.files.write_table(f"{target}/{_NO_ROWS}", no_rows)
         if not self.files.exists(target):
             raise EngineError(
                 "workspace_not_shared",
