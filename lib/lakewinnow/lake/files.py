@@ -105,6 +105,11 @@ class Files:
         """Open a file to be read bit by bit, in a ``with`` statement."""
         return self._fs.open_input_stream(self._at(name))
 
+    def create(self, name: str) -> Any:
+        """Open a new file to be written bit by bit, and to be closed."""
+        self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
+        return self._fs.open_output_stream(self._at(name))
+
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole: beside its place first, where the file system can rename."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
