@@ -83,7 +83,11 @@ def _table(random, n_rows, n_classes):
         vectors[random.random(len(table)) < 0.03] = vectors[0]
         values = [None if random.random() < 0.01 else list(map(float, v)) for v in vectors]
         table = table.append_column("vector", pa.array(values, pa.list_(pa.float32())))
-    names = {"own": own, "ids": kind, "classes": sorted(set(table["label"].drop_null().to_pylist()))}
+    names = {
+        "own": own,
+        "ids": kind,
+        "classes": sorted(set(table["label"].drop_null().to_pylist())),
+    }
     if own == "pred_probs":
         table = table.append_column("probs", _probs(random, table, names["classes"]))
     return table, names
@@ -106,10 +110,7 @@ def _names(random, given):
     head = heads[random.integers(len(heads))]
     blank = (None, "", " \u00a0")
     return pa.array(
-        [
-            blank[random.integers(3)] if random.random() < 0.015 else f"{head}{i:02d}"
-            for i in given
-        ],
+        [blank[random.integers(3)] if random.random() < 0.015 else f"{head}{i:02d}" for i in given],
         pa.string(),
     )
 
@@ -148,7 +149,9 @@ def _others(random, n_rows):
     """Return further columns, of any type that a table has, each with some values missing."""
 
     def column(kind, draw, missing=0.05):
-        return pa.array([None if random.random() < missing else draw() for _ in range(n_rows)], kind)
+        return pa.array(
+            [None if random.random() < missing else draw() for _ in range(n_rows)], kind
+        )
 
     def pick(values):
         return values[random.integers(len(values))]
@@ -163,7 +166,11 @@ def _others(random, n_rows):
         return {"a": pick([None, 1, -2]), "B b": pick([None, [], ["x", None, "é"]])}
 
     def real():
-        return pick(_DOUBLES) if random.random() < 0.5 else float(random.normal() * 10.0 ** pick([-9, 0, 3, 12]))
+        return (
+            pick(_DOUBLES)
+            if random.random() < 0.5
+            else float(random.normal() * 10.0 ** pick([-9, 0, 3, 12]))
+        )
 
     makers = {
         "when": lambda: column(pa.timestamp("us", "UTC"), moment),
@@ -220,10 +227,14 @@ def _config(random, folder, names, table):
     if names["ids"] != "none":
         source["id"] = "Id"
     if own == "pred_probs":
-        is_usual = [name if isinstance(name, int) else name.strip("\u00a0 ") for name in names["classes"]]
+        is_usual = [
+            name if isinstance(name, int) else name.strip("\u00a0 ") for name in names["classes"]
+        ]
         source |= {"pred_probs": "probs", "classes": names["classes"], "max_bad_fraction": 0.5}
         if "" in is_usual:  # a blank name is no class
-            source["classes"] = [n if str(n).strip("\u00a0 ") else f"none{i}" for i, n in enumerate(names["classes"])]
+            source["classes"] = [
+                n if str(n).strip("\u00a0 ") else f"none{i}" for i, n in enumerate(names["classes"])
+            ]
     if own == "embedding":
         source |= {"embedding": "vector", "max_bad_fraction": 0.5}
     if own == "features":

@@ -5,7 +5,6 @@ What a run ends with, an error too, is in CASE/ENGINE-N/, beside CASE/config.yam
 """
 
 import contextlib
-import os
 import sys
 import time
 import traceback
@@ -72,7 +71,9 @@ def run_case(spark, case, engine, n_partitions):
         ending = traceback.format_exc()
         workspace.mkdir(exist_ok=True)
         (workspace / ERROR).write_text(f"not ours, on {engine}: {ending}")
-    print(f"{case.name} {engine} {n_partitions} {time.monotonic() - begun:.1f} s {ending}", flush=True)
+    print(
+        f"{case.name} {engine} {n_partitions} {time.monotonic() - begun:.1f} s {ending}", flush=True
+    )
 
 
 if __name__ == "__main__":

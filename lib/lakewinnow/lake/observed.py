@@ -77,7 +77,10 @@ class Observed:
             self.rows = rows.observe(self._seen, *columns)
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures by column, once the rows are written; None (no lines: "") where all were null."""
+        """Return the figures by column, once the rows are written.
+
+        Where all were null, that is None, and of lines an empty text.
+        """
         if self._files is None:
             return dict(self._seen.get)
         names = [info.base_name for info in self._files.entries(self._folder)]

@@ -43,9 +43,10 @@ def judged(lake: Lake, others: Sequence[Column], judge: Judge, schema: StructTyp
     texts = lake.read("checks/neighbors").where(c.IN_REFERENCE)
     keys = texts.select(c.TEXT_KEY)
     by_id = Window.partitionBy(c.TEXT_KEY).orderBy(c.ROW_ID)
+    asked = [F.struct(*others).alias(_OTHERS)] if others else []
     rows = (
         accepted(lake)
-        .select(c.ROW_ID, c.TEXT_KEY, c.LABEL, *([F.struct(*others).alias(_OTHERS)] if others else ()))
+        .select(c.ROW_ID, c.TEXT_KEY, c.LABEL, *asked)
         .join(F.broadcast(keys), c.TEXT_KEY, "left_semi")
         .withColumn("copy", F.row_number().over(by_id))
         .where(F.col("copy") <= MOST_COPIES)
