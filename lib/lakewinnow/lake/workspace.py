@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow.config import OutputFormat
@@ -110,7 +109,8 @@ class Lake:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
         if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
-            self.files.write_parquet(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
+            no_rows = self.spark.createDataFrame([], df.schema).toArrow()
+            self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
         self._put(name, target)
 
     def publish_small(self, name: str, table: pa.Table) -> None:
