@@ -10,6 +10,8 @@ import gzip
 from collections.abc import Iterator, Mapping
 from typing import IO, Final, Protocol
 
+JAVA: Final = "lakewinnow-java"  # names the handler of what cannot be decoded
+
 _READ_BYTES: Final = 1 << 20
 _REPLACEMENT: Final = "\ufffd"
 _BOM: Final = "\ufeff".encode()
@@ -51,7 +53,7 @@ def clean_utf8(stream: Readable, encoding: str, *, skip_mark: bool = True) -> It
     codec = ENCODINGS[encoding]
     if codec in _MARKS:
         codec, blocks = _marked(codec, blocks)
-    decoder = codecs.getincrementaldecoder(codec)("lakewinnow-java")
+    decoder = codecs.getincrementaldecoder(codec)(JAVA)
     is_first = True
     for block in blocks:
         clean = decoder.decode(block).encode()
@@ -89,7 +91,18 @@ def _continues(data: bytes, at: int) -> bool:
     return at < len(data) and data[at] & 0xC0 == 0x80
 
 
-codecs.register_error("lakewinnow-java", _replace)
+codecs.register_error(JAVA, _replace)
+
+
+def with_newlines(text: Iterator[bytes]) -> Iterator[bytes]:
+    """Make a newline of every line break, where no value has one."""
+    rest = b""
+    for block in text:
+        whole = rest + block
+        rest = whole[-1:] if whole.endswith(b"\r") else b""
+        yield whole[: len(whole) - len(rest)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if rest:
+        yield b"\n"
 
 
 def decompressed(stream: IO[bytes], name: str) -> Readable:
