@@ -4,11 +4,9 @@ Java and Python both put U+FFFD in the place of bytes that are not of the encodi
 how many: a surrogate that was written as three bytes of UTF-8 is one for Java and three for Python.
 """
 
-import bz2
 import codecs
-import gzip
 from collections.abc import Iterator, Mapping
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
 
 JAVA: Final = "lakewinnow-java"  # names the handler of what cannot be decoded
 
@@ -103,13 +101,3 @@ def with_newlines(text: Iterator[bytes]) -> Iterator[bytes]:
         yield whole[: len(whole) - len(rest)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     if rest:
         yield b"\n"
-
-
-def decompressed(stream: IO[bytes], name: str) -> Readable:
-    """Return the content of a file that is compressed if its name says so."""
-    ending = name.rpartition(".")[2].lower()
-    if ending == "gz":
-        return gzip.GzipFile(fileobj=stream)
-    if ending == "bz2":
-        return bz2.BZ2File(stream)
-    return stream

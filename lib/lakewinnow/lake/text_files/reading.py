@@ -19,10 +19,10 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.text_files import csv_blocks, csv_types, json_lines
 from lakewinnow.lake.text_files.csv_dialect import LISTING, CsvDialect, csv_dialect, unsupported
 from lakewinnow.lake.text_files.csv_records import Tokens
-from lakewinnow.lake.text_files.decoding import clean_utf8, decompressed
+from lakewinnow.lake.text_files.decoding import clean_utf8
 from lakewinnow.lake.text_files.listing import InputFile, list_files
 
-_FILES: Final = "folder string, name string"
+_FILES: Final = "folder string, name string, size bigint"
 _KINDS: Final = "position int, kind string"
 _INFERRED: Final = "kind string, has_others boolean, twins array<string>"
 _INFERRED_ARROW: Final = (pa.string(), pa.bool_(), pa.list_(pa.string()))
@@ -78,7 +78,8 @@ def read_csv(
     if files is None:
         return None
     uris = [file.uri for file in files]
-    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in files)
+    largest_first = sorted(files, key=lambda file: -file.size)  # whose header Spark takes
+    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in largest_first)
     tokens = next((record for record in first if record is not None), None)
     if tokens is None:
         return TextTable(None, StructType([]), uris)
@@ -92,13 +93,13 @@ def read_csv(
 
 def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
     """Return the files as rows, each a partition of its own."""
-    rows = [(file.folder, file.name) for file in files]
+    rows = [(file.folder, file.name, file.size) for file in files]
     return spark.createDataFrame(rows, _FILES).repartition(len(rows))
 
 
 def _text(file: InputFile, dialect: CsvDialect) -> Iterator[bytes]:
     with Files(file.folder).open(file.name) as stream:
-        yield from clean_utf8(decompressed(stream, file.name), dialect.encoding)
+        yield from clean_utf8(stream, dialect.encoding)
 
 
 def _column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
@@ -163,8 +164,8 @@ def _find_kinds(
 
 def _named_files(batches: Iterator[pa.RecordBatch]) -> Iterator[InputFile]:
     for batch in batches:
-        for folder, name in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield InputFile(folder, name)
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield InputFile(*values)
 
 
 def read_json(
@@ -201,7 +202,7 @@ def _infer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     inferred = json_lines.Inferred()
     for file in _named_files(batches):
         with Files(file.folder).open(file.name) as stream:
-            inferred.add(decompressed(stream, file.name))
+            inferred.add(stream)
     row = (json.dumps(inferred.kind), inferred.has_others, sorted(inferred.twins))
     yield pa.RecordBatch.from_arrays(
         [pa.array([value], kind) for value, kind in zip(row, _INFERRED_ARROW, strict=True)],
@@ -215,4 +216,4 @@ def _parse_json(
     """Read the files that a batch names."""
     for file in _named_files(batches):
         with Files(file.folder).open(file.name) as stream:
-            yield from json_lines.rows(decompressed(stream, file.name), schema, malformed)
+            yield from json_lines.rows(stream, schema, malformed)
