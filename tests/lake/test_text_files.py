@@ -489,7 +489,7 @@ BYTES = st.one_of(
 
 
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
-@settings(max_examples=2, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(contents=st.lists(BYTES, min_size=40, max_size=40))
 def test_any_bytes_are_read_as_spark_reads_them(spark, tmp_path_factory, options, contents):
     folder = tmp_path_factory.mktemp("any")
