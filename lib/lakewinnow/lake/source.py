@@ -135,12 +135,14 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     try:
         version = tables.version_of(path, format_, config.version, on_sail=engines.is_sail(spark))
     except DataError as error:
-        error.hint = error.hint or (_near_path(config) if error.code == "input_not_found" else "")
-        raise
+        if error.code != "input_not_found":
+            raise
+        code, where, expected, got, _ = error.args
+        raise DataError(code, where, expected, got, _near_path(config)) from error
     options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
-    where = "/".join(filter(None, (path, version.path)))
+    location = "/".join(filter(None, (path, version.path)))
     try:
-        df = spark.read.format(format_).options(**options).load(where)
+        df = spark.read.format(format_).options(**options).load(location)
         schema = df.schema
     except engines.errors as error:
         raise _cannot_read(error, "input.path", config) from error
