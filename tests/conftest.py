@@ -67,7 +67,7 @@ def spark(request):
         remote = None
         if request.config.getoption("spark") == "connect":
             remote = stack.enter_context(connect_server())
-        started = session("tests", remote=remote)
+        started = session("tests", engine="spark", remote=remote)
         # Small tables: compiling a stage of a query takes longer than running it.
         started.conf.set("spark.sql.codegen.wholeStage", "false")
         yield started

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lakewinnow.lake.noise_models import merge_noise_models
     from lakewinnow.multilabel import find_multilabel_issues
     from lakewinnow.pipeline import RunResult, run
+    from lakewinnow.spark.session import session
 
 __version__ = version("lakewinnow")
 
@@ -44,6 +45,7 @@ __all__ = [
     "load_config",
     "merge_noise_models",
     "run",
+    "session",
 ]
 
 _HOMES = {
@@ -59,6 +61,7 @@ _HOMES = {
     "RunDiff": "changes",
     "RunResult": "pipeline",
     "run": "pipeline",
+    "session": "spark.session",
 }
 
 

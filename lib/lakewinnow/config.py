@@ -53,6 +53,7 @@ class OrInteger:
         return True
 
 
+EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]
@@ -431,6 +432,7 @@ class Config:
 
     input: InputConfig
     workspace: str
+    engine: EngineName = "auto"
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     label_issues: LabelIssuesConfig = field(default_factory=LabelIssuesConfig)

@@ -1,6 +1,5 @@
 """`lakewinnow doctor`: what a run needs, whether it is here, and what to do where it is not."""
 
-import os
 import platform
 import sys
 import tempfile
@@ -9,13 +8,17 @@ from collections.abc import Callable, Iterator
 from importlib.metadata import version
 from importlib.util import find_spec
 
+import pyspark
 from rich.console import Console
 from rich.text import Text
 
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark import java
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.engines import engine_of
+from lakewinnow.spark.machine import memory_bytes, usable_cores
+from lakewinnow.spark.sail import embedded
+from lakewinnow.spark.session import running
 
 Check = tuple[str, Callable[[], str]]
 
@@ -42,27 +45,38 @@ def examine() -> int:
 def _checks() -> Iterator[Check]:
     yield "python", lambda: f"{platform.python_version()} at {sys.executable}"
     yield "packages", _packages
+    yield "sail", _sail
     yield "java", _java
     yield "memory", _memory
     yield "scratch", _scratch
     yield "static", _static
     yield "transformers", _transformers
-    yield "spark", _spark
+    yield "engine", _engine
 
 
 def _packages() -> str:
-    names = ("pyspark", "pyarrow", "pandas", "numpy", "scikit-learn", "model2vec", "wordllama")
-    return ", ".join(f"{name} {version(name)}" for name in names)
+    names = ("pyarrow", "pandas", "numpy", "scikit-learn", "model2vec", "wordllama")
+    found = (f"{name} {version(name)}" for name in names)
+    return ", ".join([f"pyspark {pyspark.__version__}", *found])
+
+
+def _sail() -> str:
+    why_not = embedded.why_not()
+    return f"pysail {version('pysail')}" if why_not is None else f"not used: {why_not}"
 
 
 def _java() -> str:
-    found = java.find()
+    try:
+        found = java.find()
+    except EngineError as error:
+        if embedded.why_not() is not None:
+            raise
+        return f"none that Spark {pyspark.__version__} runs on, and none needed: {error}"
     return f"Java {found.version} from {found.source}: {found.executable}"
 
 
 def _memory() -> str:
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return f"{total:.0f} GiB, {os.cpu_count()} cores"
+    return f"{memory_bytes() / 2**30:.0f} GiB, {usable_cores()} cores"
 
 
 def _scratch() -> str:
@@ -86,12 +100,9 @@ def _transformers() -> str:
     return f"sentence-transformers {version('sentence-transformers')}, on {device()}"
 
 
-def _spark() -> str:
+def _engine() -> str:
     started = time.monotonic()
-    spark = session("lakewinnow doctor")
-    try:
+    with running() as spark:
         n_rows = spark.range(10).count()
         seconds = time.monotonic() - started
-        return f"Spark {spark.version} counted {n_rows} rows, {seconds:.1f} s after its start began"
-    finally:
-        stop(spark)
+        return f"{engine_of(spark)} counted {n_rows} rows, {seconds:.1f} s after its start began"

@@ -12,20 +12,30 @@ from lakewinnow.errors import ConfigError, DataError, ProviderError
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
 
+    from lakewinnow.config import Config
     from lakewinnow.terminal.progress import Progress
+
+
+def _config(options: argparse.Namespace) -> "Config":
+    """Load the configuration that the command line describes."""
+    from lakewinnow.configfile import load_config
+
+    if getattr(options, "engine", None) is not None:
+        options.set = [*options.set, f"engine={options.engine}"]
+    return load_config(*options.config, overrides=options.set)
 
 
 @contextmanager
 def _watched_session(
-    options: argparse.Namespace,
+    options: argparse.Namespace, config: "Config"
 ) -> "Iterator[tuple[SparkSession, Progress]]":
     """Give a session, and who follows it on stderr."""
-    from lakewinnow.spark.session import running
+    from lakewinnow.pipeline.sessions import running_for
     from lakewinnow.terminal.progress import progress
 
     with progress(quiet=options.quiet) as observer:
         observer.started("session")
-        with running(remote=options.remote) as spark:
+        with running_for(config, options.remote) as spark:
             observer.watch(spark)
             yield spark, observer
 
@@ -33,12 +43,11 @@ def _watched_session(
 def run(options: argparse.Namespace) -> int:
     """Run stages, and print what they found."""
     from lakewinnow import pipeline
-    from lakewinnow.configfile import load_config
     from lakewinnow.lake import noise_models
     from lakewinnow.terminal.embeddings import print_candidates
     from lakewinnow.terminal.result import print_summary
 
-    config = load_config(*options.config, overrides=options.set)
+    config = _config(options)
     if options.wants_export and config.export.format is None:
         choices = "openai-chat | prompt-completion | huggingface"
         hint = "--set export.format=openai-chat, say"
@@ -46,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     path = options.noise_model
     noise_model = None if path is None else noise_models.read(path, "--noise-model")
     pipeline.check(config)
-    with _watched_session(options) as (spark, observer):
+    with _watched_session(options, config) as (spark, observer):
         result = pipeline.run(
             config,
             spark,
@@ -69,12 +78,11 @@ def embed(options: argparse.Namespace) -> int:
     if not options.dry_run:
         return run(options)
     from lakewinnow import pipeline
-    from lakewinnow.configfile import load_config
     from lakewinnow.terminal.embeddings import print_candidate_estimates, print_estimate
 
-    config = load_config(*options.config, overrides=options.set)
+    config = _config(options)
     pipeline.check(config)
-    with _watched_session(options) as (spark, observer):
+    with _watched_session(options, config) as (spark, observer):
         how = {"restart": options.restart, "observer": observer}
         if config.embedding.candidates:
             print_candidate_estimates(pipeline.estimate_candidates(config, spark, **how))
@@ -86,26 +94,25 @@ def embed(options: argparse.Namespace) -> int:
 def finetune(options: argparse.Namespace) -> int:
     """Fine-tune, and print how the models compare."""
     from lakewinnow import pipeline
-    from lakewinnow.configfile import load_config
     from lakewinnow.terminal.comparison import print_finetuned
     from lakewinnow.terminal.finetuning import print_estimate
 
     if options.provider is not None:
         options.set = [*options.set, f"finetune.provider={options.provider}"]
-    config = load_config(*options.config, overrides=options.set)
+    config = _config(options)
     if options.cancel:
         n = pipeline.cancel_finetuning(config)
         print(f"{n:,} jobs are being cancelled; what they have done by now may be paid for")
         return 0
     pipeline.check(config, "finetune")
     if options.dry_run:
-        with _watched_session(options) as (spark, observer):
+        with _watched_session(options, config) as (spark, observer):
             estimate = pipeline.estimate_finetuning(
                 config, spark, restart=options.restart, observer=observer
             )
         print_estimate(estimate)
         return 0
-    with _watched_session(options) as (spark, observer):
+    with _watched_session(options, config) as (spark, observer):
         result = pipeline.run(
             config, spark, until="finetune", restart=options.restart, observer=observer
         )
@@ -116,23 +123,21 @@ def finetune(options: argparse.Namespace) -> int:
 def cancel_batches(options: argparse.Namespace) -> int:
     """Have batches that are under way cancelled."""
     from lakewinnow import pipeline
-    from lakewinnow.configfile import load_config
 
-    n = pipeline.cancel_batches(load_config(*options.config, overrides=options.set))
+    n = pipeline.cancel_batches(_config(options))
     print(f"{n:,} batches are being cancelled; what they have done by now is kept for the next run")
     return 0
 
 
 def store(options: argparse.Namespace) -> int:
     """Look after the embedding store."""
-    from lakewinnow.configfile import load_config
     from lakewinnow.lake import store_care
     from lakewinnow.lake.embedding_store import named_store
-    from lakewinnow.spark.session import running
+    from lakewinnow.pipeline.sessions import running_for
     from lakewinnow.terminal import embeddings
 
-    config = load_config(*options.config, overrides=options.set)
-    with running(remote=options.remote) as spark:
+    config = _config(options)
+    with running_for(config, options.remote) as spark:
         store = named_store(spark, config)
         if options.action == "verify":
             faults = store_care.verify(store)
@@ -147,23 +152,21 @@ def store(options: argparse.Namespace) -> int:
 
 def top(options: argparse.Namespace) -> int:
     """Print the worst label issues."""
-    from lakewinnow.configfile import load_config
     from lakewinnow.terminal.result import print_top
 
     if options.n < 1:
         raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
-    print_top(load_config(*options.config, overrides=options.set).workspace, options.n)
+    print_top(_config(options).workspace, options.n)
     return 0
 
 
 def review(options: argparse.Namespace) -> int:
     """Draw a sample for people; or measure the flags by what they decided."""
     from lakewinnow import review
-    from lakewinnow.configfile import load_config
     from lakewinnow.lake import redaction
     from lakewinnow.lake.files import Files
     from lakewinnow.lake.workspace import Lake
-    from lakewinnow.spark.session import running
+    from lakewinnow.pipeline.sessions import running_for
     from lakewinnow.terminal.review import print_measured, print_sample
 
     if not 1 <= options.n <= review.MAX_ROWS:
@@ -173,9 +176,9 @@ def review(options: argparse.Namespace) -> int:
         raise ConfigError("out_of_range", "--unflagged", "from 0 to 1", options.unflagged)
     if not 0 < options.precision < 1:
         raise ConfigError("out_of_range", "--precision", "above 0, below 1", options.precision)
-    config = load_config(*options.config, overrides=options.set)
+    config = _config(options)
     review.check(Files(config.workspace), is_drawn=options.decisions is not None)
-    with running(remote=options.remote) as spark:
+    with running_for(config, options.remote) as spark:
         lake = Lake(spark, config.workspace)
         if options.decisions:
             measured = review.measure(lake, options.decisions, options.precision)
@@ -196,7 +199,7 @@ def diff(options: argparse.Namespace) -> int:
 
     if options.n < 0:
         raise ConfigError("out_of_range", "-n", "a whole number at least 0", options.n)
-    with running(remote=options.remote) as spark:
+    with running(engine=options.engine or "auto", remote=options.remote) as spark:
         found = diff(options.first, options.second, spark)
         print_diff(found, options.n)
         if options.rows is not None:

@@ -114,7 +114,7 @@ def _add_looks(added: _Commands) -> None:
     diff.add_argument("-n", type=int, default=10, metavar="N", help="how many changed rows (10)")
     diff.add_argument("--json", metavar="FILE", help="write the figures to a file, too")
     diff.add_argument("--rows", metavar="PATH", help="write the changed rows as Parquet, too")
-    _add_remote(diff)
+    _add_engine(diff)
     diff.add_argument("--debug", action="store_true", help="show tracebacks")
     diff.set_defaults(command=commands.diff)
 
@@ -136,7 +136,7 @@ def _add_care(added: _Commands) -> None:
         help="count what is in it; say what is wrong with its rows; write it anew in few files",
     )
     _add_config_options(store)
-    _add_remote(store)
+    _add_engine(store)
     store.set_defaults(command=commands.store)
 
     init = added.add_parser("init", help="write a commented configuration for a table")
@@ -224,7 +224,7 @@ def _add_review_options(parser: argparse.ArgumentParser) -> None:
         metavar="SHARE",
         help="with --decisions: share of right flags to find a cut for (0.9)",
     )
-    _add_remote(parser)
+    _add_engine(parser)
 
 
 def _add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -235,8 +235,13 @@ def _add_run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quiet", action="store_true", help="no progress; errors and the result only"
     )
-    _add_remote(parser)
+    _add_engine(parser)
 
 
-def _add_remote(parser: argparse.ArgumentParser) -> None:
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine",
+        choices=("auto", "sail", "spark"),
+        help="what to start where no session is there (engine)",
+    )
     parser.add_argument("--remote", metavar="sc://HOST:PORT", help="use a Spark Connect server")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyarrow import RecordBatch, Table, dataset, fs, parquet
+from pyarrow import BufferOutputStream, RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
@@ -51,6 +51,14 @@ class Files:
         """Whether a file or folder is there."""
         return bool(self._info(name).type != fs.FileType.NotFound)
 
+    def is_file(self, name: str = "") -> bool:
+        """Whether this is a file."""
+        return bool(self._info(name).type == fs.FileType.File)
+
+    def name_of(self, entry: fs.FileInfo) -> str:
+        """Return where an entry is below the root."""
+        return str(entry.path).removeprefix(self._base.rstrip("/")).lstrip("/")
+
     def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """List what is below a folder; nothing when it is not there."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
@@ -63,9 +71,13 @@ class Files:
             return int(info.size)
         return sum(i.size for i in self.entries(name, recursive=True) if _is_data(i))
 
+    def has_data(self, name: str) -> bool:
+        """Whether a folder holds a data file."""
+        return any(_is_data(info) for info in self.entries(name, recursive=True))
+
     def count_rows(self, name: str) -> int:
         """Rows of a Parquet folder, from its footers."""
-        if not any(_is_data(info) for info in self.entries(name, recursive=True)):
+        if not self.has_data(name):
             return 0
         return int(self._dataset(name).count_rows())
 
@@ -120,6 +132,11 @@ class Files:
         """Open a file to be read bit by bit, in a ``with`` statement."""
         return self._fs.open_input_stream(self._at(name))
 
+    def create(self, name: str) -> Any:
+        """Open a new file to be written bit by bit, and to be closed."""
+        self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
+        return self._fs.open_output_stream(self._at(name))
+
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole: beside its place first, where the file system can rename."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -138,10 +155,11 @@ class Files:
         if beside != name:
             self._fs.move(self._at(beside), self._at(name))
 
-    def write_parquet(self, name: str, table: Table) -> None:
-        """Write a table as one Parquet file."""
-        self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
-        parquet.write_table(table, self._at(name), filesystem=self._fs)
+    def write_table(self, name: str, table: Table) -> None:
+        """Write a Parquet file whole, as `write_bytes` does."""
+        sink = BufferOutputStream()
+        parquet.write_table(table, sink)
+        self.write_bytes(name, sink.getvalue().to_pybytes())
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""

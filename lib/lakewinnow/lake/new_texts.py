@@ -22,7 +22,7 @@ from lakewinnow.core.types import IntArray
 from lakewinnow.lake.embedding_store import EmbeddingStore
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, cluster
 
 _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16  # as many as the first two bytes of a key tell apart
@@ -53,8 +53,8 @@ def wanted_and_stored(
     if store.exists():
         stored = store.vectors(identity, distinct=False)
         rows = rows.union(stored.select(c.TEXT_KEY, F.lit(None).cast("string")))
-    dealt = rows.repartition(c.TEXT_KEY) if n is None else rows.repartition(n, c.TEXT_KEY)
-    return dealt.sortWithinPartitions(c.TEXT_KEY, F.asc_nulls_first(c.TEXT))
+    dealt = cluster.together(rows, [c.TEXT_KEY], n)
+    return cluster.in_order(dealt, [c.TEXT_KEY], [c.TEXT_KEY, F.asc_nulls_first(c.TEXT)])
 
 
 class NewTexts:

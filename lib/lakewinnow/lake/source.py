@@ -1,5 +1,6 @@
 """The user's own table: read as it stands, its columns checked before any job runs."""
 
+import contextlib
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +10,6 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
-from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -30,8 +30,9 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
-from lakewinnow.lake.files import absolute
-from lakewinnow.spark import udf, valid_probs
+from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.text_files.reading import read_csv, read_json
+from lakewinnow.spark import engines, udf, valid_probs
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -110,9 +111,8 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     SchemaError
         A named column is missing, or has a type that cannot be used.
     """
-    df, schema = _open(spark, config, format_)
+    df, schema, files = _open(spark, config, format_)
     _check_columns(schema, config)
-    files = df.inputFiles()
     n_bytes, fingerprint = _fingerprint(files, format_)
     return Source(df, schema, n_bytes, fingerprint)
 
@@ -136,20 +136,26 @@ def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
         raise SchemaError.together(problems)
 
 
-def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataFrame, StructType]:
+def _open(
+    spark: SparkSession, config: InputConfig, format_: str
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Return the table, the input's own columns, and the files it is read from."""
     where = "input.table" if config.table else "input.path"
     try:
         if config.table is not None:
             df = spark.table(config.table)
-            return df, df.schema
+            return df, df.schema, df.inputFiles()
         path = absolute(config.path or "")
         options = {k: _text(v) for k, v in config.options.items()}
         if format_ not in ("csv", "json"):
             df = spark.read.format(format_).options(**options).load(path)
-            return df, df.schema
+            return df, df.schema, df.inputFiles()
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
-        return _open_text_format(spark, path, format_, options)
-    except (PySparkException, Py4JJavaError) as error:
+        if engines.is_sail(spark):
+            return _read_text_files(spark, config, format_, options)
+        df, schema = _open_text_format(spark, path, format_, options)
+        return df, schema, df.inputFiles()
+    except engines.errors as error:
         raise _cannot_read(error, where, config) from error
 
 
@@ -163,24 +169,49 @@ def _open_text_format(
     found = reader.load(path).schema
     schema = StructType([f for f in found.fields if f.name != MALFORMED])
     if not schema.fields:
-        got = Shown("no columns" if not found.fields else "no line that parses")
-        raise DataError(
-            "empty_input", "input.path", f"a {format_} file with columns and rows", got, path
-        )
+        raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
     with_malformed = StructType([*schema.fields]).add(MALFORMED, StringType())
     return reader.schema(with_malformed).load(path), schema
 
 
-def _cannot_read(
-    error: PySparkException | Py4JJavaError, where: str, config: InputConfig
-) -> DataError | SchemaError:
-    condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
+def _read_text_files(
+    spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Read CSV or JSON lines without Spark's readers."""
+    read = read_csv if format_ == "csv" else read_json
+    path = absolute(config.path or "")
+    table = read(spark, path, options, MALFORMED)
+    if table is None:
+        raise _not_found("input.path", config)
+    if not table.files:
+        raise _without_rows("input.path", config)
+    if table.rows is None:
+        raise _nothing_read(format_, table.why_nothing, path)
+    return table.rows, table.schema, table.files
+
+
+def _nothing_read(format_: str, got: str, path: str) -> DataError:
+    expected = f"a {format_} file with columns and rows"
+    return DataError("empty_input", "input.path", expected, Shown(got), path)
+
+
+def _not_found(where: str, config: InputConfig) -> DataError:
     got = config.table or config.path
+    return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+
+
+def _without_rows(where: str, config: InputConfig) -> DataError:
+    got = config.table or config.path
+    return DataError("empty_input", where, "a table with columns and rows", got)
+
+
+def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError | SchemaError:
+    condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
     if condition in _NOT_FOUND:
-        return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+        return _not_found(where, config)
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
-        return DataError("empty_input", where, "a table with columns and rows", got)
-    reason = Shown(f"{got} ({_first_line(error)})")
+        return _without_rows(where, config)
+    reason = Shown(f"{config.table or config.path} ({_first_line(error)})")
     return SchemaError("cannot_read", where, "a table that Spark can read", reason)
 
 
@@ -279,6 +310,16 @@ def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
             total += stat.st_size
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
     return total, digest.hexdigest()
+
+
+def input_bytes(config: InputConfig) -> int:
+    """Return the size of `input.path`, without a session; 0 where that is not known."""
+    if config.path is None:
+        return 0
+    files = Files(config.path)
+    with contextlib.suppress(OSError):
+        return files.size("")
+    return 0
 
 
 def _text(value: object) -> str:

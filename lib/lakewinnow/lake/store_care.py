@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.lake.embedding_store import APPENDING, EMBEDDINGS, EmbeddingStore
+from lakewinnow.spark import cluster
 
 _IDENTITY: Final = (c.PROVIDER, c.MODEL, c.DIMENSIONS)
 _BYTES_PER_FILE: Final = 256 * 2**20
@@ -83,9 +84,9 @@ def compact(store: EmbeddingStore) -> tuple[int, int]:
     )
     n_files = max(1, round(size / _BYTES_PER_FILE))
     store.append(
-        once.repartition(n_files, c.TEXT_KEY)
-        .sortWithinPartitions(*_IDENTITY, c.TEXT_KEY)
-        .select(*EMBEDDINGS.fieldNames())
+        cluster.in_order(
+            cluster.together(once, [c.TEXT_KEY], n_files), [c.TEXT_KEY], [*_IDENTITY, c.TEXT_KEY]
+        ).select(*EMBEDDINGS.fieldNames())
     )
     for name in before:
         store.files.delete(name)

@@ -12,13 +12,16 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import EngineError, Shown
 from lakewinnow.lake.files import Files
+from lakewinnow.spark.engines import is_sail
 
 _STAGING = "_staging"
 _COMMITS = "_commits"
+_NO_ROWS = "part-of-no-rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,13 +95,15 @@ class Lake:
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
+        if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
+            self.files.write_table(f"{target}/{_NO_ROWS}", arrow_schema(df.schema).empty_table())
         self._put(name, target)
 
     def publish_small(self, name: str, table: pa.Table) -> None:
         """Publish a table that this process has made, of a bounded size: one file, in its order."""
         target = self._beside(name)
         self.files.delete(target)
-        self.files.write_parquet(f"{target}/part-00000.parquet", table)
+        self.files.write_table(f"{target}/part-00000.parquet", table)
         self._put(name, target)
 
     def _beside(self, name: str) -> str:

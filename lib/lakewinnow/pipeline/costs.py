@@ -14,7 +14,7 @@ from lakewinnow.pipeline import candidates
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.running import check, run
-from lakewinnow.spark.session import session
+from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.stages import embed, finetune
 from lakewinnow.stages.embed import by_batch
 
@@ -74,7 +74,7 @@ def estimate_finetuning(
         raise ConfigError("nothing_to_pay", where, expected, "local")
     check(config, "finetune")
     run(config, spark, until="evaluate", restart=restart, observer=observer)
-    lake = Lake(spark or session(), config.workspace)
+    lake = Lake(spark or session_for(config), config.workspace)
     _, reference, _ = open_inputs(lake.spark, config)
     trusted = Lake(lake.spark, lake.files.path("holdout"))
     return finetune.estimate(lake, config, trusted=trusted, reference=reference)
@@ -115,4 +115,4 @@ def _ready_to_embed(
             "nothing_to_embed", key, "an input whose texts are to be embedded", "its own numbers"
         )
     run(config, spark, until="ingest", restart=restart, observer=observer)
-    return Lake(spark or session(), config.workspace)
+    return Lake(spark or session_for(config), config.workspace)

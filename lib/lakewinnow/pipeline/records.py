@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final
 
+import pyspark
 from pyspark.sql import SparkSession
 
 from lakewinnow import configfile
@@ -14,6 +15,7 @@ from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.report import Report
 from lakewinnow.report.charts import Figure
+from lakewinnow.spark.engines import engine_of, is_sail
 
 
 @dataclass(frozen=True)
@@ -95,15 +97,15 @@ def manifest_of(
     rows: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return what goes into manifest.json: from what, with what and how all was made."""
-    packages = (
+    packages = [
         "lakewinnow",
-        "pyspark",
         "pyarrow",
         "numpy",
         "scikit-learn",
         "model2vec",
         "wordllama",
-    )
+        *(["pysail"] if is_sail(spark) else []),
+    ]
     stages = [
         {k: v for k, v in asdict(commit).items() if k != "details"} | _how(commit)
         for commit in commits
@@ -111,7 +113,9 @@ def manifest_of(
     return {
         "versions": {
             "python": platform.python_version(),
+            "engine": str(engine_of(spark)),
             "spark": spark.version,
+            "pyspark": pyspark.__version__,
             **{name: version(name) for name in packages},
         },
         "config": configfile.public_dict(config),

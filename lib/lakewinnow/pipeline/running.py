@@ -27,8 +27,8 @@ from lakewinnow.pipeline.inputs import (
 )
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult
+from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.pipeline.stages import STAGES, Stages
-from lakewinnow.spark.session import session
 from lakewinnow.stages import (
     crossval,
     decide,
@@ -61,7 +61,7 @@ def run(
     Parameters
     ----------
     spark : SparkSession, optional
-        Default: the active session, else a local one.
+        Default: the active session, else one of `config.engine`.
     until : str
         The last stage to run, one of `STAGES`.
     restart : bool
@@ -83,7 +83,7 @@ def run(
     if noise_model is not None:
         config = with_classes_of(config, noise_model)
     observer.started("session")
-    lake = Lake(spark or session(), config.workspace)
+    lake = Lake(spark or session_for(config), config.workspace)
     source, reference, holdout = open_inputs(lake.spark, config)
     own = open_decisions(lake.spark, config.clean)
     words = open_words(config.checks.text)

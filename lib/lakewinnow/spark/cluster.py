@@ -1,9 +1,15 @@
 """How much runs at once: what a stage may ask of a session without touching its settings."""
 
-import os
+from collections.abc import Sequence
+from typing import Final
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
+
+from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.machine import usable_cores
+
+_NTH: Final = "__lw_nth"
 
 
 def parallelism(spark: SparkSession) -> int:
@@ -31,15 +37,42 @@ def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
     return rows.repartition(n, F.get(known, index.cast("int")))
 
 
+def together(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFrame:
+    """Return rows of equal values in one partition.
+
+    Parameters
+    ----------
+    n : partitions; default: as the engine sees fit, and on Sail, which would take one, when
+        something needs it
+    """
+    if n is not None:
+        return rows.repartition(n, *by)
+    return rows if is_sail(rows.sparkSession) else rows.repartition(*by)
+
+
+def in_order(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]) -> DataFrame:
+    """Return what `together` does, each partition in order.
+
+    Sail takes what nobody is known to need for needless, a sort before a Python function too; it
+    keeps the order that a window function gives its rows, which begins with `by`.
+    """
+    if not is_sail(rows.sparkSession):
+        return rows.sortWithinPartitions(*order)
+    up_to_each = (Window.unboundedPreceding, Window.currentRow)  # Sail orders no binary by range
+    window = Window.partitionBy(*by).orderBy(*order).rowsBetween(*up_to_each)
+    numbered = rows.withColumn(_NTH, F.row_number().over(window))
+    return numbered.where(F.col(_NTH) > 0).drop(_NTH)  # read, or the window would be needless
+
+
 def partition_keys(spark: SparkSession, n: int) -> list[int]:
     """Return for each of n partitions a number (a bigint) that goes there by its hash.
 
-    By its hash a number may go anywhere, two of them into one partition; so each index stands for a
-    number that is known to go where it should.
+    By its hash, which each engine has its own of, a number may go anywhere, two of them into one
+    partition; so each index stands for a number that is known to go where it should.
     """
-    ids = spark.range(64 * n)  # far more than it takes to meet each partition
-    hashed = ids.groupBy(F.pmod(F.hash("id"), F.lit(n)).alias("at")).agg(F.min("id"))
-    return [number for _, number in sorted(hashed.collect())]
+    ids = spark.range(64 * n).repartition(n, "id")  # far more than it takes to meet each partition
+    placed = ids.withColumn("at", F.spark_partition_id()).groupBy("at").agg(F.min("id"))
+    return [number for _, number in sorted(placed.collect())]
 
 
 def is_local(spark: SparkSession) -> bool:
@@ -50,7 +83,9 @@ def is_local(spark: SparkSession) -> bool:
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
     master = spark.conf.get("spark.master", "") or ""
+    if not master and is_sail(spark):  # which has no such key, and is on this machine
+        return usable_cores()
     if master != "local" and not master.startswith("local["):  # local-cluster[...] is a cluster
         return 0
     inside = master.removeprefix("local").strip("[]").split(",")[0]
-    return int(inside) if inside.isdigit() else (os.cpu_count() or 1 if inside == "*" else 1)
+    return int(inside) if inside.isdigit() else (usable_cores() if inside == "*" else 1)

@@ -1,4 +1,4 @@
-"""The Spark session: the one that is there, a remote one, or a local one fit for this machine."""
+"""The session: the one that is there, a remote one, or one of an engine started here."""
 
 import atexit
 import contextlib
@@ -12,16 +12,18 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import Any, Final, get_args
 from urllib.request import getproxies
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
-from pyspark import SparkContext
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 
-from lakewinnow.errors import EngineError, Shown
+from lakewinnow.config import EngineName
+from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.spark import java
+from lakewinnow.spark.machine import memory_bytes, usable_cores
+from lakewinnow.spark.sail import embedded
 
 # Set by what starts us: spark-submit, a Connect environment, Databricks.
 _GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
@@ -42,40 +44,64 @@ _JVM_OPTIONS = (
     "-XX:-UsePerfData",  # no hsperfdata folder in /tmp
 )
 
-_started: WeakSet[SparkSession] = WeakSet()
+# What was started, and the embedded server behind it, if it has one.
+_started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
 
 
-def session(app_name: str = "lakewinnow", *, remote: str | None = None) -> SparkSession:
-    """Return the Spark session to work with.
+def session(
+    app_name: str = "lakewinnow",
+    *,
+    engine: EngineName = "auto",
+    remote: str | None = None,
+    input_bytes: int = 0,
+) -> SparkSession:
+    """Return the session to work with.
 
     Without `remote` that is the session there is (in a notebook), else the one that spark-submit,
-    Databricks or SPARK_REMOTE provides, none of whose settings are touched, else a local one.
+    Databricks or SPARK_REMOTE provides, none of whose settings are touched, else one of an engine
+    that is started here and ends with this process.
 
     Parameters
     ----------
     app_name : str
         Name that a session started here shows.
+    engine : {"auto", "sail", "spark"}
+        What to start: ``"sail"``, which needs no Java; ``"spark"``, local Spark; ``"auto"``, Sail
+        where it can run and the input is not too large for it, else local Spark.
     remote : str, optional
         ``sc://host:port`` of a Spark Connect server.
+    input_bytes : int
+        Size of what is to be worked on, for ``"auto"``.
 
     Raises
     ------
-    EngineError : "no_java", "spark_not_started", "spark_not_reached"
+    ConfigError : "unknown_engine"
+    EngineError
+        ``"no_java"``, ``"no_sail"``, ``"no_engine"``, ``"spark_not_started"``,
+        ``"sail_not_started"``, ``"spark_not_reached"``
     """
+    known = get_args(EngineName)
+    if engine not in known:
+        hint = did_you_mean(str(engine), known)
+        raise ConfigError("unknown_engine", "engine", " | ".join(known), engine, hint)
     if remote is not None:
         return _connect(app_name, remote)
     with contextlib.suppress(PySparkRuntimeError):  # there is none
         return SparkSession.active()
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
+    if engine == "sail" or (engine == "auto" and _takes_sail(input_bytes)):
+        return _start_sail(app_name)
     return _start(app_name)
 
 
 @contextlib.contextmanager
-def running(*, remote: str | None = None) -> Iterator[SparkSession]:
+def running(
+    *, engine: EngineName = "auto", remote: str | None = None, input_bytes: int = 0
+) -> Iterator[SparkSession]:
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
-    spark = session(remote=remote)
+    spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
     try:
         yield spark
     finally:
@@ -85,9 +111,13 @@ def running(*, remote: str | None = None) -> Iterator[SparkSession]:
 
 def stop(session: SparkSession) -> None:
     """Stop a session that `session` started; leave any other as it is."""
-    if session in _started:
-        _started.discard(session)
+    if session not in _started:
+        return
+    server = _started.pop(session)
+    if server is None or server.is_alive:
         session.stop()
+    if server is not None:
+        server.stop()
 
 
 def local_settings(scratch: Path) -> dict[str, str]:
@@ -113,7 +143,7 @@ def local_settings(scratch: Path) -> dict[str, str]:
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 loses the zone
         "spark.sql.session.timeZone": "UTC",
-        "spark.sql.shuffle.partitions": str(_cores()),
+        "spark.sql.shuffle.partitions": str(usable_cores()),
         "spark.sql.warehouse.dir": str(scratch / "warehouse"),
     }
 
@@ -145,7 +175,7 @@ def scratch_folder() -> Path:
 def _start(app_name: str) -> SparkSession:
     scratch = scratch_folder()
     environment = local_environment(scratch)
-    builder = SparkSession.builder.appName(app_name).master("local[*]")
+    builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
     for key, value in local_settings(scratch).items():
         builder = builder.config(key, value)
     try:
@@ -162,11 +192,13 @@ def _start(app_name: str) -> SparkSession:
     except BaseException:
         # Ctrl-C, say. A JVM that has lost Spark's Python before they met would live on; one that
         # they share, and a second attempt in this process would need, ends with this process.
+        from pyspark import SparkContext
+
         if SparkContext._gateway is None:  # noqa: SLF001
             java.kill_launched(Path(environment["JAVA_HOME"]))
         raise
     _end_on_interrupt()
-    _started.add(started)
+    _started[started] = None
     return started
 
 
@@ -191,8 +223,41 @@ def _connect(app_name: str, remote: str) -> SparkSession:
         connected = SparkSession.builder.remote(remote).appName(app_name).getOrCreate()
     except PySparkException as error:
         raise _not_reached(remote, error) from error
-    _started.add(connected)
+    _started[connected] = None
     return connected
+
+
+def _takes_sail(input_bytes: int) -> bool:
+    """Decide for ``auto``."""
+    return embedded.why_not() is None
+
+
+def _start_sail(app_name: str) -> SparkSession:
+    if (why_not := embedded.why_not()) is not None:
+        raise EngineError(
+            "no_sail",
+            "engine",
+            "sail, where it can run",
+            Shown(why_not),
+            hint="pip install 'lakewinnow[sail]', or --engine spark",
+        )
+    server = embedded.Server(scratch_folder(), n_cores=usable_cores(), memory_bytes=_heap_bytes())
+    try:
+        builder = SparkSession.builder.remote(server.remote).appName(app_name)
+        started = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
+        _do_not_retry(started)
+    except BaseException:
+        server.stop()
+        raise
+    _started[started] = server
+    return started
+
+
+def _do_not_retry(started: Any) -> None:
+    """Have a server that is gone found out at once: by default a client tries for ten minutes."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    started.client.set_retry_policies([DefaultPolicy(max_retries=0)])
 
 
 def _knock(remote: str) -> None:
@@ -237,17 +302,4 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
 
 def _heap_bytes() -> int:
     """Half of the memory, since the Python workers need theirs; 1 to 16 GiB."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for limit in ("memory.max", "memory/memory.limit_in_bytes"):  # of a container: cgroup 2, 1
-        with contextlib.suppress(OSError, ValueError):  # there is none, or it is "max"
-            memory = min(memory, int(Path("/sys/fs/cgroup", limit).read_text()))
-    return min(max(memory // 2, _GIB), 16 * _GIB)
-
-
-def _cores() -> int:
-    """Return how many cores this process may use."""
-    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-    with contextlib.suppress(OSError, ValueError):  # no cgroup 2, or its quota is "max"
-        quota, period = map(int, Path("/sys/fs/cgroup/cpu.max").read_text().split())
-        cores = min(cores, max(1, quota // period))
-    return cores
+    return min(max(memory_bytes() // 2, _GIB), 16 * _GIB)

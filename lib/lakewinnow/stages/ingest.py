@@ -35,6 +35,7 @@ from lakewinnow.lake.acceptance import (
 from lakewinnow.lake.corpus import forget_refused
 from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import cluster
 
 # Names of what is computed on the way, beside columns that may have any name.
 _ROW_ID, _CONTENT = "__lw_row_id", "__lw_content"
@@ -139,7 +140,7 @@ def _corpus(
     )
     seed = F.lit(crossval.seed)
     sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, crossval.seed))
-    sharded = sharded.repartition(_SHARD)
+    sharded = cluster.together(sharded, [_SHARD])
     # Of an embedding the key has a hash: a thousand numbers as text would take longer.
     own = [_KEY if name == config.embedding else name for name in source.schema.names]
     identified = _with_row_id(sharded, own, config, _SHARD)
@@ -153,7 +154,7 @@ def _corpus(
         F.pmod(rank - 1 + F.col(_STRATUM), F.lit(crossval.folds)).cast("int"),
     )
     # Not by label: whoever trains on clean/ in file order should meet the classes mixed.
-    mixed = folded.sortWithinPartitions(_SHARD, F.xxhash64(_KEY, seed), _ROW_ID)
+    mixed = cluster.in_order(folded, [_SHARD], [_SHARD, F.xxhash64(_KEY, seed), _ROW_ID])
     return mixed.select(
         F.col(_ROW_ID).alias(c.ROW_ID),
         content.shown(config, source.schema).alias(c.TEXT),

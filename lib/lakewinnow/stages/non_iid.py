@@ -19,7 +19,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import Observation
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
@@ -30,6 +29,7 @@ from lakewinnow.core.row_graph import RowGraph
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake import row_graph
 from lakewinnow.lake.corpus import input_column
+from lakewinnow.lake.observed import MAX, Observed
 from lakewinnow.lake.row_checks import NON_IID, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
@@ -50,17 +50,16 @@ _FOUND = StructType(
 def run(lake: Lake, source: InputConfig, config: NonIidConfig) -> StageReport:
     """Test the order, and find the row whose neighbours are least where chance would have them."""
     by = input_column(source, config.by).alias(_BY)
-    seen = Observation("non_iid")
-    found = row_graph.judged(lake, [by], _test, _FOUND).observe(seen, F.max(_NOTE).alias(_NOTE))
+    seen = Observed(lake, row_graph.judged(lake, [by], _test, _FOUND), {_NOTE: MAX})
     why = F.format_string("rows that are alike are near to each other by %s", F.lit(config.by))
     judged = (
-        row_graph.with_all_rows(lake, found)
+        row_graph.with_all_rows(lake, seen.rows)
         .withColumn(c.IS_NON_IID_ISSUE, F.coalesce(c.IS_NON_IID_ISSUE, F.lit(False)))  # noqa: FBT003
         .withColumn(WHY, F.when(F.col(c.IS_NON_IID_ISSUE), why))
     )
     lake.publish(NON_IID.table, judged, schema=NON_IID.schema)
     n_rows = lake.rows(NON_IID.table)
-    figures = json.loads(seen.get[_NOTE])
+    figures = json.loads(seen.figures()[_NOTE])
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,

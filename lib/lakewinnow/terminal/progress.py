@@ -13,10 +13,11 @@ from rich.text import Text
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
 from lakewinnow.report.words import duration
+from lakewinnow.spark.engines import Engine, engine_of
 from lakewinnow.spark.progress import JobProgress
 
 _TITLES: Final = {
-    "session": "start Spark",
+    "session": "start",
     "ingest": "ingest",
     "own_vectors": "own vectors",
     "candidates": "candidates",
@@ -52,7 +53,7 @@ class Progress(Observer):
     def watch(self, spark: SparkSession) -> None:
         """Follow this session's jobs, so that a running stage can say how far it is."""
         self._jobs = JobProgress(spark)
-        self._end_of_session()
+        self._end_of_session(engine_of(spark))
 
     def started(self, name: str) -> None:
         """Note that a stage begins."""
@@ -75,10 +76,10 @@ class Progress(Observer):
         """Write a warning."""
         self._line(Text.assemble(("  warning  ", "yellow"), message))
 
-    def _end_of_session(self) -> None:
+    def _end_of_session(self, engine: Engine) -> None:
         if self._running == "session":
             seconds = time.monotonic() - self._since
-            self._line(Text(f"  {_TITLES['session']:<16}{'':>12}{seconds:>24.1f} s"))
+            self._line(Text(f"✓ {f'start {engine}':<28}{seconds:>24.1f} s"))
             self._running = None
 
     def _line(self, text: Text) -> None:

@@ -20,8 +20,6 @@ A class that the training folds lack has probability 0. See `by_shards` and `by_
 
 from typing import Any
 
-from pyspark.sql import Observation
-from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
@@ -32,6 +30,7 @@ from lakewinnow.config import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.observed import LINES, SUM, Observed
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.crossval import by_global_models, by_shards
 from lakewinnow.stages.crossval.corpus import Corpus, Told
@@ -80,18 +79,13 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
         scored = by_global_models.score(corpus, classifier, told)
     else:
         scored = by_shards.score(corpus, classifier, told)
-    seen = Observation("crossval")
-    scored = scored.observe(
-        seen,
-        F.sum(tasks.CPU_SECONDS).alias("cpu_seconds"),
-        # As text: of an observed array Spark 4.0 gives a Java object.
-        F.concat_ws("\n", F.collect_list(tasks.NOTE)).alias("notes"),
-    )
-    lake.publish("pred_probs", scored, schema=PRED_PROBS)
+    seen = Observed(lake, scored, {tasks.CPU_SECONDS: SUM, tasks.NOTE: LINES})
+    lake.publish("pred_probs", seen.rows, schema=PRED_PROBS)
     n_scored = lake.rows("pred_probs")
     if n_scored < corpus.n_rows:
         raise tasks.vectors_missing(corpus.n_rows - n_scored)
-    told.add(seen.get["cpu_seconds"], seen.get["notes"].splitlines())
+    figures = seen.figures()
+    told.add(figures[tasks.CPU_SECONDS], figures[tasks.NOTE].splitlines())
     return StageReport(
         rows_in=corpus.n_rows,
         rows_out=n_scored,

@@ -7,13 +7,14 @@ import time
 from functools import partial
 from typing import Final
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.embedding import tasks
 from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
+from lakewinnow.lake.observed import MAX, SUM, Observed
 from lakewinnow.spark import cluster
 from lakewinnow.stages.embed import steps
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
@@ -72,19 +73,17 @@ def _embed_round(
     distinct texts, 0 unless `embed` tells, and what a task was stopped by
     """
     share = todo.cost.share(todo.n_tasks, spent.tokens, spent.debt_s)
-    seen = Observation("embed")
-    told = {name: F.sum(name) for name in (*tasks.COUNTS, steps.TEXTS)}
-    told |= {name: F.max(name) for name in (tasks.DEBT, tasks.STOPPED)}
+    figures = dict.fromkeys((*tasks.COUNTS, steps.TEXTS), SUM)
+    figures |= dict.fromkeys((tasks.DEBT, tasks.STOPPED), MAX)
     with todo.store.appending() as folder:
         into = (todo.identity, folder) if todo.store.takes_files else None
         make = partial(embed, config=todo.config, share=share, into=into)
-        made = chunks.mapInArrow(make, steps.MADE)
-        made = made.observe(seen, *(value.alias(name) for name, value in told.items()))
+        seen = Observed(todo.lake, chunks.mapInArrow(make, steps.MADE), figures)
         if into is None:
-            todo.store.write(todo.identity, made.where(F.col(c.TEXT_KEY).isNotNull()), folder)
+            todo.store.write(todo.identity, seen.rows.where(F.col(c.TEXT_KEY).isNotNull()), folder)
         else:
-            made.write.format("noop").mode("overwrite").save()
-    found = seen.get
+            seen.rows.write.format("noop").mode("overwrite").save()
+    found = seen.figures()
     spent.embedded += found[tasks.EMBEDDED] or 0
     spent.refused += found[tasks.REFUSED] or 0
     spent.tokens += found[c.TOKENS] or 0

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Final
 
-from pyspark.sql import DataFrame, Observation
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -15,6 +15,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.embedding.cost import Cost
 from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.new_texts import by_bucket, most_tokens, n_buckets, wanted_and_stored
+from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import cluster
 from lakewinnow.stages.embed import steps
@@ -112,13 +113,12 @@ class Todo:
         """
         config = self.config if self.is_paid else None
         find = partial(steps.find, n_buckets=self.n_buckets, config=config)
-        seen = Observation("texts")
         found = self.wanted_and_stored().mapInArrow(find, steps.FOUND)
-        found = found.observe(seen, F.sum(steps.TEXTS).alias(steps.TEXTS))
-        new = found.where(F.col(c.TEXT_KEY).isNotNull()).drop(steps.TEXTS)
+        seen = Observed(self.lake, found, {steps.TEXTS: SUM})
+        new = seen.rows.where(F.col(c.TEXT_KEY).isNotNull()).drop(steps.TEXTS)
         self.lake.publish(_TO_EMBED, new)
         return Counts(
-            seen.get[steps.TEXTS] or 0, *by_bucket(self.lake.files, _TO_EMBED, self.n_buckets)
+            seen.figures()[steps.TEXTS] or 0, *by_bucket(self.lake.files, _TO_EMBED, self.n_buckets)
         )
 
     @property

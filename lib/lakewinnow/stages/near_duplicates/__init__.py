@@ -22,7 +22,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, Observation
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
@@ -30,6 +30,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import NearDuplicatesConfig
 from lakewinnow.lake.components import IN_ONE_TASK, NODE, ONE, OTHER, ROOT, publish_roots
 from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
@@ -60,12 +61,11 @@ def run(
         c.ROW_ID, c.GIVEN_LABEL, F.xxhash64(c.TEXT_KEY).alias(_VERSION), c.TEXT
     )
     if config.by == "text":
-        length = Observation()
-        keyed = texts.mapInArrow(_keyed_batches, _KEYED)
-        keyed = keyed.observe(length, F.avg(_LENGTH).alias("mean"))
-        lake.publish(_ROWS, keyed, schema=_KEYED)
+        seen = Observed(lake, texts.mapInArrow(_keyed_batches, _KEYED), {_LENGTH: SUM})
+        lake.publish(_ROWS, seen.rows, schema=_KEYED)
+        mean_length = (seen.figures()[_LENGTH] or 0) / max(lake.rows(_ROWS), 1)
         several = _of_several_versions(lake.read(_ROWS))
-        size = by_text.shingle_size(config, length.get["mean"] or 0.0)
+        size = by_text.shingle_size(config, mean_length)
         figures = by_text.publish_pairs(lake, texts, several, _PAIRS, config, size)
         nearest = _nearest_in_pairs(lake)
     else:
@@ -123,7 +123,9 @@ def _found(lake: Lake, nearest: DataFrame, roots: DataFrame) -> DataFrame:
     most_first = F.sort_array(F.collect_list(F.struct(-F.col("n"), F.col(c.GIVEN_LABEL))))
     sets = counted.groupBy(ROOT).agg(
         F.min("first").alias(c.NEAR_DUPLICATE_SET),
-        F.when(F.count("*") > 1, most_first[c.GIVEN_LABEL]).alias("labels"),
+        F.when(F.count("*") > 1, F.transform(most_first, lambda of: of[c.GIVEN_LABEL])).alias(
+            "labels"
+        ),
     )
     texts = nearest.join(roots.join(sets, ROOT), TEXT_ID, "left")
     return rows.join(texts, TEXT_ID, "left").select(

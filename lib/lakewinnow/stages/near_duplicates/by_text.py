@@ -102,12 +102,9 @@ def publish_pairs(
     bands = minhash.choose_bands(threshold, config.permutations, RECALL)
     unit = config.shingle
     sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
-    in_order = (
-        texts.select(c.TEXT)
-        .mapInArrow(sketch, _BUCKETS)
-        .repartition(_BUCKET)
-        .sortWithinPartitions(_BUCKET, _ORDER, TEXT_ID)
-    )
+    in_buckets = texts.select(c.TEXT).mapInArrow(sketch, _BUCKETS)
+    dealt = cluster.together(in_buckets, [_BUCKET])
+    in_order = cluster.in_order(dealt, [_BUCKET], [_BUCKET, _ORDER, TEXT_ID])
     candidates = f"{name}.candidates"
     lake.publish(candidates, in_order.mapInArrow(_pair_batches, _CANDIDATES).distinct())
     # Few bytes and much work: as many tasks as there are cores.

@@ -1,0 +1,24 @@
+"""The session that a configuration asks for."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from pyspark.sql import SparkSession
+
+from lakewinnow.config import Config
+from lakewinnow.lake.source import input_bytes
+from lakewinnow.spark.session import running, session
+
+
+def session_for(config: Config) -> SparkSession:
+    """Return the session there is, else one of the engine that the configuration names."""
+    return session(engine=config.engine, input_bytes=input_bytes(config.input))
+
+
+@contextmanager
+def running_for(config: Config, remote: str | None) -> Iterator[SparkSession]:
+    """Give what `session_for` does, and stop it at the end if it was started for this."""
+    with running(
+        engine=config.engine, remote=remote, input_bytes=input_bytes(config.input)
+    ) as spark:
+        yield spark
