@@ -10,6 +10,8 @@ import pytest
 from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
+os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
+
 KINDS = ("classic", "connect")
 _SHARES = 4  # of files that CI runs once: the process of one, classic, has all other tests, too
 

@@ -21,7 +21,7 @@ from pyspark.sql import SparkSession
 
 from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
-from lakewinnow.spark import java
+from lakewinnow.spark import archive, java
 from lakewinnow.spark.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sail import embedded
 
@@ -46,6 +46,7 @@ _JVM_OPTIONS = (
 
 # What was started, and the embedded server behind it, if it has one.
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
+_javas: WeakKeyDictionary[SparkSession, java.Java] = WeakKeyDictionary()  # of local Spark
 
 
 def session(
@@ -102,11 +103,14 @@ def running(
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
+    started = _javas.get(spark) if spark not in earlier else None
     try:
         yield spark
     finally:
         if spark not in earlier:
             stop(spark)
+    if started is not None:  # and all went well
+        archive.make_later(started, _JVM_OPTIONS)
 
 
 def stop(session: SparkSession) -> None:
@@ -148,15 +152,20 @@ def local_settings(scratch: Path) -> dict[str, str]:
     }
 
 
-def local_environment(scratch: Path) -> dict[str, str]:
+def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str, str]:
     """Return the environment of a local driver, with a JAVA_HOME for it made in `scratch`.
+
+    Parameters
+    ----------
+    found : what it runs on; default: `java.find`'s
 
     Raises
     ------
     EngineError : "no_java"
     """
     home = scratch / "java"
-    java.write_launcher(java.find(), home)
+    found = found or java.find()
+    java.write_launcher(found, home, archive.options(found, _JVM_OPTIONS))
     return {
         "JAVA_HOME": str(home),
         "PYSPARK_PYTHON": sys.executable,
@@ -174,7 +183,8 @@ def scratch_folder() -> Path:
 
 def _start(app_name: str) -> SparkSession:
     scratch = scratch_folder()
-    environment = local_environment(scratch)
+    found = java.find()
+    environment = local_environment(scratch, found)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
     for key, value in local_settings(scratch).items():
         builder = builder.config(key, value)
@@ -199,6 +209,7 @@ def _start(app_name: str) -> SparkSession:
         raise
     _end_on_interrupt()
     _started[started] = None
+    _javas[started] = found
     return started
 
 
