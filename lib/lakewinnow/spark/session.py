@@ -25,7 +25,7 @@ from pyspark.util import is_remote_only
 
 from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
-from lakewinnow.spark import java
+from lakewinnow.spark import archive, java
 from lakewinnow.spark.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sail import embedded
 
@@ -57,6 +57,7 @@ _JVM_OPTIONS = (
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
 # The server that `begin` has begun, until a session takes it: at most one.
 _begun: list[Future[embedded.Server]] = []
+_javas: WeakKeyDictionary[SparkSession, java.Java] = WeakKeyDictionary()  # of local Spark
 
 
 def session(
@@ -137,12 +138,15 @@ def running(
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
+    started = _javas.get(spark) if spark not in earlier else None
     try:
         with telling_of_loss():
             yield spark
     finally:
         if spark not in earlier:
             stop(spark)
+    if started is not None:  # and all went well
+        archive.make_later(started, _JVM_OPTIONS)
 
 
 @contextlib.contextmanager
@@ -228,15 +232,20 @@ def local_settings(scratch: Path) -> dict[str, str]:
     }
 
 
-def local_environment(scratch: Path) -> dict[str, str]:
+def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str, str]:
     """Return the environment of a local driver, with a JAVA_HOME for it made in `scratch`.
+
+    Parameters
+    ----------
+    found : what it runs on; default: `java.find`'s
 
     Raises
     ------
     EngineError : "no_java"
     """
     home = scratch / "java"
-    java.write_launcher(java.find(), home)
+    found = found or java.find()
+    java.write_launcher(found, home, archive.options(found, _JVM_OPTIONS))
     return {
         "JAVA_HOME": str(home),
         "PYSPARK_PYTHON": sys.executable,
@@ -268,7 +277,8 @@ def _start(app_name: str) -> SparkSession:
             "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
         )
     scratch = scratch_folder()
-    environment = local_environment(scratch)
+    found = java.find()
+    environment = local_environment(scratch, found)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
     for key, value in local_settings(scratch).items():
         builder = builder.config(key, value)
@@ -293,6 +303,7 @@ def _start(app_name: str) -> SparkSession:
         raise
     _end_on_interrupt()
     _started[started] = None
+    _javas[started] = found
     return started
 
 
