@@ -25,7 +25,13 @@ from lakewinnow.spark.sail.wire import Channel, GoneError, Word
 BATCHES: Final = b"b"  # a function of an iterator of batches, which returns one
 VALUES: Final = b"v"  # a function of some tables or arrays, which returns one
 
-_FUNCTIONS: Final = ("lakewinnow.spark.arrow", "pyspark.cloudpickle")  # what most of them import
+# What they import, half a second in all; each worker would, and a run has several. None of these
+# starts a thread, which a fork would not have.
+_FUNCTIONS: Final = (
+    *("pyspark.cloudpickle", "pyspark.sql.functions", "pyspark.sql.pandas.types"),
+    *("lakewinnow.spark.arrow", "pandas", "pyarrow.dataset", "scipy.sparse", "threadpoolctl"),
+    *("tokenizers", "safetensors.numpy"),
+)
 _REMEMBERED_BYTES: Final = 1 << 24  # of pickled functions; one that is larger pushes out the others
 _PR_SET_PDEATHSIG: Final = 1
 _KILLED_FIRST: Final = "500"  # of 1000: a worker can be replaced, the server cannot
