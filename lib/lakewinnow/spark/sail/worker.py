@@ -30,7 +30,8 @@ VALUES: Final = b"v"  # a function of some tables or arrays, which returns one
 _FUNCTIONS: Final = (
     *("pyspark.cloudpickle", "pyspark.sql.functions", "pyspark.sql.pandas.types"),
     *("lakewinnow.spark.arrow", "pandas", "pyarrow.dataset", "scipy.sparse", "threadpoolctl"),
-    *("tokenizers", "safetensors.numpy"),
+    *("tokenizers", "safetensors.numpy", "lakewinnow.classifiers.logistic"),
+    *("lakewinnow.stages.embed.steps", "lakewinnow.stages.near_duplicates"),
 )
 _REMEMBERED_BYTES: Final = 1 << 24  # of pickled functions; one that is larger pushes out the others
 _PR_SET_PDEATHSIG: Final = 1
