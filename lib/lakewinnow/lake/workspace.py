@@ -117,7 +117,7 @@ class Lake:
         """Publish a table that this process has made, of a bounded size: one file, in its order."""
         target = self._beside(name)
         self.files.delete(target)
-        self.files.write_table(f"{target}/part-00000.parquet", table)
+        self.files.write_parquet(f"{target}/part-00000.parquet", table)
         self._put(name, target)
 
     def _beside(self, name: str) -> str:
