@@ -11,7 +11,7 @@ import pytest
 from lakewinnow.spark.sail import workers
 
 SCRIPT = """
-import json, os
+import json, os, time
 from lakewinnow.cli import _last_line, _lost
 from lakewinnow.errors import DataError
 from lakewinnow.spark.functions import apply_to_groups, map_batches
@@ -53,18 +53,23 @@ group = apply_to_groups(
     rows.groupBy((F.col("id") % 2).alias("g")), lambda table: pa.table({"id": [os.getpid()]}), ID
 )
 udf = on_arrow(lambda ids: pa.array([os.getpid()] * len(ids), pa.int64()), LongType())
+batches = [row.id for row in map_batches(rows, ids, ID).distinct().collect()]
+first = len(map_batches(rows, ids, ID).limit(1).collect())
+end = time.monotonic() + 20
+while (n_idle := len(workers._pool._idle)) < 2 and time.monotonic() < end:
+    time.sleep(0.01)
 error, lost = fault_of(raises), fault_of(dies)
 kind, line = _last_line(error)
 found = {
     "here": os.getpid(),
-    "batches": [row.id for row in map_batches(rows, ids, ID).distinct().collect()],
+    "batches": batches,
     "group": [row.id for row in group.collect()],
     "array": [row.id for row in spark.range(3).select(udf("id").alias("id")).collect()],
-    "first": len(map_batches(rows, ids, ID).limit(1).collect()),
+    "first": first,
+    "idle": n_idle,
+    "after": map_batches(rows, ids, ID).count(),
     "raised": [kind.__name__, line],
     "lost": _lost(lost),
-    "idle": len(workers._pool._idle),
-    "after": map_batches(rows, ids, ID).count(),
 }
 print(json.dumps(found), flush=True)
 os._exit(0)

@@ -19,6 +19,7 @@ from lakewinnow.spark.sail import workers
 from lakewinnow.spark.sail.workers import Outsourced, Pool, PythonWorkerError
 
 N_KEPT = 2
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(workers.__file__).parents[3])}
 LINUX = sys.platform == "linux"
 
 both_ways = pytest.mark.parametrize(
@@ -209,9 +210,8 @@ def test_what_is_no_arrow_data_is_an_error_that_says_so():
         Outsourced.of(lambda _: 3).on_values(pa.array([1]))
 
 
-@pytest.mark.usefixtures("pool")
 @both_ways
-def test_a_killed_worker_is_told_and_replaced():
+def test_a_killed_worker_is_told_and_replaced(pool):
     def kill(_):
         os.kill(os.getpid(), 9)
 
@@ -220,7 +220,7 @@ def test_a_killed_worker_is_told_and_replaced():
     assert _lost(raised.value) is not None
     [here] = values(process_ids().on_batches(batches(1)))
     os.kill(here, signal.SIGKILL)  # while it is idle
-    _wait_until_gone(here)
+    _wait_until(lambda: not pool._idle[0].channel.is_open())
     assert values(process_ids().on_batches(batches(1))) != [here]
 
 
@@ -258,14 +258,22 @@ def test_a_worker_has_the_environment_of_an_executor(monkeypatch):
     pool.close()
 
 
-@pytest.mark.usefixtures("pool")
-def test_what_a_function_prints_goes_where_errors_go(capfd):
-    def talks(array):
-        print("a word", flush=True)  # noqa: T201
-        return array
+PRINTS = """
+import pyarrow as pa
+from lakewinnow.spark.sail import workers
+from lakewinnow.spark.sail.workers import Outsourced
 
-    Outsourced.of(talks).on_values(pa.array([1]))
-    assert capfd.readouterr() == ("", "a word\n")
+workers.start(1)
+Outsourced.of(lambda array: print("a word", flush=True) or array).on_values(pa.array([1]))
+workers._pool.close()
+"""
+
+
+def test_what_a_function_prints_goes_where_errors_go():
+    ran = subprocess.run(
+        [sys.executable, "-c", PRINTS], capture_output=True, text=True, check=True, env=ENVIRONMENT
+    )
+    assert (ran.stdout, ran.stderr) == ("", "a word\n")
 
 
 SERVER = """
@@ -293,27 +301,25 @@ time.sleep(1000)
 
 @linux
 def test_workers_end_with_their_server_however_it_ends(tmp_path):
-    lib = Path(workers.__file__).parents[3]
     with subprocess.Popen(
         [sys.executable, "-c", SERVER],
         stdout=subprocess.PIPE,
         cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(lib)},
+        env=ENVIRONMENT,
         text=True,
     ) as server:
         ids = set(map(int, server.stdout.readline().split()))
         assert len(ids) == 3  # two workers and what forked them
         assert all(Path(f"/proc/{one}").exists() for one in ids)
         server.kill()
-    for one in ids:
-        _wait_until_gone(one)
+    _wait_until(lambda: not any(map(_is_alive, ids)))
     assert list(tmp_path.iterdir()) == []
 
 
-def _wait_until_gone(process, timeout_s=10):
+def _wait_until(is_so, timeout_s=10):
     end = time.monotonic() + timeout_s
-    while _is_alive(process):
-        assert time.monotonic() < end, f"process {process} lives"
+    while not is_so():
+        assert time.monotonic() < end
         time.sleep(0.01)
 
 

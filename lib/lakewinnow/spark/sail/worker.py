@@ -25,7 +25,15 @@ from lakewinnow.spark.sail.wire import Channel, GoneError, Word
 BATCHES: Final = b"b"  # a function of an iterator of batches, which returns one
 VALUES: Final = b"v"  # a function of some tables or arrays, which returns one
 
-_FUNCTIONS: Final = ("lakewinnow.spark.arrow", "pyspark.cloudpickle")  # what most of them import
+# What functions of every run import, once for all workers; it takes less than the server's start.
+_IMPORTED: Final = (
+    "pyspark.cloudpickle",
+    "lakewinnow.spark.arrow",
+    "lakewinnow.classifiers.tasks",
+    "lakewinnow.stages.embed",
+    "lakewinnow.stages.near_duplicates",
+    "lakewinnow.stages.text",
+)
 _REMEMBERED_BYTES: Final = 1 << 24  # of pickled functions; one that is larger pushes out the others
 _PR_SET_PDEATHSIG: Final = 1
 _KILLED_FIRST: Final = "500"  # of 1000: a worker can be replaced, the server cannot
@@ -119,7 +127,7 @@ def _outputs(
 
 def fork(control: socket.socket) -> None:
     """Fork a worker for each socket that comes, until the server hangs up."""
-    for module in _FUNCTIONS:
+    for module in _IMPORTED:
         import_module(module)
     gc.collect()
     gc.freeze()  # or the first collection of each worker writes to, and so copies, all pages
