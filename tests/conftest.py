@@ -58,12 +58,16 @@ def _is_wanted(item, config):
         return not config.getoption("only_sessions")
     engine = config.getoption("engine")
     if engine == "sail":
-        return item.get_closest_marker("spark_only") is None
-    if item.get_closest_marker("sail_only"):
+        return not _has_any(item, "spark_only", "classic_only")
+    if _has_any(item, "sail_only"):
         return False
-    if item.get_closest_marker("whole_run"):
+    if _has_any(item, "whole_run", "classic_only"):
         return engine == "classic"
     return not config.getoption("dealt") or engine == _turn(item, config)
+
+
+def _has_any(item, *marks):
+    return any(item.get_closest_marker(name) for name in marks)
 
 
 def _turn(item, config):
@@ -100,7 +104,8 @@ def spark(request):
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
-        environment.setenv("PYTHONPATH", f"{tests.parent}{os.pathsep}{tests}")
+        for folder in (tests, tests.parent):
+            environment.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         environment.syspath_prepend(tests.parent)  # Sail's server has the path of this process
         remote = stack.enter_context(connect_server()) if engine == "connect" else None
         started = session("tests", engine="sail" if engine == "sail" else "spark", remote=remote)

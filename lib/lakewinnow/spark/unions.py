@@ -2,7 +2,7 @@
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, IntegralType, LongType
+from pyspark.sql.types import DataType, IntegralType, LongType, NullType
 
 from lakewinnow.spark.engines import is_sail
 
@@ -25,14 +25,15 @@ def union(one: DataFrame, other: DataFrame) -> DataFrame:
 def _wider(one: DataType | None, other: DataType | None) -> DataType | None:
     if isinstance(one, IntegralType) and isinstance(other, IntegralType) and one != other:
         return LongType()
-    return one or other
+    return other if one is None or isinstance(one, NullType) else one
 
 
 def _typed(
     frame: DataFrame, own: dict[str, DataType], types: dict[str, DataType | None]
 ) -> DataFrame:
     def of(name: str, type_: DataType | None) -> Column:
-        value = F.col(name) if name in own else F.lit(None)
+        is_there = name in own and not isinstance(own[name], NullType)
+        value = F.col(name) if is_there else F.lit(None)
         return (value if type_ is None else value.cast(type_)).alias(name)
 
     return frame.select(*(of(name, type_) for name, type_ in types.items()))
