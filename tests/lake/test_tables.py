@@ -155,7 +155,7 @@ def test_a_session_without_the_jar_is_told_its_name(spark, kind, tmp_path):
     ("what", "version", "expected"),
     [
         ("delta", "4.1.2", "io.delta:delta-spark_4.1_2.13:4.4.1"),
-        ("delta", "4.9.0", "io.delta:delta-spark_4.9_2.13:NEWEST"),
+        ("delta", "4.9.0", "io.delta:delta-spark_4.9_2.13:VERSION"),
         ("iceberg", "4.0.1", "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0"),
         ("s3", "4.2.1", "org.apache.hadoop:hadoop-aws:3.5.0"),
     ],

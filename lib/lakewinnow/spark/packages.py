@@ -15,7 +15,8 @@ from lakewinnow.spark.object_stores import engine_path, is_s3
 
 TABLE_FORMATS: Final = ("delta", "iceberg")
 
-# The newest release for each Spark, as of November 2026.
+# The newest release for each Spark; of Hadoop the one that Spark itself has.
+_AS_OF: Final = "November 2026"
 _DELTA: Final[Mapping[str, str]] = dict.fromkeys(("4.0", "4.1", "4.2"), "4.4.1")
 _ICEBERG: Final[Mapping[str, str]] = dict.fromkeys(("4.0", "4.1"), "1.11.0")
 _HADOOP: Final[Mapping[str, str]] = {"4.0": "3.4.1", "4.1": "3.4.2", "4.2": "3.5.0"}
@@ -25,11 +26,7 @@ _ARTIFACTS: Final = {
     "iceberg": "org.apache.iceberg:iceberg-spark-runtime-{spark}_2.13",
     "s3": "org.apache.hadoop:hadoop-aws",
 }
-_NEWEST: Final = {
-    "delta": "NEWEST",
-    "iceberg": "NEWEST",
-    "s3": "VERSION_OF_SPARKS_OWN_HADOOP",
-}
+_UNKNOWN: Final = "VERSION"
 _SETTINGS: Final = {
     "delta": (
         " --conf spark.sql.extensions=io.delta.sql.DeltaSparkSessionExtension"
@@ -43,7 +40,7 @@ _NO_STORE: Final = ("S3AFileSystem not found", 'No FileSystem for scheme "s3a"')
 def coordinates(what: str, spark_version: str) -> str:
     """Return the Maven coordinates of what a Spark of a version reads "delta", … with."""
     spark = ".".join(spark_version.split(".")[:2])
-    release = _RELEASES[what].get(spark, _NEWEST[what])
+    release = _RELEASES[what].get(spark, _UNKNOWN)
     return f"{_ARTIFACTS[what].format(spark=spark)}:{release}"
 
 
@@ -83,12 +80,14 @@ def check_store(spark: SparkSession, path: str, key: str) -> None:
 
 def _lacks(spark: SparkSession, what: str, key: str, expected: str) -> EngineError:
     code = "no_object_store" if what == "s3" else "no_table_format"
-    package = f"{coordinates(what, spark.version)}{_SETTINGS.get(what, '')}"
-    return EngineError(
-        code,
-        key,
-        expected,
-        Shown(f"{what}, for which Spark {spark.version} has no jar"),
-        hint=f"spark-submit --packages {package} …; for a local session the same options and"
-        " pyspark-shell in PYSPARK_SUBMIT_ARGS; --engine sail needs no jar",
+    package = coordinates(what, spark.version)
+    is_known = not package.endswith(_UNKNOWN)
+    advice = (
+        "" if is_known else f"no release for this Spark was known in {_AS_OF}; of a later one: "
     )
+    got = Shown(f"{what}, for which Spark {spark.version} has no jar")
+    hint = (
+        f"{advice}spark-submit --packages {package}{_SETTINGS.get(what, '')} …; for a local session"
+        " the same options and pyspark-shell in PYSPARK_SUBMIT_ARGS; --engine sail needs no jar"
+    )
+    return EngineError(code, key, expected, got, hint)
