@@ -1,9 +1,9 @@
 # Sourced by jobs/quickstart and tests/run, from the project root.
 #
 # set_up VENV EXTRAS CONSTRAINTS [NEWEST]: make VENV if it is not there and install this project into
-# it, editable, with EXTRAS and the versions in CONSTRAINTS. Does nothing when that was done before.
-# NEWEST is the newest Python 3 to make it with (default 13). The extra `browser` also gets a Chromium
-# from Debian, where this runs as root.
+# it, editable, with EXTRAS and the versions in CONSTRAINTS, or in two such files, A,B, of which what
+# B says holds. Does nothing when that was done before. NEWEST is the newest Python 3 to make it with
+# (default 13). The extra `browser` also gets a Chromium from Debian, where this runs as root.
 
 set_up() {
   local browser=
@@ -38,7 +38,7 @@ install_chromium() {
 install_project() {
   local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
   local stamp=$venv/.installed-$extras wanted python
-  wanted="$(cat pyproject.toml "$constraints" | cksum) $PWD"
+  wanted="$(cat pyproject.toml ${constraints//,/ } | cksum) $PWD"
   if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
   fi
@@ -53,10 +53,54 @@ install_project() {
   fi
   printf 'Installing into %s, a minute or two the first time\n' "$venv" >&2
   "$venv/bin/python" -m pip --version >/dev/null 2>&1 || "$venv/bin/python" -m ensurepip >/dev/null
-  # Debian's pip would install pyspark in an old way, and say so at length.
-  PIP_USE_PEP517=1 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-input \
-    --constraint "$constraints" --editable ".[$extras]"
+  # Two distributions hold the same files: PySpark's client makes way for the whole of it, and is not
+  # installed over that.
+  if has "$venv" pyspark; then
+    extras=$(printf '%s' ",$extras," | sed 's/,sail,/,pysail,/; s/^,//; s/,$//')
+  elif has "$venv" pyspark_client && [ "$extras" != sail ]; then
+    pip_of "$venv" uninstall --yes pyspark-client
+  fi
+  if [ "$extras" != sail ] || ! install_listed "$venv"; then
+    merged "$constraints" >"$venv/constraints.txt"
+    pip_of "$venv" install --constraint "$venv/constraints.txt" --editable ".[$extras]"
+  fi
   printf '%s' "$wanted" >"$stamp"
+}
+
+# Install the project and the first part of constraints.txt, which is all that it needs, as two halves
+# at once: nothing need be looked for, and modules are compiled when they are first imported.
+install_listed() {
+  local venv=$1 half halves='' failed=''
+  sed '/^$/q' conf/constraints.txt | grep -v '^#' >"$venv/listed.txt"
+  # The project and what has no wheel, which take a build each; what is left, every other one.
+  for half in 0 1; do
+    awk -v half=$half '/^[a-zA-Z]/ && NR % 2 == half' "$venv/listed.txt" >"$venv/half$half.txt"
+    pip_of "$venv" install --no-deps --no-compile -r "$venv/half$half.txt" &
+    halves+=" $!"
+  done
+  pip_of "$venv" install --no-deps --no-compile --editable . || failed=yes
+  for half in $halves; do
+    wait "$half" || failed=yes
+  done
+  [ -z "$failed" ]
+}
+
+# Print A, or of A,B what A says of packages that B says nothing of, and B.
+merged() {
+  local first=${1%%,*} second=${1#*,}
+  [ "$first" != "$1" ] || second=/dev/null
+  awk -F '[=;]' 'NR == FNR { if (!/^#/) { said[$1]; } print; next } !($1 in said)' "$second" "$first"
+}
+
+has() {
+  ls "$1"/lib/python3.*/site-packages 2>/dev/null | grep -q "^$2-[0-9].*dist-info$"
+}
+
+# Debian's pip would install a source distribution in an old way, and say so at length.
+pip_of() {
+  local venv=$1
+  shift
+  PIP_USE_PEP517=1 "$venv/bin/python" -m pip --quiet --disable-pip-version-check --no-input "$@"
 }
 
 # The first Python on PATH that will do.

@@ -1,7 +1,9 @@
-"""Tests that ask for `spark` run twice, on classic Spark and on Spark Connect; the others once."""
+"""Tests that ask for `spark` run on Sail, classic Spark and Spark Connect; the others once."""
 
 import contextlib
+import importlib.util
 import os
+import time
 import zlib
 from pathlib import Path
 
@@ -10,27 +12,36 @@ import pytest
 from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
-KINDS = ("classic", "connect")
-_SHARES = 4  # of files that CI runs once: the process of one, classic, has all other tests, too
+os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
+
+ENGINES = ("sail", "classic", "connect")
+SPARK = ENGINES[1:]
+_SHARES = 4  # of files dealt between Spark's two: one for classic, which has the longest tests, too
 
 
 def pytest_addoption(parser):
     parser.addoption(
-        "--once",
+        "--engine",
+        choices=ENGINES,
+        default="sail" if importlib.util.find_spec("pysail") else "classic",
+        help="what is behind the fixture `spark` (default: Sail, where it is installed)",
+    )
+    parser.addoption(
+        "--dealt",
         action="store_true",
-        help="run each test with a session on one kind of it, which its file decides",
+        help="on Spark, run the tests of those files alone whose turn it is on this kind of it",
+    )
+    parser.addoption(
+        "--only-sessions",
+        action="store_true",
+        help="run the tests that ask for `spark`, and no others",
     )
     parser.addoption(
         "--slow",
         action="store_true",
         help="run the tests marked as slow, too, which CI has no time for",
     )
-    parser.addoption(
-        "--spark",
-        choices=KINDS,
-        default="classic",
-        help="the kind of session behind the fixture `spark`; with connect, only its tests run",
-    )
+    parser.addoption("--seconds", type=Path, help="a file to add the seconds of each test to")
 
 
 def pytest_collection_modifyitems(config, items):
@@ -41,34 +52,65 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _is_wanted(item, config):
-    """Whether a test is for this kind of session: of those with a session, CI runs each on one."""
     if item.get_closest_marker("slow") and not config.getoption("slow"):
         return False
-    kind = config.getoption("spark")
-    if "spark" not in getattr(item, "fixturenames", ()) or item.get_closest_marker("classic_only"):
-        return kind == "classic"
-    in_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
-    return not config.getoption("once") or kind == KINDS[in_file % _SHARES > 0]
+    if "spark" not in getattr(item, "fixturenames", ()):
+        return not config.getoption("only_sessions")
+    engine = config.getoption("engine")
+    if engine == "sail":
+        return not _has_any(item, "spark_only", "classic_only")
+    if _has_any(item, "sail_only"):
+        return False
+    if _has_any(item, "whole_run", "classic_only"):
+        return engine == "classic"
+    return not config.getoption("dealt") or engine == _turn(item, config)
+
+
+def _has_any(item, *marks):
+    return any(item.get_closest_marker(name) for name in marks)
+
+
+def _turn(item, config):
+    """Which kind of Spark a test's file is dealt to."""
+    of_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
+    return SPARK[of_file % _SHARES > 0]
 
 
 def pytest_report_header(config):
     slow = "run, too" if config.getoption("slow") else "left out (--slow runs them)"
-    return f"spark: {config.getoption('spark')}; slow tests: {slow}"
+    return f"engine: {config.getoption('engine')}; slow tests: {slow}"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Note how long a test takes, its fixtures too."""
+    started = time.monotonic()
+    try:
+        return (yield)
+    finally:
+        seconds = item.config.getoption("seconds")
+        if seconds is not None:
+            area = item.path.relative_to(item.config.rootpath / "tests").parts[0]
+            with seconds.open("a") as file:
+                took = time.monotonic() - started
+                file.write(f"{item.config.getoption('engine')}\t{area}\t{took:.3f}\n")
 
 
 @pytest.fixture(scope="session")
 def spark(request):
     """A session on this machine, as `lakewinnow run` starts it."""
+    engine = request.config.getoption("engine")
     tests = Path(__file__).parent
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
-        environment.setenv("PYTHONPATH", f"{tests.parent}{os.pathsep}{tests}")
-        remote = None
-        if request.config.getoption("spark") == "connect":
-            remote = stack.enter_context(connect_server())
-        started = session("tests", remote=remote)
-        # Small tables: compiling a stage of a query takes longer than running it.
-        started.conf.set("spark.sql.codegen.wholeStage", "false")
+        for folder in (tests, tests.parent):
+            environment.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        environment.syspath_prepend(tests.parent)  # Sail's server has the path of this process
+        remote = stack.enter_context(connect_server()) if engine == "connect" else None
+        started = session("tests", engine="sail" if engine == "sail" else "spark", remote=remote)
+        if engine != "sail":
+            # Small tables: compiling a stage of a query takes longer than running it.
+            started.conf.set("spark.sql.codegen.wholeStage", "false")
         yield started
         stop(started)

@@ -19,6 +19,7 @@ from lakewinnow import find_label_issues
 from lakewinnow.core.confident_learning import confident_guesses, unflagged
 from lakewinnow.core.label_issues import LOW, FilterBy
 from lakewinnow.errors import ConfigError, DataError, SchemaError
+from lakewinnow.spark.engines import is_sail
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 COLUMNS = {"label": "given", "pred_probs": "probs"}
@@ -150,7 +151,7 @@ def test_columns_of_any_name_and_kind_pass_through_on_spark(spark):
         F.col("probs").cast("array<decimal(4,2)>").alias("label_score"),
         F.create_map(F.lit("k"), "id").alias("row_id"),
         F.lit("2024-01-01").cast("timestamp").alias("Error_Code"),
-        array_to_vector("probs").alias("vector"),
+        (F.col("probs") if is_sail(spark) else array_to_vector("probs")).alias("vector"),
     )
     for pred_probs in ("label_score", "vector"):
         found = find_label_issues(

@@ -4,6 +4,8 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from lakewinnow.errors import asking_for_pyspark
+
 if TYPE_CHECKING:
     from lakewinnow.changes import RunDiff, diff
     from lakewinnow.config import Config
@@ -69,4 +71,5 @@ def __getattr__(name: str) -> Any:
     # Found when asked for: a worker that needs one stage's function should not import the rest.
     if name not in __all__:
         raise AttributeError(f"module 'lakewinnow' has no attribute {name!r}")
-    return getattr(import_module(f"lakewinnow.{_HOMES.get(name, 'errors')}"), name)
+    with asking_for_pyspark():
+        return getattr(import_module(f"lakewinnow.{_HOMES.get(name, 'errors')}"), name)

@@ -26,7 +26,7 @@ from lakewinnow.core.multiannotator import ConsensusMethod, QualityMethod
 from lakewinnow.core.types import FloatArray
 from lakewinnow.errors import ConfigError, DataError, Shown, did_you_mean
 from lakewinnow.lake import frame
-from lakewinnow.lake.source import column
+from lakewinnow.lake.source import column, text_of
 from lakewinnow.spark import annotations as passes
 from lakewinnow.spark import udf
 from lakewinnow.spark.annotations import Judge, Names
@@ -209,7 +209,7 @@ def _on_spark(
     label_type = frame.check_key("label", annotations.schema, of.label)
     probs = frame.check_probabilities("pred_probs", rows.schema, of.pred_probs)
     given = annotations.where(column(of.label).isNotNull()).select(
-        column(of.id).cast("string").alias(_ID),
+        text_of(of.id).alias(_ID),
         column(of.annotator).alias(c.ANNOTATOR),
         column(of.label).alias(c.LABEL),
     )
@@ -218,10 +218,11 @@ def _on_spark(
     annotators, n_given = _annotators(given)
     names = Names(class_names, [str(name) for name in annotators])
 
-    keyed = _with_annotations(rows.withColumn(_ID, column(of.id).cast("string")), given)
+    keyed = _with_annotations(rows.withColumn(_ID, text_of(of.id)), given)
     inputs = {
-        passes.ANNOTATORS: F.col(_GIVEN).getField(c.ANNOTATOR),
-        passes.LABELS: F.col(_GIVEN).getField(c.LABEL),
+        # Not getField, by which Sail 0.7 takes one element of an array.
+        passes.ANNOTATORS: F.transform(_GIVEN, lambda given: given[c.ANNOTATOR]),
+        passes.LABELS: F.transform(_GIVEN, lambda given: given[c.LABEL]),
         passes.N_ALIKE: F.col(_N_ALIKE),
         c.PRED_PROBS: probs,
     }

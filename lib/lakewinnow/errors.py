@@ -5,7 +5,8 @@ found together (all the misspelt keys of a configuration, say) travel as one `La
 `problems` are printed one by one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar, Self
 
@@ -86,6 +87,23 @@ class EngineError(LakewinnowError):
     """Java or Spark cannot be started, or a Spark job failed."""
 
     exit_code = 6
+
+
+@contextmanager
+def asking_for_pyspark() -> Iterator[None]:
+    """Turn an import that fails for want of PySpark into an error that says how to get one."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "pyspark":
+            raise
+        raise EngineError(
+            "no_pyspark",
+            "PySpark",
+            "lakewinnow[sail], which needs no Java, or lakewinnow[spark] to be installed",
+            Shown("neither"),
+            "pip install 'lakewinnow[sail]'",
+        ) from error
 
 
 class Shown(str):

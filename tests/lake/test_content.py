@@ -33,6 +33,7 @@ def test_an_embedding_is_its_floats_whatever_their_type(spark, kind):
     assert (code, vector) == (None, [1.0, -2.0])
 
 
+@pytest.mark.spark_only
 def test_an_ml_vector_is_an_embedding(spark):
     from pyspark.ml.linalg import Vectors
 

@@ -14,7 +14,7 @@ USD = 1e-3  # a token
 
 
 @pytest.mark.slow
-@pytest.mark.classic_only
+@pytest.mark.whole_run
 def test_the_best_is_used_and_nothing_is_paid_for_twice(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(N_ROWS))
 

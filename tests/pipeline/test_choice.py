@@ -10,7 +10,7 @@ BY_THE_HOLDOUT = ["holdout", "choose", "decide", "publish", "report", "evaluate"
 
 
 @pytest.mark.slow
-@pytest.mark.classic_only
+@pytest.mark.whole_run
 def test_trusted_rows_decide_and_are_neither_learnt_from_nor_published(spark, tmp_path):
     right = [
         (f"again: {text}", label) for i, (text, label) in enumerate(messages(400)) if i % 10 != 4

@@ -175,7 +175,7 @@ def test_decisions_that_cannot_be_used_are_errors(lake, answers, tmp_path):
 # --- the whole loop -----------------------------------------------------------------------------
 
 
-@pytest.mark.classic_only
+@pytest.mark.whole_run
 @pytest.mark.slow
 def test_from_the_page_to_clean(config, drawn, tmp_path, capsys):
     right = truth()

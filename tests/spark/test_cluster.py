@@ -2,6 +2,7 @@
 
 from types import SimpleNamespace
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
 
@@ -15,6 +16,32 @@ def test_rows_of_an_index_are_in_the_partition_of_that_number(spark, n, type_):
     at = cluster.in_partitions(rows, n, F.col("i"))
     found = at.select("i", F.spark_partition_id().alias("at")).distinct().collect()
     assert sorted(tuple(row) for row in found) == [(i, i) for i in range(n)]
+
+
+def _out_of_order(batches):
+    """Count the rows that come before one that belongs before them, and those of each group."""
+    last, n_wrong, groups = None, 0, []
+    for batch in batches:
+        for row in zip(batch.column("k").to_pylist(), batch.column("v").to_pylist(), strict=True):
+            n_wrong += last is not None and row < last
+            last = row
+            groups.append(row[0])
+    names = sorted(set(groups))
+    yield pa.record_batch(
+        {"k": pa.array(names, pa.int64()), "wrong": pa.array([n_wrong] * len(names), pa.int64())}
+    )
+
+
+@pytest.mark.parametrize("n", [None, 1, 5])
+def test_a_python_function_meets_rows_together_and_in_order(spark, n):
+    rows = spark.range(40_000).select((F.xxhash64("id") % 100).alias("k"), F.hash("id").alias("v"))
+    dealt = cluster.together(rows, ["k"], n)
+    found = cluster.in_order(dealt, ["k"], ["k", "v"]).mapInArrow(
+        _out_of_order, "k long, wrong long"
+    )
+    seen = found.collect()
+    assert len(seen) == len({k for k, _ in seen}) == rows.select("k").distinct().count()
+    assert {wrong for _, wrong in seen} == {0}
 
 
 @pytest.mark.parametrize(

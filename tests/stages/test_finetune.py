@@ -29,7 +29,7 @@ DECIDED = StructType(
     ]
 )
 N_TRAIN, N_TEST = 160, 60
-once = pytest.mark.classic_only
+once = pytest.mark.whole_run
 
 
 def texts_of(n_rows, seed):

@@ -12,7 +12,7 @@ from builders import assert_keeps_the_contracts, make_config, read_rows
 from lakewinnow.errors import SchemaError
 from lakewinnow.terminal.result import print_summary
 
-pytestmark = pytest.mark.classic_only
+pytestmark = pytest.mark.whole_run
 N_ROWS = 80
 STRANGE = (10, 50)
 ISSUES = ("outlier", "class_imbalance", "null")

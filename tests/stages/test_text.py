@@ -150,7 +150,7 @@ def cleaned(spark, tmp_path_factory, words):
     return lakewinnow.run(config, spark, until="export")
 
 
-@pytest.mark.classic_only
+@pytest.mark.whole_run
 def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned):
     tables = {
         name: {row.get("row_id", row.get("id")): row for row in read_rows(cleaned.workspace, name)}

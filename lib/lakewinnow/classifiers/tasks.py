@@ -88,7 +88,9 @@ def score_shard(
 
 
 def settle(sample: pa.Table, classifier: Classifier, n_classes: int, n_threads: int) -> pa.Table:
-    """Choose what is left to be chosen; returns the classifier."""
+    """Choose what is left to be chosen; returns the classifier, or nothing where no row came."""
+    if not sample.num_rows:  # Spark does not call for a group without rows, Sail does
+        return to_schema(MADE_OF_ROWS).empty_table()
     started = time.process_time()
     features, labels, folds = _training_rows(sample)
     settled, fit = classifier.settle(features, labels, folds, n_classes, n_threads)

@@ -9,7 +9,7 @@ from typing import Final
 
 from lakewinnow import errors
 from lakewinnow.cli.parser import STAGE_COMMANDS, parser
-from lakewinnow.errors import EngineError, LakewinnowError
+from lakewinnow.errors import EngineError, LakewinnowError, asking_for_pyspark
 
 __all__ = ["STAGE_COMMANDS", "main"]
 
@@ -30,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         options = parser().parse_args(arguments)
-        return int(options.command(options))
+        with asking_for_pyspark():
+            return int(options.command(options))
     except LakewinnowError as error:
         if debug:
             traceback.print_exc()

@@ -17,7 +17,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import InputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake import content
-from lakewinnow.lake.source import Source, column
+from lakewinnow.lake.source import Source, column, text_of
 from lakewinnow.spark import valid_probs
 
 MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
@@ -116,7 +116,7 @@ def _probs(source: Source, config: InputConfig) -> Column:
 
 def _error_code(source: Source, config: InputConfig) -> Column:
     """Return the first reason why a row cannot be used; null when it can."""
-    label = column(config.label).cast("string")
+    label = text_of(config.label)
     code = F.when(source.malformed.isNotNull(), MALFORMED_LINE)
     if config.text is not None:
         text = column(config.text)
@@ -145,9 +145,9 @@ def _count(
 ) -> tuple[Counter[str], Counter[str], Counter[int], int]:
     """Count accepted rows by label and length of their list, rejects by code, `n_replaced`."""
     is_accepted = F.col(CODE).isNull()
-    label = F.when(is_accepted, column(config.label).cast("string"))
+    label = F.when(is_accepted, text_of(config.label))
     length = F.when(is_accepted, _length(source, config))
-    strings = [column(name).cast("string") for name in (config.text, config.label) if name]
+    strings = [text_of(name) for name in (config.text, config.label) if name]
     counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).agg(
         F.count("*"), F.count_if(F.concat(*strings).contains(_REPLACEMENT))
     )
@@ -156,7 +156,11 @@ def _count(
     rejected: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
     n_replaced = 0
-    for given_label, code, n_numbers, n, n_with_replacement in counted.limit(limit).collect():
+    # As Arrow: what is limited Spark collects in a job for each few partitions
+    columns = counted.limit(limit).toArrow().columns
+    for given_label, code, n_numbers, n, n_with_replacement in zip(
+        *(values.to_pylist() for values in columns), strict=True
+    ):
         if code is None:
             accepted[given_label] += n
             lengths[n_numbers] += n

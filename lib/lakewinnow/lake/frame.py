@@ -24,7 +24,7 @@ from pyspark.sql.types import (
 
 from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.acceptance import MAX_CLASSES
-from lakewinnow.lake.source import column, own_name
+from lakewinnow.lake.source import column, own_name, text_of
 from lakewinnow.spark import valid_probs
 
 FIRST_ROWS: Final = 1000  # if they agree on the number of classes, the others need not be asked
@@ -101,7 +101,7 @@ def row_id(df: DataFrame, id_column: str | None, needed: Sequence[str]) -> Colum
     if id_column is None:
         return _hash(df, df.columns)
     check_key("id", df.schema, id_column)
-    return F.coalesce(column(id_column).cast("string"), _hash(df, needed))
+    return F.coalesce(text_of(id_column), _hash(df, needed))
 
 
 def _hash(df: DataFrame, names: Sequence[str]) -> Column:

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.config import InputConfig
 from lakewinnow.lake import content
-from lakewinnow.lake.source import Source, column
+from lakewinnow.lake.source import Source, column, text_of
 
 KEY: Final = "key"  # that rows of input and reference meet by
 TRUE_LABEL: Final = "true_label"
@@ -21,12 +21,12 @@ def key(source: InputConfig) -> Column:
 
 def true_labels(reference: Source, source: InputConfig) -> DataFrame:
     """Return (key, true_label) of what the reference labels in one way."""
-    label = column(source.label).cast("string")
+    label = text_of(source.label)
     labelled = reference.df.where(label.isNotNull())
     if source.text is not None:
         labelled = labelled.where(column(source.text).isNotNull())
     by_id = source.id is not None
-    own = column(source.id or "").cast("string") if by_id else content.key(source, reference.schema)
+    own = text_of(source.id or "") if by_id else content.key(source, reference.schema)
     labels = labelled.select(own.alias(KEY), label.alias(TRUE_LABEL)).groupBy(KEY)
     both_ends = labels.agg(F.min(TRUE_LABEL).alias(TRUE_LABEL), F.max(TRUE_LABEL).alias("last"))
     return both_ends.where(F.col(TRUE_LABEL) == F.col("last")).select(KEY, TRUE_LABEL)

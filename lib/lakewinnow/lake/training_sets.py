@@ -46,6 +46,8 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.unions import union
 
 # Of the rows of training sets, beside row_id, text_key and label
 VARIANT: Final = "variant"  # the training set
@@ -229,14 +231,14 @@ def training_rows(
     training = rows.select(c.ROW_ID, c.TEXT_KEY, F.explode(F.array(*sets)).alias("of"))
     training = training.select("of.*", c.ROW_ID, c.TEXT_KEY)
     if SOFT in variants:
-        return training.unionByName(_soft_rows(lake, sample), allowMissingColumns=True)
+        return union(training, _soft_rows(lake, sample))
     return training.withColumn(WEIGHT, F.lit(None).cast("double"))
 
 
 def _soft_rows(lake: Lake, sample: DataFrame) -> DataFrame:
     posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     rows = lake.read("pred_probs").join(F.broadcast(sample.drop(c.LABEL)), c.ROW_ID)
-    softened = rows.mapInArrow(partial(soften, posterior=posterior), SOFT_ROWS)
+    softened = map_batches(rows, partial(soften, posterior=posterior), SOFT_ROWS)
     return softened.withColumn(VARIANT, F.lit(SOFT))
 
 

@@ -71,7 +71,8 @@ def partition_keys(spark: SparkSession, n: int) -> list[int]:
     partition; so each index stands for a number that is known to go where it should.
     """
     ids = spark.range(64 * n).repartition(n, "id")  # far more than it takes to meet each partition
-    placed = ids.groupBy(F.spark_partition_id().alias("at")).agg(F.min("id"))
+    # Sail knows the partition where columns are selected, and nowhere else.
+    placed = ids.select("id", F.spark_partition_id().alias("at")).groupBy("at").agg(F.min("id"))
     return [number for _, number in sorted(placed.collect())]
 
 
@@ -82,9 +83,9 @@ def is_local(spark: SparkSession) -> bool:
 
 def _local_cores(spark: SparkSession) -> int:
     """Cores of a local session (classic, or a Connect server on this machine); 0 on a cluster."""
-    if is_sail(spark):  # which has no key for it, and is on this machine
-        return usable_cores()
     master = spark.conf.get("spark.master", "") or ""
+    if not master and is_sail(spark):  # which has no such key, and is on this machine
+        return usable_cores()
     if master != "local" and not master.startswith("local["):  # local-cluster[...] is a cluster
         return 0
     inside = master.removeprefix("local").strip("[]").split(",")[0]

@@ -39,7 +39,8 @@ from lakewinnow.core.scan import scan
 from lakewinnow.core.scores import label_scores
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
-from lakewinnow.spark import arrow, cluster, states
+from lakewinnow.spark import arrow, cluster, portable, states
+from lakewinnow.spark.functions import map_batches
 
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
 
@@ -88,8 +89,8 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, Calibra
         .agg(
             F.count("*"),
             F.count_if(right),
-            F.sum(F.rint(top / TICK).cast("long")),
-            F.sum(F.rint(loss / TICK).cast("long")),
+            F.sum(portable.rint(top / F.lit(TICK)).cast("long")),
+            F.sum(portable.rint(loss / F.lit(TICK)).cast("long")),
             *map(F.sum, _limbs(own)),
         )
         .toArrow()
@@ -182,7 +183,7 @@ def select(
     n_passes = 0
     while not plan.done:
         scan_batches = partial(_scan_batches, plan=plan, to_blocks=to_blocks)
-        found = rows.mapInArrow(scan_batches, _TALLY)
+        found = map_batches(rows, scan_batches, _TALLY)
         if not plan.collects.all():  # bins of the same place add up; collected rows are distinct
             by_place = found.groupBy("cell", "bin", "score", c.ROW_ID)
             found = by_place.agg(F.sum("n").alias("n"))

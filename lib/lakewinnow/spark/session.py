@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -20,10 +21,11 @@ from weakref import WeakKeyDictionary
 
 from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
+from pyspark.util import is_remote_only
 
 from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
-from lakewinnow.spark import java
+from lakewinnow.spark import archive, java
 from lakewinnow.spark.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sail import embedded
 
@@ -58,6 +60,9 @@ _JVM_OPTIONS = (
 
 # What was started, and the embedded server behind it, if it has one.
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
+# The server that `begin` has begun, until a session takes it: at most one.
+_begun: list[Future[embedded.Server]] = []
+_javas: WeakKeyDictionary[SparkSession, java.Java] = WeakKeyDictionary()  # of local Spark
 
 
 def session(
@@ -98,13 +103,37 @@ def session(
         raise ConfigError("unknown_engine", "engine", " | ".join(known), engine, hint)
     if remote is not None:
         return _connect(app_name, remote)
-    with contextlib.suppress(PySparkRuntimeError):  # there is none
-        return SparkSession.active()
+    if (there := _active()) is not None:
+        return there
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
     if engine == "sail" or (engine == "auto" and _takes_sail(input_bytes)):
         return _start_sail(app_name)
     return _start(app_name)
+
+
+def begin(*, engine: EngineName = "auto") -> None:
+    """Have Sail's server start already, where `session` will want it, and return at once.
+
+    It takes half a second, and what works with it as long to import. Nothing is raised here: what
+    keeps the server from starting is for `session` to say, and one that is not wanted then ends
+    with this process.
+    """
+    if engine == "spark" or _begun or embedded.why_not() is not None:
+        return
+    if _active() is not None or any(name in os.environ for name in _GIVEN_BY):
+        return
+    server: Future[embedded.Server] = Future()
+    _begun.append(server)
+
+    def start() -> None:
+        try:
+            server.set_result(_new_server())
+        except BaseException as error:  # noqa: BLE001 - who takes it gets it
+            server.set_exception(error)
+
+    threading.Thread(target=start, name="Sail's start", daemon=True).start()
+    atexit.register(_end_begun)
 
 
 @contextlib.contextmanager
@@ -114,12 +143,15 @@ def running(
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
+    started = _javas.get(spark) if spark not in earlier else None
     try:
         with telling_of_loss():
             yield spark
     finally:
         if spark not in earlier:
             stop(spark)
+    if started is not None:  # and all went well
+        archive.make_later(started, _JVM_OPTIONS)
 
 
 @contextlib.contextmanager
@@ -204,7 +236,9 @@ def local_settings(scratch: Path) -> dict[str, str]:
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.adaptive.enabled": "true",
+        # It makes a job of every shuffle, and waits for it before it plans the rest. With as many
+        # partitions as cores there is little to gain by that.
+        "spark.sql.adaptive.enabled": "false",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 loses the zone
@@ -214,15 +248,20 @@ def local_settings(scratch: Path) -> dict[str, str]:
     }
 
 
-def local_environment(scratch: Path) -> dict[str, str]:
+def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str, str]:
     """Return the environment of a local driver, with a JAVA_HOME for it made in `scratch`.
+
+    Parameters
+    ----------
+    found : what it runs on; default: `java.find`'s
 
     Raises
     ------
     EngineError : "no_java"
     """
     home = scratch / "java"
-    java.write_launcher(java.find(), home)
+    found = found or java.find()
+    java.write_launcher(found, home, archive.options(found, _JVM_OPTIONS))
     return {
         "JAVA_HOME": str(home),
         "PYSPARK_PYTHON": sys.executable,
@@ -238,9 +277,24 @@ def scratch_folder() -> Path:
     return scratch
 
 
+def _active() -> SparkSession | None:
+    with contextlib.suppress(PySparkRuntimeError):  # there is none
+        return SparkSession.active()
+    return None
+
+
 def _start(app_name: str) -> SparkSession:
+    if is_remote_only():
+        raise EngineError(
+            "no_spark",
+            "engine",
+            "all of PySpark, for Spark on this machine",
+            Shown("its client alone"),
+            "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
+        )
     scratch = scratch_folder()
-    environment = local_environment(scratch)
+    found = java.find()
+    environment = local_environment(scratch, found)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
     for key, value in local_settings(scratch).items():
         builder = builder.config(key, value)
@@ -265,6 +319,7 @@ def _start(app_name: str) -> SparkSession:
         raise
     _end_on_interrupt()
     _started[started] = None
+    _javas[started] = found
     return started
 
 
@@ -346,7 +401,7 @@ def _start_sail(app_name: str) -> SparkSession:
             Shown(why_not),
             hint="pip install 'lakewinnow[sail]', or --engine spark",
         )
-    server = embedded.Server(n_cores=usable_cores(), memory_bytes=_heap_bytes())
+    server = _begun.pop().result() if _begun else _new_server()
     os.environ[_CONNECT_MODE] = "1"  # what makes a column one of Spark Connect's, not of a JVM's
     try:
         from lakewinnow.spark.sail import channel
@@ -358,6 +413,18 @@ def _start_sail(app_name: str) -> SparkSession:
         raise
     _started[started] = server
     return started
+
+
+def _new_server() -> embedded.Server:
+    return embedded.Server(n_cores=usable_cores(), memory_bytes=_heap_bytes())
+
+
+def _end_begun() -> None:
+    """End a server that was begun, and that nobody wanted."""
+    for server in _begun:
+        if server.done() and server.exception() is None:  # else it ends with its standard input
+            server.result().stop()
+    _begun.clear()
 
 
 def _knock(remote: str) -> None:

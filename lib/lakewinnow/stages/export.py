@@ -13,7 +13,6 @@ posterior (a row that a person has decided: all with that label), and the copies
 for validation is written once, with its label: whoever stops by a loss wants it of the labels.
 """
 
-import re
 from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any, Final
@@ -30,10 +29,11 @@ from lakewinnow.core.apportionment import apportion
 from lakewinnow.core.noise_model import NoiseModel
 from lakewinnow.core.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError, Shown
-from lakewinnow.lake import finetuning
+from lakewinnow.lake import finetuning, ordered_files
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"
@@ -142,7 +142,7 @@ def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame
     posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     copies = partial(_copies, posterior=posterior, n_copies=config.soft_copies)
     soft = lake.read("pred_probs").select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
-    rows = rows.join(soft.mapInArrow(copies, _COPIES), c.ROW_ID)
+    rows = rows.join(map_batches(soft, copies, _COPIES), c.ROW_ID)
     rows = rows.where((F.col(_SPLIT) == "train") | (F.col(_COPY) == 0))
     is_soft = (F.col(_SPLIT) == "train") & F.col(c.DECIDED_BY).isNull()
     name = F.element_at(F.array(*map(F.lit, classes)), F.col(_SOFT) + 1)
@@ -202,24 +202,25 @@ def _write(
     """Write a split's files, and return their names."""
     n_files = max(1, -(-n_bytes // _BYTES_PER_FILE))
     at = F.least(F.floor(F.col(_HASH) / F.lit(2.0**63 / n_files)), F.lit(n_files - 1))
-    in_files = cluster.in_partitions(examples, n_files, at)
-    ordered = in_files.sortWithinPartitions(_HASH, c.ROW_ID, _COPY)
-    folder = f"{target}/_{split}"
     is_jsonl = config.format in finetuning.JSONL
-    if is_jsonl:
-        ordered.select(_EXAMPLE).write.text(lake.files.path(folder))
-    else:
-        ordered.select(f"{_EXAMPLE}.*").write.parquet(lake.files.path(folder))
-    names = []
-    for entry in lake.files.entries(folder):
-        part = re.match(r"part-(\d+)-", entry.base_name)
-        if part:
-            number = f"-{int(part[1]):05}-of-{n_files:05}"
-            jsonl = f"{split}{number if n_files > 1 else ''}.jsonl"
-            names.append(jsonl if is_jsonl else f"data/{split}{number}.parquet")
-            lake.files.move_file(f"{folder}/{entry.base_name}", f"{target}/{names[-1]}")
-    lake.files.delete(folder)
-    return names
+    names = [_name(split, i, n_files, is_jsonl=is_jsonl) for i in range(n_files)]
+    columns = [_EXAMPLE]
+    if not is_jsonl:
+        columns = ["text", "label"]
+        examples = examples.select(_HASH, c.ROW_ID, _COPY, f"{_EXAMPLE}.*")
+    order = [_HASH, c.ROW_ID, _COPY]
+    in_target = [f"{target}/{name}" for name in names]
+    written = ordered_files.write(lake, examples, at, order, columns, in_target)
+    return [name.removeprefix(f"{target}/") for name in written]
+
+
+def _name(split: str, i: int, n_files: int, *, is_jsonl: bool) -> str:
+    number = f"-{i:05}-of-{n_files:05}"
+    return (
+        f"{split}{number if n_files > 1 else ''}.jsonl"
+        if is_jsonl
+        else f"data/{split}{number}.parquet"
+    )
 
 
 def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) -> None:
@@ -228,7 +229,7 @@ def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) ->
     files = [entry.base_name for entry in lake.files.entries(target)]
     paths = [lake.files.path(f"{target}/{name}") for name in files if name.endswith(".jsonl")]
     lines = lake.spark.read.text(paths)
-    faults = lines.mapInArrow(check, "fault string").groupBy("fault").count().collect()
+    faults = map_batches(lines, check, "fault string").groupBy("fault").count().collect()
     if faults:
         raise EngineError(
             "bad_example",

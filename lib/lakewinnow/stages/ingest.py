@@ -33,7 +33,7 @@ from lakewinnow.lake.acceptance import (
     warnings,
 )
 from lakewinnow.lake.corpus import forget_refused
-from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name
+from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name, text_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import cluster
 
@@ -116,8 +116,8 @@ def _with_row_id(
 ) -> DataFrame:
     """Add the user's id, else content hash and occurrence number among equal rows."""
     if config.id is not None:
-        return rows.withColumn(_ROW_ID, column(config.id).cast("string"))
-    rows = rows.withColumn(_CONTENT, content_hash(names))
+        return rows.withColumn(_ROW_ID, text_of(config.id))
+    rows = rows.withColumn(_CONTENT, content_hash(names, rows.schema))
     twins = Window.partitionBy(*cluster, _CONTENT).orderBy(_CONTENT)  # equal: any order will do
     return rows.withColumn(_ROW_ID, F.concat_ws("-", _CONTENT, F.row_number().over(twins)))
 
@@ -130,7 +130,7 @@ def _corpus(
     config: InputConfig,
     crossval: CrossvalConfig,
 ) -> DataFrame:
-    label = column(config.label).cast("string")
+    label = text_of(config.label)
     index = F.array_position(F.array(*map(F.lit, found.classes)), label) - 1
     keyed = found.rows.where(F.col(CODE).isNull()).select(
         *map(column, source.schema.names),
@@ -178,7 +178,7 @@ def _quarantine(found: Acceptance, source: Source, config: InputConfig) -> DataF
     identified = _with_row_id(rejected, [*names, *raw], replace(config, id=None))
     row_id = F.col(_ROW_ID)
     if config.id is not None:  # of a line that does not parse, no field is to be trusted
-        own_id = F.when(source.malformed.isNull(), column(config.id).cast("string"))
+        own_id = F.when(source.malformed.isNull(), text_of(config.id))
         row_id = F.coalesce(own_id, row_id)
     return identified.select(
         *map(column, names),

@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pyspark
 
 from lakewinnow.errors import EngineError, Shown
+from lakewinnow.spark.object_stores import server_environment
 from lakewinnow.spark.sail import access, server
 
 _NEWEST_CLIENT: Final = (4, 2)  # that pysail 0.7 understands; it refuses later ones
@@ -33,6 +34,8 @@ def why_not() -> str | None:
     """Return what keeps Sail from running here: a clause, or None where it can."""
     if find_spec("pysail") is None:
         return "pysail is not installed"
+    if find_spec("grpc") is None or find_spec("grpc_status") is None:
+        return "PySpark's Connect client has not what it needs: pip install 'pyspark[connect]'"
     if _client() > _NEWEST_CLIENT:
         newest = ".".join(map(str, _NEWEST_CLIENT))
         return (
@@ -216,6 +219,7 @@ def _client() -> tuple[int, int]:
 def _environment(scratch: Path, n_cores: int, memory_bytes: int) -> Mapping[str, str]:
     """Return the server's settings; it imports whatever this process can import."""
     return {
+        **server_environment(os.environ),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "RUST_LOG": os.environ.get("RUST_LOG", "warn"),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(n_cores),

@@ -19,7 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from lakewinnow.spark.sail import access
+from lakewinnow.spark.machine import usable_cores
+from lakewinnow.spark.sail import access, workers
 from lakewinnow.spark.sail.relay import Relay
 
 PRIVATE: Final = "private"
@@ -36,6 +37,7 @@ _LOG_KEPT: Final = 2**20
 def main() -> None:
     """Serve until whoever started it is gone."""
     parent = os.getppid()
+    workers.start(usable_cores())  # who import, too, while this process does
     folder, access_name = Path(sys.argv[1]), sys.argv[2]
     signal.signal(signal.SIGTERM, _end)
     relay = Relay(folder / SOCKET) if access_name == PRIVATE else None

@@ -184,5 +184,5 @@ def _figures(
     return {
         "decisions": dict(sorted(counted.items())),
         "own_decisions": dict(sorted(own.items())),
-        "dropped_for": dict(dropped_for),
+        "dropped_for": dict(sorted(dropped_for.items(), key=lambda of: (-of[1], of[0]))),
     }

@@ -5,7 +5,6 @@ validation.jsonl. Their bytes are a function of the rows, so a run that comes ag
 """
 
 import hashlib
-import re
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -13,18 +12,17 @@ from dataclasses import dataclass
 from functools import partial
 from typing import IO, Any, Final
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config import Config
 from lakewinnow.errors import DataError, EngineError
 from lakewinnow.finetuning.openai.jobs import Dataset
-from lakewinnow.lake import finetuning
+from lakewinnow.lake import finetuning, ordered_files
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.training_sets import VARIANT
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import cluster
 
 FOLDER: Final = "finetune"
 _FORMAT: Final = "openai-chat"
@@ -32,7 +30,6 @@ _FEWEST: Final = 10  # examples that OpenAI trains on
 _MOST_BYTES: Final = 512 * 10**6  # of a file
 _SPLITS: Final = ("train", "validation")
 _EXAMPLE: Final = "example"
-_PARTS: Final = f"{FOLDER}/_parts"
 
 
 @dataclass(frozen=True)
@@ -87,22 +84,11 @@ def write(
     names = [f"{FOLDER}/{variant}/{split}.jsonl" for variant in variants for split in _SPLITS]
     number = F.array_position(F.array(*map(F.lit, variants)), F.col(VARIANT)) - 1
     at = number * len(_SPLITS) + F.when(F.col("is_train"), 0).otherwise(1)
-    _write_files(lake, examples.where(fits), names, at)
-    return [_written(lake.files, variant, config, classes) for variant in variants]
-
-
-def _write_files(lake: Lake, examples: DataFrame, names: Sequence[str], at: Column) -> None:
-    """Write each example into the file of its index, by one job; an empty file is not there."""
     for name in names:
         lake.files.delete(name)
-    in_files = cluster.in_partitions(examples, len(names), at)
-    ordered = in_files.sortWithinPartitions("place", c.ROW_ID).select(_EXAMPLE)
-    ordered.write.mode("overwrite").text(lake.files.path(_PARTS))
-    for entry in lake.files.entries(_PARTS):
-        part = re.match(r"part-(\d+)-", entry.base_name)
-        if part and entry.size:
-            lake.files.move_file(f"{_PARTS}/{entry.base_name}", names[int(part[1])])
-    lake.files.delete(_PARTS)
+    order = ["place", c.ROW_ID]
+    ordered_files.write(lake, examples.where(fits), at, order, [_EXAMPLE], names)
+    return [_written(lake.files, variant, config, classes) for variant in variants]
 
 
 def _written(files: Files, variant: str, config: Config, classes: Sequence[str]) -> Written:

