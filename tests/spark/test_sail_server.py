@@ -226,6 +226,7 @@ def test_the_server_ends_with_its_client_and_leaves_nothing(script, number, tmp_
     with client(script, tmp_path, start_new_session=True) as (process, pid, scratch):
         assert is_there(pid)
         assert scratch.parent == tmp_path
+        time.sleep(1)  # until it is in the query, if it is to be
         os.killpg(process.pid, number)
         process.wait(PATIENCE_S)
         assert nothing_is_left(tmp_path, scratch)
