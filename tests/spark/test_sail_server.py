@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -227,6 +226,7 @@ def test_the_server_ends_with_its_client_and_leaves_nothing(script, number, tmp_
     with client(script, tmp_path, start_new_session=True) as (process, pid, scratch):
         assert is_there(pid)
         assert scratch.parent == tmp_path
+        time.sleep(1)  # until it is in the query, if it is to be
         os.killpg(process.pid, number)
         process.wait(PATIENCE_S)
         assert nothing_is_left(tmp_path, scratch)
@@ -359,26 +359,28 @@ def test_the_log_does_not_grow_without_bound(tmp_path):
     assert log.read_bytes().endswith(line + b"the end\n")
 
 
-def test_a_server_that_somebody_may_have_reached_first_is_not_used(monkeypatch, tmp_path):
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr(embedded, "_ATTEMPTS", 2)
-    busy = threading.Event()
+SEEN = """
+import itertools, sys
+from lakewinnow.spark.sail import access, server
+access.n_accepted = itertools.count().__next__  # somebody always came in between
+sys.argv[1:] = [".", server.PRIVATE]
+server.main()
+"""
 
-    def connect_all_the_time():
-        with socket.create_server((access.ADDRESS, 0)) as listener:
-            while not busy.is_set():
-                with socket.create_connection(listener.getsockname()):
-                    listener.accept()[0].close()
 
-    others = threading.Thread(target=connect_all_the_time)
-    others.start()
-    try:
-        with pytest.raises(EngineError) as caught:
-            embedded.Server(n_cores=2, memory_bytes=2**30)
-    finally:
-        busy.set()
-        others.join()
-    assert caught.value.code == "sail_not_started"
+@closed_off
+def test_a_server_that_somebody_may_have_reached_first_ends(tmp_path):
+    command = [sys.executable, "-c", SEEN]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (server.WAS_SEEN, b"")
+
+
+@closed_off
+def test_whoever_is_let_in_anywhere_is_counted():
+    before = access.n_accepted()
+    with socket.create_server((access.ADDRESS, 0)) as listener:
+        socket.create_connection(listener.getsockname()).close()
+    assert access.n_accepted() > before
 
 
 @pytest.fixture
@@ -442,3 +444,40 @@ def test_neither_engine_is_one_error_that_names_both_ways(monkeypatch):
     assert caught.value.code == "no_engine"
     assert "lakewinnow[sail]" in caught.value.hint
     assert "Java" in caught.value.hint
+
+
+SORT = """
+import sys
+from lakewinnow.errors import EngineError
+from lakewinnow.spark import session as sessions
+from pyspark.sql import functions as F
+sessions._heap_bytes = lambda: 160 << 20
+spark = sessions.session(engine="sail")
+rows = spark.range(1_500_000).select("id", F.sha2(F.col("id").cast("string"), 512).alias("key"))
+if sys.argv[1] == "sort":
+    rows.orderBy("key").select("id").write.parquet("sorted")
+    print(spark.read.parquet("sorted").count())
+else:
+    try:
+        with sessions.telling_of_loss():
+            rows.join(rows.withColumnRenamed("id", "other"), "key").write.parquet("joined")
+    except EngineError as error:
+        print(error.code, error, sep="\\n")
+"""
+
+
+def test_a_sort_larger_than_the_memory_spills(tmp_path):
+    assert run_in(tmp_path, SORT, "sort") == ["1500000"]
+
+
+def test_a_query_that_cannot_spill_fails_with_figures(tmp_path):
+    code, message = run_in(tmp_path, SORT, "join")
+    assert code == "out_of_memory"
+    assert "160 MiB" in message
+
+
+def run_in(folder, script, *arguments):
+    command = [sys.executable, "-c", script, *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()

@@ -37,6 +37,11 @@ _GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION
 _GIB: Final = 2**30
 _INPUT_PER_MEMORY: Final = 1 / 16  # beyond that many bytes, ``auto`` takes Spark where it can
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
+_OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
+_LESS_MEMORY: Final = (
+    "--engine spark takes less memory, as do fewer cores (taskset -c 0 lakewinnow …); "
+)
+_GOES_ON: Final = "the same command goes on at this stage"
 _CONNECT_MODE: Final = "SPARK_CONNECT_MODE_ENABLED"
 _CONNECT_PORT: Final = 15002  # of sc:// without a port
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -151,13 +156,13 @@ def running(
 
 @contextlib.contextmanager
 def telling_of_loss() -> Iterator[None]:
-    """Say in plain words that an embedded server is gone, whatever its absence has led to.
+    """Say in plain words that an embedded server is gone, or out of memory, whatever that led to.
 
-    Its session is stopped then, so that the next one asked for is a new one.
+    The session of one that is gone is stopped, so that the next one asked for is a new one.
 
     Raises
     ------
-    EngineError : "engine_lost"
+    EngineError : "engine_lost", "out_of_memory"
     """
     try:
         yield
@@ -168,7 +173,19 @@ def telling_of_loss() -> Iterator[None]:
                 lost = _engine_lost(server)
                 stop(spark)
                 raise lost from error
+            if server is not None and _OUT_OF_MEMORY in str(error):
+                raise _out_of_memory(server) from error
         raise
+
+
+def _out_of_memory(server: embedded.Server) -> EngineError:
+    return EngineError(
+        "out_of_memory",
+        "Sail",
+        f"queries that do with {server.memory_mib} MiB, half of the memory, or spill",
+        Shown("one that could not"),
+        hint=f"{_LESS_MEMORY}{_GOES_ON}",
+    )
 
 
 def stop(session: SparkSession) -> None:
@@ -194,13 +211,12 @@ def _is_cut_off(error: Exception) -> bool:
 def _engine_lost(server: embedded.Server) -> EngineError:
     lacked = "probably for want of memory" if server.may_have_lacked_memory else ""
     how = ", ".join(filter(None, [f"one that {server.how_it_ended()}", lacked]))
-    advice = "--engine spark takes less memory, as do fewer cores (taskset -c 0 lakewinnow …); "
     return EngineError(
         "engine_lost",
         "Sail",
         "a server that lives as long as the run",
         Shown(f"{how}; its log is {server.log}"),
-        hint=f"{advice if lacked else ''}the same command goes on at this stage",
+        hint=f"{_LESS_MEMORY if lacked else ''}{_GOES_ON}",
     )
 
 

@@ -67,7 +67,7 @@ def close_off(listener: socket.socket, ports: Sequence[int]) -> None:
     Raises
     ------
     OSError
-        Where the system has no such filter, or the socket still answers everybody.
+        Where the system has no such filter.
     """
     program = b"".join(struct.pack(_INSTRUCTION, *step) for step in _program(ports))
     steps = ctypes.create_string_buffer(program, len(program))
@@ -75,6 +75,16 @@ def close_off(listener: socket.socket, ports: Sequence[int]) -> None:
     reference = struct.pack("HL", n_steps, ctypes.addressof(steps))
     listener.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, reference)
     listener.setsockopt(socket.SOL_SOCKET, _SO_LOCK_FILTER, 1)
+
+
+def check_closed(listener: socket.socket) -> None:
+    """Try to connect to a socket that is closed off.
+
+    Raises
+    ------
+    OSError
+        Where it answers.
+    """
     with socket.socket() as stranger:
         if _can_connect(stranger, listener.getsockname()):
             raise OSError("its socket filter lets strangers pass")
@@ -126,6 +136,7 @@ def why_not() -> str | None:
         n_accepted()
         with socket.create_server((ADDRESS, 0)) as listener, bind_port() as known:
             close_off(listener, [known.getsockname()[1]])
+            check_closed(listener)
             if not _can_connect(known, listener.getsockname()):
                 return "this system's socket filters let nobody pass"
     except OSError as error:

@@ -24,8 +24,9 @@ from lakewinnow.spark.sail import access, server
 _NEWEST_CLIENT: Final = (4, 2)  # that pysail 0.7 understands; it refuses later ones
 _END_TIMEOUT_S: Final = 10.0
 _LAST_LINES: Final = 5
-_ATTEMPTS: Final = 5
+_ATTEMPTS: Final = 10
 _LONGEST_SOCKET_PATH: Final = 103  # 107 bytes on Linux
+_ROWS_PER_GROUP: Final = 131072
 _IDLE_S: Final = 30 * 24 * 60 * 60  # a notebook may be left alone for a while
 
 
@@ -59,10 +60,10 @@ class Server:
     """
 
     def __init__(self, *, n_cores: int, memory_bytes: int) -> None:
-        self.memory_bytes = memory_bytes
+        self._memory_bytes = memory_bytes
         self._owner = os.getpid()
         kind = _access()
-        for attempt in range(_ATTEMPTS):
+        for _ in range(_ATTEMPTS):
             self._folder = _new_folder()
             self.log = self._folder / server.LOG
             try:
@@ -74,8 +75,10 @@ class Server:
                 break
             code, last_words = self._process.wait(), self.last_words()
             self.stop()
-            if code != server.WAS_SEEN or attempt == _ATTEMPTS - 1:
+            if code != server.WAS_SEEN:
                 raise _not_started(last_words)
+        else:
+            raise _not_private("others connected on this machine whenever its port was opened")
         atexit.register(self.stop)
 
     @property
@@ -93,6 +96,11 @@ class Server:
         """Say how the process ended, in a clause."""
         code = self._process.wait()
         return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+
+    @property
+    def memory_mib(self) -> int:
+        """Size of the memory beyond which its queries spill."""
+        return self._memory_bytes >> 20
 
     @property
     def may_have_lacked_memory(self) -> bool:
@@ -161,13 +169,7 @@ def _access() -> str:
     EngineError : "sail_not_private"
     """
     if (why_not := not_private()) is not None:
-        raise EngineError(
-            "sail_not_private",
-            "engine",
-            "sail, where nobody else can reach it",
-            Shown(why_not),
-            hint="--engine spark keeps strangers out by a token, and needs Java",
-        )
+        raise _not_private(why_not)
     return server.PRIVATE if access.why_not() is None else server.OPEN
 
 
@@ -178,6 +180,16 @@ def not_private() -> str | None:
         return None
     others = access.others()
     return None if others is None else f"{open_port}, and {others}"
+
+
+def _not_private(why_not: str) -> EngineError:
+    return EngineError(
+        "sail_not_private",
+        "engine",
+        "sail, where nobody else can reach it",
+        Shown(why_not),
+        hint="--engine spark keeps strangers out by a token, and needs Java",
+    )
 
 
 def _not_started(last_words: str) -> EngineError:
@@ -211,8 +223,12 @@ def _environment(scratch: Path, n_cores: int, memory_bytes: int) -> Mapping[str,
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "RUST_LOG": os.environ.get("RUST_LOG", "warn"),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(n_cores),
+        # A million rows of vectors, its own choice, are gigabytes that a writer holds and cannot
+        # spill; a sort that is larger than the pool then leaves no room for it, and fails.
+        "SAIL_PARQUET__MAX_ROW_GROUP_SIZE": str(_ROWS_PER_GROUP),
         "SAIL_RUNTIME__MEMORY_POOL__TYPE": "fair",
         "SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE": str(memory_bytes),
         "SAIL_RUNTIME__TEMPORARY_FILES__PATHS": f'["{scratch}"]',
+        "SAIL_RUNTIME__TEMPORARY_FILES__MAX_SIZE": str(shutil.disk_usage(scratch).total),
         "SAIL_SPARK__SESSION_TIMEOUT_SECS": str(_IDLE_S),
     }

@@ -67,8 +67,10 @@ def _serve(relay: Relay | None) -> Any:
         _, port = server.listening_address
         with access.listening(port) as listener:
             access.close_off(listener, relay.ports)
-        # Whoever came in between would be in: nobody in this system may have been let in anywhere.
-        if access.n_accepted() != n_before:
+            n_after = access.n_accepted()
+            access.check_closed(listener)
+        # Whoever came in between would be in: nobody on this machine may have come in anywhere.
+        if n_after != n_before:
             os._exit(WAS_SEEN)
         relay.go_to(port)
     return server
