@@ -65,7 +65,8 @@ def spark(request):
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
-        environment.setenv("PYTHONPATH", f"{tests.parent}{os.pathsep}{tests}")
+        folders = (tests.parent / "lib", tests.parent, tests)  # this checkout's package, too
+        environment.setenv("PYTHONPATH", os.pathsep.join(map(str, folders)))
         remote = None
         if request.config.getoption("spark") == "connect":
             remote = stack.enter_context(connect_server())
