@@ -104,7 +104,9 @@ def spark(request):
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
         # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
-        for folder in (tests, tests.parent):
+        # Workers import what tests define, from tests.stages.test_x or a helper in tests/, and the
+        # package of this checkout.
+        for folder in (tests, tests.parent, tests.parent / "lib"):
             environment.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
         environment.syspath_prepend(tests.parent)  # Sail's server has the path of this process
         remote = stack.enter_context(connect_server()) if engine == "connect" else None

@@ -20,7 +20,7 @@ from lakewinnow.core.scores import check_score
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.lake import frame, noise_models
 from lakewinnow.lake.source import column
-from lakewinnow.spark import confident_learning, valid_probs, verdicts
+from lakewinnow.spark import confident_learning, parquet_rows, valid_probs, verdicts
 from lakewinnow.spark.confident_learning import Judge
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
@@ -157,11 +157,12 @@ def _on_spark(
             _PROBS: probs,
         }
     )
-    rows = keyed.select(
+    selected = keyed.select(
         F.col(_ROW_ID).alias(c.ROW_ID),
         F.col(_LABEL).alias(c.LABEL),
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
+    rows = parquet_rows.of(df, id_column, label, pred_probs, names) or selected
     earlier = options.noise_model
     # Most often no row is bad: then the second pass, which checks them all, finds that the first
     # one, which did not, is right, and the others need not check again.

@@ -61,8 +61,17 @@ class ThresholdState:
         DataError : "label_out_of_range"
         """
         check_labels(labels, len(self.counts))
-        limbs, counts = self.limbs.copy(), self.counts.copy()
-        rest = pred_probs[np.arange(len(labels)), labels]
+        return self.with_own(labels, pred_probs[np.arange(len(labels)), labels])
+
+    def with_own(self, labels: IntArray, own: FloatArray) -> Self:
+        """Return the state with rows added of which but the self-confidence is given.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,), 0 .. K-1
+        own : float64, shape (n,)
+        """
+        limbs, counts, rest = self.limbs.copy(), self.counts.copy(), own
         for limb in range(N_LIMBS):
             rest = rest * 2.0**LIMB_BITS  # exact, as are the floor and the difference
             whole = np.floor(rest)

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
@@ -39,8 +40,9 @@ from lakewinnow.core.scan import scan
 from lakewinnow.core.scores import label_scores
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
-from lakewinnow.spark import arrow, cluster, portable, states
+from lakewinnow.spark import arrow, cluster, lists, portable, states
 from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.parquet_rows import ParquetRows
 
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
 
@@ -106,11 +108,17 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, Calibra
     return state, calibration
 
 
-def self_confidence(rows: DataFrame, n_classes: int) -> ThresholdState:
+def self_confidence(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdState:
     """Sum self-confidence per given label in one pass, of rows that nobody has checked yet.
 
     Only rows whose label has a probability are in it: all rows, if no row is bad.
     """
+    if isinstance(rows, ParquetRows):
+        zero = ThresholdState.zero(n_classes)
+        shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
+        scan_own = partial(_scan_self_confidence, n_classes=n_classes)
+        found = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_own, shapes)
+        return ThresholdState(found["limbs"], found["counts"])
     own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
     sums = (
         rows.where(own.between(0.0, 1.0 + EPSILON))
@@ -120,6 +128,16 @@ def self_confidence(rows: DataFrame, n_classes: int) -> ThresholdState:
     )
     columns = [column.to_numpy().astype(np.int64) for column in sums.columns]
     return ThresholdState.from_rows(n_classes, np.column_stack(columns))
+
+
+def _scan_self_confidence(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
+    state = ThresholdState.zero(n_classes)
+    for batch in batches:
+        labels = np.asarray(pc.fill_null(batch.column(c.LABEL), -1), np.int64)
+        own = lists.get(batch.column(c.PRED_PROBS), labels)
+        has = (own >= 0) & (own <= 1 + EPSILON)
+        state = state.with_own(labels[has], own[has])
+    return {"limbs": state.limbs, "counts": state.counts}
 
 
 def _limbs(value: Column) -> list[Column]:
@@ -154,7 +172,7 @@ def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> st
 
 
 def cuts(
-    rows: DataFrame,
+    rows: DataFrame | ParquetRows,
     issue_filter: IssueFilter,
     noise_model: NoiseModel,
     to_blocks: ToBlocks = trusted_blocks,
@@ -164,11 +182,13 @@ def cuts(
     n_tasks = cluster.parallelism(rows.sparkSession)
     plan = plan_selection(issue_filter, noise_model, n_tallies=n_tasks)
     to_rows = partial(to_blocks, n_classes=len(noise_model.classes))
-    return select(rows.coalesce(n_tasks), plan, to_rows)
+    if not isinstance(rows, ParquetRows):
+        rows = rows.coalesce(n_tasks)
+    return select(rows, plan, to_rows)
 
 
 def select(
-    rows: DataFrame,
+    rows: DataFrame | ParquetRows,
     plan: Selection,
     to_blocks: Callable[[Iterable[pa.RecordBatch]], Iterator[Block]],
 ) -> tuple[Cuts, int]:

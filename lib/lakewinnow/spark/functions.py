@@ -7,6 +7,7 @@ misreads a `functools.partial`. These here say what they take.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from pyspark.sql import DataFrame
@@ -15,9 +16,12 @@ from pyspark.sql.types import StructType
 
 from lakewinnow.spark.sail.workers import Outsourced
 
+if TYPE_CHECKING:
+    from lakewinnow.spark.parquet_rows import ParquetRows
+
 
 def map_batches(
-    rows: DataFrame,
+    rows: "DataFrame | ParquetRows",
     function: Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]],
     schema: StructType | str,
 ) -> DataFrame:

@@ -29,6 +29,15 @@ def probabilities(values: pa.ListArray, n_classes: int) -> tuple[FloatArray, Boo
     return rows, is_whole
 
 
+def get(values: pa.ListArray, at: IntArray) -> FloatArray:
+    """Return a number of each list by its place, shape (rows,); NaN where there is none."""
+    has = (at >= 0) & (at < _lengths(values))
+    numbers = pc.fill_null(values.values, float("nan"))
+    found = np.full(len(values), np.nan)
+    found[has] = np.asarray(numbers)[(np.asarray(values.offsets)[:-1] + at)[has]]
+    return found
+
+
 def entries(values: pa.ListArray) -> tuple[IntArray, pa.Array]:
     """Return the entries of all lists one after the other, and the row that each is from."""
     return np.repeat(np.arange(len(values)), np.maximum(_lengths(values), 0)), values.flatten()

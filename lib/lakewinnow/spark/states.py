@@ -17,6 +17,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakewinnow.spark import arrow
 from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.parquet_rows import ParquetRows
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
 Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
@@ -31,7 +32,7 @@ _CELLS = StructType(
 
 
 def total(
-    rows: DataFrame, scan: Scan, shapes: Mapping[str, tuple[int, ...]]
+    rows: DataFrame | ParquetRows, scan: Scan, shapes: Mapping[str, tuple[int, ...]]
 ) -> dict[str, NDArray[np.int64]]:
     """Run `scan` over each partition and add up the arrays it returns.
 

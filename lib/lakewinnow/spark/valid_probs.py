@@ -28,6 +28,7 @@ from lakewinnow.core.confident_learning import JointState, ThresholdState
 from lakewinnow.core.probabilities import Fault, judge
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.spark import arrow, states, udf
+from lakewinnow.spark.parquet_rows import ParquetRows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -143,7 +144,7 @@ def blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]
         yield check_batch(batch, n_classes).block
 
 
-def thresholds(rows: DataFrame, n_classes: int) -> ThresholdState:
+def thresholds(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdState:
     """Sum self-confidence over the good rows, in one pass."""
     zero = ThresholdState.zero(n_classes)
     shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
@@ -180,7 +181,7 @@ class CheckedJoint:
         return not self.n_by_code[1:].any()
 
 
-def joint(rows: DataFrame, thresholds: FloatArray) -> CheckedJoint:
+def joint(rows: DataFrame | ParquetRows, thresholds: FloatArray) -> CheckedJoint:
     """Check every row and count confident guesses per given label, in one pass.
 
     Parameters

@@ -20,6 +20,7 @@ from lakewinnow.core.label_issues import LOW
 from lakewinnow.spark import confident_learning, lists, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
 from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.parquet_rows import ParquetRows
 
 VERDICT: Final = StructType(
     [
@@ -39,7 +40,7 @@ _ISSUE: Final = StructType(
 )
 
 
-def issues(rows: DataFrame, judge: Judge, *, is_sound: bool) -> DataFrame:
+def issues(rows: DataFrame | ParquetRows, judge: Judge, *, is_sound: bool) -> DataFrame:
     """Rank the issues: a lazy frame of (label_score, row_id, label_rank).
 
     Parameters
@@ -47,7 +48,7 @@ def issues(rows: DataFrame, judge: Judge, *, is_sound: bool) -> DataFrame:
     rows : (row_id, label, pred_probs)
     is_sound : whether all rows are valid
     """
-    doubtful = rows.where(_may_be_issue(judge))
+    doubtful = rows if isinstance(rows, ParquetRows) else rows.where(_may_be_issue(judge))
     found = map_batches(doubtful, partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
     return confident_learning.ranks(found)
 

@@ -180,7 +180,9 @@ def read_json(
     uris = [file.uri for file in files]
     inferred = json_lines.Inferred()
     if files:
-        for kind, has_others, twins in _over(spark, files).mapInArrow(_infer, _INFERRED).collect():
+        for kind, has_others, twins in map_batches(
+            _over(spark, files), _infer, _INFERRED
+        ).collect():
             inferred.merge(json_lines.Inferred(json.loads(kind), has_others, set(twins)))
     schema = json_lines.schema_of(inferred, malformed)
     if not schema.fields:
@@ -188,7 +190,7 @@ def read_json(
         return TextTable(None, schema, uris, why)
     with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
     parse = partial(_parse_json, schema=schema, malformed=malformed)
-    return TextTable(_over(spark, files).mapInArrow(parse, with_malformed), schema, uris)
+    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
 
 
 def _check_json_options(options: Mapping[str, str]) -> None:
