@@ -113,7 +113,7 @@ def test_a_struct_that_may_be_null_joins_those_that_may_not(spark):
     assert len(rows.select(F.array_append(pairs, itself)).first()[0]) == 2
 
 
-@bug("nothing yet: output.rows_per_file is not heeded")
+@bug("lake.files.Files.split")
 def test_a_file_has_so_many_rows_at_most(spark, tmp_path):
     writer = spark.range(10).coalesce(1).write.option("maxRecordsPerFile", 4)
     writer.parquet(f"{tmp_path}/rows")

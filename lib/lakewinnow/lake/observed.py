@@ -27,7 +27,6 @@ class _Figure(NamedTuple):
     of_column: Callable[[str], Column]
     of_batch: Callable[[pa.Array], Any]
     of_parts: Callable[[Iterable[Any]], Any]
-    of_none: Any = None
 
 
 SUM: Final = _Figure(F.sum, lambda values: pc.sum(values).as_py(), sum)
@@ -38,7 +37,6 @@ LINES: Final = _Figure(
     lambda name: F.concat_ws("\n", F.collect_list(name)),
     lambda values: "\n".join(values.drop_null().to_pylist()) or None,
     "\n".join,
-    of_none="",
 )
 _BY_NAME: Final[Mapping[str, _Figure]] = {"sum": SUM, "max": MAX, "lines": LINES}
 
@@ -78,7 +76,7 @@ class Observed:
             self.rows = rows.observe(self._seen, *columns)
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures by column, once the rows are written; none is None, of texts ""."""
+        """Return the figures by column, once the rows are written; None where all were null."""
         if self._files is None:
             return dict(self._seen.get)
         names = [info.base_name for info in self._files.entries(self._folder)]
@@ -106,4 +104,4 @@ def _gather(
 
 def _together(figure: _Figure, parts: Iterable[Any]) -> Any:
     known = [part for part in parts if part is not None]
-    return figure.of_parts(known) if known else figure.of_none
+    return figure.of_parts(known) if known else None
