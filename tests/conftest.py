@@ -12,6 +12,8 @@ import pytest
 from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
+os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
+
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
 _SHARES = 4  # of files dealt between Spark's two: one for classic, which has the longest tests, too

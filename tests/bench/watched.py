@@ -28,13 +28,19 @@ def run(
         command, stdout=subprocess.PIPE, stderr=stderr, text=True, start_new_session=True, env=env
     ) as process:
         family = _Family(process.pid)
-        while process.poll() is None:
-            started = time.monotonic()
-            peak = max(peak, sum(map(_memory, family.processes())))
-            least_left = min(least_left, _left())
-            pause = max(_PAUSE_S, _PAUSE_LOOKS * (time.monotonic() - started))
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(pause)
+        try:
+            while process.poll() is None:
+                started = time.monotonic()
+                peak = max(peak, sum(map(_memory, family.processes())))
+                least_left = min(least_left, _left())
+                pause = max(_PAUSE_S, _PAUSE_LOOKS * (time.monotonic() - started))
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(pause)
+        except BaseException:  # Ctrl-C, which does not reach a session of its own
+            for pid in family.processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            raise
         output = process.stdout.read()
     if process.returncode:
         how = _ended(process.returncode)

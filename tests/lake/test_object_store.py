@@ -1,11 +1,13 @@
 """Whole runs with input, workspace and store on S3: a server of moto's, in a process of its own."""
 
 import contextlib
+import json
 import os
 import socket
 import subprocess
 import sys
 import time
+from itertools import chain
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,6 +18,7 @@ from pyarrow import dataset, fs
 from builders import make_config, messages
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.source import _fingerprint as fingerprint
 from lakewinnow.lake.source import read_source
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.spark.engines import is_sail
@@ -27,9 +30,18 @@ deltalake = pytest.importorskip("deltalake")
 
 BUCKET = "tickets"
 START_TIMEOUT_S = 60
+RUN = """
+import json, sys
+from lakewinnow.cli import main
+sys.exit(any(main(arguments) for arguments in json.loads(sys.argv[1])))
+"""
 SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
 TABLE = pa.table(
-    {"text": [text for text, _ in messages(90)], "label": [label for _, label in messages(90)]}
+    {
+        "text": [text for text, _ in messages(90)],
+        "label": [label for _, label in messages(90)],
+        "v": pa.array([[i % 3, i / 90] for i in range(90)], pa.list_(pa.float32())),
+    }
 )
 on_sail = pytest.mark.skipif(embedded.why_not() is not None, reason="Sail does not run here")
 
@@ -73,25 +85,25 @@ def store(endpoint, monkeypatch, request):
     return f"s3://{BUCKET}/{request.node.name.replace('[', '-').strip(']')}"
 
 
-def lakewinnow(path, *arguments):
-    """Run the command as a user does, in a process of its own."""
-    command = [sys.executable, "-m", "lakewinnow", "run", str(path), "--engine=sail", *arguments]
+def lakewinnow(path, *runs):
+    """Run the command once or more, as a user does, all in one process to save time."""
+    arguments = [["run", str(path), "--engine=sail", *run] for run in runs or [[]]]
+    command = [sys.executable, "-c", RUN, json.dumps(arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
-    return done.stderr
 
 
-def write_config(tmp_path, store, **output):
+def write_config(tmp_path, store, **sections):
+    """Write the configuration of rows that bring their vectors, so that no model is loaded."""
     config = {
-        "input": {"path": f"{store}/in", "format": "parquet", "text": "text", "label": "label"},
+        "input": {"path": f"{store}/in", "format": "parquet", "embedding": "v", "label": "label"},
         "workspace": f"{store}/run".replace("s3:", "s3a:"),
-        "embedding": {"store": f"{store}/vectors"},
         "crossval": {"folds": 3},
-        "checks": dict.fromkeys(("outliers", "near_duplicates", "text")),
+        "checks": dict.fromkeys(("outliers", "near_duplicates")),
         "clean": {"label_issues": "review"},
-        "output": output,
     }
-    config["input"]["format"] = output.get("format", "parquet")
+    for name, section in sections.items():
+        config[name] = {**config.get(name, {}), **section}
     path = tmp_path / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
@@ -118,56 +130,67 @@ def accounted(store):
 @on_sail
 def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
     write_parquet(store)
-    config = write_config(tmp_path, store)
-    lakewinnow(config, "--until=decide")
-    files = Files(f"{store}/run")
+    section = {"store": f"{store}/vectors"}
+    config = write_config(
+        tmp_path, store, input={"embedding": None, "text": "text"}, embedding=section
+    )
+    lakewinnow(config)
+    files, vectors = Files(f"{store}/run"), Files(f"{store}/vectors")
+    stored = [info.path for info in vectors.listing()]
+    for record in ("manifest.json", "_commits/publish.json", "_commits/report.json"):
+        files.delete(record)  # as a kill leaves it
+    files.delete("dropped")
+    files.write_table("clean/half.parquet", TABLE.slice(0, 7))
     commits = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
-    vectors = [info.path for info in Files(f"{store}/vectors").listing()]
-    half = TABLE.slice(0, 7)  # as a kill leaves it: a file in its place, and no record
-    files.write_table("clean/half.parquet", half)
     lakewinnow(config)
     rows = accounted(store)["rows"]
     assert rows["in"] == len(TABLE)
-    assert len(rows_of(store, "clean")) == rows["clean"] > 0
-    assert len(rows_of(store, "review")) == rows["review"] > 0
-    together = rows_of(store, "clean") + rows_of(store, "review") + rows_of(store, "dropped")
-    assert sorted(together, key=str) == sorted(TABLE.to_pylist(), key=str)
+    assert rows["review"] > 0
+    tables = {name: rows_of(store, name) for name in ("clean", "review", "dropped")}
+    assert {name: len(found) for name, found in tables.items()} == {n: rows[n] for n in tables}
+    assert sorted(chain(*tables.values()), key=str) == sorted(TABLE.to_pylist(), key=str)
     after = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
     assert {name: after[name] for name in commits} == commits  # nothing was done twice
-    assert [info.path for info in Files(f"{store}/vectors").listing()] == vectors
+    assert [info.path for info in vectors.listing()] == stored
 
 
-@on_sail
-def test_a_file_that_is_replaced_is_noticed(store, tmp_path):
+def test_a_file_that_is_replaced_is_noticed(store):
     write_parquet(store)
-    config = write_config(tmp_path, store)
-    lakewinnow(config)
-    before = accounted(store)
-    assert before["input"]["bytes"] > 0
-    write_parquet(store, TABLE.slice(0, 60))
-    lakewinnow(config, "--set=output.mode=overwrite")
-    after = accounted(store)
-    assert (before["rows"]["in"], after["rows"]["in"]) == (90, 60)
-    assert before["input"]["fingerprint"] != after["input"]["fingerprint"]
+    uri = f"{store}/in/part.parquet"
+    for path in (uri, f"{store}/in", f"{store}/in/*.parquet"):
+        size, before = fingerprint([uri], "parquet", path)
+        assert size == Files(f"{store}/in").size("part.parquet")
+        assert fingerprint([uri], "parquet", path) == (size, before)
+        time.sleep(1.1)  # the store's times are whole seconds
+        write_parquet(store)
+        assert fingerprint([uri], "parquet", path)[1] != before
+
+
+def goes_in_and_out(store, config, first, clean_table):
+    """Run with a table of two versions: `first` has 90 rows, the newest 9 more."""
+    for version, n_rows in ((first, 90), (None, 99)):
+        lakewinnow(
+            config,
+            [f"--set=input.version={json.dumps(version)}", "--set=output.mode=overwrite"],
+        )
+        rows = accounted(store)["rows"]
+        assert rows["in"] == n_rows
+        assert len(clean_table()) == rows["clean"] > 0
 
 
 @on_sail
 @pytest.mark.filterwarnings("default")
 def test_delta_goes_in_and_out(store, tmp_path):
     options = {"aws_allow_http": "true"}
-    deltalake.write_deltalake(f"{store}/in", TABLE, storage_options=options)
-    config = write_config(tmp_path, store, format="delta")
-    lakewinnow(config)
-    rows = accounted(store)["rows"]
-    clean = deltalake.DeltaTable(f"{store}/run/clean", storage_options=options).to_pyarrow_table()
-    assert len(clean) == rows["clean"] > 0
-    deltalake.write_deltalake(
-        f"{store}/in", TABLE.slice(0, 9), mode="append", storage_options=options
-    )
-    lakewinnow(config, "--set=output.mode=overwrite", "--set=input.version=0")
-    assert accounted(store)["rows"] == rows
-    lakewinnow(config, "--set=output.mode=overwrite")
-    assert accounted(store)["rows"]["in"] == 99
+    for rows in (TABLE, TABLE.slice(0, 9)):
+        deltalake.write_deltalake(f"{store}/in", rows, mode="append", storage_options=options)
+    config = write_config(tmp_path, store, input={"format": "delta"}, output={"format": "delta"})
+
+    def clean_table():
+        table = deltalake.DeltaTable(f"{store}/run/clean", storage_options=options)
+        return table.to_pyarrow_table()
+
+    goes_in_and_out(store, config, 0, clean_table)
 
 
 @on_sail
@@ -180,23 +203,21 @@ def test_iceberg_goes_in_and_out(store, endpoint, tmp_path):
         "s3.endpoint": endpoint,
         "s3.region": "us-east-1",
     }
-    catalog = catalogs.SqlCatalog(
-        "c", uri=f"sqlite:///{tmp_path}/c.db", warehouse=store, **pyarrow_io
-    )
+    uri = f"sqlite:///{tmp_path}/catalog.db"
+    catalog = catalogs.SqlCatalog("c", uri=uri, warehouse=store, **pyarrow_io)
     catalog.create_namespace("n")
     table = catalog.create_table("n.t", schema=TABLE.schema, location=f"{store}/in")
     table.append(TABLE)
-    config = write_config(tmp_path, store, format="iceberg")
-    lakewinnow(config)
-    rows = accounted(store)["rows"]
-    clean = table_of(f"{store}/run/clean", properties=pyarrow_io).scan().to_arrow()
-    assert len(clean) == rows["clean"] > 0
     first = table.current_snapshot().snapshot_id
     table.append(TABLE.slice(0, 9))
-    lakewinnow(config, "--set=output.mode=overwrite", f"--set=input.version={first}")
-    assert accounted(store)["rows"] == rows
-    lakewinnow(config, "--set=output.mode=overwrite")
-    assert accounted(store)["rows"]["in"] == 99
+    config = write_config(
+        tmp_path, store, input={"format": "iceberg"}, output={"format": "iceberg"}
+    )
+
+    def clean_table():
+        return table_of(f"{store}/run/clean", properties=pyarrow_io).scan().to_arrow()
+
+    goes_in_and_out(store, config, first, clean_table)
 
 
 @pytest.mark.parametrize(

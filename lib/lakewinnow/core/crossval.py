@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.design import make_design, scaled
+from lakewinnow.core.exact import product
 from lakewinnow.core.fold_models import UNKNOWN, fit_in_turns, held_out
 from lakewinnow.core.parallel import run_all, workers
 from lakewinnow.core.problem import ClassWeight, Problem
@@ -117,7 +118,7 @@ class FoldModels:
             rows = slice(start, start + at_once)
             with np.errstate(over="ignore", invalid="ignore"):
                 columns = scaled(features[rows], self.centre, self.scale)
-                found = softmax(self.coef[model] @ columns.T)
+                found = softmax(product(self.coef[model], columns).astype(np.float32))
             if not np.isfinite(found).all():
                 raise DataError("not_finite", "features", "finite numbers", "others")
             pred_probs[rows, self.classes] = found.T

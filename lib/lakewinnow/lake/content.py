@@ -18,7 +18,7 @@ from pyspark.sql.types import BinaryType, BooleanType, DataType, NumericType, St
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.lake.source import column, json_of, text_key, text_of
-from lakewinnow.spark import lists, udf, valid_probs
+from lakewinnow.spark import lists, portable, udf, valid_probs
 
 WRONG_LENGTH: Final = "embedding_wrong_length"
 SENTENCES: Final[Mapping[str, str]] = {
@@ -38,7 +38,7 @@ def key(config: InputConfig, schema: StructType) -> Column:
     text where there is one.
     """
     if config.features is not None:
-        return F.unhex(F.sha2(json_of(config.features), 256))
+        return F.unhex(F.sha2(json_of(config.features, schema), 256))
     if config.embedding is None:
         return text_key(column(config.text or ""))
     texts = () if config.text is None else (column(config.text),)
@@ -87,7 +87,7 @@ def shown(config: InputConfig, schema: StructType) -> Column:
     if not names:
         return udf.on_arrow(_first_numbers, StringType())(vector(config, schema))
     show = udf.on_arrow(partial(_named_values, names=names), StringType())
-    return show(*map(text_of, names))
+    return show(*(portable.as_text(column(name), schema[name].dataType) for name in names))
 
 
 def _vector_keys(vectors: pa.Array, texts: pa.Array | None = None) -> pa.Array:

@@ -27,6 +27,7 @@ class _Figure(NamedTuple):
     of_column: Callable[[str], Column]
     of_batch: Callable[[pa.Array], Any]
     of_parts: Callable[[Iterable[Any]], Any]
+    of_nothing: Any = None
 
 
 SUM: Final = _Figure(F.sum, lambda values: pc.sum(values).as_py(), sum)
@@ -37,6 +38,7 @@ LINES: Final = _Figure(
     lambda name: F.concat_ws("\n", F.collect_list(name)),
     lambda values: "\n".join(values.drop_null().to_pylist()) or None,
     "\n".join,
+    of_nothing="",
 )
 _BY_NAME: Final[Mapping[str, _Figure]] = {"sum": SUM, "max": MAX, "lines": LINES}
 
@@ -76,16 +78,21 @@ class Observed:
             self.rows = rows.observe(self._seen, *columns)
 
     def figures(self) -> dict[str, Any]:
-        """Return the figures by column, once the rows are written; None where all were null."""
+        """Return the figures by column, once the rows are written.
+
+        Where all were null, that is None, and of lines an empty text.
+        """
         if self._files is None:
             return dict(self._seen.get)
         names = [info.base_name for info in self._files.entries(self._folder)]
         parts = [self._files.read_json(f"{self._folder}/{name}") for name in names]
         self._files.delete(self._folder)
-        return {
-            column: _together(_BY_NAME[name], (part[column] for part in parts))
-            for column, name in self._wanted.items()
-        }
+        found = {}
+        for column, name in self._wanted.items():
+            figure = _BY_NAME[name]
+            known = _together(figure, (part[column] for part in parts))
+            found[column] = figure.of_nothing if known is None else known
+        return found
 
 
 def _gather(

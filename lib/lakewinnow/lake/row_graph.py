@@ -28,6 +28,7 @@ from lakewinnow.spark.functions import apply_to_cogroups
 
 MOST_COPIES: Final = 100
 _ALL: Final = "all"
+_OTHERS: Final = "others"  # in one struct: Sail lets no column of its own have nulls in a cogroup
 
 Judge = Callable[[pa.Table, RowGraph], pa.Table]
 
@@ -43,9 +44,10 @@ def judged(lake: Lake, others: Sequence[Column], judge: Judge, schema: StructTyp
     texts = lake.read("checks/neighbors").where(c.IN_REFERENCE)
     keys = texts.select(c.TEXT_KEY)
     by_id = Window.partitionBy(c.TEXT_KEY).orderBy(c.ROW_ID)
+    asked = [F.struct(*others).alias(_OTHERS)] if others else []
     rows = (
         accepted(lake)
-        .select(c.ROW_ID, c.TEXT_KEY, c.LABEL, *others)
+        .select(c.ROW_ID, c.TEXT_KEY, c.LABEL, *asked)
         .join(F.broadcast(keys), c.TEXT_KEY, "left_semi")
         .withColumn("copy", F.row_number().over(by_id))
         .where(F.col("copy") <= MOST_COPIES)
@@ -72,4 +74,14 @@ def _judge_all(rows: pa.Table, texts: pa.Table, judge: Judge, k: int) -> pa.Tabl
     places = pc.index_in(neighbors.flatten(), value_set=keys).to_numpy().astype(np.int64)
     ends = np.cumsum(pc.list_value_length(neighbors).to_numpy())[:-1]
     graph = row_graph(at, np.split(places, ends), np.split(distances.flatten().to_numpy(), ends), k)
-    return judge(rows, graph)
+    return judge(_spread(rows), graph)
+
+
+def _spread(rows: pa.Table) -> pa.Table:
+    """Return the other columns beside the rest."""
+    if _OTHERS not in rows.column_names:
+        return rows
+    others = rows.column(_OTHERS).combine_chunks()
+    for name, column in zip(others.type.names, others.flatten(), strict=True):
+        rows = rows.append_column(name, column)
+    return rows.drop_columns([_OTHERS])

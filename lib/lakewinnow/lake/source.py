@@ -34,7 +34,7 @@ from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.text_files.reading import read_csv, read_json
-from lakewinnow.spark import engines, udf, valid_probs
+from lakewinnow.spark import engines, json_text, udf, valid_probs
 from lakewinnow.spark.object_stores import engine_path, is_s3
 from lakewinnow.spark.packages import TABLE_FORMATS, check_format, check_store
 
@@ -92,17 +92,14 @@ def own_name(name: str, input_columns: list[str]) -> str:
     return name
 
 
-def content_hash(names: list[str]) -> Column:
+def content_hash(names: Sequence[str], schema: StructType) -> Column:
     """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
-    return F.substring(F.sha2(json_of(names), 256), 1, 32)
+    return F.substring(F.sha2(json_of(names, schema), 256), 1, 32)
 
 
-def json_of(names: Sequence[str]) -> Column:
+def json_of(names: Sequence[str], schema: StructType) -> Column:
     """Return the values of columns as one text, whatever the order of their names."""
-    return F.to_json(
-        F.struct(*(column(name) for name in sorted(names))),
-        {"ignoreNullFields": "false", "timeZone": "UTC"},
-    )
+    return json_text.json_of({name: (column(name), schema[name].dataType) for name in names})
 
 
 def text_key(text: Column) -> Column:
@@ -140,12 +137,14 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     try:
         version = tables.version_of(path, format_, config.version, on_sail=engines.is_sail(spark))
     except DataError as error:
-        error.hint = error.hint or (_near_path(config) if error.code == "input_not_found" else "")
-        raise
+        if error.code != "input_not_found":
+            raise
+        code, where, expected, got, _ = error.args
+        raise DataError(code, where, expected, got, _near_path(config)) from error
     options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
-    where = "/".join(filter(None, (path, version.path)))
+    location = "/".join(filter(None, (path, version.path)))
     try:
-        df = spark.read.format(format_).options(**options).load(where)
+        df = spark.read.format(format_).options(**options).load(location)
         schema = df.schema
     except engines.errors as error:
         raise _cannot_read(error, "input.path", config) from error

@@ -12,7 +12,6 @@ from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema as arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow.config import OutputFormat
@@ -111,7 +110,7 @@ class Lake:
         writer.parquet(self.files.path(target))
         if is_sail(self.spark):
             if not self.files.has_data(target):  # it writes no file then
-                no_rows = arrow_schema(df.schema).empty_table()
+                no_rows = self.spark.createDataFrame([], df.schema).toArrow()
                 self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
             if rows_per_file:  # of which it knows nothing
                 self.files.split(target, rows_per_file)

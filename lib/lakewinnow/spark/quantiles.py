@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, portable
 from lakewinnow.spark.functions import map_batches
 
 MOST_VALUES: Final = 1_000_000  # distinct ones, some 100 bytes each in the one task that merges
@@ -68,6 +68,5 @@ def _of_counted(
 
 
 def rounded(value: Column) -> Column:
-    """Return values rounded to 17 binary digits."""
-    step = F.pow(F.lit(2.0), F.floor(F.log2(F.abs(value))) - 17)
-    return F.when(value == 0, value).otherwise(F.round(value / step) * step)
+    """Return values rounded to 18 binary digits."""
+    return portable.head(value)

@@ -2,6 +2,7 @@
 
 import atexit
 import contextlib
+import logging
 import os
 import shutil
 import signal
@@ -11,9 +12,10 @@ import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Any, Final, get_args
+from typing import Final, get_args
 from urllib.request import getproxies
 from weakref import WeakKeyDictionary
 
@@ -23,14 +25,19 @@ from pyspark.util import is_remote_only
 
 from lakewinnow.config import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
-from lakewinnow.spark import java
+from lakewinnow.spark import archive, java
 from lakewinnow.spark.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sail import embedded
+
+_LOG = logging.getLogger(__name__)
 
 # Set by what starts us: spark-submit, a Connect environment, Databricks.
 _GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
 
 _GIB: Final = 2**30
+_INPUT_PER_MEMORY: Final = 1 / 16  # beyond that many bytes, ``auto`` takes Spark where it can
+_GONE_S: Final = 5.0  # in which a server ends whose connections have ended
+_CONNECT_MODE: Final = "SPARK_CONNECT_MODE_ENABLED"
 _CONNECT_PORT: Final = 15002  # of sc:// without a port
 _CONNECT_TIMEOUT_S: Final = 10.0
 
@@ -50,6 +57,7 @@ _JVM_OPTIONS = (
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
 # The server that `begin` has begun, until a session takes it: at most one.
 _begun: list[Future[embedded.Server]] = []
+_javas: WeakKeyDictionary[SparkSession, java.Java] = WeakKeyDictionary()  # of local Spark
 
 
 def session(
@@ -82,7 +90,7 @@ def session(
     ConfigError : "unknown_engine"
     EngineError
         ``"no_java"``, ``"no_sail"``, ``"no_engine"``, ``"spark_not_started"``,
-        ``"sail_not_started"``, ``"spark_not_reached"``
+        ``"sail_not_started"``, ``"sail_not_private"``, ``"spark_not_reached"``
     """
     known = get_args(EngineName)
     if engine not in known:
@@ -130,11 +138,37 @@ def running(
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
+    started = _javas.get(spark) if spark not in earlier else None
     try:
-        yield spark
+        with telling_of_loss():
+            yield spark
     finally:
         if spark not in earlier:
             stop(spark)
+    if started is not None:  # and all went well
+        archive.make_later(started, _JVM_OPTIONS)
+
+
+@contextlib.contextmanager
+def telling_of_loss() -> Iterator[None]:
+    """Say in plain words that an embedded server is gone, whatever its absence has led to.
+
+    Its session is stopped then, so that the next one asked for is a new one.
+
+    Raises
+    ------
+    EngineError : "engine_lost"
+    """
+    try:
+        yield
+    except Exception as error:
+        patience_s = _GONE_S if _is_cut_off(error) else 0.0
+        for spark, server in list(_started.items()):
+            if server is not None and server.has_ended_within(patience_s):
+                lost = _engine_lost(server)
+                stop(spark)
+                raise lost from error
+        raise
 
 
 def stop(session: SparkSession) -> None:
@@ -142,10 +176,32 @@ def stop(session: SparkSession) -> None:
     if session not in _started:
         return
     server = _started.pop(session)
-    if server is None or server.is_alive:
+    if server is None:
         session.stop()
-    if server is not None:
-        server.stop()
+        return
+    from lakewinnow.spark.sail import channel
+
+    channel.stop(session, is_there=server.is_alive)
+    server.stop()
+    os.environ.pop(_CONNECT_MODE, None)  # the next session may be one of a JVM
+
+
+def _is_cut_off(error: Exception) -> bool:
+    """Whether an error is what clients get from connections that end."""
+    return "UNAVAILABLE" in str(error) or "Socket closed" in str(error)
+
+
+def _engine_lost(server: embedded.Server) -> EngineError:
+    lacked = "probably for want of memory" if server.may_have_lacked_memory else ""
+    how = ", ".join(filter(None, [f"one that {server.how_it_ended()}", lacked]))
+    advice = "--engine spark takes less memory, as do fewer cores (taskset -c 0 lakewinnow …); "
+    return EngineError(
+        "engine_lost",
+        "Sail",
+        "a server that lives as long as the run",
+        Shown(f"{how}; its log is {server.log}"),
+        hint=f"{advice if lacked else ''}the same command goes on at this stage",
+    )
 
 
 def local_settings(scratch: Path) -> dict[str, str]:
@@ -176,15 +232,20 @@ def local_settings(scratch: Path) -> dict[str, str]:
     }
 
 
-def local_environment(scratch: Path) -> dict[str, str]:
+def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str, str]:
     """Return the environment of a local driver, with a JAVA_HOME for it made in `scratch`.
+
+    Parameters
+    ----------
+    found : what it runs on; default: `java.find`'s
 
     Raises
     ------
     EngineError : "no_java"
     """
     home = scratch / "java"
-    java.write_launcher(java.find(), home)
+    found = found or java.find()
+    java.write_launcher(found, home, archive.options(found, _JVM_OPTIONS))
     return {
         "JAVA_HOME": str(home),
         "PYSPARK_PYTHON": sys.executable,
@@ -216,7 +277,8 @@ def _start(app_name: str) -> SparkSession:
             "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
         )
     scratch = scratch_folder()
-    environment = local_environment(scratch)
+    found = java.find()
+    environment = local_environment(scratch, found)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
     for key, value in local_settings(scratch).items():
         builder = builder.config(key, value)
@@ -241,6 +303,7 @@ def _start(app_name: str) -> SparkSession:
         raise
     _end_on_interrupt()
     _started[started] = None
+    _javas[started] = found
     return started
 
 
@@ -270,8 +333,47 @@ def _connect(app_name: str, remote: str) -> SparkSession:
 
 
 def _takes_sail(input_bytes: int) -> bool:
-    """Decide for ``auto``."""
-    return embedded.why_not() is None
+    """Decide for ``auto``.
+
+    Raises
+    ------
+    EngineError : "no_engine"
+    """
+    why_not = embedded.why_not()
+    if why_not is None and (why_not := embedded.not_private()) is None:
+        most = int(_INPUT_PER_MEMORY * memory_bytes())
+        if input_bytes <= most:
+            return True
+        size = f"the input has {input_bytes >> 20} MiB, and Sail takes {most >> 20} on this machine"
+        if _has_java():
+            _LOG.warning("Spark runs this, not Sail: %s (--engine sail does it anyway)", size)
+            return False
+        _LOG.warning(
+            "Sail runs this, since there is no Java for Spark, but may lack memory: %s. "
+            "pip install 'lakewinnow[java]' brings Java",
+            size,
+        )
+        return True
+    if not _has_java():
+        raise EngineError(
+            "no_engine",
+            "engine",
+            "Sail, or Java for Spark",
+            Shown(f"neither: {why_not}, and no Java was found"),
+            hint="pip install 'lakewinnow[sail]', or install Java, which "
+            "pip install 'lakewinnow[java]' does, too",
+        )
+    if find_spec("pysail") is not None:
+        _LOG.warning("Spark runs this, not Sail: %s", why_not)
+    return False
+
+
+def _has_java() -> bool:
+    try:
+        java.find()
+    except EngineError:
+        return False
+    return True
 
 
 def _start_sail(app_name: str) -> SparkSession:
@@ -284,11 +386,13 @@ def _start_sail(app_name: str) -> SparkSession:
             hint="pip install 'lakewinnow[sail]', or --engine spark",
         )
     server = _begun.pop().result() if _begun else _new_server()
+    os.environ[_CONNECT_MODE] = "1"  # what makes a column one of Spark Connect's, not of a JVM's
     try:
-        builder = SparkSession.builder.remote(server.remote).appName(app_name)
-        started = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
-        _do_not_retry(started)
+        from lakewinnow.spark.sail import channel
+
+        started: SparkSession = channel.connect(server.target, app_name)
     except BaseException:
+        del os.environ[_CONNECT_MODE]
         server.stop()
         raise
     _started[started] = server
@@ -296,7 +400,7 @@ def _start_sail(app_name: str) -> SparkSession:
 
 
 def _new_server() -> embedded.Server:
-    return embedded.Server(scratch_folder(), n_cores=usable_cores(), memory_bytes=_heap_bytes())
+    return embedded.Server(n_cores=usable_cores(), memory_bytes=_heap_bytes())
 
 
 def _end_begun() -> None:
@@ -305,13 +409,6 @@ def _end_begun() -> None:
         if server.done() and server.exception() is None:  # else it ends with its standard input
             server.result().stop()
     _begun.clear()
-
-
-def _do_not_retry(started: Any) -> None:
-    """Have a server that is gone found out at once: by default a client tries for ten minutes."""
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-
-    started.client.set_retry_policies([DefaultPolicy(max_retries=0)])
 
 
 def _knock(remote: str) -> None:

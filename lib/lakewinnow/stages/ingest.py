@@ -117,7 +117,7 @@ def _with_row_id(
     """Add the user's id, else content hash and occurrence number among equal rows."""
     if config.id is not None:
         return rows.withColumn(_ROW_ID, text_of(config.id))
-    rows = rows.withColumn(_CONTENT, content_hash(names))
+    rows = rows.withColumn(_CONTENT, content_hash(names, rows.schema))
     twins = Window.partitionBy(*cluster, _CONTENT).orderBy(_CONTENT)  # equal: any order will do
     return rows.withColumn(_ROW_ID, F.concat_ws("-", _CONTENT, F.row_number().over(twins)))
 

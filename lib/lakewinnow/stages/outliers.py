@@ -36,7 +36,7 @@ from lakewinnow.core.types import FloatArray
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.row_checks import OUTLIERS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, portable
 from lakewinnow.spark.confident_learning import trusted_blocks
 from lakewinnow.spark.functions import map_batches
 from lakewinnow.spark.quantiles import quantiles
@@ -89,7 +89,8 @@ def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[st
     rule = DistanceRule(q1, median, q3, how["metric"], threshold)
     judged = map_batches(texts.drop(c.N_ROWS), partial(_judge_batches, rule=rule), _JUDGED)
     why = F.format_string(
-        f"outlier: distance %.2f to its neighbours, {median:.2f} is common", c.MEAN_DISTANCE
+        f"outlier: distance %s to its neighbours, {median:.2f} is common",
+        portable.fixed(F.col(c.MEAN_DISTANCE), 2),
     )
     found = (
         accepted(lake)
@@ -124,8 +125,8 @@ def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, 
     cutoff = core.certainty_cutoff(float(median or 0), threshold)
     is_issue = F.col(_CERTAINTY) < cutoff
     why = F.format_string(
-        f"outlier: its probabilities point nowhere ({config.method} %.2f, {median:.2f} is common)",
-        _CERTAINTY,
+        f"outlier: its probabilities point nowhere ({config.method} %s, {median:.2f} is common)",
+        portable.fixed(F.col(_CERTAINTY), 2),
     )
     found = (
         rows.withColumn(c.OUTLIER_SCORE, F.col(_CERTAINTY))

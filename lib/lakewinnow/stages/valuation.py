@@ -20,7 +20,7 @@ from lakewinnow.core.row_graph import RowGraph
 from lakewinnow.lake import row_graph
 from lakewinnow.lake.row_checks import VALUATION, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, portable
 
 _VALUED = StructType(
     [
@@ -35,7 +35,9 @@ def run(lake: Lake, config: ValuationConfig) -> StageReport:
     valued = row_graph.judged(lake, [], _value, _VALUED)
     score = F.col(c.DATA_VALUATION_SCORE)
     is_issue = F.coalesce(score < config.threshold, F.lit(False))  # noqa: FBT003
-    why = F.format_string("of low value: %.6f, below %.6g", score, F.lit(config.threshold))
+    why = F.format_string(
+        f"of low value: %s, below {config.threshold:.6g}", portable.fixed(score, 6)
+    )
     judged = (
         row_graph.with_all_rows(lake, valued)
         .withColumn(c.IS_DATA_VALUATION_ISSUE, is_issue)
@@ -45,7 +47,7 @@ def run(lake: Lake, config: ValuationConfig) -> StageReport:
     n_rows = lake.rows(VALUATION.table)
     found = lake.read(VALUATION.table)
     n_issues, n_judged, mean = found.agg(
-        F.count_if(c.IS_DATA_VALUATION_ISSUE), F.count(score), F.avg(score)
+        F.count_if(c.IS_DATA_VALUATION_ISSUE), F.count(score), portable.mean(score)
     ).collect()[0]
     return StageReport(
         rows_in=n_rows,

@@ -18,6 +18,7 @@ from pyarrow import csv
 
 from lakewinnow.lake.text_files.csv_dialect import CsvDialect
 from lakewinnow.lake.text_files.csv_records import Record, RecordReader, Tokens, line_break
+from lakewinnow.lake.text_files.decoding import with_newlines
 
 _BLOCK_BYTES: Final = 1 << 22
 _SMALL_BLOCK_BYTES: Final = 1 << 15  # looked over after a block that is not well-formed
@@ -66,7 +67,7 @@ def rows(text: Iterator[bytes], dialect: CsvDialect, n_columns: int) -> Iterator
 
 class _Reader:
     def __init__(self, text: Iterator[bytes], dialect: CsvDialect) -> None:
-        self._text = text if dialect.multi_line else _with_newlines(text)
+        self._text = text if dialect.multi_line else with_newlines(text)
         self._dialect = dialect
         self._data, self._at, self._is_last = b"", 0, False  # read, where we are in it, all of it
         self._fill(_SMALL_BLOCK_BYTES)
@@ -283,17 +284,6 @@ def _odd_quotes(data: Bytes, quotes: Places, sep: int, *, is_doubled: bool) -> P
         opens[1:] |= is_double
         closes[:n_pairs] |= is_double
     return np.sort(np.concatenate((opening[~opens][:1], closing[~closes][:1])))
-
-
-def _with_newlines(text: Iterator[bytes]) -> Iterator[bytes]:
-    """Make a newline of every line break, where no value has one."""
-    rest = b""
-    for block in text:
-        whole = rest + block
-        rest = whole[-1:] if whole.endswith(b"\r") else b""
-        yield whole[: len(whole) - len(rest)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    if rest:
-        yield b"\n"
 
 
 def _records_of_lines(text: str, dialect: CsvDialect, *, is_last: bool) -> Iterator[Record]:

@@ -4,11 +4,11 @@ Java and Python both put U+FFFD in the place of bytes that are not of the encodi
 how many: a surrogate that was written as three bytes of UTF-8 is one for Java and three for Python.
 """
 
-import bz2
 import codecs
-import gzip
 from collections.abc import Iterator, Mapping
-from typing import IO, Final, Protocol
+from typing import Final, Protocol
+
+JAVA: Final = "lakewinnow-java"  # names the handler of what cannot be decoded
 
 _READ_BYTES: Final = 1 << 20
 _REPLACEMENT: Final = "\ufffd"
@@ -51,7 +51,7 @@ def clean_utf8(stream: Readable, encoding: str, *, skip_mark: bool = True) -> It
     codec = ENCODINGS[encoding]
     if codec in _MARKS:
         codec, blocks = _marked(codec, blocks)
-    decoder = codecs.getincrementaldecoder(codec)("lakewinnow-java")
+    decoder = codecs.getincrementaldecoder(codec)(JAVA)
     is_first = True
     for block in blocks:
         clean = decoder.decode(block).encode()
@@ -89,14 +89,15 @@ def _continues(data: bytes, at: int) -> bool:
     return at < len(data) and data[at] & 0xC0 == 0x80
 
 
-codecs.register_error("lakewinnow-java", _replace)
+codecs.register_error(JAVA, _replace)
 
 
-def decompressed(stream: IO[bytes], name: str) -> Readable:
-    """Return the content of a file that is compressed if its name says so."""
-    ending = name.rpartition(".")[2].lower()
-    if ending == "gz":
-        return gzip.GzipFile(fileobj=stream)
-    if ending == "bz2":
-        return bz2.BZ2File(stream)
-    return stream
+def with_newlines(text: Iterator[bytes]) -> Iterator[bytes]:
+    """Make a newline of every line break, where no value has one."""
+    rest = b""
+    for block in text:
+        whole = rest + block
+        rest = whole[-1:] if whole.endswith(b"\r") else b""
+        yield whole[: len(whole) - len(rest)].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if rest:
+        yield b"\n"

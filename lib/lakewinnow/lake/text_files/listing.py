@@ -14,14 +14,16 @@ _SPECIAL = re.compile(r"[*?\[{]")
 _PARTS = re.compile(r"\\.|\[[^\]]*\]|.", re.DOTALL)
 _TRANSLATED = {"*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 _HIDDEN = ("_", ".")
+_UNKNOWN_CODECS = (".deflate", ".snappy", ".lz4")  # Hadoop writes these its own way
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file: the folder to open it from, and its name there."""
+    """A file: the folder to open it from, its name there, its bytes."""
 
     folder: str
     name: str
+    size: int
 
     @property
     def uri(self) -> str:
@@ -37,7 +39,8 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
 
     Raises
     ------
-    ConfigError : "partitioned_folder", for folders named key=value, which Spark makes a column of
+    ConfigError : "partitioned_folder", for folders named key=value, which Spark makes a column of;
+        "codec_of_spark", for files that Hadoop compressed
     """
     lower = {name.lower(): value for name, value in options.items()}
     is_recursive = lower.get("recursivefilelookup", "false").lower() == "true"
@@ -47,13 +50,22 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     matches = list(_matches(files, "", patterns))
     if not matches:
         return None
-    names = {
-        name
+    sizes = {
+        name: size
         for match in matches
-        for name in _files_of(files, match, is_recursive=is_recursive)
+        for name, size in _files_of(files, match, is_recursive=is_recursive)
         if wanted.fullmatch(name.rpartition("/")[2])
     }
-    return [InputFile(root, name) for name in sorted(names)]
+    for name in sizes:
+        if name.endswith(_UNKNOWN_CODECS):
+            raise ConfigError(
+                "codec_of_spark",
+                "input.path",
+                "files without compression, or .gz, .bz2 or .zst",
+                name,
+                "`engine: spark` reads it",
+            )
+    return [InputFile(root, name, size) for name, size in sorted(sizes.items())]
 
 
 def _split(path: str) -> tuple[str, list[str]]:
@@ -79,16 +91,16 @@ def _matches(files: Files, folder: str, patterns: list[str]) -> Iterator[str]:
             yield from _matches(files, files.name_of(entry), rest)
 
 
-def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[str]:
+def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[tuple[str, int]]:
     if files.is_file(name):
         if not name.rpartition("/")[2].startswith(_HIDDEN):
-            yield name
+            yield name, files.size(name)
         return
     for entry in files.entries(name):
         if entry.base_name.startswith(_HIDDEN):
             continue
         if entry.type == fs.FileType.File:
-            yield files.name_of(entry)
+            yield files.name_of(entry), entry.size
         elif is_recursive:
             yield from _files_of(files, files.name_of(entry), is_recursive=True)
         elif "=" in entry.base_name:

@@ -5,6 +5,7 @@ a line that does not parse. Here Python functions read, one task a file; nothing
 they make of a file is what Spark's readers make of it, to the byte: row ids hang on that.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,17 +15,29 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, StringType, StructField, StructType
 
-from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.text_files import csv_blocks, csv_types
-from lakewinnow.lake.text_files.csv_dialect import CsvDialect, csv_dialect
+from lakewinnow.lake.text_files import csv_blocks, csv_types, json_lines
+from lakewinnow.lake.text_files.csv_dialect import LISTING, CsvDialect, csv_dialect, unsupported
 from lakewinnow.lake.text_files.csv_records import Tokens
-from lakewinnow.lake.text_files.decoding import clean_utf8, decompressed
+from lakewinnow.lake.text_files.decoding import clean_utf8
 from lakewinnow.lake.text_files.listing import InputFile, list_files
 from lakewinnow.spark.functions import map_batches
 
-_FILES: Final = "folder string, name string"
+_FILES: Final = "folder string, name string, size bigint"
 _KINDS: Final = "position int, kind string"
+_INFERRED: Final = "kind string, has_others boolean, twins array<string>"
+_INFERRED_ARROW: Final = (pa.string(), pa.bool_(), pa.list_(pa.string()))
+# Options of Spark's reader of JSON: at these values, its own, there is nothing to do.
+_JSON_DEFAULTS: Final = {
+    "multiline": "false",
+    "mode": "permissive",
+    "encoding": "utf-8",
+    "primitivesasstring": "false",
+    "prefersdecimal": "false",
+    "allowsinglequotes": "true",
+    "allownonnumericnumbers": "true",
+    "samplingratio": "1.0",
+}
 
 
 @dataclass(frozen=True)
@@ -66,7 +79,8 @@ def read_csv(
     if files is None:
         return None
     uris = [file.uri for file in files]
-    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in files)
+    largest_first = sorted(files, key=lambda file: -file.size)  # whose header Spark takes
+    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in largest_first)
     tokens = next((record for record in first if record is not None), None)
     if tokens is None:
         return TextTable(None, StructType([]), uris)
@@ -80,13 +94,13 @@ def read_csv(
 
 def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
     """Return the files as rows, each a partition of its own."""
-    rows = [(file.folder, file.name) for file in files]
+    rows = [(file.folder, file.name, file.size) for file in files]
     return spark.createDataFrame(rows, _FILES).repartition(len(rows))
 
 
 def _text(file: InputFile, dialect: CsvDialect) -> Iterator[bytes]:
     with Files(file.folder).open(file.name) as stream:
-        yield from clean_utf8(decompressed(stream, file.name), dialect.encoding)
+        yield from clean_utf8(stream, dialect.encoding)
 
 
 def _column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
@@ -151,18 +165,56 @@ def _find_kinds(
 
 def _named_files(batches: Iterator[pa.RecordBatch]) -> Iterator[InputFile]:
     for batch in batches:
-        for folder, name in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            yield InputFile(folder, name)
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield InputFile(*values)
 
 
 def read_json(
     spark: SparkSession, path: str, options: Mapping[str, str], malformed: str
 ) -> TextTable | None:
-    """Read JSON lines: not yet served."""
-    raise ConfigError(
-        "format_of_spark",
-        "input.format",
-        "csv or parquet on Sail",
-        "json",
-        "`engine: spark` reads it",
+    """Read JSON lines, as `read_csv` reads CSV."""
+    _check_json_options(options)
+    files = list_files(path, options)
+    if files is None:
+        return None
+    uris = [file.uri for file in files]
+    inferred = json_lines.Inferred()
+    if files:
+        for kind, has_others, twins in _over(spark, files).mapInArrow(_infer, _INFERRED).collect():
+            inferred.merge(json_lines.Inferred(json.loads(kind), has_others, set(twins)))
+    schema = json_lines.schema_of(inferred, malformed)
+    if not schema.fields:
+        why = "no line that parses" if inferred.has_others else "no columns"
+        return TextTable(None, schema, uris, why)
+    with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
+    parse = partial(_parse_json, schema=schema, malformed=malformed)
+    return TextTable(_over(spark, files).mapInArrow(parse, with_malformed), schema, uris)
+
+
+def _check_json_options(options: Mapping[str, str]) -> None:
+    for name, value in options.items():
+        lower = name.lower()
+        if lower not in LISTING and _JSON_DEFAULTS.get(lower) != value.lower():
+            raise unsupported(name, value)
+
+
+def _infer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Find what the files that a batch names hold."""
+    inferred = json_lines.Inferred()
+    for file in _named_files(batches):
+        with Files(file.folder).open(file.name) as stream:
+            inferred.add(stream)
+    row = (json.dumps(inferred.kind), inferred.has_others, sorted(inferred.twins))
+    yield pa.RecordBatch.from_arrays(
+        [pa.array([value], kind) for value, kind in zip(row, _INFERRED_ARROW, strict=True)],
+        ["kind", "has_others", "twins"],
     )
+
+
+def _parse_json(
+    batches: Iterator[pa.RecordBatch], schema: StructType, malformed: str
+) -> Iterator[pa.RecordBatch]:
+    """Read the files that a batch names."""
+    for file in _named_files(batches):
+        with Files(file.folder).open(file.name) as stream:
+            yield from json_lines.rows(stream, schema, malformed)

@@ -6,6 +6,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.config import CleanConfig
 from lakewinnow.lake.row_checks import PII, PII_SAID, RowCheck
+from lakewinnow.spark import portable
 from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
 
@@ -59,22 +60,25 @@ def _said(check: RowCheck, config: CleanConfig) -> Column:
 
 def _label_reason(config: CleanConfig) -> Column:
     predicted = F.format_string(
-        "label issue: given %s, predicted %s (%.2f)",
+        "label issue: given %s, predicted %s (%s)",
         c.GIVEN_LABEL,
         c.PREDICTED_LABEL,
-        c.PREDICTED_PROB,
+        portable.fixed(F.col(c.PREDICTED_PROB), 2),
     )
     suggested = F.format_string(
-        "label issue: given %s, suggested %s (%.2f)",
+        "label issue: given %s, suggested %s (%s)",
         c.GIVEN_LABEL,
         c.SUGGESTED_LABEL,
-        c.SUGGESTED_PROB,
+        portable.fixed(F.col(c.SUGGESTED_PROB), 2),
     )
     if config.label_issues != "fix":
         is_predicted = F.col(c.PREDICTED_LABEL) != F.col(c.GIVEN_LABEL)
         return F.when(is_predicted, predicted).otherwise(suggested)
     confirmed = F.format_string(
-        "%s, but %s is still the likeliest (%.2f)", predicted, c.GIVEN_LABEL, c.GIVEN_LABEL_PROB
+        "%s, but %s is still the likeliest (%s)",
+        predicted,
+        c.GIVEN_LABEL,
+        portable.fixed(F.col(c.GIVEN_LABEL_PROB), 2),
     )
     reason = F.when(_is_confirmed(), confirmed)
     if config.fix_above is not None:

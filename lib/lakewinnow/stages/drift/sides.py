@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.drift.comparison import LEAST_ROWS, Side
@@ -17,7 +18,7 @@ from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import states
+from lakewinnow.spark import portable, states
 from lakewinnow.stages.drift.texts import numbers
 
 MOST_GROUPS: Final = 12  # values of a column, those of most rows
@@ -78,7 +79,8 @@ def by_column(lake: Lake, name: str) -> Groups:
     have fewer than `LEAST_ROWS` rows are among the others of each.
     """
     rows = accepted(lake)
-    text = F.col(c.SOURCE).getField(name).cast("string")
+    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    text = portable.as_text(F.col(c.SOURCE).getField(name), schema[name].dataType)
     value = F.when(text.rlike(_IS_DATE), F.substring(text, 1, _MONTH)).otherwise(text)
     counts = rows.groupBy(value.alias("value")).count()
     some = counts.orderBy(F.desc("count"), "value").limit(MOST_GROUPS + 2).collect()

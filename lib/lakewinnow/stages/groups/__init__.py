@@ -30,6 +30,7 @@ from lakewinnow.config import GroupsConfig, InputConfig
 from lakewinnow.lake.corpus import accepted, input_column, n_accepted
 from lakewinnow.lake.row_checks import GROUPS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark import portable
 from lakewinnow.stages.groups import clusters
 
 _MEMBERS: Final = "checks/group_members"
@@ -76,9 +77,10 @@ def _members(
 ) -> DataFrame:
     """Return the groups that each row is in, and its self-confidence; a value of null is none."""
     own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
-    confidence = lake.read("pred_probs").select(c.ROW_ID, F.rint(own / _TICK).alias(_TICKS))
+    ticks = portable.rint(own / F.lit(_TICK))
+    confidence = lake.read("pred_probs").select(c.ROW_ID, ticks.alias(_TICKS))
     kinds = [
-        F.struct(F.lit(name).alias(_KIND), input_column(source, name).cast("string").alias(_GROUP))
+        F.struct(F.lit(name).alias(_KIND), _text(lake, source, name).alias(_GROUP))
         for name in config.columns
     ]
     rows = accepted(lake)
@@ -90,6 +92,11 @@ def _members(
         .where(F.col(_GROUP).isNotNull())
         .join(confidence, c.ROW_ID)
     )
+
+
+def _text(lake: Lake, source: InputConfig, name: str) -> Column:
+    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    return portable.as_text(input_column(source, name), schema[name].dataType)
 
 
 def _scored(members: DataFrame, min_rows: int) -> DataFrame:
@@ -141,7 +148,9 @@ def _judged(lake: Lake, scored: DataFrame, worst: list[dict[str, Any]]) -> DataF
     score = F.coalesce("least.score", F.lit(1.0))
     is_issue = F.coalesce("flagged", F.lit(False))  # noqa: FBT003
     why = F.format_string(
-        "of a group that does badly: %s, confidence %.2f of that of all", "least.name", score
+        "of a group that does badly: %s, confidence %s of that of all",
+        "least.name",
+        portable.fixed(score, 2),
     )
     return (
         accepted(lake)

@@ -14,6 +14,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import NearDuplicatesConfig
 from lakewinnow.lake.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark import portable
 from lakewinnow.spark.quantiles import quantiles
 from lakewinnow.stages.near_duplicates.by_text import PAIRS, SIMILARITY, TEXT_ID
 
@@ -66,4 +67,4 @@ def _nearest() -> Column:
 
 def _similarity(distance: Column, median: float | None) -> Column:
     scale = max(median or 0.0, _LEAST_SCALE)
-    return F.when(distance <= _NO_DISTANCE, 1.0).otherwise(F.exp(-distance / scale))
+    return F.when(distance <= _NO_DISTANCE, 1.0).otherwise(portable.exp(-distance / F.lit(scale)))

@@ -1,0 +1,58 @@
+"""How PySpark's client reaches the embedded Sail server."""
+
+from typing import Any, Final
+
+from pyspark.sql.connect.client import ChannelBuilder
+from pyspark.sql.connect.session import SparkSession
+
+_LONGEST_MESSAGE: Final = 2**31 - 1
+
+
+class Channel(ChannelBuilder):
+    """Builds a channel to an address that has no name in ``sc://``: a Unix socket, say."""
+
+    def __init__(self, target: str) -> None:
+        longest = ("grpc.max_send_message_length", "grpc.max_receive_message_length")
+        super().__init__([(option, _LONGEST_MESSAGE) for option in longest])
+        self.setChannelOption("grpc.default_authority", "localhost")  # Sail takes no path for one
+        self.setChannelOption("grpc.enable_http_proxy", 0)  # it is on this machine
+        self._target = target
+
+    def toChannel(self) -> Any:  # noqa: N802 - PySpark's name
+        """Return a channel."""
+        return self._insecure_channel(self._target)
+
+    @property
+    def host(self) -> str:
+        """Return what a user is shown."""
+        return self._target
+
+    @property
+    def endpoint(self) -> str:
+        """Return what a user is shown."""
+        return self._target
+
+
+def connect(target: str, app_name: str) -> Any:
+    """Return a session with the server at an address of gRPC's.
+
+    A server that is gone is found out at once: by default a client tries for ten minutes.
+    """
+    builder: Any = SparkSession.builder
+    connected = builder.channelBuilder(Channel(target)).create()
+    try:
+        connected.client.set_retry_policies([])
+        # Else the server keeps what it has sent, for a client whose connection was cut.
+        connected.client.disable_reattachable_execute()
+        connected.conf.set("spark.app.name", app_name)
+        connected.conf.set("spark.sql.session.timeZone", "UTC")
+    except BaseException:
+        stop(connected, is_there=False)
+        raise
+    return connected
+
+
+def stop(connected: Any, *, is_there: bool) -> None:
+    """Stop a session, with a server that is there or not: nothing is said to one that is not."""
+    connected.release_session_on_close = is_there
+    connected.stop()

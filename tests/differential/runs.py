@@ -1,0 +1,82 @@
+"""Runs a folder of cases on one engine: ``python runs.py ENGINE N_PARTITIONS CASE…``.
+
+Its own process, since a process has one kind of session; its start-up is paid once for all cases.
+What a run ends with, an error too, is in CASE/ENGINE-N/, beside CASE/config.yaml and the input.
+"""
+
+import contextlib
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+import lakewinnow
+from connect import connect_server
+from lakewinnow.configfile import parse_config
+from lakewinnow.errors import LakewinnowError
+from lakewinnow.spark.session import session, stop
+
+ENGINES = ("classic", "connect", "sail")
+ERROR = "error.txt"
+
+
+@contextlib.contextmanager
+def started(engine, n_partitions):
+    """Give a session whose shuffles make so many partitions."""
+    with contextlib.ExitStack() as stack:
+        if engine == "sail":
+            # Set for the process that is started next: it has no setting for a session's.
+            from lakewinnow.spark.sail import embedded
+
+            usual = embedded._environment
+            name = "SAIL_EXECUTION__DEFAULT_PARALLELISM"
+            embedded._environment = lambda *of: {**usual(*of), name: str(n_partitions)}
+            spark = session("differential", engine="sail")
+        else:
+            remote = stack.enter_context(connect_server()) if engine == "connect" else None
+            spark = session("differential", engine="spark", remote=remote)
+            settings = {
+                "spark.sql.shuffle.partitions": n_partitions,
+                "spark.sql.adaptive.coalescePartitions.enabled": "false",
+                "spark.sql.codegen.wholeStage": "false",  # compiling takes longer than running
+            }
+            for key, value in settings.items():
+                spark.conf.set(key, str(value))
+        try:
+            yield spark
+        finally:
+            stop(spark)
+
+
+def run_case(spark, case, engine, n_partitions):
+    """Run one case; an error of ours is an answer like another."""
+    raw = yaml.safe_load((case / "config.yaml").read_text())
+    raw["input"]["path"] = str(case / f"input-{n_partitions}")
+    workspace = case / f"{engine}-{n_partitions}"
+    raw["workspace"] = str(workspace)
+    begun = time.monotonic()
+    try:
+        lakewinnow.run(parse_config(raw), spark=spark)
+        ending = "done"
+    except LakewinnowError as error:
+        ending = f"{type(error).__name__} {error}"
+        workspace.mkdir(exist_ok=True)
+        (workspace / ERROR).write_text(ending.replace(str(workspace), "WORKSPACE"))
+    except Exception:
+        ending = traceback.format_exc()
+        workspace.mkdir(exist_ok=True)
+        (workspace / ERROR).write_text(f"not ours, on {engine}: {ending}")
+    print(
+        f"{case.name} {engine} {n_partitions} {time.monotonic() - begun:.1f} s {ending}", flush=True
+    )
+
+
+if __name__ == "__main__":
+    kind, n = sys.argv[1], int(sys.argv[2])
+    with started(kind, n) as running:
+        for path in map(Path, sys.argv[3:]):
+            run_case(running, path, kind, n)
