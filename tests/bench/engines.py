@@ -125,7 +125,7 @@ def main() -> None:
 
 
 def contenders(options: argparse.Namespace) -> list[str]:
-    """Return engines and variants in the order to run; the script last, as it is told a C."""
+    """Return engines and variants in the order to run."""
     ours = [
         engine if variant == "default" else f"{engine}, {variant}"
         for engine in options.engines
