@@ -269,7 +269,8 @@ def test_progress_is_a_line_a_stage_and_quiet_is_none(command, configure):
     exit_code, stdout, stderr = command("embed", config)
     assert (exit_code, stdout) == (0, "")
     session, *stages = stderr.splitlines()
-    assert "Spark" in session
+    assert session.split()[:2] == ["✓", "start"]
+    assert "Sail" in session or "Spark" in session
     assert [line.split()[:2] for line in stages] == [["✓", "ingest"], ["✓", "embed"]]
     assert command("embed", config, "--quiet") == (0, "", "")
 

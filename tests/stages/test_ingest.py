@@ -197,6 +197,7 @@ def test_bytes_of_another_encoding_are_a_warning(ingest, tmp_path):
     assert len(ingested.corpus) == 4
 
 
+@pytest.mark.spark_only  # Sail's reader refuses the file: see test_sail_bugs.py
 def test_a_text_that_is_not_utf8_is_quarantined(ingest, tmp_path):
     raw = pa.array([b"good", b"caf\xe9", b"fine"], pa.binary())
     text = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())

@@ -8,8 +8,9 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pyarrow import RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
@@ -20,6 +21,7 @@ from lakewinnow.spark.object_stores import arrow_uri
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
+_ROWS_AT_ONCE: Final = 65_536  # read to be written elsewhere
 _RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
 
 
@@ -169,6 +171,23 @@ class Files:
         self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
         parquet.write_table(table, self._at(name), filesystem=self._fs)
 
+    def split(self, name: str, rows_per_file: int) -> None:
+        """Make of each Parquet file below a folder that has more rows several of so many."""
+        for info in filter(_is_data, self.entries(name, recursive=True)):
+            stem, dot, ending = info.path.rpartition(".parquet")
+            with self._fs.open_input_file(info.path) as source:
+                file = parquet.ParquetFile(source)
+                if file.metadata.num_rows <= rows_per_file:
+                    continue
+                rest = file.iter_batches(min(rows_per_file, _ROWS_AT_ONCE))
+                for number in range(-(-file.metadata.num_rows // rows_per_file)):
+                    path = f"{stem}-{number:05}{dot}{ending}"
+                    with parquet.ParquetWriter(
+                        path, file.schema_arrow, filesystem=self._fs, compression="zstd"
+                    ) as writer:
+                        rest = _write_rows(writer, rest, rows_per_file)
+            self._fs.delete_file(info.path)
+
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""
         kind = self._info(name).type
@@ -223,6 +242,20 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
 
 def _with_endpoint(uri: str) -> str:
     return arrow_uri(uri, os.environ) if uri.startswith("s3:") else uri
+
+
+def _write_rows(
+    writer: parquet.ParquetWriter, batches: Iterator[RecordBatch], n_rows: int
+) -> Iterator[RecordBatch]:
+    """Write so many rows; return those that are left."""
+    for batch in batches:
+        writer.write_batch(batch.slice(0, n_rows))
+        if batch.num_rows > n_rows:
+            return chain([batch.slice(n_rows)], batches)
+        n_rows -= batch.num_rows
+        if not n_rows:
+            break
+    return batches
 
 
 def _is_data(info: fs.FileInfo) -> bool:

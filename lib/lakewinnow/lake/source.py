@@ -43,6 +43,8 @@ MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be 
 # Of a path, of a table, and of a table whose catalog is not there.
 _NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
+_CONDITION = re.compile(r"\[([A-Z_]+)\]")
+
 _INTEGERS = (ByteType, ShortType, IntegerType, LongType)
 
 # RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
@@ -183,8 +185,9 @@ def _open(
         options = {k: _text(v) for k, v in config.options.items()}
         if format_ not in ("csv", "json"):
             df = spark.read.format(format_).options(**options).load(path)
-            if not df.schema.fields and not Files(path).exists():  # of which Sail makes nothing
-                raise _not_found(where, config)
+            if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
+                missing = not Files(path).exists()
+                raise _not_found(where, config) if missing else _without_rows(where, config)
             return df, df.schema, df.inputFiles()
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         if engines.is_sail(spark):
@@ -243,6 +246,8 @@ def _without_rows(where: str, config: InputConfig) -> DataError:
 
 def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError | SchemaError:
     condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
+    if not condition and (named := _CONDITION.search(str(error))):  # Sail says it in the message
+        condition = named[1]
     if condition in _NOT_FOUND:
         return _not_found(where, config)
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):

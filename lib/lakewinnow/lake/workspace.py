@@ -108,9 +108,12 @@ class Lake:
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
-        if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
-            no_rows = self.spark.createDataFrame([], df.schema).toArrow()
-            self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
+        if is_sail(self.spark):
+            if not self.files.has_data(target):  # it writes no file then
+                no_rows = self.spark.createDataFrame([], df.schema).toArrow()
+                self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
+            if rows_per_file:  # of which it knows nothing
+                self.files.split(target, rows_per_file)
         self._put(name, target)
 
     def publish_small(self, name: str, table: pa.Table) -> None:

@@ -24,6 +24,7 @@ _OTHER_NAMES: Final = {"delimiter": "sep", "charset": "encoding"}
 # No rows depend on these, or not at this value, which is Spark's default.
 _WITHOUT_EFFECT: Final = ("maxcolumns", "inputbuffersize", "compression", "codec")
 _ONLY_DEFAULT: Final = {"enforceschema": "true", "preferdate": "true", "samplingratio": "1.0"}
+_HADOOP: Final = "fs."  # how Spark's file systems are reached
 LISTING: Final = ("pathglobfilter", "recursivefilelookup")  # of the files: see listing.py
 _NO_CHARACTER: Final = "\0"  # what Spark takes for a quote or escape character that is none
 
@@ -65,6 +66,8 @@ def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
         given[_OTHER_NAMES.get(lower, lower)] = value
     read: dict[str, object] = {}
     for name, value in given.items():
+        if name.startswith(_HADOOP):  # a secret among them, which no message should name
+            continue
         if name in _WITHOUT_EFFECT or name in LISTING or _ONLY_DEFAULT.get(name) == value:
             continue
         field, parse = _READERS.get(name, (None, None))
