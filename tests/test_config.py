@@ -340,15 +340,30 @@ def test_another_classifier_gets_its_own_params_only():
     assert parse_config({**MINIMAL, "crossval": own}).crossval.params == {"max_iter": 5}
 
 
+@pytest.mark.parametrize("version", [7, "2026-01-31", "2026-01-31T12:00:00+02:00", None])
+def test_a_table_format_has_versions(version):
+    raw = {**MINIMAL, "input": {**MINIMAL["input"], "format": "delta", "version": version}}
+    config = parse_config(raw)
+    assert config.input.version == version
+    assert parse_config(to_dict(config)) == config
+
+
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("input.format", "delta"),
-        ("input.format", "iceberg"),
-    ],
+    ("format_", "version", "code"),
+    [("parquet", 7, "unused_key"), (None, 7, "unused_key"), ("iceberg", "newest", "bad_version")],
 )
-def test_what_is_planned_is_refused_not_ignored(key, value):
-    assert problems_of(with_key(key, value)) == [("not_available", key)]
+def test_a_version_that_nothing_has_is_refused(format_, version, code):
+    raw = {**MINIMAL, "input": {**MINIMAL["input"], "format": format_, "version": version}}
+    assert problems_of(raw) == [(code, "input.version")]
+
+
+def test_a_date_is_the_text_it_is(tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text(
+        "{input: {path: t, format: delta, version: 2026-01-31, text: a, label: b}, workspace: w}"
+    )
+    assert load_config(path).input.version == "2026-01-31"
+    assert load_config(path, overrides=["input.version=2026-02-01"]).input.version == "2026-02-01"
 
 
 @pytest.mark.parametrize(

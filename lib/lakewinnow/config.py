@@ -55,6 +55,7 @@ class OrInteger:
 
 EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
+OutputFormat = Literal["parquet", "delta", "iceberg"]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]
 
@@ -66,6 +67,7 @@ class InputConfig:
     path: str | None = None
     table: str | None = None
     format: Format | None = None
+    version: int | str | None = None  # of a Delta or Iceberg table
     options: Options = field(default_factory=dict)
     text: str | None = None  # required, but with embedding or features
     label: str
@@ -354,7 +356,7 @@ class CleanConfig:
 class OutputConfig:
     """How the clean dataset is written."""
 
-    format: Literal["parquet"] = "parquet"
+    format: OutputFormat = "parquet"
     partition_by: tuple[str, ...] = ()
     rows_per_file: Count = 500_000
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"

@@ -83,7 +83,10 @@ def public_dict(config: Config) -> Raw:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """YAML whose keys are text, and in which a key given twice is an error, not an overwrite."""
+    """YAML whose keys are text, and in which a key given twice is an error, not an overwrite.
+
+    A date stays the text it is: no key has a date, and a version of a table or a class may be one.
+    """
 
 
 def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> Raw:
@@ -103,6 +106,10 @@ def _mapping_without_repeats(loader: _StrictLoader, node: yaml.MappingNode) -> R
 _StrictLoader.add_constructor(
     yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repeats
 )
+_StrictLoader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def bundled(name: str) -> Path:

@@ -118,3 +118,14 @@ def test_a_file_system_that_arrow_does_not_know_is_a_config_error():
     with pytest.raises(ConfigError) as caught:
         Files("gopher://hole/x")
     assert (caught.value.code, caught.value.where) == ("file_system", "workspace")
+
+
+def test_rows_that_have_true_are_counted(files):
+    put_table(files, "t", {"is_bad": [True, None, False]}, {"is_bad": [True, True]})
+    assert files.count_true("t", "is_bad") == 3
+
+
+def test_only_spark_says_in_a_footer_what_the_columns_are(files):
+    put_table(files, "t", {"a": [1]})
+    assert files.spark_schema("t") is None
+    assert files.spark_schema("not there") is None

@@ -1,5 +1,6 @@
 """Tables are published whole or not at all, and valid only with their stage's record."""
 
+import pyarrow as pa
 import pytest
 from pyspark.errors import PySparkException
 from pyspark.sql import functions as F
@@ -33,6 +34,36 @@ def test_a_published_table_reads_back(lake):
     lake.publish("checks/t", lake.spark.range(3))
     assert lake.rows("checks/t") == 3
     assert sorted(lake.read("checks/t").collect()) == [(0,), (1,), (2,)]
+
+
+def test_a_table_is_read_as_spark_would_have_found_it(lake):
+    rows = lake.spark.range(3).select("id", F.array(F.lit(1.5)).alias("a"), F.lit("x").alias("of"))
+    lake.publish("t", rows, partition_by=["of"])
+    assert lake.files.spark_schema("t") is not None
+    found = lake.spark.read.parquet(lake.files.path("t"))
+    assert lake.read("t").schema == found.schema
+    assert sorted(lake.read("t").collect()) == sorted(found.collect())
+
+
+@pytest.mark.classic_only
+def test_to_read_a_table_takes_no_job(lake):
+    lake.publish("t", lake.spark.range(3))
+    tracker = lake.spark.sparkContext.statusTracker()
+    before = len(tracker.getJobIdsForGroup(None))
+    found = lake.read("t")
+    assert found.columns == ["id"]
+    assert len(tracker.getJobIdsForGroup(None)) == before
+    found.collect()
+    assert len(tracker.getJobIdsForGroup(None)) > before
+
+
+def test_a_table_of_another_writer_reads_back(lake):
+    for n_rows in (3, 2):
+        lake.publish_small("t", pa.table({"id": range(n_rows), "name": ["é"] * n_rows}))
+        assert lake.files.spark_schema("t") is None
+        assert lake.rows("t") == n_rows
+        assert sorted(lake.read("t").collect()) == [(i, "é") for i in range(n_rows)]
+    assert not lake.files.exists("_staging/t")
 
 
 def test_a_schema_fixes_columns_order_and_types(lake):

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lakewinnow.errors import ConfigError, DataError, ProviderError
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
 
     from lakewinnow.config import Config
     from lakewinnow.terminal.progress import Progress
+
+_SMALL_BYTES: Final = 64 * 2**20
 
 
 def _config(options: argparse.Namespace) -> "Config":
@@ -40,14 +42,27 @@ def _watched_session(
             yield spark, observer
 
 
+def _begin_session(options: argparse.Namespace, config: "Config") -> None:
+    """Have the engine start while this process imports what works with it, if it is a small run.
+
+    A large run's engine may be another one, which depends on its size, and does not notice.
+    """
+    from lakewinnow.spark.session import begin
+
+    path = Path(config.input.path or "")
+    if options.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
+        begin(engine=config.engine)
+
+
 def run(options: argparse.Namespace) -> int:
     """Run stages, and print what they found."""
+    config = _config(options)
+    _begin_session(options, config)
     from lakewinnow import pipeline
     from lakewinnow.lake import noise_models
     from lakewinnow.terminal.embeddings import print_candidates
     from lakewinnow.terminal.result import print_summary
 
-    config = _config(options)
     if options.wants_export and config.export.format is None:
         choices = "openai-chat | prompt-completion | huggingface"
         hint = "--set export.format=openai-chat, say"

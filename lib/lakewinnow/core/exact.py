@@ -30,9 +30,9 @@ def product(coef: npt.NDArray[np.floating], rows: npt.NDArray[np.floating]) -> F
     """
     bits = _DOUBLE_BITS - _ROW_BITS - int(np.ceil(np.log2(max(2, rows.shape[1]))))
     coarse = _cut(rows.astype(np.float64), _ROW_BITS, axis=1).T
-    coef = coef.astype(np.float64)
-    head = _cut(coef, bits)
-    found: FloatArray = head @ coarse + _cut(coef - head, bits) @ coarse
+    models: FloatArray = coef.astype(np.float64)
+    head = _cut(models, bits)
+    found: FloatArray = head @ coarse + _cut(models - head, bits) @ coarse
     return found
 
 

@@ -6,15 +6,16 @@ is fitted (medians, means, deviations, categories) one row of a sample hardly mo
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+if TYPE_CHECKING:  # a run without features does without what scikit-learn takes to import
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder
 
 MAX_CATEGORIES: Final = 50  # of a column; the rarer ones share the last
 _MISSING: Final = ("", "?", "na", "n/a", "nan", "null", "none")  # where text may hold numbers
@@ -35,8 +36,8 @@ class Preprocessor:
     numeric: tuple[int, ...]
     categorical: tuple[int, ...]
     dimensions: int
-    scaler: Pipeline
-    encoder: OneHotEncoder
+    scaler: "Pipeline"
+    encoder: "OneHotEncoder"
 
     def transform(self, columns: Sequence[pa.Array]) -> NDArray[np.float32]:
         """Return the matrix of these columns, shape (n_rows, dimensions), finite."""
@@ -58,6 +59,10 @@ def fit(columns: Sequence[pa.Array], *, text_may_be_numbers: bool = False) -> Pr
     text_may_be_numbers : bool
         Take a column of strings that all read as numbers for numbers: CSV has no types.
     """
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
     is_numeric = [_is_numeric(column, text_may_be_numbers) for column in columns]
     numeric = tuple(i for i, is_number in enumerate(is_numeric) if is_number)
     categorical = tuple(i for i, is_number in enumerate(is_numeric) if not is_number)

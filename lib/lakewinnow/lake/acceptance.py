@@ -156,7 +156,11 @@ def _count(
     rejected: Counter[str] = Counter()
     lengths: Counter[int] = Counter()
     n_replaced = 0
-    for given_label, code, n_numbers, n, n_with_replacement in counted.limit(limit).collect():
+    # As Arrow: what is limited Spark collects in a job for each few partitions
+    columns = counted.limit(limit).toArrow().columns
+    for given_label, code, n_numbers, n, n_with_replacement in zip(
+        *(values.to_pylist() for values in columns), strict=True
+    ):
         if code is None:
             accepted[given_label] += n
             lengths[n_numbers] += n

@@ -19,6 +19,7 @@ from pyspark.sql.types import LongType, StructField, StructType
 from lakewinnow.core.components import components
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 
 ONE, OTHER = "one", "other"  # the ends of a pair; `one` is the larger
 NODE, ROOT = "node", "root"
@@ -59,7 +60,7 @@ def publish_roots(lake: Lake, pairs: str, roots: str, most: int = IN_ONE_TASK) -
         ends = edges.select(F.explode(F.array(ONE, OTHER)).alias(NODE), OTHER)
         found = ends.groupBy(NODE).agg(F.min(OTHER).alias(ROOT))
     else:
-        found = edges.select(ONE, OTHER).coalesce(1).mapInArrow(_roots, _ROOTS)
+        found = map_batches(edges.select(ONE, OTHER).coalesce(1), _roots, _ROOTS)
     lake.publish(roots, found, schema=_ROOTS)
     return n_rounds
 

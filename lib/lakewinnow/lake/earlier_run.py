@@ -65,7 +65,7 @@ def open_run(spark: SparkSession, path: str, own_workspace: str, where: str) -> 
     DataError : "no_corpus", of a run that has not come so far, or that is being done again
     """
     lake = Lake(spark, path)
-    if lake.files.root == Files(own_workspace).root:
+    if lake.files.root == Lake(spark, own_workspace).files.root:
         expected, hint = "another workspace than this run's", "--set workspace=… names this run's"
         raise ConfigError("same_workspace", where, expected, path, hint)
     commit = lake.committed("ingest")

@@ -37,6 +37,7 @@ from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import cluster
+from lakewinnow.spark.object_stores import engine_path
 
 EMBEDDINGS = StructType(
     [
@@ -74,7 +75,7 @@ class EmbeddingStore:
 
     def __init__(self, spark: SparkSession, path: str) -> None:
         self._spark = spark
-        self.files = Files(path)
+        self.files = Files(engine_path(spark, path))
 
     def exists(self) -> bool:
         """Whether anything was ever stored."""

@@ -5,17 +5,21 @@ under its own name, the size of a folder, the rename that publishes a table.
 """
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyarrow import BufferOutputStream, RecordBatch, Table, dataset, fs, parquet
+from pyarrow import RecordBatch, Table, dataset, fs, parquet
+from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.spark.object_stores import arrow_uri
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
+_SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
 _RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
 
 
@@ -49,10 +53,25 @@ class Files:
         """Whether a file or folder is there."""
         return bool(self._info(name).type != fs.FileType.NotFound)
 
+    def is_file(self, name: str = "") -> bool:
+        """Whether this is a file."""
+        return bool(self._info(name).type == fs.FileType.File)
+
+    def name_of(self, entry: fs.FileInfo) -> str:
+        """Return where an entry is below the root."""
+        return str(entry.path).removeprefix(self._base.rstrip("/")).lstrip("/")
+
     def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
         """List what is below a folder; nothing when it is not there."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
         return sorted(self._fs.get_file_info(selector), key=lambda info: info.path)
+
+    def listing(self) -> list[fs.FileInfo]:
+        """List the file that the root is, or all files below it."""
+        root = self._info("")
+        if root.type == fs.FileType.File:
+            return [root]
+        return [info for info in self.entries(recursive=True) if info.type == fs.FileType.File]
 
     def size(self, name: str) -> int:
         """Total bytes of a file, or of the data files below a folder."""
@@ -70,6 +89,23 @@ class Files:
         if not self.has_data(name):
             return 0
         return int(self._dataset(name).count_rows())
+
+    def count_true(self, name: str, column: str) -> int:
+        """Rows of a Parquet folder that have true in a column; a bit a row is all that is read."""
+        return int(self._dataset(name).count_rows(filter=dataset.field(column)))
+
+    def spark_schema(self, name: str) -> StructType | None:
+        """Return the columns of a Parquet folder as the Spark that wrote it left them in a footer.
+
+        To find them by itself is a job for Spark. None: some other writer's, or it is not there.
+        """
+        files = self.entries(name, recursive=True)
+        first = next((info for info in files if info.path.endswith(".parquet")), None)
+        if first is None:
+            return None
+        footer = parquet.read_metadata(first.path, filesystem=self._fs).metadata or {}
+        described = footer.get(_SPARK_SCHEMA)
+        return None if described is None else StructType.fromJson(json.loads(described))
 
     def column_bytes(self, name: str, column: str) -> int:
         """Bytes of a column of a Parquet folder before compression, from its footers."""
@@ -121,18 +157,17 @@ class Files:
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write a file whole: beside its place first, where the file system can rename."""
         folder, _, leaf = name.rpartition("/")
-        self._fs.create_dir(self._at(folder), recursive=True)
+        self._make_folder(folder)
         beside = f"{folder}/_{leaf}.writing".lstrip("/") if self.renames_folders else name
         with self._fs.open_output_stream(self._at(beside)) as stream:
             stream.write(content)
         if beside != name:
             self._fs.move(self._at(beside), self._at(name))
 
-    def write_table(self, name: str, table: Table) -> None:
-        """Write a Parquet file whole, as `write_bytes` does."""
-        sink = BufferOutputStream()
-        parquet.write_table(table, sink)
-        self.write_bytes(name, sink.getvalue().to_pybytes())
+    def write_parquet(self, name: str, table: Table) -> None:
+        """Write a table as one Parquet file."""
+        self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
+        parquet.write_table(table, self._at(name), filesystem=self._fs)
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""
@@ -145,13 +180,19 @@ class Files:
     def move(self, name: str, to: str) -> None:
         """Put a folder in another's place, which is deleted first."""
         self.delete(to)
-        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
+        self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
 
     def move_file(self, name: str, to: str) -> None:
         """Give a file another name, below the same root."""
-        self._fs.create_dir(self._at(to.rpartition("/")[0]), recursive=True)
+        self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
+
+    def _make_folder(self, name: str) -> None:
+        if (
+            self.renames_folders
+        ):  # elsewhere there are none, and an object in its place is in the way
+            self._fs.create_dir(self._at(name), recursive=True)
 
     def _dataset(self, name: str) -> dataset.Dataset:
         return dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
@@ -168,16 +209,20 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root.replace("dbfs:/", "/dbfs/"))
     uri = _SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root)
     try:
-        opened, base = fs.FileSystem.from_uri(uri)
+        opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
     except (OSError, ValueError, NotImplementedError) as error:
         raise ConfigError(
             "file_system",
             "workspace",
             "a path that pyarrow can open",
             Shown(f"{root} ({str(error).splitlines()[0]})"),
-            hint="use a mounted path, or hdfs://, s3a://, gs:// or abfss:// with credentials set",
+            hint="use a mounted path, or hdfs://, s3://, gs:// or abfss:// with credentials set",
         ) from error
     return opened, str(base)
+
+
+def _with_endpoint(uri: str) -> str:
+    return arrow_uri(uri, os.environ) if uri.startswith("s3:") else uri
 
 
 def _is_data(info: fs.FileInfo) -> bool:

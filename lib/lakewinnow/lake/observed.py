@@ -70,6 +70,7 @@ class Observed:
             gather = partial(
                 _gather, root=lake.files.root, folder=self._folder, wanted=self._wanted
             )
+            # In the server's process: to send the rows to another would take longer than this does
             self.rows = rows.mapInArrow(gather, rows.schema)
         else:
             self._seen = Observation()

@@ -21,6 +21,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import cluster
 from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.functions import map_batches
 
 _AT: Final = "__lw_at"
 _PARTS: Final = "_parts"  # beside the files
@@ -88,7 +89,7 @@ def _write_in_tasks(
         columns=tuple(columns),
         as_lines=as_lines,
     )
-    in_order.select(_AT, *columns).mapInArrow(write_parts, _WRITTEN).collect()
+    map_batches(in_order.select(_AT, *columns), write_parts, _WRITTEN).collect()
 
 
 def _write_parts(

@@ -24,6 +24,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.row_graph import RowGraph, row_graph
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark.functions import apply_to_cogroups
 
 MOST_COPIES: Final = 100
 _ALL: Final = "all"
@@ -55,11 +56,7 @@ def judged(lake: Lake, others: Sequence[Column], judge: Judge, schema: StructTyp
     together = partial(_judge_all, judge=judge, k=lake.details("neighbors")["k"])
     graph = texts.select(c.TEXT_KEY, c.NEIGHBORS, c.DISTANCES)
     one, same = (side.withColumn(_ALL, F.lit(0)).groupBy(_ALL) for side in (rows, graph))
-    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
-    return one.cogroup(same).applyInArrow(
-        lambda rows, graph: together(rows, graph),  # noqa: PLW0108
-        schema,
-    )
+    return apply_to_cogroups(one, same, together, schema)
 
 
 def with_all_rows(lake: Lake, found: DataFrame) -> DataFrame:

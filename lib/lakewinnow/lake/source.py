@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -30,8 +31,12 @@ from pyspark.sql.types import (
 from lakewinnow.config import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.text_files.reading import read_csv, read_json
 from lakewinnow.spark import engines, json_text, udf, valid_probs
+from lakewinnow.spark.object_stores import engine_path, is_s3
+from lakewinnow.spark.packages import TABLE_FORMATS, check_format, check_store
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
@@ -107,11 +112,33 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     SchemaError
         A named column is missing, or has a type that cannot be used.
     """
-    df, schema = _open(spark, config, format_)
+    if config.path is not None and format_ in TABLE_FORMATS:
+        return _read_table(spark, config, format_)
+    df, schema, files = _open(spark, config, format_)
     _check_columns(schema, config)
-    files = df.inputFiles()
-    n_bytes, fingerprint = _fingerprint(files, format_)
+    n_bytes, fingerprint = _fingerprint(files, format_, config.path)
     return Source(df, schema, n_bytes, fingerprint)
+
+
+def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open a version of a Delta or Iceberg table: the one that all passes read."""
+    path = engine_path(spark, absolute(config.path or ""))
+    check_store(spark, path, "input.path")
+    check_format(spark, format_, "input.format")
+    try:
+        version = tables.version_of(path, format_, config.version, on_sail=engines.is_sail(spark))
+    except DataError as error:
+        error.hint = error.hint or (_near_path(config) if error.code == "input_not_found" else "")
+        raise
+    options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
+    where = "/".join(filter(None, (path, version.path)))
+    try:
+        df = spark.read.format(format_).options(**options).load(where)
+        schema = df.schema
+    except engines.errors as error:
+        raise _cannot_read(error, "input.path", config) from error
+    _check_columns(schema, config)
+    return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
 def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
@@ -133,19 +160,28 @@ def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
         raise SchemaError.together(problems)
 
 
-def _open(spark: SparkSession, config: InputConfig, format_: str) -> tuple[DataFrame, StructType]:
+def _open(
+    spark: SparkSession, config: InputConfig, format_: str
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Return the table, the input's own columns, and the files it is read from."""
     where = "input.table" if config.table else "input.path"
     try:
         if config.table is not None:
             df = spark.table(config.table)
-            return df, df.schema
-        path = absolute(config.path or "")
+            return df, df.schema, df.inputFiles()
+        path = engine_path(spark, absolute(config.path or ""))
+        check_store(spark, path, where)
         options = {k: _text(v) for k, v in config.options.items()}
         if format_ not in ("csv", "json"):
             df = spark.read.format(format_).options(**options).load(path)
-            return df, df.schema
+            if not df.schema.fields and not Files(path).exists():  # of which Sail makes nothing
+                raise _not_found(where, config)
+            return df, df.schema, df.inputFiles()
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
-        return _open_text_format(spark, path, format_, options)
+        if engines.is_sail(spark):
+            return _read_text_files(spark, config, format_, options)
+        df, schema = _open_text_format(spark, path, format_, options)
+        return df, schema, df.inputFiles()
     except engines.errors as error:
         raise _cannot_read(error, where, config) from error
 
@@ -160,22 +196,49 @@ def _open_text_format(
     found = reader.load(path).schema
     schema = StructType([f for f in found.fields if f.name != MALFORMED])
     if not schema.fields:
-        got = Shown("no columns" if not found.fields else "no line that parses")
-        raise DataError(
-            "empty_input", "input.path", f"a {format_} file with columns and rows", got, path
-        )
+        raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
     with_malformed = StructType([*schema.fields]).add(MALFORMED, StringType())
     return reader.schema(with_malformed).load(path), schema
 
 
+def _read_text_files(
+    spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Read CSV or JSON lines without Spark's readers."""
+    read = read_csv if format_ == "csv" else read_json
+    path = absolute(config.path or "")
+    table = read(spark, path, options, MALFORMED)
+    if table is None:
+        raise _not_found("input.path", config)
+    if not table.files:
+        raise _without_rows("input.path", config)
+    if table.rows is None:
+        raise _nothing_read(format_, table.why_nothing, path)
+    return table.rows, table.schema, table.files
+
+
+def _nothing_read(format_: str, got: str, path: str) -> DataError:
+    expected = f"a {format_} file with columns and rows"
+    return DataError("empty_input", "input.path", expected, Shown(got), path)
+
+
+def _not_found(where: str, config: InputConfig) -> DataError:
+    got = config.table or config.path
+    return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+
+
+def _without_rows(where: str, config: InputConfig) -> DataError:
+    got = config.table or config.path
+    return DataError("empty_input", where, "a table with columns and rows", got)
+
+
 def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError | SchemaError:
     condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
-    got = config.table or config.path
     if condition in _NOT_FOUND:
-        return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+        return _not_found(where, config)
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
-        return DataError("empty_input", where, "a table with columns and rows", got)
-    reason = Shown(f"{got} ({_first_line(error)})")
+        return _without_rows(where, config)
+    reason = Shown(f"{config.table or config.path} ({_first_line(error)})")
     return SchemaError("cannot_read", where, "a table that Spark can read", reason)
 
 
@@ -262,9 +325,10 @@ def _is_key(data_type: DataType) -> bool:
     return isinstance(data_type, (StringType, *_INTEGERS))
 
 
-def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
+def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:
     """Hash the names, sizes and times of the files (a table's files have unique names already)."""
     digest, total = hashlib.sha256(format_.encode()), 0
+    in_store = _stamps_in_store(path) if path is not None else {}
     for uri in sorted(files):
         digest.update(uri.encode())
         parts = urlsplit(uri)
@@ -273,7 +337,19 @@ def _fingerprint(files: Sequence[str], format_: str) -> tuple[int, str]:
             stat = local.stat()
             total += stat.st_size
             digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+        elif stamp := in_store.get(f"{parts.netloc}{unquote(parts.path)}"):
+            total += stamp[0]
+            digest.update("{} {}".format(*stamp).encode())
     return total, digest.hexdigest()
+
+
+def _stamps_in_store(path: str) -> dict[str, tuple[int, int | None]]:
+    """Return size and time of the files at a path of an object store, whose names may be reused."""
+    if not is_s3(path):
+        return {}
+    plain = re.split(r"[*?\[{]", path, maxsplit=1)[0]  # before what stands for several names
+    folder = plain if plain == path else plain.rpartition("/")[0]
+    return {info.path: (info.size, info.mtime_ns) for info in Files(folder).listing()}
 
 
 def input_bytes(config: InputConfig) -> int:

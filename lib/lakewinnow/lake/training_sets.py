@@ -46,6 +46,7 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 
 # Of the rows of training sets, beside row_id, text_key and label
 VARIANT: Final = "variant"  # the training set
@@ -236,7 +237,7 @@ def training_rows(
 def _soft_rows(lake: Lake, sample: DataFrame) -> DataFrame:
     posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     rows = lake.read("pred_probs").join(F.broadcast(sample.drop(c.LABEL)), c.ROW_ID)
-    softened = rows.mapInArrow(partial(soften, posterior=posterior), SOFT_ROWS)
+    softened = map_batches(rows, partial(soften, posterior=posterior), SOFT_ROWS)
     return softened.withColumn(VARIANT, F.lit(SOFT))
 
 

@@ -10,12 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from lakewinnow.config import OutputFormat
 from lakewinnow.errors import EngineError, Shown
+from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files
 from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.object_stores import engine_path
 
 _STAGING = "_staging"
 _COMMITS = "_commits"
@@ -63,11 +67,15 @@ class Lake:
 
     def __init__(self, spark: SparkSession, workspace: str) -> None:
         self.spark = spark
-        self.files = Files(workspace)
+        self.files = Files(engine_path(spark, workspace))
 
     def read(self, name: str) -> DataFrame:
         """Read a table of this workspace."""
-        return self.spark.read.parquet(self.files.path(name))
+        format_ = self._format_of(name)
+        reader = self.spark.read.format(format_)
+        if format_ == "parquet" and (schema := self.files.spark_schema(name)) is not None:
+            reader = reader.schema(schema)  # which Spark has a job of its own to find
+        return reader.load(self.files.path(name))
 
     def publish(
         self,
@@ -77,8 +85,11 @@ class Lake:
         schema: StructType | None = None,
         partition_by: Sequence[str] = (),
         rows_per_file: int = 0,
+        format_: OutputFormat = "parquet",
     ) -> None:
         """Write a table beside its place and put it there whole.
+
+        A Delta or Iceberg table is written in its place: its own log has it whole or not at all.
 
         Parameters
         ----------
@@ -87,14 +98,32 @@ class Lake:
         """
         if schema is not None:
             df = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
-        target = f"{_STAGING}/{name}" if self.files.renames_folders else name
+        if format_ != "parquet":
+            tables.overwrite(self.files, name, df, format_, partition_by, rows_per_file)
+            return
+        if self._format_of(name) != "parquet":
+            self.files.delete(name)
+        target = self._beside(name)
         writer = df.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
         if is_sail(self.spark) and not self.files.has_data(target):  # it writes no file then
             no_rows = self.spark.createDataFrame([], df.schema).toArrow()
-            self.files.write_table(f"{target}/{_NO_ROWS}", no_rows)
+            self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
+        self._put(name, target)
+
+    def publish_small(self, name: str, table: pa.Table) -> None:
+        """Publish a table that this process has made, of a bounded size: one file, in its order."""
+        target = self._beside(name)
+        self.files.delete(target)
+        self.files.write_parquet(f"{target}/part-00000.parquet", table)
+        self._put(name, target)
+
+    def _beside(self, name: str) -> str:
+        return f"{_STAGING}/{name}" if self.files.renames_folders else name
+
+    def _put(self, name: str, target: str) -> None:
         if not self.files.exists(target):
             raise EngineError(
                 "workspace_not_shared",
@@ -146,8 +175,13 @@ class Lake:
         return commit.details
 
     def rows(self, name: str) -> int:
-        """Rows of a published table, from its Parquet footers."""
+        """Rows of a published table, from its Parquet footers, or its log."""
+        if self._format_of(name) != "parquet":
+            return self.read(name).count()
         return self.files.count_rows(name)
+
+    def _format_of(self, name: str) -> str:
+        return tables.format_of(self.files, name) if name in tables.OUTPUTS else "parquet"
 
     def is_ours(self) -> bool:
         """Whether an earlier run has used this workspace."""

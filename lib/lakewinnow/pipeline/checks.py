@@ -6,7 +6,6 @@ from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.stages import Stages
 from lakewinnow.stages import (
     duplicates,
-    groups,
     imbalance,
     near_duplicates,
     neighbors,
@@ -57,6 +56,8 @@ def _run_of_the_whole(stages: Stages, lake: Lake, config: Config) -> None:
         ordered = config.checks.non_iid
         stages.run("non_iid", lambda: non_iid.run(lake, config.input, ordered))
     if config.checks.groups is not None:
+        from lakewinnow.stages import groups  # scikit-learn takes long to import
+
         grouped = config.checks.groups
         stages.run("groups", lambda: groups.run(lake, config.input, grouped))
     if config.checks.valuation is not None:

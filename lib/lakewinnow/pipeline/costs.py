@@ -3,6 +3,8 @@
 An estimate runs the stages before what it estimates, and asks no service.
 """
 
+from typing import TYPE_CHECKING
+
 from pyspark.sql import SparkSession
 
 from lakewinnow.config import Config
@@ -15,8 +17,10 @@ from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.running import check, run
 from lakewinnow.pipeline.sessions import session_for
-from lakewinnow.stages import embed, finetune
-from lakewinnow.stages.embed import by_batch
+from lakewinnow.stages import embed
+
+if TYPE_CHECKING:  # services' clients take long to import
+    from lakewinnow.stages.finetune import Estimate
 
 
 def estimate_embedding(
@@ -61,7 +65,7 @@ def estimate_finetuning(
     *,
     restart: bool = False,
     observer: Observer | None = None,
-) -> finetune.Estimate:
+) -> "Estimate":
     """Say what a service would take for fine-tuning; runs what comes before, and asks nobody.
 
     Raises
@@ -72,6 +76,8 @@ def estimate_finetuning(
     if config.finetune.provider == "local":
         where, expected = "finetune.provider", "openai, which costs something"
         raise ConfigError("nothing_to_pay", where, expected, "local")
+    from lakewinnow.stages import finetune
+
     check(config, "finetune")
     run(config, spark, until="evaluate", restart=restart, observer=observer)
     lake = Lake(spark or session_for(config), config.workspace)
@@ -87,6 +93,8 @@ def cancel_finetuning(config: Config) -> int:
     ------
     ConfigError, ProviderError
     """
+    from lakewinnow.stages import finetune
+
     return finetune.cancel(config, Files(config.workspace))
 
 
@@ -97,6 +105,8 @@ def cancel_batches(config: Config) -> int:
     ------
     ProviderError
     """
+    from lakewinnow.stages.embed import by_batch
+
     workspace, listed = Files(config.workspace), listed_embeddings.sections(config.embedding)
     of_service = [section for section in listed if section.provider == "openai"]
     n = 0

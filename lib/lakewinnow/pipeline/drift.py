@@ -17,7 +17,7 @@ from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline.inputs import open_like
-from lakewinnow.stages import drift, embed, ingest, own_vectors
+from lakewinnow.stages import embed, ingest, own_vectors
 
 FOLDER: Final = "drift_reference"  # the table of the reference, while it is compared with
 KEY: Final = "checks.drift.reference"
@@ -49,6 +49,8 @@ def compare(
     tell: Callable[[int, int, str], None],
 ) -> StageReport:
     """Run the stage; a table is taken in for it, and of its texts a sample is embedded."""
+    from lakewinnow.stages import drift  # SciPy's functions take long to import
+
     text = redaction.text(config.clean, config.checks)
     run = partial(drift.run, lake, config.input, config.embedding, wanted, text=text)
     if not isinstance(reference, Source):
@@ -94,9 +96,11 @@ def _take_in(
 
 def _sample(taken_in: Lake, n_texts: int) -> Lake:
     """Put the rows of the texts that are compared into a workspace of their own, to be embedded."""
+    from lakewinnow.stages.drift import by_chance
+
     sample = Lake(taken_in.spark, taken_in.files.path("sample"))
     rows = accepted(taken_in)
-    some = rows.select(c.TEXT_KEY).distinct().orderBy(drift.by_chance(), c.TEXT_KEY).limit(n_texts)
+    some = rows.select(c.TEXT_KEY).distinct().orderBy(by_chance(), c.TEXT_KEY).limit(n_texts)
     sample.publish("corpus", rows.join(some, c.TEXT_KEY))
     sample.publish("quarantine", taken_in.read("quarantine").limit(0))  # embed may add to it
     n_rows = sample.rows("corpus")

@@ -17,6 +17,7 @@ from lakewinnow.lake.source import Source, check_columns, read_source
 from lakewinnow.lake.training_sets import HALVED, LEAST_TO_CHOOSE
 from lakewinnow.lake.word_list import WordList, read_words
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.packages import check_format, check_store
 from lakewinnow.stages import (
     embed,
     ingest,
@@ -32,6 +33,10 @@ def open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | N
     the input, `evaluate.reference`, and the holdout: a file, or rows of the input, which then is
     without them
     """
+    store = config.embedding.store or config.workspace
+    for key, path in (("workspace", config.workspace), ("embedding.store", store)):
+        check_store(spark, path, key)
+    check_format(spark, config.output.format, "output.format")
     source = read_source(spark, config.input, validation.input_format(config.input))
     check_columns(source, validation.named_columns(config))
     evaluate_ = config.evaluate
@@ -56,7 +61,7 @@ def open_like(
     spark: SparkSession, source: InputConfig, where: str, path: str, format_: Format | None
 ) -> Source:
     """Open another table of a source's columns; `where` is what errors name."""
-    like = replace(source, path=path, table=None, format=format_)
+    like = replace(source, path=path, table=None, format=format_, version=None)
     try:
         return read_source(spark, like, validation.input_format(like))
     except LakewinnowError as error:

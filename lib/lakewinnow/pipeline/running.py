@@ -35,7 +35,6 @@ from lakewinnow.stages import (
     embed,
     evaluate,
     export,
-    finetune,
     ingest,
     label_issues,
     noise,
@@ -175,6 +174,8 @@ def _fine_tune(
     if trusted is None:
         stages.recall("finetune")
         return
+    from lakewinnow.stages import finetune  # services' clients take long to import
+
     tell = partial(observer.progressed, "finetune")
     stages.run(
         "finetune",
@@ -197,6 +198,8 @@ def check(config: Config, until: str = "export") -> None:
     """
     label_issues.checked_filter(config.label_issues)
     if until == "finetune":
+        from lakewinnow.stages import finetune
+
         finetune.check(config)
     if config.checks.text is not None:
         text_rules.rules_of(config.checks.text)

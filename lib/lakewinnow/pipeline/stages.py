@@ -14,6 +14,7 @@ from lakewinnow.lake.decisions import Decisions
 from lakewinnow.lake.earlier_run import EarlierRun
 from lakewinnow.lake.noise_models import EarlierNoiseModel
 from lakewinnow.lake.source import Source
+from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
@@ -53,7 +54,6 @@ STAGES: Final = (
 # What needs one of them has it in its fingerprint
 _BESIDE: Final = ("drift", "holdout", "report", "finetune")
 _BEHIND_OUTPUTS: Final = frozenset(STAGES[: STAGES.index("publish") + 1]) - {*_BESIDE}
-OUTPUTS: Final = ("clean", "review", "dropped")
 
 
 class Stages:

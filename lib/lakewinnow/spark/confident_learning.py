@@ -40,6 +40,7 @@ from lakewinnow.core.scores import label_scores
 from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, FloatArray
 from lakewinnow.spark import arrow, cluster, portable, states
+from lakewinnow.spark.functions import map_batches
 
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
 
@@ -182,7 +183,7 @@ def select(
     n_passes = 0
     while not plan.done:
         scan_batches = partial(_scan_batches, plan=plan, to_blocks=to_blocks)
-        found = rows.mapInArrow(scan_batches, _TALLY)
+        found = map_batches(rows, scan_batches, _TALLY)
         if not plan.collects.all():  # bins of the same place add up; collected rows are distinct
             by_place = found.groupBy("cell", "bin", "score", c.ROW_ID)
             found = by_place.agg(F.sum("n").alias("n"))

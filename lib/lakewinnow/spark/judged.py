@@ -13,6 +13,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.posterior import Posterior
 from lakewinnow.spark import arrow
 from lakewinnow.spark.confident_learning import Judge, trusted_blocks
+from lakewinnow.spark.functions import map_batches
 
 JUDGED: Final = StructType(
     [
@@ -42,7 +43,7 @@ def judged(
     judge : what flags and scores; None: the posterior, where it suggests another label
     """
     judge_batches = partial(_judge_batches, classes=classes, posterior=posterior, judge=judge)
-    return rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS).mapInArrow(judge_batches, JUDGED)
+    return map_batches(rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS), judge_batches, JUDGED)
 
 
 def _judge_batches(

@@ -16,6 +16,7 @@ from lakewinnow.core.posterior import Posterior
 from lakewinnow.core.types import FloatArray
 from lakewinnow.spark import arrow, states
 from lakewinnow.spark.confident_learning import trusted_blocks
+from lakewinnow.spark.functions import map_batches
 
 SOFT_LABELS: Final = StructType(
     [
@@ -66,7 +67,7 @@ def _scan(
 def soft_labels(pred_probs: DataFrame, posterior: Posterior) -> DataFrame:
     """Return the posterior of every row of pred_probs/, a lazy frame of `SOFT_LABELS`."""
     rows = pred_probs.select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
-    return rows.mapInArrow(partial(_soft_batches, posterior=posterior), SOFT_LABELS)
+    return map_batches(rows, partial(_soft_batches, posterior=posterior), SOFT_LABELS)
 
 
 def _soft_batches(

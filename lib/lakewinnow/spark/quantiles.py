@@ -15,6 +15,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StructField, StructType
 
 from lakewinnow.spark import arrow, portable
+from lakewinnow.spark.functions import map_batches
 
 MOST_VALUES: Final = 1_000_000  # distinct ones, some 100 bytes each in the one task that merges
 RELATIVE_ERROR: Final = 2.0**-18
@@ -42,7 +43,7 @@ def quantiles(
     exact = value if n_values <= MOST_VALUES else rounded(value)
     weighted = rows.where(value.isNotNull()).groupBy(exact.alias(_VALUE))
     counted = weighted.agg(F.sum(weight).cast("bigint").alias(_WEIGHT)).coalesce(1)
-    found = counted.mapInArrow(partial(_of_counted, shares=tuple(shares)), _FOUND).collect()
+    found = map_batches(counted, partial(_of_counted, shares=tuple(shares)), _FOUND).collect()
     return [quantile for (quantile,) in found] or [None] * len(shares)
 
 

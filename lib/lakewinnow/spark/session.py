@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from types import FrameType
 from typing import Any, Final, get_args
@@ -46,6 +47,8 @@ _JVM_OPTIONS = (
 
 # What was started, and the embedded server behind it, if it has one.
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
+# The server that `begin` has begun, until a session takes it: at most one.
+_begun: list[Future[embedded.Server]] = []
 
 
 def session(
@@ -86,13 +89,37 @@ def session(
         raise ConfigError("unknown_engine", "engine", " | ".join(known), engine, hint)
     if remote is not None:
         return _connect(app_name, remote)
-    with contextlib.suppress(PySparkRuntimeError):  # there is none
-        return SparkSession.active()
+    if (there := _active()) is not None:
+        return there
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
     if engine == "sail" or (engine == "auto" and _takes_sail(input_bytes)):
         return _start_sail(app_name)
     return _start(app_name)
+
+
+def begin(*, engine: EngineName = "auto") -> None:
+    """Have Sail's server start already, where `session` will want it, and return at once.
+
+    It takes half a second, and what works with it as long to import. Nothing is raised here: what
+    keeps the server from starting is for `session` to say, and one that is not wanted then ends
+    with this process.
+    """
+    if engine == "spark" or _begun or embedded.why_not() is not None:
+        return
+    if _active() is not None or any(name in os.environ for name in _GIVEN_BY):
+        return
+    server: Future[embedded.Server] = Future()
+    _begun.append(server)
+
+    def start() -> None:
+        try:
+            server.set_result(_new_server())
+        except BaseException as error:  # noqa: BLE001 - who takes it gets it
+            server.set_exception(error)
+
+    threading.Thread(target=start, name="Sail's start", daemon=True).start()
+    atexit.register(_end_begun)
 
 
 @contextlib.contextmanager
@@ -136,7 +163,9 @@ def local_settings(scratch: Path) -> dict[str, str]:
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
-        "spark.sql.adaptive.enabled": "true",
+        # It makes a job of every shuffle, and waits for it before it plans the rest. With as many
+        # partitions as cores there is little to gain by that.
+        "spark.sql.adaptive.enabled": "false",
         "spark.sql.catalogImplementation": "in-memory",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
         "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",  # INT96 loses the zone
@@ -168,6 +197,12 @@ def scratch_folder() -> Path:
     scratch = Path(tempfile.mkdtemp(prefix="lakewinnow-"))
     atexit.register(shutil.rmtree, scratch, ignore_errors=True)
     return scratch
+
+
+def _active() -> SparkSession | None:
+    with contextlib.suppress(PySparkRuntimeError):  # there is none
+        return SparkSession.active()
+    return None
 
 
 def _start(app_name: str) -> SparkSession:
@@ -239,7 +274,7 @@ def _start_sail(app_name: str) -> SparkSession:
             Shown(why_not),
             hint="pip install 'lakewinnow[sail]', or --engine spark",
         )
-    server = embedded.Server(scratch_folder(), n_cores=usable_cores(), memory_bytes=_heap_bytes())
+    server = _begun.pop().result() if _begun else _new_server()
     try:
         builder = SparkSession.builder.remote(server.remote).appName(app_name)
         started = builder.config("spark.sql.session.timeZone", "UTC").getOrCreate()
@@ -249,6 +284,18 @@ def _start_sail(app_name: str) -> SparkSession:
         raise
     _started[started] = server
     return started
+
+
+def _new_server() -> embedded.Server:
+    return embedded.Server(scratch_folder(), n_cores=usable_cores(), memory_bytes=_heap_bytes())
+
+
+def _end_begun() -> None:
+    """End a server that was begun, and that nobody wanted."""
+    for server in _begun:
+        if server.done() and server.exception() is None:  # else it ends with its standard input
+            server.result().stop()
+    _begun.clear()
 
 
 def _do_not_retry(started: Any) -> None:

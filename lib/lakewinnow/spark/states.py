@@ -16,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
 Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
@@ -41,7 +42,7 @@ def total(
     shapes : mapping
         Shape of each array.
     """
-    cells = rows.mapInArrow(partial(_scan_partition, scan=scan), _CELLS)
+    cells = map_batches(rows, partial(_scan_partition, scan=scan), _CELLS)
     summed = cells.groupBy("name", "cell").agg(F.sum("value").alias("value")).toArrow()
     totals = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
     names = summed.column("name").to_numpy()

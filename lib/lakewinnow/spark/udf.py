@@ -9,17 +9,20 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_type
 from pyspark.sql.types import DataType, StructType
 
+from lakewinnow.spark.sail.workers import Outsourced
+
 
 def on_arrow(function: Callable[..., pa.Array], returns: DataType) -> Callable[..., Column]:
     """Return a function of columns that gives each batch's arrays to `function`.
 
     Not a decorator: whether it belongs to classic Spark or to Connect is settled when it is called.
     """
+    outsourced = Outsourced.of(function)
     if not hasattr(F, "arrow_udf"):  # since Spark 4.1
-        return _on_pandas(function, returns)
+        return _on_pandas(outsourced.on_values, returns)
 
     def of_arrays(*arrays: pa.Array) -> pa.Array:
-        return function(*arrays)
+        return outsourced.on_values(*arrays)
 
     functions: Any = F
     made: Callable[..., Column] = functions.arrow_udf(of_arrays, returns)

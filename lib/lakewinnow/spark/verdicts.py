@@ -19,6 +19,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.label_issues import LOW
 from lakewinnow.spark import confident_learning, lists, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
+from lakewinnow.spark.functions import map_batches
 
 VERDICT: Final = StructType(
     [
@@ -47,7 +48,7 @@ def issues(rows: DataFrame, judge: Judge, *, is_sound: bool) -> DataFrame:
     is_sound : whether all rows are valid
     """
     doubtful = rows.where(_may_be_issue(judge))
-    found = doubtful.mapInArrow(partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
+    found = map_batches(doubtful, partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
     return confident_learning.ranks(found)
 
 

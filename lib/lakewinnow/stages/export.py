@@ -33,6 +33,7 @@ from lakewinnow.lake import finetuning, ordered_files
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"
@@ -141,7 +142,7 @@ def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame
     posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     copies = partial(_copies, posterior=posterior, n_copies=config.soft_copies)
     soft = lake.read("pred_probs").select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
-    rows = rows.join(soft.mapInArrow(copies, _COPIES), c.ROW_ID)
+    rows = rows.join(map_batches(soft, copies, _COPIES), c.ROW_ID)
     rows = rows.where((F.col(_SPLIT) == "train") | (F.col(_COPY) == 0))
     is_soft = (F.col(_SPLIT) == "train") & F.col(c.DECIDED_BY).isNull()
     name = F.element_at(F.array(*map(F.lit, classes)), F.col(_SOFT) + 1)
@@ -228,7 +229,7 @@ def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) ->
     files = [entry.base_name for entry in lake.files.entries(target)]
     paths = [lake.files.path(f"{target}/{name}") for name in files if name.endswith(".jsonl")]
     lines = lake.spark.read.text(paths)
-    faults = lines.mapInArrow(check, "fault string").groupBy("fault").count().collect()
+    faults = map_batches(lines, check, "fault string").groupBy("fault").count().collect()
     if faults:
         raise EngineError(
             "bad_example",

@@ -2,7 +2,8 @@
 
 Reads    corpus/, the vectors
 Writes   checks/neighbors/, one row per distinct text
-Passes   3 over the keys of the corpus (one counts the texts), 2 over the vectors
+Passes   2 over the keys of the corpus, 2 over the vectors; one more over the keys counts the texts,
+         where embed has not
 Shuffle  the vectors once, by slot; and those of the reference to every slot: with 20,000 of them of
          256 dimensions, 0.5 to 2 times the bytes of the corpus' own. Of more than `_MOST_TO_SEND`
          texts the vectors once more, by text key
@@ -58,6 +59,7 @@ from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.sample import hash_bound
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import apply_to_cogroups
 
 NEIGHBORS = StructType(
     [
@@ -91,7 +93,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
     EngineError
         ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
     """
-    n_texts, n_rows = _texts(lake).count(), n_accepted(lake)
+    n_texts, n_rows = _n_texts(lake), n_accepted(lake)
     store = store_of(lake, embedding)
     identity = registry.identify(embedding)
     first = store.vectors(identity, distinct=False).select(F.size(c.VECTOR)).first()
@@ -121,7 +123,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
     return StageReport(
         rows_in=n_rows,
         rows_out=n_found,
-        reads={"corpus": 3},
+        reads={"corpus": 2},
         bytes_in=2 * store.size(),
         writes=("checks/neighbors",),
         details={
@@ -136,6 +138,14 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
 def _texts(lake: Lake) -> DataFrame:
     """Return the distinct texts, and how many rows have each."""
     return accepted(lake).groupBy(c.TEXT_KEY).agg(F.count("*").cast("int").alias(c.N_ROWS))
+
+
+def _n_texts(lake: Lake) -> int:
+    """Return how many distinct texts there are: embed has counted them, but for what it refused."""
+    embedded = None if lake.details("ingest").get("own_vectors") else lake.committed("embed")
+    if embedded is None or embedded.details["refused"]:
+        return _texts(lake).count()
+    return int(embedded.details["texts"])
 
 
 def count_slots(n_texts: int, n_reference: int, n_columns: int) -> int:
@@ -176,12 +186,7 @@ def _by_slot(
         slot = F.get(slots, index.cast("int"))
     queries = queries.withColumn(_SLOT, slot).repartition(n_slots, _SLOT)
     reference = reference.withColumn(_SLOT, F.explode(slots)).repartition(n_slots, _SLOT)
-    together = queries.groupBy(_SLOT).cogroup(reference.groupBy(_SLOT))
-    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
-    return together.applyInArrow(
-        lambda queries, reference: search(queries, reference),  # noqa: PLW0108
-        NEIGHBORS,
-    )
+    return apply_to_cogroups(queries.groupBy(_SLOT), reference.groupBy(_SLOT), search, NEIGHBORS)
 
 
 def _search_slot(

@@ -12,7 +12,6 @@ from dataclasses import asdict
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame
 
 from lakewinnow.config import CrossvalConfig
 from lakewinnow.core.calibration import prior_of
@@ -58,7 +57,7 @@ def run(
     lake.files.write_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
     for name, table in _health_tables(model, n_rows).items():
-        lake.publish(name, _one_file(lake, table))
+        lake.publish_small(name, table)
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
@@ -105,10 +104,6 @@ def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:
         "label_health/classes": pa.table({**class_names, **quality}),
         "label_health/overlaps": pa.table({**pair_names, **overlaps}),
     }
-
-
-def _one_file(lake: Lake, table: pa.Table) -> DataFrame:
-    return lake.spark.createDataFrame(table.to_pandas()).coalesce(1)  # K² rows at most, in order
 
 
 def _is_no_better(figures: Mapping[str, float]) -> bool:

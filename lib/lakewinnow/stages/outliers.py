@@ -38,6 +38,7 @@ from lakewinnow.lake.row_checks import OUTLIERS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow, portable
 from lakewinnow.spark.confident_learning import trusted_blocks
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.spark.quantiles import quantiles
 
 _CERTAINTY: Final = "certainty"
@@ -66,7 +67,7 @@ def run(lake: Lake, config: OutliersConfig, *, by: str) -> StageReport:
     """
     found, figures = _by_distance(lake, config) if by == "embedding" else _by_probs(lake, config)
     lake.publish(OUTLIERS.table, found, schema=OUTLIERS.schema)
-    n_issues = lake.read(OUTLIERS.table).where(c.IS_OUTLIER_ISSUE).count()
+    n_issues = lake.files.count_true(OUTLIERS.table, c.IS_OUTLIER_ISSUE)
     tables = ("checks/neighbors", "corpus") if by == "embedding" else ("pred_probs",)
     return StageReport(
         rows_in=n_accepted(lake),
@@ -86,7 +87,7 @@ def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[st
     q1, median, q3 = (float("nan") if q is None else q for q in quartiles)
     threshold = core.DISTANCE_THRESHOLD if config.threshold is None else config.threshold
     rule = DistanceRule(q1, median, q3, how["metric"], threshold)
-    judged = texts.drop(c.N_ROWS).mapInArrow(partial(_judge_batches, rule=rule), _JUDGED)
+    judged = map_batches(texts.drop(c.N_ROWS), partial(_judge_batches, rule=rule), _JUDGED)
     why = F.format_string(
         f"outlier: distance %s to its neighbours, {median:.2f} is common",
         portable.fixed(F.col(c.MEAN_DISTANCE), 2),
@@ -118,7 +119,7 @@ def _judge_batches(
 def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     certain = partial(_certain_batches, thresholds=model.thresholds, method=config.method)
-    rows = lake.read("pred_probs").mapInArrow(certain, _CERTAIN)
+    rows = map_batches(lake.read("pred_probs"), certain, _CERTAIN)
     [median] = quantiles(rows, F.col(_CERTAINTY), [0.5], F.lit(1), n_accepted(lake))
     threshold = core.CERTAINTY_THRESHOLD if config.threshold is None else config.threshold
     cutoff = core.certainty_cutoff(float(median or 0), threshold)

@@ -27,6 +27,7 @@ from lakewinnow.lake import content
 from lakewinnow.lake.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import apply_to_groups, map_batches
 from lakewinnow.validation import input_format
 
 _FIT_ROWS: Final = 50_000
@@ -47,7 +48,7 @@ def run(lake: Lake, config: InputConfig) -> StageReport:
         values = [_feature(source, name).alias(f"{i}") for i, name in enumerate(names)]
         rows = corpus.select(c.TEXT_KEY, *values).dropDuplicates([c.TEXT_KEY])
         fitted, figures = _fit(rows, names, text_may_be_numbers=input_format(config) == "csv")
-        vectors = rows.mapInArrow(partial(_transform_batches, fitted=fitted), VECTORS)
+        vectors = map_batches(rows, partial(_transform_batches, fitted=fitted), VECTORS)
     else:
         name, figures = config.embedding or "", {"embedding": config.embedding}
         vector = content.as_vector(F.col(c.SOURCE).getField(name), source[name].dataType)
@@ -72,8 +73,7 @@ def _fit(
 ) -> tuple[bytes, dict[str, Any]]:
     fit = partial(_fit_sample, names=names, text_may_be_numbers=text_may_be_numbers)
     sample = rows.orderBy(c.TEXT_KEY).limit(_FIT_ROWS).groupBy()
-    # A lambda: Spark chooses tables or iterators by the signature, and misreads a partial's.
-    [fitted] = sample.applyInArrow(lambda table: fit(table), _FITTED).collect()  # noqa: PLW0108
+    [fitted] = apply_to_groups(sample, fit, _FITTED).collect()
     return bytes(fitted.preprocessor), json.loads(fitted.figures)
 
 

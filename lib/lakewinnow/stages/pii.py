@@ -19,13 +19,14 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.row_checks import PII, PII_SAID, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.text import pii
 
 
 def run(lake: Lake, config: PiiConfig) -> StageReport:
     """Look for personal data in every text."""
     texts = accepted(lake).select(c.ROW_ID, c.TEXT)
-    found = texts.mapInArrow(partial(_find_batches, kinds=config.kinds), PII.schema)
+    found = map_batches(texts, partial(_find_batches, kinds=config.kinds), PII.schema)
     lake.publish(PII.table, found, schema=PII.schema)
     kinds = lake.read(PII.table).select(F.explode(c.PII_KINDS).alias("kind"))
     by_kind: dict[str, int] = dict(kinds.groupBy("kind").count().collect())

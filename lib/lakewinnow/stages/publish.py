@@ -58,12 +58,13 @@ def run(
         kept.select(*columns),
         partition_by=output.partition_by,
         rows_per_file=output.rows_per_file,
+        format_=output.format,
     )
     for table, decision in (("review", "review"), ("dropped", "drop")):
         rows = corpus.join(
             changed.where(F.col(c.DECISION) == decision).drop(c.GIVEN_LABEL), c.ROW_ID
         )
-        lake.publish(table, _with_reasons(rows, schema, source, text))
+        lake.publish(table, _with_reasons(rows, schema, source, text), format_=output.format)
 
     tables = ("clean", "review", "dropped")
     return StageReport(

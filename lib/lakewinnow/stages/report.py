@@ -10,6 +10,7 @@ Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whateve
 """
 
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
 from pyspark.sql import DataFrame, Window
@@ -113,8 +114,10 @@ def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[dict[str
     in_class = Window.partitionBy(c.GIVEN_LABEL).orderBy(c.LABEL_RANK)
     ranked = flagged.withColumn("nth", F.row_number().over(in_class)).where(f"nth <= {WORST}")
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in classes}
-    for row in ranked.orderBy(c.LABEL_RANK).select(*_EXAMPLE).collect():
-        found[row[c.GIVEN_LABEL]].append(row.asDict())
+    # Sorted here, as Spark takes a sample, in a job of its own, before it sorts
+    rows = ranked.select(c.LABEL_RANK, *_EXAMPLE).collect()
+    for row in sorted(rows, key=itemgetter(c.LABEL_RANK)):
+        found[row[c.GIVEN_LABEL]].append({name: row[name] for name in _EXAMPLE})
     return {name: rows for name, rows in found.items() if rows}
 
 
@@ -146,20 +149,23 @@ def _largest_sets(issues: DataFrame, of: str) -> list[dict[str, Any]]:
     )
     largest = sizes.orderBy(F.desc("n"), of).limit(N_SETS).collect()
     in_set = Window.partitionBy(of).orderBy(c.ROW_ID)
+    shown = (of, c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.DECISION)
     some = (
         rows.where(F.col(of).isin([row[of] for row in largest]))
         .withColumn("nth", F.row_number().over(in_set))
         .where(f"nth <= {SET_EXAMPLES}")
-        .orderBy(of, "nth")
-        .select(of, c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.DECISION)
+        .select("nth", *shown)
         .collect()
     )
+    examples: dict[str, list[dict[str, Any]]] = {row[of]: [] for row in largest}
+    for one in sorted(some, key=itemgetter("nth")):
+        examples[one[of]].append({name: one[name] for name in shown})
     return [
         {
             "set": row[of],
             "rows": row["n"],
             "labels": row["n_labels"],
-            "examples": [one.asDict() for one in some if one[of] == row[of]],
+            "examples": examples[row[of]],
         }
         for row in largest
     ]

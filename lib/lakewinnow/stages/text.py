@@ -22,6 +22,7 @@ from lakewinnow.lake.row_checks import TEXT, WHY
 from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.text.registry import rules_of
 from lakewinnow.text.rules import Rule, Verdict, judge
 
@@ -44,7 +45,7 @@ def run(lake: Lake, config: TextConfig, words: WordList | None = None) -> StageR
     """
     rules = rules_of(config, None if words is None else words.words)
     texts = accepted(lake).select(c.ROW_ID, c.TEXT)
-    judged = texts.mapInArrow(partial(_judge_batches, rules=rules), TEXT.schema)
+    judged = map_batches(texts, partial(_judge_batches, rules=rules), TEXT.schema)
     lake.publish(TEXT.table, judged, schema=TEXT.schema)
     n_rows = n_accepted(lake)
     funnel = _funnel(lake, rules, n_rows)

@@ -19,13 +19,9 @@ from lakewinnow.config import (
     TextRuleConfig,
 )
 from lakewinnow.errors import ConfigError, Shown
-from lakewinnow.validation.formats import format_of
+from lakewinnow.validation.formats import format_of, is_point_in_time
 from lakewinnow.validation.values import check_types, match, unknown_key
 
-# What the contract names and this version does not do yet: asking for it is an error.
-_NOT_YET: Final[tuple[tuple[str, frozenset[object]], ...]] = (
-    ("input.format", frozenset({"delta", "iceberg"})),
-)
 _LEAST_JACCARD: Final = 0.3
 
 
@@ -49,10 +45,6 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     yield from _check_groups(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
-    for key, values in _NOT_YET:
-        got = value_at(config, key)
-        if isinstance(got, (str, bool)) and got in values:
-            yield _not_yet(key, got)
     if config.crossval.classifier == "logistic":
         yield from _check_params(config.crossval.params, "crossval.params")
         params = {**CrossvalConfig().params, **config.evaluate.params}
@@ -177,7 +169,9 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
     if source.path is not None and source.format is None and format_of(source.path) is None:
         hint = "the path's ending does not tell the format"
-        yield ConfigError("missing_key", "input.format", "parquet | csv | json", None, hint)
+        expected = "parquet | csv | json | delta | iceberg"
+        yield ConfigError("missing_key", "input.format", expected, None, hint)
+    yield from _check_version(source)
     others = {"text": (source.text,), "features": source.features or ()}
     for key, names in others.items():
         if source.label in names:
@@ -189,6 +183,20 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
     if source.classes is not None and len(source.classes) < 2:
         yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _check_version(source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with the version of the table that is asked for."""
+    version = source.version
+    if version is None:
+        return
+    if source.format not in ("delta", "iceberg"):
+        hint = "a table of another format has one version"
+        expected = "null unless input.format is delta or iceberg"
+        yield ConfigError("unused_key", "input.version", expected, version, hint)
+    elif isinstance(version, str) and not is_point_in_time(version):
+        expected = "a version number, a snapshot id or a time such as 2026-01-31T12:00:00"
+        yield ConfigError("bad_version", "input.version", expected, version)
 
 
 def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
@@ -300,16 +308,6 @@ def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
         "checks.non_iid.by": () if non_iid is None else (non_iid.by,),
         "checks.drift.by": () if drift is None or drift.by is None else (drift.by,),
     }
-
-
-def _not_yet(key: str, got: object) -> ConfigError:
-    return ConfigError(
-        "not_available",
-        key,
-        "something this version has",
-        got,
-        "leave it out: this is planned, not built",
-    )
 
 
 def value_at(config: object, key: str) -> Any:

@@ -1,6 +1,7 @@
 """Which format a file has."""
 
 import re
+from datetime import datetime
 
 from lakewinnow.config import InputConfig
 
@@ -16,6 +17,15 @@ def format_of(path: str) -> str | None:
     }
     name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", path.rstrip("/").lower())
     return next((fmt for ending, fmt in endings.items() if name.endswith(ending)), None)
+
+
+def is_point_in_time(text: str) -> bool:
+    """Whether a text is a date or a time, in ISO 8601."""
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def input_format(config: InputConfig) -> str:

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 from model2vec import StaticModel
+from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from lakewinnow.config import EmbeddingConfig
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.local import static
+from lakewinnow.embedding.local import models, static
 from lakewinnow.errors import ConfigError, ProviderError
 
 TEXTS = ["my parcel is late", "refund me, please", "mot de passe oublié", "my parcel is late"]
@@ -54,9 +55,12 @@ def test_fewer_dimensions_are_the_first_ones():
 
 
 def test_vectors_are_those_of_model2vec(embedder):
-    model = static._bundled(256)
-    table = model.embedding.astype(np.float32)  # it would round its vectors to half precision too
-    oracle = StaticModel(table, model.tokenizer, normalize=True)
+    wheel = models.package_folder("wordllama")
+    (table,) = load_file(wheel / "weights" / "l2_supercat_256.safetensors").values()
+    parts = wheel / "tokenizers" / "l2_supercat_tokenizer_config.json"
+    # In half precision, as the table is, it would round its vectors too.
+    oracle = StaticModel(table.astype(np.float32), Tokenizer.from_file(str(parts)), normalize=True)
+    assert static._means(None, 256).max_characters == static.MAX_TOKENS * oracle.median_token_length
     texts = [*TEXTS, "", " ", "🦉 …\x00", "word " * 900, "x" * 9_000, "    " * 3_000]
     np.testing.assert_allclose(embedder.embed(texts), oracle.encode(texts), atol=1e-6)
 

@@ -22,7 +22,7 @@ from lakewinnow.embedding.local.vectors import unit_length
 from lakewinnow.errors import ConfigError, ProviderError, Shown, did_you_mean
 
 if TYPE_CHECKING:
-    from model2vec import StaticModel
+    from tokenizers import Tokenizer
 
 MODEL: Final = "wordllama-l2-supercat-256"
 DIMENSIONS: Final = (256, 128, 64)  # trained so that the first 128 or 64 also stand alone
@@ -90,28 +90,47 @@ class StaticEmbedder(Embedder):
 
 
 class _Means:
-    """What a loaded model2vec model needs to average, without a loop over texts.
+    """A table of token vectors and a tokenizer: means without a loop over texts.
 
     `StaticModel.encode` gathers the vectors of texts of one length at a time. Here each text is a
     row of a sparse matrix that counts its tokens, and its product with the table is all sums at
     once, the same but for the order of additions. It takes a sixth less time with the tokenizer,
     which has 85% of what is left.
+
+    Parameters
+    ----------
+    table : array of shape (n_vectors, dimensions)
+    tokenizer : Tokenizer
+        Of this object alone: it is told to truncate.
+    unknown : id of the token that stands for what the tokenizer does not know, which has no vector
+    median_token_length : characters
+    rows, weights : by token; default: a token's own row, and 1
     """
 
-    def __init__(self, model: "StaticModel") -> None:
+    def __init__(
+        self,
+        table: NDArray[np.floating],
+        tokenizer: "Tokenizer",
+        *,
+        unknown: int | None,
+        median_token_length: int,
+        rows: NDArray[np.integer] | None = None,
+        weights: NDArray[np.floating] | None = None,
+    ) -> None:
+        # model2vec's own bound on what it hands to the tokenizer
+        self.max_characters = MAX_TOKENS * median_token_length
+        self._tokenizer, self._unknown = tokenizer, unknown
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._table = np.ascontiguousarray(table, dtype=np.float32)
+        self._rows, self._weights = rows, weights
+
+    @cached_property
+    def tokens(self) -> Tokens:
+        """What counts tokens and cuts texts, which few configurations ask for."""
         from tokenizers import Tokenizer
 
-        # model2vec's own bound on what it hands to the tokenizer
-        self.max_characters = MAX_TOKENS * model.median_token_length
-        self.tokens = Tokens(
-            Tokenizer.from_str(model.tokenizer.to_str()),
-            special=False,
-            max_characters=self.max_characters,
-        )
-        self._tokenizer, self._unknown = model.tokenizer, model.unk_token_id
-        self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._table = np.ascontiguousarray(model.embedding, dtype=np.float32)
-        self._rows, self._weights = model.token_mapping, model.weights
+        own = Tokenizer.from_str(self._tokenizer.to_str())
+        return Tokens(own, special=False, max_characters=self.max_characters)
 
     def of(self, texts: Sequence[str]) -> NDArray[np.float32]:
         from scipy.sparse import csr_array
@@ -140,12 +159,11 @@ class _Means:
 @cache  # a worker process embeds many batches
 def _means(folder: Path | None, dimensions: int) -> _Means:
     threads.limit()
-    return _Means(_bundled(dimensions) if folder is None else _loaded(folder, dimensions))
+    return _bundled(dimensions) if folder is None else _loaded(folder, dimensions)
 
 
-def _bundled(dimensions: int) -> "StaticModel":
-    # Only here: the driver and the other stages' workers do without these second-long imports.
-    from model2vec import StaticModel
+def _bundled(dimensions: int) -> _Means:
+    """Load the wheel's table, in a fifth of a second: `StaticModel` takes three times as long."""
     from safetensors.numpy import load as load_safetensors
     from tokenizers import Tokenizer
 
@@ -160,14 +178,21 @@ def _bundled(dimensions: int) -> "StaticModel":
         )
     try:
         weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
-        tokenizer = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
+        parts = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
     except FileNotFoundError as error:  # of another version of the wheel
         raise models.unusable(wheel, error) from error
     (table,) = load_safetensors(weights).values()
-    return StaticModel(table[:, :dimensions], Tokenizer.from_str(tokenizer))
+    tokenizer = Tokenizer.from_str(parts)
+    tokenizer.no_padding()
+    return _Means(
+        table[:, :dimensions],
+        tokenizer,
+        unknown=tokenizer.token_to_id(tokenizer.model.unk_token),
+        median_token_length=int(np.median([len(token) for token in tokenizer.get_vocab()])),
+    )
 
 
-def _loaded(folder: Path, dimensions: int) -> "StaticModel":
+def _loaded(folder: Path, dimensions: int) -> _Means:
     from model2vec import StaticModel
 
     # Neither length nor normalization are given here: where config.json differs, that is logged.
@@ -175,8 +200,14 @@ def _loaded(folder: Path, dimensions: int) -> "StaticModel":
         model = StaticModel.from_pretrained(folder)
     except Exception as error:
         raise models.unusable(folder, error) from error
-    model.embedding = model.embedding[:, :dimensions]
-    return model
+    return _Means(
+        model.embedding[:, :dimensions],
+        model.tokenizer,
+        unknown=model.unk_token_id,
+        median_token_length=model.median_token_length,
+        rows=model.token_mapping,
+        weights=model.weights,
+    )
 
 
 def _folder_of(model: str) -> Path:

@@ -12,6 +12,7 @@ from typing import Final
 import pyspark
 
 from lakewinnow.errors import EngineError, Shown
+from lakewinnow.spark.object_stores import server_environment
 from lakewinnow.spark.sail.server import ADDRESS
 
 _NEWEST_CLIENT: Final = (4, 2)  # that pysail 0.7 understands; it refuses later ones
@@ -108,6 +109,7 @@ def _client() -> tuple[int, int]:
 def _environment(scratch: Path, n_cores: int, memory_bytes: int) -> Mapping[str, str]:
     """Return the server's settings; it imports whatever this process can import."""
     return {
+        **server_environment(os.environ),
         "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
         "RUST_LOG": os.environ.get("RUST_LOG", "warn"),
         "SAIL_EXECUTION__DEFAULT_PARALLELISM": str(n_cores),

@@ -9,12 +9,16 @@ import os
 import sys
 from typing import Final
 
+from lakewinnow.spark.machine import usable_cores
+from lakewinnow.spark.sail import workers
+
 ADDRESS: Final = "127.0.0.1"
 
 
 def main() -> None:
     """Serve until standard input ends."""
-    from pysail.spark import SparkConnectServer
+    workers.start(usable_cores())
+    from pysail.spark import SparkConnectServer  # takes a while; meanwhile they import, too
 
     server = SparkConnectServer(ADDRESS, 0)
     server.start(background=True)

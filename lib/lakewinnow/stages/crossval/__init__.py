@@ -85,7 +85,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
     if n_scored < corpus.n_rows:
         raise tasks.vectors_missing(corpus.n_rows - n_scored)
     figures = seen.figures()
-    told.add(figures[tasks.CPU_SECONDS], figures[tasks.NOTE].splitlines())
+    told.add(figures[tasks.CPU_SECONDS], (figures[tasks.NOTE] or "").splitlines())
     return StageReport(
         rows_in=corpus.n_rows,
         rows_out=n_scored,

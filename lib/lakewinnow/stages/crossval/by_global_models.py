@@ -16,6 +16,7 @@ from lakewinnow.core.sampling import quotas
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.sample import stratified
 from lakewinnow.spark import cluster
+from lakewinnow.spark.functions import apply_to_groups, map_batches
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
 from lakewinnow.stages.crossval.settling import collect, settle
@@ -51,10 +52,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
     groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
     n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
     sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
-    made = sample.groupBy(tasks.GROUP).applyInArrow(
-        lambda table: fit(table),  # noqa: PLW0108
-        tasks.MADE_OF_ROWS,
-    )
+    made = apply_to_groups(sample.groupBy(tasks.GROUP), fit, tasks.MADE_OF_ROWS)
     packed = collect(made, told, n_sample)
     n_bytes = sum(map(len, packed))
     if n_bytes > MAX_MODEL_BYTES:
@@ -66,7 +64,8 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
             "--set crossval.mode=shard, whose models go nowhere",
         )
     apply_models = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
-    return corpus.with_vectors(corpus.rows, corpus.n_rows).mapInArrow(apply_models, tasks.SCORED)
+    rows = corpus.with_vectors(corpus.rows, corpus.n_rows)
+    return map_batches(rows, apply_models, tasks.SCORED)
 
 
 def _sample(corpus: Corpus) -> DataFrame:

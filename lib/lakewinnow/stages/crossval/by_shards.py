@@ -18,6 +18,7 @@ from lakewinnow import columns as c
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.spark import cluster
+from lakewinnow.spark.functions import apply_to_cogroups
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 from lakewinnow.stages.crossval.settling import settle
 
@@ -47,12 +48,8 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
         n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
     )
     sharded = vectors.select(F.explode(shards).alias(c.SHARD), c.TEXT_KEY, c.VECTOR)
-    together = rows.groupBy(c.SHARD).cogroup(sharded.groupBy(c.SHARD))
-    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
-    return together.applyInArrow(
-        lambda rows, vectors: score_shard(rows, vectors),  # noqa: PLW0108
-        tasks.SCORED,
-    )
+    by_shard = rows.groupBy(c.SHARD), sharded.groupBy(c.SHARD)
+    return apply_to_cogroups(*by_shard, score_shard, tasks.SCORED)
 
 
 def _pool(corpus: Corpus) -> DataFrame | None:

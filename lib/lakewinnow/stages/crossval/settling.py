@@ -11,6 +11,7 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.lake.sample import hash_bound
 from lakewinnow.spark import cluster
+from lakewinnow.spark.functions import apply_to_groups
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 
 _SETTLING_ROWS: Final = 20_000
@@ -32,7 +33,7 @@ def settle(corpus: Corpus, classifier: Classifier, told: Told) -> Classifier:
         n_threads=cluster.threads_per_task(sample.sparkSession, 1),
     )
     together = corpus.with_vectors(sample, n_sample).groupBy()
-    made = together.applyInArrow(lambda table: settle_on(table), tasks.MADE_OF_ROWS)  # noqa: PLW0108
+    made = apply_to_groups(together, settle_on, tasks.MADE_OF_ROWS)
     [packed] = collect(made, told, n_sample)
     settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
     return settled

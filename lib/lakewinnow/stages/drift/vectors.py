@@ -22,6 +22,7 @@ from lakewinnow.core.drift.joints import joints
 from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.lake.sample import stratified
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import apply_to_groups
 from lakewinnow.stages.drift.sides import CELL
 
 N_DISTANCE: Final = 1000  # texts of a side, whose distances are taken
@@ -110,11 +111,7 @@ def compare(
         n_threads=cluster.threads_per_task(on_sides.sparkSession, len(sides)),
         classes=classes,
     )
-    # A lambda: Spark tells whether it wants the key by the signature, and misreads a partial's.
-    grouped = rows.groupBy("pair").applyInArrow(
-        lambda table: compare_(table),  # noqa: PLW0108
-        _FOUND,
-    )
+    grouped = apply_to_groups(rows.groupBy("pair"), compare_, _FOUND)
     found = {row["pair"]: json.loads(row["found"]) for row in grouped.collect()}
     told = [found.get(i, _nothing(0)) for i in range(len(sides))]
     n_missing = sum(max(0, int(n) - of["n_new"]) for n, of in zip(wanted[::2], told, strict=True))

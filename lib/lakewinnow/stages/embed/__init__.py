@@ -19,8 +19,8 @@ from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity, InputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.corpus import refuse
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.stages.embed import by_batch, in_rounds
-from lakewinnow.stages.embed.todo import Tell, Todo
+from lakewinnow.stages.embed import in_rounds
+from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
 __all__ = ["Estimate", "estimate", "run"]
 
@@ -78,8 +78,7 @@ def run(
         n_texts, spent = in_rounds.embed_at_once(todo)
     else:
         todo.cost.check(todo.counts.n_tokens)
-        embed = by_batch.embed if todo.is_by_batch else in_rounds.embed
-        n_texts, spent = todo.counts.n_texts, embed(todo, tell)
+        n_texts, spent = todo.counts.n_texts, _embed(todo, tell)
         todo.forget_texts()
     refused = refuse(lake, todo.store.refused(todo.identity), source, spent.refused)
     _check_refused(sum(refused.values()), lake.rows("corpus"), source.max_bad_fraction)
@@ -126,6 +125,14 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
         seconds=seconds,
         is_sampled=is_sampled,
     )
+
+
+def _embed(todo: Todo, tell: Tell) -> Spent:
+    if not todo.is_by_batch:
+        return in_rounds.embed(todo, tell)
+    from lakewinnow.stages.embed import by_batch  # OpenAI's client takes half a second to import
+
+    return by_batch.embed(todo, tell)
 
 
 def _check_refused(n_refused: int, n_rows: int, most: float) -> None:

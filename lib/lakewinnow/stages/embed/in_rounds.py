@@ -16,6 +16,7 @@ from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
 from lakewinnow.lake.observed import MAX, SUM, Observed
 from lakewinnow.spark import cluster
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.stages.embed import steps
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 
@@ -78,7 +79,7 @@ def _embed_round(
     with todo.store.appending() as folder:
         into = (todo.identity, folder) if todo.store.takes_files else None
         make = partial(embed, config=todo.config, share=share, into=into)
-        seen = Observed(todo.lake, chunks.mapInArrow(make, steps.MADE), figures)
+        seen = Observed(todo.lake, map_batches(chunks, make, steps.MADE), figures)
         if into is None:
             todo.store.write(todo.identity, seen.rows.where(F.col(c.TEXT_KEY).isNotNull()), folder)
         else:
@@ -105,6 +106,6 @@ def _in_chunks(todo: Todo, dealt: Round) -> DataFrame:
 def seconds_by_sample(todo: Todo) -> float:
     """Embed a few of the texts, and tell from them how long all would take."""
     time_sample = partial(tasks.time_sample, config=todo.config)
-    timed = todo.texts.limit(_SAMPLE).coalesce(1).mapInArrow(time_sample, tasks.TIMED)
+    timed = map_batches(todo.texts.limit(_SAMPLE).coalesce(1), time_sample, tasks.TIMED)
     n_tokens, seconds = timed.agg(F.sum(c.TOKENS), F.sum(tasks.SECONDS)).collect()[0]
     return float(seconds * todo.counts.n_tokens / n_tokens / todo.n_tasks)

@@ -18,6 +18,7 @@ from lakewinnow.lake.new_texts import by_bucket, most_tokens, n_buckets, wanted_
 from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import cluster
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.stages.embed import steps
 
 _TO_EMBED: Final = "to_embed"
@@ -113,7 +114,7 @@ class Todo:
         """
         config = self.config if self.is_paid else None
         find = partial(steps.find, n_buckets=self.n_buckets, config=config)
-        found = self.wanted_and_stored().mapInArrow(find, steps.FOUND)
+        found = map_batches(self.wanted_and_stored(), find, steps.FOUND)
         seen = Observed(self.lake, found, {steps.TEXTS: SUM})
         new = seen.rows.where(F.col(c.TEXT_KEY).isNotNull()).drop(steps.TEXTS)
         self.lake.publish(_TO_EMBED, new)

@@ -32,6 +32,7 @@ from lakewinnow.lake.embedding_store import OwnVectors, store_of
 from lakewinnow.lake.training_sets import REPORTING, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import apply_to_groups
 from lakewinnow.stages.evaluate import tasks
 
 
@@ -116,12 +117,8 @@ def run(
         n_classes=len(classes),
         n_threads=cluster.threads_per_task(lake.spark, len(variants)),
     )
-    answers = (
-        together.join(_vectors(lake, trusted, together, config), c.TEXT_KEY)
-        .groupBy(VARIANT)
-        .applyInArrow(lambda table: train(table), tasks.ANSWERS)  # noqa: PLW0108
-        .toArrow()
-    )
+    rows = together.join(_vectors(lake, trusted, together, config), c.TEXT_KEY)
+    answers = apply_to_groups(rows.groupBy(VARIANT), train, tasks.ANSWERS).toArrow()
     on_all, on_parts, true_labels = _outcomes(answers)
     n_rows = dict(
         zip(*(answers.column(n).to_pylist() for n in (VARIANT, tasks.N_ROWS)), strict=True)

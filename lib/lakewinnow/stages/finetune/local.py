@@ -36,6 +36,7 @@ from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.stages.finetune.kept import Kept
 from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
 
@@ -147,7 +148,7 @@ def _train(
         seeded = rows.select("*", seeds.alias(tasks.SEED))
         at = F.array_position(numbers, F.concat_ws(" ", VARIANT, tasks.SEED)) - 1
         made = cluster.in_partitions(seeded.where(at >= 0), len(some), at)
-        for answer in made.mapInArrow(fine_tune, tasks.ANSWERS).toArrow().to_pylist():
+        for answer in map_batches(made, fine_tune, tasks.ANSWERS).toArrow().to_pylist():
             kept.save_model(names[answer[VARIANT], answer[tasks.SEED]], answer)
     answers = [
         {**answer, VARIANT: unit[0]}

@@ -34,6 +34,7 @@ from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark import arrow
+from lakewinnow.spark.functions import map_batches
 from lakewinnow.stages.near_duplicates import by_embedding, by_text
 from lakewinnow.stages.near_duplicates.by_text import SIMILARITY, TEXT_ID
 
@@ -61,7 +62,7 @@ def run(
         c.ROW_ID, c.GIVEN_LABEL, F.xxhash64(c.TEXT_KEY).alias(_VERSION), c.TEXT
     )
     if config.by == "text":
-        seen = Observed(lake, texts.mapInArrow(_keyed_batches, _KEYED), {_LENGTH: SUM})
+        seen = Observed(lake, map_batches(texts, _keyed_batches, _KEYED), {_LENGTH: SUM})
         lake.publish(_ROWS, seen.rows, schema=_KEYED)
         mean_length = (seen.figures()[_LENGTH] or 0) / max(lake.rows(_ROWS), 1)
         several = _of_several_versions(lake.read(_ROWS))

@@ -25,6 +25,7 @@ from lakewinnow.core.types import IntArray
 from lakewinnow.lake.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark import arrow, cluster
+from lakewinnow.spark.functions import map_batches
 
 THRESHOLD: Final = 0.8
 RECALL: Final = 0.97  # of pairs at the threshold, at least
@@ -102,20 +103,20 @@ def publish_pairs(
     bands = minhash.choose_bands(threshold, config.permutations, RECALL)
     unit = config.shingle
     sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
-    in_buckets = texts.select(c.TEXT).mapInArrow(sketch, _BUCKETS)
+    in_buckets = map_batches(texts.select(c.TEXT), sketch, _BUCKETS)
     dealt = cluster.together(in_buckets, [_BUCKET])
     in_order = cluster.in_order(dealt, [_BUCKET], [_BUCKET, _ORDER, TEXT_ID])
     candidates = f"{name}.candidates"
-    lake.publish(candidates, in_order.mapInArrow(_pair_batches, _CANDIDATES).distinct())
+    lake.publish(candidates, map_batches(in_order, _pair_batches, _CANDIDATES).distinct())
     # Few bytes and much work: as many tasks as there are cores.
     pairs = lake.read(candidates).repartition(cluster.parallelism(lake.spark))
     ends = pairs.select(F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)).distinct()
-    normal = texts.select(c.TEXT).mapInArrow(_normal_batches, _TEXTS)
+    normal = map_batches(texts.select(c.TEXT), _normal_batches, _TEXTS)
     compared = normal.join(ends, TEXT_ID, "left_semi").dropDuplicates([TEXT_ID])
     for end in (ONE, OTHER):
         pairs = pairs.join(compared.toDF(end, f"{end}_text"), end)
     compare = partial(_compare_batches, unit=unit, size=size, threshold=threshold)
-    alike = pairs.mapInArrow(compare, PAIRS)
+    alike = map_batches(pairs, compare, PAIRS)
     of_one = several.select(
         F.col(TEXT_ID).alias(ONE), F.col(TEXT_ID).alias(OTHER), F.lit(1.0).alias(SIMILARITY)
     )

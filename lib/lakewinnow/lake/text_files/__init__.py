@@ -1,0 +1,1 @@
+"""CSV and JSON lines, read as Spark reads them, by an engine that is not Spark."""

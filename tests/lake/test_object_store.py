@@ -1,0 +1,218 @@
+"""Whole runs with input, workspace and store on S3: a server of moto's, in a process of its own."""
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import yaml
+from pyarrow import dataset, fs
+
+from builders import make_config, messages
+from lakewinnow.errors import EngineError
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.source import read_source
+from lakewinnow.pipeline.inputs import open_inputs
+from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.packages import coordinates
+from lakewinnow.spark.sail import embedded
+
+pytest.importorskip("moto")
+deltalake = pytest.importorskip("deltalake")
+
+BUCKET = "tickets"
+START_TIMEOUT_S = 60
+SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
+TABLE = pa.table(
+    {"text": [text for text, _ in messages(90)], "label": [label for _, label in messages(90)]}
+)
+on_sail = pytest.mark.skipif(embedded.why_not() is not None, reason="Sail does not run here")
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory):
+    """The address of a server with an empty bucket."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("moto") / "log"
+    command = [sys.executable, "-c", SERVE, "-H", "127.0.0.1", "-p", str(port)]
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(command, stdout=output, stderr=output) as server,
+    ):
+        try:
+            deadline = time.monotonic() + START_TIMEOUT_S
+            while server.poll() is None and time.monotonic() < deadline:
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.1)
+            else:
+                raise RuntimeError(log.read_text())
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def store(endpoint, monkeypatch, request):
+    """The URI of a folder of this test's own; environment variables say where its store is."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "someone")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    opened, _ = fs.FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
+    opened.create_dir(BUCKET)
+    return f"s3://{BUCKET}/{request.node.name.replace('[', '-').strip(']')}"
+
+
+def lakewinnow(path, *arguments):
+    """Run the command as a user does, in a process of its own."""
+    command = [sys.executable, "-m", "lakewinnow", "run", str(path), "--engine=sail", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stderr
+
+
+def write_config(tmp_path, store, **output):
+    config = {
+        "input": {"path": f"{store}/in", "format": "parquet", "text": "text", "label": "label"},
+        "workspace": f"{store}/run".replace("s3:", "s3a:"),
+        "embedding": {"store": f"{store}/vectors"},
+        "crossval": {"folds": 3},
+        "checks": dict.fromkeys(("outliers", "near_duplicates", "text")),
+        "clean": {"label_issues": "review"},
+        "output": output,
+    }
+    config["input"]["format"] = output.get("format", "parquet")
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def write_parquet(store, table=TABLE):
+    opened, base = fs.FileSystem.from_uri(store)
+    pq.write_table(table, f"{base}/in/part.parquet", filesystem=opened)
+
+
+def rows_of(store, name):
+    opened, base = fs.FileSystem.from_uri(store)
+    found = dataset.dataset(f"{base}/run/{name}", filesystem=opened, format="parquet").to_table()
+    return sorted(found.select(TABLE.column_names).to_pylist(), key=str)
+
+
+def accounted(store):
+    manifest = Files(f"{store}/run").read_json("manifest.json")
+    rows = manifest["rows"]
+    assert rows["in"] == sum(n for name, n in rows.items() if name != "in")
+    return manifest
+
+
+@on_sail
+def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
+    write_parquet(store)
+    config = write_config(tmp_path, store)
+    lakewinnow(config, "--until=decide")
+    files = Files(f"{store}/run")
+    commits = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
+    vectors = [info.path for info in Files(f"{store}/vectors").listing()]
+    half = TABLE.slice(0, 7)  # as a kill leaves it: a file in its place, and no record
+    files.write_table("clean/half.parquet", half)
+    lakewinnow(config)
+    rows = accounted(store)["rows"]
+    assert rows["in"] == len(TABLE)
+    assert len(rows_of(store, "clean")) == rows["clean"] > 0
+    assert len(rows_of(store, "review")) == rows["review"] > 0
+    together = rows_of(store, "clean") + rows_of(store, "review") + rows_of(store, "dropped")
+    assert sorted(together, key=str) == sorted(TABLE.to_pylist(), key=str)
+    after = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
+    assert {name: after[name] for name in commits} == commits  # nothing was done twice
+    assert [info.path for info in Files(f"{store}/vectors").listing()] == vectors
+
+
+@on_sail
+def test_a_file_that_is_replaced_is_noticed(store, tmp_path):
+    write_parquet(store)
+    config = write_config(tmp_path, store)
+    lakewinnow(config)
+    before = accounted(store)
+    assert before["input"]["bytes"] > 0
+    write_parquet(store, TABLE.slice(0, 60))
+    lakewinnow(config, "--set=output.mode=overwrite")
+    after = accounted(store)
+    assert (before["rows"]["in"], after["rows"]["in"]) == (90, 60)
+    assert before["input"]["fingerprint"] != after["input"]["fingerprint"]
+
+
+@on_sail
+@pytest.mark.filterwarnings("default")
+def test_delta_goes_in_and_out(store, tmp_path):
+    options = {"aws_allow_http": "true"}
+    deltalake.write_deltalake(f"{store}/in", TABLE, storage_options=options)
+    config = write_config(tmp_path, store, format="delta")
+    lakewinnow(config)
+    rows = accounted(store)["rows"]
+    clean = deltalake.DeltaTable(f"{store}/run/clean", storage_options=options).to_pyarrow_table()
+    assert len(clean) == rows["clean"] > 0
+    deltalake.write_deltalake(
+        f"{store}/in", TABLE.slice(0, 9), mode="append", storage_options=options
+    )
+    lakewinnow(config, "--set=output.mode=overwrite", "--set=input.version=0")
+    assert accounted(store)["rows"] == rows
+    lakewinnow(config, "--set=output.mode=overwrite")
+    assert accounted(store)["rows"]["in"] == 99
+
+
+@on_sail
+@pytest.mark.filterwarnings("default")
+def test_iceberg_goes_in_and_out(store, endpoint, tmp_path):
+    catalogs = pytest.importorskip("pyiceberg.catalog.sql")
+    table_of = pytest.importorskip("pyiceberg.table").StaticTable.from_metadata
+    pyarrow_io = {
+        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        "s3.endpoint": endpoint,
+        "s3.region": "us-east-1",
+    }
+    catalog = catalogs.SqlCatalog(
+        "c", uri=f"sqlite:///{tmp_path}/c.db", warehouse=store, **pyarrow_io
+    )
+    catalog.create_namespace("n")
+    table = catalog.create_table("n.t", schema=TABLE.schema, location=f"{store}/in")
+    table.append(TABLE)
+    config = write_config(tmp_path, store, format="iceberg")
+    lakewinnow(config)
+    rows = accounted(store)["rows"]
+    clean = table_of(f"{store}/run/clean", properties=pyarrow_io).scan().to_arrow()
+    assert len(clean) == rows["clean"] > 0
+    first = table.current_snapshot().snapshot_id
+    table.append(TABLE.slice(0, 9))
+    lakewinnow(config, "--set=output.mode=overwrite", f"--set=input.version={first}")
+    assert accounted(store)["rows"] == rows
+    lakewinnow(config, "--set=output.mode=overwrite")
+    assert accounted(store)["rows"]["in"] == 99
+
+
+@pytest.mark.parametrize(
+    ("key", "sections"),
+    [
+        ("workspace", {"workspace": "s3://bucket/run"}),
+        ("embedding.store", {"embedding": {"store": "s3a://bucket/run"}}),
+    ],
+)
+def test_a_spark_without_the_jar_is_told_its_name(spark, tmp_path, key, sections):
+    if is_sail(spark):
+        pytest.skip("Sail brings it along")
+    with pytest.raises(EngineError) as caught:
+        open_inputs(spark, make_config(tmp_path / "x.csv", **sections))
+    assert (caught.value.code, caught.value.where) == ("no_object_store", key)
+    assert f"--packages {coordinates('s3', spark.version)}" in caught.value.hint
+    with pytest.raises(EngineError) as caught:
+        read_source(spark, make_config("s3://bucket/x.parquet").input, "parquet")
+    assert caught.value.where == "input.path"
