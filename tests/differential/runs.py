@@ -14,9 +14,8 @@ import yaml
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from connect import connect_server
-
 import lakewinnow
+from connect import connect_server
 from lakewinnow.configfile import parse_config
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.spark.session import session, stop
@@ -67,13 +66,13 @@ def run_case(spark, case, engine, n_partitions):
         ending = f"{type(error).__name__} {error}"
         workspace.mkdir(exist_ok=True)
         (workspace / ERROR).write_text(ending.replace(str(workspace), "WORKSPACE"))
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the comparison shows it
         ending = traceback.format_exc()
         workspace.mkdir(exist_ok=True)
         (workspace / ERROR).write_text(f"not ours, on {engine}: {ending}")
-    print(
-        f"{case.name} {engine} {n_partitions} {time.monotonic() - begun:.1f} s {ending}", flush=True
-    )
+    seconds = time.monotonic() - begun
+    sys.stdout.write(f"{case.name} {engine} {n_partitions} {seconds:.1f} s {ending}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
