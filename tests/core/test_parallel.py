@@ -13,16 +13,16 @@ def test_blas_has_one_thread_until_the_last_of_several_is_done():
     before = blas_threads()
     inside, may_end = threading.Event(), threading.Event()
 
-    def other():
+    def first():
         with workers(1, 0):
             inside.set()
             may_end.wait()
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=first)
+    thread.start()
+    inside.wait()
     with workers(1, 0):
-        thread.start()
-        inside.wait()
-    assert blas_threads() == {1}
-    may_end.set()
-    thread.join()
+        may_end.set()
+        thread.join()
+        assert blas_threads() == {1}
     assert blas_threads() == before

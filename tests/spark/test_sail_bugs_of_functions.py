@@ -1,4 +1,4 @@
-"""What functions of Sail 0.7 answer otherwise than Spark's: each expected to fail until it is mended.
+"""What functions of Sail 0.7 answer otherwise than Spark's, until it is mended.
 
 What we do instead is in `lakewinnow.spark.portable`, `lakewinnow.spark.json_text` and, of nulls in
 a cogroup, in `lakewinnow.lake.row_graph`.
@@ -33,7 +33,8 @@ spark = session(engine="sail")
 answers = [spark.sql(f"SELECT {e}").collect()[0][0] for e in json.loads(sys.argv[1])]
 rows = spark.createDataFrame([(0, 1), (0, None)], "k int, x int")
 try:
-    n = rows.groupBy("k").cogroup(rows.groupBy("k")).applyInArrow(lambda a, b: a, rows.schema).count()
+    both = rows.groupBy("k").cogroup(rows.groupBy("k"))
+    n = both.applyInArrow(lambda a, b: a, rows.schema).count()
 except Exception as error:
     n = str(error)
 print(json.dumps([answers, n]))
