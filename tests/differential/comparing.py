@@ -14,6 +14,7 @@ TABLES = (
 DOCUMENTS = ("noise_model.json", "summary.json")
 _OF_THE_RUN = {"seconds", "workspace", "path", "bytes_read", "bytes_written", "engine", "created"}
 _FEW = 3
+LOG_LOSS = 1e-9  # relative: a row may fall on either side of half a tick of 2^-32
 
 
 def differences(left, right):
@@ -42,9 +43,13 @@ def _of_tables(name, left, right):
     if not left.exists() and not right.exists():
         return
     tables = [_read(folder) for folder in (left, right)]
-    fields = [{f.name: str(f.type) for f in table.schema} for table in tables]
+    # What a list calls its items is up to the writer of a Parquet file: element, or item.
+    fields = [
+        {f.name: str(f.type).replace("<item: ", "<element: ") for f in t.schema} for t in tables
+    ]
     if list(fields[0].items()) != list(fields[1].items()):
-        yield f"{name}: columns {sorted(set(fields[0].items()) ^ set(fields[1].items())) or 'in another order'}"
+        other = set(fields[0].items()) ^ set(fields[1].items())
+        yield f"{name}: columns {other or 'in another order'}"
     if len(tables[0]) != len(tables[1]):
         yield f"{name}: {len(tables[0])} ≠ {len(tables[1])} rows"
         return
@@ -91,12 +96,10 @@ def _of_values(left, right, where=""):
                 yield f"{where}.{key}: only in one"
             else:
                 yield from _of_values(left[key], right[key], f"{where}.{key}")
-    elif not same(left, right):
+    elif not (same(left, right) or (where.endswith("log_loss") and _near(left, right))):
         yield f"{where}: {left!r} ≠ {right!r}"[:600]
 
 
-if __name__ == "__main__":
-    import sys
-
-    for line in differences(*map(Path, sys.argv[1:3])):
-        print(line)
+def _near(left, right):
+    """Whether two figures are the same but for the last bits of engines' logarithms."""
+    return left is not None and right is not None and math.isclose(left, right, rel_tol=LOG_LOSS)

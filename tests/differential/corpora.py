@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import unicodedata
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -106,16 +107,48 @@ _WORDS = [
     "zone",
 ]
 _ODD = (
-    "naïve café", "cafe\u0301", "Straße", "İstanbul", "ﬁle", "ΣΑΣ σας", "日本語 テキスト", "🙂👍🏽",
-    "👨‍👩‍👧", "שלום", "مرحبا", "a\u00a0b", "x\u200by", "tab\there", "line\nbreak", 'a "quote"',
-    "back\\slash", "50 % off", "<b>bold</b>", "\ufffd", "\u2028", "\x07bell", "١٢٣", "e\u0301e\u0301",
-    "{curly}", "$1.00", "Ａｂｃ", "ǅ", "\U0001f1e9\U0001f1ea", "null", "NaN", "True",
-)  # fmt: skip
+    "naïve café",
+    "cafe\u0301",
+    "Straße",
+    "İstanbul",
+    "ﬁle",
+    "ΣΑΣ σας",
+    "日本語 テキスト",
+    "🙂👍🏽",
+    "👨‍👩‍👧",
+    "שלום",
+    "مرحبا",
+    "a\u00a0b",
+    "x\u200by",
+    "tab\there",
+    "line\nbreak",
+    'a "quote"',
+    "back\\slash",
+    "50 % off",
+    "<b>bold</b>",
+    "\ufffd",
+    "\u2028",
+    "\x07bell",
+    "١٢٣",
+    "e\u0301e\u0301",
+    "{curly}",
+    "$1.00",
+    "Ａｂｃ",
+    "ǅ",
+    "\U0001f1e9\U0001f1ea",
+    "null",
+    "NaN",
+    "True",
+)
 _BLANK = ("", " ", "\t\n", "\u00a0", "\u200b", "\u3000 ", "\x00")
 _PERSONAL = (
-    "write to jane.doe@example.org", "DE89 3704 0044 0532 0130 00", "4111 1111 1111 1111",
-    "from 192.168.0.17", "call +49 30 901820", "2001:db8::1",
-)  # fmt: skip
+    "write to jane.doe@example.org",
+    "DE89 3704 0044 0532 0130 00",
+    "4111 1111 1111 1111",
+    "from 192.168.0.17",
+    "call +49 30 901820",
+    "2001:db8::1",
+)
 _DOUBLES = (0.0, -0.0, 1e-7, 1e16, 1e21, 1.5e-10, 123456789.125, 0.1, -2.5, 1e7, 1e-3, 9999999.0)
 _UTC_START = dt.datetime(2019, 12, 30, tzinfo=dt.UTC)
 
@@ -139,7 +172,7 @@ def write_input(folder, table, seed=0):
         path.mkdir(parents=True)
         shuffled = table if n == 1 else table.take(random.permutation(len(table)))
         bounds = np.linspace(0, len(table), n + 1).astype(int)
-        for i, (start, end) in enumerate(zip(bounds, bounds[1:], strict=False)):
+        for i, (start, end) in enumerate(pairwise(bounds)):
             pq.write_table(shuffled.slice(start, end - start), path / f"part-{i}.parquet")
 
 
@@ -261,19 +294,28 @@ def _others(random, n_rows):
         "when": lambda: column(pa.timestamp("us", "UTC"), moment),
         "local": lambda: column(pa.timestamp("us"), lambda: moment().replace(tzinfo=None)),
         "day": lambda: column(pa.date32(), lambda: moment().date()),
-        "amount": lambda: column(pa.decimal128(12, 3), lambda: decimal.Decimal(whole() % 10**9 - 10**8).scaleb(-3)),
+        "amount": lambda: column(
+            pa.decimal128(12, 3), lambda: decimal.Decimal(whole() % 10**9 - 10**8).scaleb(-3)
+        ),
         "real": lambda: column(pa.float64(), real),
         "short": lambda: column(pa.float32(), real),
-        "odd real": lambda: column(pa.float64(), lambda: pick([float("nan"), float("inf"), -float("inf"), -0.0, 1.0])),
+        "odd real": lambda: column(
+            pa.float64(), lambda: pick([float("nan"), float("inf"), -float("inf"), -0.0, 1.0])
+        ),
         "n": lambda: column(pa.int64(), whole),
         "tiny": lambda: column(pa.int16(), lambda: whole() % 100),
         "flag": lambda: column(pa.bool_(), lambda: bool(whole() % 2)),
         "point": lambda: column(pa.struct({"a": pa.int32(), "B b": pa.list_(pa.string())}), point),
-        "counts": lambda: column(pa.map_(pa.string(), pa.int32()), lambda: pick([[], [("k", 1)], [("b", 2), ("a", None)]])),
+        "counts": lambda: column(
+            pa.map_(pa.string(), pa.int32()),
+            lambda: pick([[], [("k", 1)], [("b", 2), ("a", None)]]),
+        ),
         "raw": lambda: column(pa.binary(), lambda: pick([b"", b"\x00\xff", b"plain"])),
-        "list": lambda: column(pa.list_(pa.float64()), lambda: pick([[], [1e-7, None], [-0.0, 2.0]])),
+        "list": lambda: column(
+            pa.list_(pa.float64()), lambda: pick([[], [1e-7, None], [-0.0, 2.0]])
+        ),
         "note.x": lambda: column(pa.string(), lambda: pick(_ODD)),
-    }  # fmt: skip
+    }
     chosen = random.choice(sorted(makers), int(random.integers(1, 7)), replace=False)
     # A group, a date and a position: what the checks ask for.
     always = {
@@ -297,12 +339,35 @@ def _probs(random, table, classes):
     return pa.array(rows, pa.list_(pa.float64()))
 
 
-def _config(random, folder, names, table):
+def _checks(random, own, *, with_text):
     def pick(*values):
         return values[random.integers(len(values))]
 
     def maybe(value, share=0.6):
         return value if random.random() < share else None
+
+    neighbors = own != "pred_probs"
+    presets = ["basic", "gopher_quality", "gopher_repetition", "c4"]
+    return {
+        "neighbors": {"k": int(random.integers(3, 11))},
+        "outliers": {"by": pick("auto", "pred_probs")} if random.random() < 0.9 else None,
+        "near_duplicates": (
+            maybe({"by": "text", "shingle": pick("character", "word")}, 0.9) if with_text else None
+        ),
+        "imbalance": maybe({"threshold": 0.3}, 0.9),
+        "nulls": maybe({"columns": None}),
+        "non_iid": maybe({"by": pick("place", "at")}) if neighbors else None,
+        "groups": maybe({"columns": ["source"], "clusters": neighbors, "threshold": 0.9}),
+        "valuation": maybe({}) if neighbors else None,
+        "text": maybe({"presets": presets}, 0.8) if with_text else None,
+        "pii": maybe({}) if with_text else None,
+        "drift": {"by": pick("source", "at")} if random.random() < 0.6 else {},
+    }
+
+
+def _config(random, folder, names, table):  # noqa: C901 - one key after another
+    def pick(*values):
+        return values[random.integers(len(values))]
 
     source = {"path": str(folder / "input-1"), "format": "parquet", "label": "label"}
     own = names["own"]
@@ -324,29 +389,23 @@ def _config(random, folder, names, table):
         source |= {"embedding": "vector", "max_bad_fraction": 0.5}
     if own == "features":
         source |= {"features": ["num", "source", "place"], "max_bad_fraction": 0.5}
-    neighbors = own != "pred_probs"
-    checks = {
-        "neighbors": {"k": int(random.integers(3, 11))},
-        "outliers": {"by": pick("auto", "pred_probs")} if random.random() < 0.9 else None,
-        "near_duplicates": (
-            maybe({"by": "text", "shingle": pick("character", "word")}, 0.9) if with_text else None
-        ),
-        "imbalance": maybe({"threshold": 0.3}, 0.9),
-        "nulls": maybe({"columns": None}),
-        "non_iid": maybe({"by": pick("place", "at")}) if neighbors else None,
-        "groups": maybe({"columns": ["source"], "clusters": neighbors, "threshold": 0.9}),
-        "valuation": maybe({}) if neighbors else None,
-        "text": maybe({"presets": ["basic", "gopher_quality", "gopher_repetition", "c4"]}, 0.8) if with_text else None,
-        "pii": maybe({}) if with_text else None,
-        "drift": {"by": pick("source", "at")} if random.random() < 0.6 else {},
-    }  # fmt: skip
+    checks = _checks(random, own, with_text=with_text)
     actions = ("drop", "review", "keep")
     clean = {
         name: pick(*actions)
-        for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation",
-                     "near_duplicates", "exact_duplicates", "text")
+        for name in (
+            "outliers",
+            "imbalance",
+            "nulls",
+            "non_iid",
+            "groups",
+            "valuation",
+            "near_duplicates",
+            "exact_duplicates",
+            "text",
+        )
         if checks.get(name, True) is not None
-    }  # fmt: skip
+    }
     clean |= {"label_issues": pick("drop", "fix", "review", "keep"), "max_drop_fraction": 1.0}
     if checks["pii"] is not None:
         clean["pii"] = pick(*actions, "redact")
@@ -355,10 +414,17 @@ def _config(random, folder, names, table):
     labels = {"method": pick("confident_learning", "posterior")}
     if labels["method"] == "confident_learning":
         labels |= {
-            "filter_by": pick("prune_by_noise_rate", "prune_by_class", "both", "confident_learning",
-                              "predicted_neq_given", "low_self_confidence", "low_normalized_margin"),
+            "filter_by": pick(
+                "prune_by_noise_rate",
+                "prune_by_class",
+                "both",
+                "confident_learning",
+                "predicted_neq_given",
+                "low_self_confidence",
+                "low_normalized_margin",
+            ),
             "rank_by": pick("self_confidence", "normalized_margin", "confidence_weighted_entropy"),
-        }  # fmt: skip
+        }
         if labels["rank_by"] != "confidence_weighted_entropy":
             labels["adjust_pred_probs"] = bool(random.random() < 0.3)
     return {

@@ -66,13 +66,13 @@ def run_case(spark, case, engine, n_partitions):
         ending = f"{type(error).__name__} {error}"
         workspace.mkdir(exist_ok=True)
         (workspace / ERROR).write_text(ending.replace(str(workspace), "WORKSPACE"))
-    except Exception:
+    except Exception:  # noqa: BLE001 - whatever it is, the comparison shows it
         ending = traceback.format_exc()
         workspace.mkdir(exist_ok=True)
         (workspace / ERROR).write_text(f"not ours, on {engine}: {ending}")
-    print(
-        f"{case.name} {engine} {n_partitions} {time.monotonic() - begun:.1f} s {ending}", flush=True
-    )
+    seconds = time.monotonic() - begun
+    sys.stdout.write(f"{case.name} {engine} {n_partitions} {seconds:.1f} s {ending}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":
