@@ -133,8 +133,8 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     origins = ["web"] * 40 + ["app"] * 35 + [None] * 20 + ["fax"] * 5
     rows = [corpus_row(f"{i:03}", f"text {i % 90}", origin=of) for i, of in enumerate(origins)]
     make_table(lake, "corpus", rows)
-    origin = StructType().add("origin", StringType()).jsonValue()
-    make_commit(lake, "ingest", classes=["a", "b"], input_columns=origin)
+    columns = StructType().add("origin", StringType()).add("label", StringType()).jsonValue()
+    make_commit(lake, "ingest", classes=["a", "b"], input_columns=columns)
     groups = sides.by_column(lake, "origin")
     assert [(pair.name, pair.reference) for pair in groups.pairs] == [
         ("app", (1, 2)),
