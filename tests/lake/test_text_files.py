@@ -488,6 +488,7 @@ BYTES = st.one_of(
 )
 
 
+@pytest.mark.spark_only
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @settings(max_examples=1, deadline=None, suppress_health_check=list(HealthCheck))
 @given(contents=st.lists(BYTES, min_size=40, max_size=40))
@@ -528,6 +529,7 @@ LINES = st.one_of(
 )
 
 
+@pytest.mark.spark_only
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=st.lists(LINES, min_size=2, max_size=6))
 def test_any_json_is_read_as_spark_reads_it(spark, tmp_path_factory, lines):
@@ -575,6 +577,7 @@ def test_blocks_hold_the_records(rows, break_, options, n_characters):
 FILES = sorted([*SAMPLE.glob("*.csv"), *SHARED.glob("data/*/*.csv")])
 
 
+@pytest.mark.spark_only
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_real_files_are_read_as_spark_reads_them(spark, path):
     df, schema = _open_text_format(spark, str(path), "csv", dict(_CSV_OPTIONS))
@@ -583,6 +586,7 @@ def test_real_files_are_read_as_spark_reads_them(spark, path):
     assert in_order(found) == in_order(map(tuple, df.collect()))
 
 
+@pytest.mark.spark_only
 def test_a_plan_reads_folders_and_patterns(spark, tmp_path):
     for name in ("b.csv", "a.csv", "c.txt", "_hidden.csv", "sub/d.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -603,6 +607,7 @@ def test_a_plan_reads_folders_and_patterns(spark, tmp_path):
         assert sorted(found.files) == sorted(expected.inputFiles())
 
 
+@pytest.mark.spark_only
 def test_a_json_plan_infers_over_all_files(spark, tmp_path):
     (tmp_path / "1.json").write_text('{"text": "a", "n": 1}\n{bad\n')
     (tmp_path / "2.json").write_text('{"text": "b", "n": 2.5, "tags": ["x"]}\n')

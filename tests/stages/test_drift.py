@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructType
 
 from builders import (
     SAMPLE,
@@ -132,6 +133,8 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     origins = ["web"] * 40 + ["app"] * 35 + [None] * 20 + ["fax"] * 5
     rows = [corpus_row(f"{i:03}", f"text {i % 90}", origin=of) for i, of in enumerate(origins)]
     make_table(lake, "corpus", rows)
+    columns = StructType().add("origin", StringType()).add("label", StringType()).jsonValue()
+    make_commit(lake, "ingest", classes=["a", "b"], input_columns=columns)
     groups = sides.by_column(lake, "origin")
     assert [(pair.name, pair.reference) for pair in groups.pairs] == [
         ("app", (1, 2)),
@@ -146,7 +149,6 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     on_sides = sides.on_sides(texts, groups).toArrow()
     assert np.bincount(on_sides.column("cell").to_numpy()).tolist() == [35, 55, 40, 60]
 
-    make_commit(lake, "ingest", classes=["a", "b"])
     asked = DriftConfig(by="label")
     found = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked).details
     assert (found["detected"], found["comparisons"]) == (False, [])

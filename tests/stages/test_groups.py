@@ -10,9 +10,10 @@ from cleanlab.datalab.internal.issue_manager.noniid import NonIIDIssueManager
 from cleanlab.datalab.internal.issue_manager.underperforming_group import (
     UnderperformingGroupIssueManager,
 )
+from pyspark.sql.types import StringType, StructType
 from scipy.sparse import csr_matrix
 
-from builders import corpus_row, lake_in, make_config, make_table, read_rows, text_key
+from builders import corpus_row, lake_in, make_commit, make_config, make_table, read_rows, text_key
 from core.datalab import managed
 from lakewinnow.config import (
     EmbeddingConfig,
@@ -53,6 +54,8 @@ def lake(spark, tmp_path_factory):
         for i in range(N_ROWS)
     ]
     make_table(lake, "pred_probs", rows)
+    columns = StructType().add("site", StringType()).add("day", StringType()).jsonValue()
+    make_commit(lake, "ingest", classes=list("abcd"), input_columns=columns)
     report = neighbors.run(lake, EmbeddingConfig(), NeighborsConfig(k=K))
     lake.commit("neighbors", "made by a test", 0.0, report)
     return lake
