@@ -28,10 +28,9 @@ def test_groups_and_cogroups_become_tables(spark):
         return pa.table({"n": [sum(pc.sum(table["id"]).as_py() or 0 for table in tables)]})
 
     rows = spark.range(6).withColumn("g", F.col("id") % 2)
-    found = apply_to_groups(rows.groupBy("g"), add, SUM)
+    found = apply_to_groups(rows, ["g"], add, SUM)
     assert sorted(row.n for row in found.collect()) == [6, 9]
-    ones, others = rows.groupBy("g"), rows.where("id > 0").groupBy("g")
-    found = apply_to_cogroups(ones, others, add, SUM)
+    found = apply_to_cogroups(rows, rows.where("id > 0"), "g", add, SUM)
     assert sorted(row.n for row in found.collect()) == [12, 18]
 
 

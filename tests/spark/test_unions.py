@@ -14,7 +14,7 @@ def test_what_a_frame_lacks_is_null_and_types_are_those_of_both(spark):
     assert both.columns == ["n", "name", "w", "at"]
     rows = sorted(tuple(row) for row in both.collect())
     assert rows == [(1, "a", None, None), (2, None, 0.5, [2])]
-    types = apply_to_groups(both.groupBy("n"), _types, "types string").collect()
+    types = apply_to_groups(both, ["n"], _types, "types string").collect()
     assert {row.types for row in types} == {"int64, string, double, list"}
 
 

@@ -55,8 +55,8 @@ def judged(lake: Lake, others: Sequence[Column], judge: Judge, schema: StructTyp
     )
     together = partial(_judge_all, judge=judge, k=lake.details("neighbors")["k"])
     graph = texts.select(c.TEXT_KEY, c.NEIGHBORS, c.DISTANCES)
-    one, same = (side.withColumn(_ALL, F.lit(0)).groupBy(_ALL) for side in (rows, graph))
-    return apply_to_cogroups(one, same, together, schema)
+    one, same = (side.withColumn(_ALL, F.lit(0)) for side in (rows, graph))
+    return apply_to_cogroups(one, same, _ALL, together, schema)
 
 
 def with_all_rows(lake: Lake, found: DataFrame) -> DataFrame:

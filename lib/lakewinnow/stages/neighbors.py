@@ -82,7 +82,6 @@ _LEAST_WORK: Final = 2e10  # multiplications of a slot: a second or two of a cor
 _MOST_WORK: Final = 2e11
 _MOST_TEXTS: Final = 100_000  # of a slot
 _MOST_TO_SEND: Final = 2_000_000  # keys of texts
-_MOST_PLACED: Final = 64  # slots, of more it is no matter where each goes
 
 
 def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> StageReport:
@@ -179,14 +178,15 @@ def _by_slot(
 ) -> DataFrame:
     """Search each slot's texts, and all of the reference, brought together."""
     index = F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(_SLOT)), F.lit(n_slots))
-    slot, slots = index, F.sequence(F.lit(0).cast("bigint"), F.lit(n_slots - 1).cast("bigint"))
-    if n_slots <= _MOST_PLACED:  # one to each partition, so that no core waits for another
-        keys = [0] if n_slots == 1 else cluster.partition_keys(queries.sparkSession, n_slots)
-        slots = F.array(*(F.lit(key).cast("bigint") for key in keys))
-        slot = F.get(slots, index.cast("int"))
-    queries = queries.withColumn(_SLOT, slot).repartition(n_slots, _SLOT)
-    reference = reference.withColumn(_SLOT, F.explode(slots)).repartition(n_slots, _SLOT)
-    return apply_to_cogroups(queries.groupBy(_SLOT), reference.groupBy(_SLOT), search, NEIGHBORS)
+    slots = F.sequence(F.lit(0).cast("bigint"), F.lit(n_slots - 1).cast("bigint"))
+    return apply_to_cogroups(
+        queries.withColumn(_SLOT, index),
+        reference.withColumn(_SLOT, F.explode(slots)),
+        _SLOT,
+        search,
+        NEIGHBORS,
+        n_groups=n_slots,
+    )
 
 
 def _search_slot(

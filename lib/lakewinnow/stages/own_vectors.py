@@ -72,8 +72,8 @@ def _fit(
     rows: DataFrame, names: tuple[str, ...], *, text_may_be_numbers: bool
 ) -> tuple[bytes, dict[str, Any]]:
     fit = partial(_fit_sample, names=names, text_may_be_numbers=text_may_be_numbers)
-    sample = rows.orderBy(c.TEXT_KEY).limit(_FIT_ROWS).groupBy()
-    [fitted] = apply_to_groups(sample, fit, _FITTED).collect()
+    sample = rows.orderBy(c.TEXT_KEY).limit(_FIT_ROWS)
+    [fitted] = apply_to_groups(sample, (), fit, _FITTED).collect()
     return bytes(fitted.preprocessor), json.loads(fitted.figures)
 
 

@@ -52,7 +52,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
     groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
     n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
     sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
-    made = apply_to_groups(sample.groupBy(tasks.GROUP), fit, tasks.MADE_OF_ROWS)
+    made = apply_to_groups(sample, [tasks.GROUP], fit, tasks.MADE_OF_ROWS)
     packed = collect(made, told, n_sample)
     n_bytes = sum(map(len, packed))
     if n_bytes > MAX_MODEL_BYTES:

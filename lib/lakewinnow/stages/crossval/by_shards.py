@@ -48,8 +48,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
         n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
     )
     sharded = vectors.select(F.explode(shards).alias(c.SHARD), c.TEXT_KEY, c.VECTOR)
-    by_shard = rows.groupBy(c.SHARD), sharded.groupBy(c.SHARD)
-    return apply_to_cogroups(*by_shard, score_shard, tasks.SCORED)
+    return apply_to_cogroups(rows, sharded, c.SHARD, score_shard, tasks.SCORED)
 
 
 def _pool(corpus: Corpus) -> DataFrame | None:

@@ -32,8 +32,8 @@ def settle(corpus: Corpus, classifier: Classifier, told: Told) -> Classifier:
         n_classes=corpus.n_classes,
         n_threads=cluster.threads_per_task(sample.sparkSession, 1),
     )
-    together = corpus.with_vectors(sample, n_sample).groupBy()
-    made = apply_to_groups(together, settle_on, tasks.MADE_OF_ROWS)
+    together = corpus.with_vectors(sample, n_sample)
+    made = apply_to_groups(together, (), settle_on, tasks.MADE_OF_ROWS)
     [packed] = collect(made, told, n_sample)
     settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
     return settled

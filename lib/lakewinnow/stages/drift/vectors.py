@@ -111,7 +111,7 @@ def compare(
         n_threads=cluster.threads_per_task(on_sides.sparkSession, len(sides)),
         classes=classes,
     )
-    grouped = apply_to_groups(rows.groupBy("pair"), compare_, _FOUND)
+    grouped = apply_to_groups(rows, ["pair"], compare_, _FOUND)
     found = {row["pair"]: json.loads(row["found"]) for row in grouped.collect()}
     told = [found.get(i, _nothing(0)) for i in range(len(sides))]
     n_missing = sum(max(0, int(n) - of["n_new"]) for n, of in zip(wanted[::2], told, strict=True))

@@ -119,7 +119,7 @@ def run(
         n_threads=cluster.threads_per_task(lake.spark, len(variants)),
     )
     rows = together.join(_vectors(lake, trusted, together, config), c.TEXT_KEY)
-    answers = apply_to_groups(rows.groupBy(VARIANT), train, tasks.ANSWERS).toArrow()
+    answers = apply_to_groups(rows, [VARIANT], train, tasks.ANSWERS).toArrow()
     on_all, on_parts, true_labels = _outcomes(answers)
     n_rows = dict(
         zip(*(answers.column(n).to_pylist() for n in (VARIANT, tasks.N_ROWS)), strict=True)
