@@ -282,10 +282,9 @@ def ranks(judged: DataFrame) -> DataFrame:
     """
     issues = judged.where(c.IS_LABEL_ISSUE)
     everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
-    key = F.struct(*WORST_FIRST)
     ranked = issues.select(
         *WORST_FIRST,
-        F.row_number().over(everywhere).alias(c.LABEL_RANK),
-        key.eqNullSafe(F.lag(key).over(everywhere)).alias("repeats"),
+        F.rank().over(everywhere).alias(c.LABEL_RANK),
+        F.row_number().over(everywhere).alias("nth"),
     )
-    return ranked.where(~F.col("repeats")).drop("repeats")
+    return ranked.where(F.col("nth") == F.col(c.LABEL_RANK)).drop("nth")
