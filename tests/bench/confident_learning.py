@@ -101,7 +101,8 @@ def main() -> None:
             for engine in options.engines:
                 out = str(Path(folder, engine))
                 (cold, warm, _), peak = measure(OURS, str(source), out, engine)
-                row = f"{n_rows:>9,} x {n_classes:<4} {engine:>6} {cold:>7.1f} {warm:>7.1f} {peak:>5.1f}"
+                row = f"{n_rows:>9,} x {n_classes:<4} {engine:>6}"
+                row += f" {cold:>7.1f} {warm:>7.1f} {peak:>5.1f}"
                 if not only:
                     if theirs is None:
                         theirs = measure(CLEANLAB, str(source), str(Path(folder, "theirs.parquet")))
