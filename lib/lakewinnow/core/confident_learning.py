@@ -154,7 +154,8 @@ class JointState:
         cells = guesses[counted] * len(counts) + labels[counted]
         np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
         off_diagonal = counted & (guesses != labels)
-        issues = off_diagonal & ~_unflagged(labels, pred_probs, predicted)
+        largest = pred_probs[np.arange(len(labels)), predicted]
+        issues = off_diagonal & ~_unflagged(labels, pred_probs, largest)
         return type(self)(counts, self.n_label_issues + int(np.count_nonzero(issues)))
 
     def merge(self, other: Self) -> Self:
@@ -238,17 +239,15 @@ def unflagged(labels: IntArray, pred_probs: FloatArray) -> BoolArray:
     labels : int64, shape (n,)
     pred_probs : float64, shape (n, K)
     """
-    return _unflagged(labels, pred_probs, pred_probs.argmax(axis=1))
+    return _unflagged(labels, pred_probs, pred_probs.max(axis=1))
 
 
-def _unflagged(labels: IntArray, pred_probs: FloatArray, predicted: IntArray) -> BoolArray:
-    # Without copying pred_probs: when the sum only equals the maximum, the lower index wins, and
-    # `predicted` is the lowest index that has the maximum.
-    rows = np.arange(len(labels))
-    raised = pred_probs[rows, labels] + EPSILON
-    largest = pred_probs[rows, predicted]
-    at_least_level = (raised > largest) | ((raised == largest) & (labels < predicted))
-    wins: BoolArray = (predicted == labels) | at_least_level
+def _unflagged(labels: IntArray, pred_probs: FloatArray, largest: FloatArray) -> BoolArray:
+    # Without copying pred_probs: when the sum only equals the maximum, the lower index wins.
+    raised = pred_probs[np.arange(len(labels)), labels] + EPSILON
+    wins: BoolArray = raised > largest
+    level = np.flatnonzero(raised == largest)
+    wins[level] = labels[level] < pred_probs[level].argmax(axis=1)
     return wins
 
 

@@ -191,7 +191,8 @@ def flag(block: Block, issue_filter: IssueFilter, thresholds: FloatArray, cuts: 
 
 def _keep_selected(mask: BoolArray, block: Block, cuts: Cuts) -> None:
     rows = np.flatnonzero(mask)  # few: most labels are the most probable class
-    mask[rows] = selected(block.take(rows), cuts)
+    ids = [block.row_ids[row] for row in rows.tolist()] if cuts.row_id else ()  # to break ties
+    mask[rows] = selected(Block(block.labels[rows], block.pred_probs[rows], ids), cuts)
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from lakewinnow.core.selection import Cuts, Selection, Tally
 from lakewinnow.core.types import Block, BoolArray, IntArray, ObjectArray
 
 SPARE_CANDIDATES: Final = 2**17  # collected beyond twice the need before the highest are dropped
-MOST_FRESH: Final = 256  # parts of blocks whose row ids are held meanwhile
+MOST_HELD: Final = 2**20  # row ids held until it is known which of them are wanted
 
 
 def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
@@ -60,12 +60,18 @@ class _Scan:
         n_counting = int(np.count_nonzero(~self.collects))
         self.counts = np.zeros(n_counting << self.bin_bits, np.int64)
         self.rows = Candidates.none()
-        self.fresh: list[tuple[Pairs, Sequence[str]]] = []  # their ids are looked up if they stay
+        self.fresh: list[Pairs] = []  # rows without ids yet, numbered through the blocks held
+        self.blocks: list[Sequence[str]] = []  # their row ids
+        self.starts = [0]  # number of each one's first row, and of the row after the last
         self.n_rows = 0
         self.most_rows = 2 * int(self.open.need[self.collects].sum()) + SPARE_CANDIDATES
         self.id_bounds = Candidates.none()  # lowest and highest id of the cells that count ids
 
     def add(self, block: Block) -> None:
+        if self.starts[-1] >= MOST_HELD:
+            self._name_fresh()
+        self.blocks.append(block.row_ids)
+        self.starts.append(self.starts[-1] + len(block.row_ids))
         for pairs in self.cells.pairs(block.labels, block.pred_probs, self.high):
             at_least = self.are_whole or pairs.score >= self.low[pairs.cell]
             self._add_pairs(pairs.take(np.broadcast_to(at_least, len(pairs.row))), block.row_ids)
@@ -76,7 +82,7 @@ class _Scan:
             self._add_by_id(pairs.take(by_id), row_ids)
             pairs = pairs.take(~by_id)
         collects = self.collects[pairs.cell]
-        self._collect(pairs.take(collects), row_ids)
+        self._collect(pairs.take(collects))
         counted = pairs.take(~collects)
         bins = self.open.score_bins(counted.cell, counted.score, self.bin_bits)
         self._count(counted.cell, bins)
@@ -96,7 +102,7 @@ class _Scan:
         pairs, ids, images = pairs.take(within), ids[within], images[within]
 
         collects = self.collects[pairs.cell]
-        self._collect(pairs.take(collects), row_ids)
+        self._collect(pairs.take(collects))
         counted = pairs.take(~collects)
         self._count(counted.cell, self.open.id_bins(counted.cell, images[~collects], self.bin_bits))
         self._keep_id_bounds(Candidates(counted.cell, counted.score, ids[~collects]))
@@ -104,34 +110,47 @@ class _Scan:
     def _count(self, cell: IntArray, bins: IntArray) -> None:
         np.add.at(self.counts, (self.counter[cell] << self.bin_bits) + bins, 1)
 
-    def _collect(self, pairs: Pairs, row_ids: Sequence[str]) -> None:
+    def _collect(self, pairs: Pairs) -> None:
         if len(pairs.row):
-            self.fresh.append((pairs, row_ids))
+            self.fresh.append(pairs._replace(row=pairs.row + self.starts[-2]))
         self.n_rows += len(pairs.row)
-        if self.n_rows > self.most_rows or len(self.fresh) == MOST_FRESH:
+        if self.n_rows > self.most_rows:
             self._drop_highest()
 
     def _drop_highest(self) -> None:
         # One more than the need shows that rows level at the cut do not all fit
         need = self.open.need + 1
-        fresh = [pairs for pairs, _ in self.fresh]
-        cell = np.concatenate([self.rows.cell, *(pairs.cell for pairs in fresh)])
-        score = np.concatenate([self.rows.score, *(pairs.score for pairs in fresh)])
-        cut = score_cuts(cell, score, need)
-        stay = [
-            Candidates(kept.cell, kept.score, _ids(row_ids, kept.row))
-            for pairs, row_ids in self.fresh
-            for kept in [pairs.take(pairs.score <= cut[pairs.cell])]
-        ]
-        lowest = Candidates.concat([self.rows, *stay]).lowest(need)
-        self.rows, self.fresh, self.n_rows = lowest.rows, [], len(lowest.rows)
-        n_kept = np.bincount(lowest.rows.cell, minlength=len(self.open))
-        is_full = self.collects & (n_kept > self.open.need)
-        self.high[is_full] = lowest.cut[is_full]
+        fresh = self._all_fresh()
+        cell = np.concatenate([self.rows.cell, fresh.cell])
+        cut = score_cuts(cell, np.concatenate([self.rows.score, fresh.score]), need)
+        self.rows = self.rows.take(self.rows.score <= cut[self.rows.cell])
+        self.fresh = [fresh.take(fresh.score <= cut[fresh.cell])]
+        self.n_rows = len(self.rows) + len(self.fresh[0].row)
+        is_full = np.bincount(cell, minlength=len(need)) >= need
+        self.high[is_full] = cut[is_full]
+        if self.n_rows > self.most_rows - SPARE_CANDIDATES // 2:  # all the others are level
+            self._name_fresh()
+
+    def _name_fresh(self) -> None:
+        """Look up the ids of the rows that may be among the lowest, and let the others go."""
+        fresh = self._all_fresh()
+        block = np.searchsorted(self.starts, fresh.row, side="right") - 1
+        at = fresh.row - np.array(self.starts)[block]
+        ids = [self.blocks[i][k] for i, k in zip(block.tolist(), at.tolist(), strict=True)]
+        named = Candidates(fresh.cell, fresh.score, np.array(ids, object))
+        self.rows = Candidates.concat([self.rows, named]).lowest(self.open.need + 1).rows
+        self.n_rows = len(self.rows)
+        self.fresh, self.blocks = [], self.blocks[-1:]
+        self.starts = [0, *map(len, self.blocks)]
+
+    def _all_fresh(self) -> Pairs:
+        nothing = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return Pairs(*map(np.concatenate, zip(nothing, *self.fresh, strict=True)))
 
     def tally(self) -> Tally:
         """Return what the blocks added so far hold, by position in the selection's cells."""
         self._drop_highest()
+        self._name_fresh()
         by_cell = self.counts.reshape(-1, 1 << self.bin_bits)
         below = np.cumsum(by_cell, axis=1) - by_cell
         # Where these blocks alone meet the need in lower bins, so do all of them: no need to ship

@@ -18,7 +18,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     DoubleType,
+    IntegerType,
     LongType,
+    ShortType,
     StringType,
     StructField,
     StructType,
@@ -49,8 +51,8 @@ WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks 
 # What a selection pass found: a histogram bin of a cell, or (bin -1) a row that may be selected.
 _TALLY = StructType(
     [
-        StructField("cell", LongType(), nullable=False),
-        StructField("bin", LongType(), nullable=False),
+        StructField("cell", IntegerType(), nullable=False),
+        StructField("bin", ShortType(), nullable=False),
         StructField("score", DoubleType(), nullable=True),
         StructField(c.ROW_ID, StringType(), nullable=True),
         StructField("n", LongType(), nullable=False),
@@ -237,7 +239,9 @@ def _tally(found: pa.Table) -> Tally:
     row_ids = np.empty(len(rows), object)
     row_ids[:] = rows.column(c.ROW_ID).to_pylist()
     candidates = Candidates(
-        rows.column("cell").to_numpy(), rows.column("score").to_numpy(zero_copy_only=False), row_ids
+        rows.column("cell").to_numpy().astype(np.int64),
+        rows.column("score").to_numpy(zero_copy_only=False),
+        row_ids,
     )
     return Tally(np.column_stack(bins), candidates)
 
@@ -282,10 +286,9 @@ def ranks(judged: DataFrame) -> DataFrame:
     """
     issues = judged.where(c.IS_LABEL_ISSUE)
     everywhere = Window.partitionBy(c.IS_LABEL_ISSUE).orderBy(*WORST_FIRST)  # issues only: one task
-    key = F.struct(*WORST_FIRST)
     ranked = issues.select(
         *WORST_FIRST,
-        F.row_number().over(everywhere).alias(c.LABEL_RANK),
-        key.eqNullSafe(F.lag(key).over(everywhere)).alias("repeats"),
+        F.rank().over(everywhere).alias(c.LABEL_RANK),
+        F.row_number().over(everywhere).alias("nth"),
     )
-    return ranked.where(~F.col("repeats")).drop("repeats")
+    return ranked.where(F.col("nth") == F.col(c.LABEL_RANK)).drop("nth")

@@ -36,7 +36,7 @@ from lakewinnow.spark.engines import is_sail
 from lakewinnow.spark.functions import map_batches
 
 _BATCH_ROWS: Final = 2**16
-_MOST_NUMBERS: Final = 2**23  # of a batch: 64 MiB
+_MOST_NUMBERS: Final = 2**20  # of a batch: 8 MiB, which are used again; fresh memory is slow
 _MOST_FILES: Final = 10_000  # whose footers this process reads
 
 _INTEGERS: Final[dict[DataType, pa.DataType]] = {

@@ -16,8 +16,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.core.label_issues import LOW
-from lakewinnow.spark import confident_learning, lists, udf, valid_probs
+from lakewinnow.core.label_issues import LOW, flag
+from lakewinnow.core.scores import label_scores
+from lakewinnow.spark import arrow, confident_learning, lists, udf, valid_probs
 from lakewinnow.spark.confident_learning import Judge
 from lakewinnow.spark.functions import map_batches
 from lakewinnow.spark.parquet_rows import ParquetRows
@@ -70,12 +71,19 @@ def _may_be_issue(judge: Judge) -> Column:
 def _issues(
     batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
 ) -> Iterator[pa.RecordBatch]:
-    for batch in batches:
-        row_ids, labels, values = batch.columns
-        verdict = _verdicts(row_ids, labels, values, judge, is_sound=is_sound)
-        columns = {name: verdict.field(name) for name in _ISSUE.names[1:]}
-        found = pa.record_batch({c.ROW_ID: row_ids, **columns})
-        yield found.filter(found.column(c.IS_LABEL_ISSUE))
+    adjust_by = judge.thresholds if judge.adjust_pred_probs else None
+    to_blocks = confident_learning.trusted_blocks if is_sound else valid_probs.blocks
+    for block in to_blocks(batches, len(judge.classes)):
+        rows = np.flatnonzero(flag(block, judge.issue_filter, judge.thresholds, judge.cuts))
+        labels, pred_probs = block.labels[rows], block.pred_probs[rows]
+        yield arrow.record_batch(
+            _ISSUE,
+            {
+                c.ROW_ID: [block.row_ids[row] for row in rows.tolist()],
+                c.IS_LABEL_ISSUE: np.ones(len(rows), bool),
+                c.LABEL_SCORE: label_scores(labels, pred_probs, judge.rank_by, adjust_by),
+            },
+        )
 
 
 def is_plain(judge: Judge, *, is_sound: bool) -> bool:
