@@ -20,6 +20,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+import pyarrow as pa
+
 from lakewinnow.spark.sail.wire import Channel, GoneError, Word
 
 BATCHES: Final = b"b"  # a function of an iterator of batches, which returns one
@@ -59,9 +61,22 @@ class _Input(Iterator[Any]):
         self._channel.send(Word.WANT)
         word, item = self._channel.receive()
         if word is Word.ITEM:
-            return item
+            return _with_lists(item)
         self._has_more, self.is_stopped = False, word is Word.STOP
         return next(self)
+
+
+def _with_lists(item: Any) -> Any:
+    """Return a batch, a table or an array as Spark gives it: it has no lists of a fixed size."""
+    if isinstance(item, pa.Array):
+        fixed = pa.types.is_fixed_size_list(item.type)
+        return item.cast(pa.list_(item.type.value_field)) if fixed else item
+    if isinstance(item, pa.RecordBatch | pa.Table):
+        for i, field in enumerate(item.schema):
+            if pa.types.is_fixed_size_list(field.type):
+                lists = field.with_type(pa.list_(field.type.value_field))
+                item = item.set_column(i, lists, item.column(i).cast(lists.type))
+    return item
 
 
 class _Functions:
