@@ -27,6 +27,7 @@ from lakewinnow.spark import cluster, confident_learning, udf
 from lakewinnow.spark import one_vs_rest as passes
 from lakewinnow.spark.lists import spread
 from lakewinnow.spark.one_vs_rest import Judge
+from lakewinnow.spark.session import telling_of_loss
 
 _ROW_ID, _RANK, _FOUND = "__lw_row_id", "__lw_rank", "__lw_found"
 
@@ -148,6 +149,7 @@ def find_multilabel_issues(
 # --- Spark --------------------------------------------------------------------------------------
 
 
+@telling_of_loss()
 def _on_spark(
     df: DataFrame, of: Columns, classes: Sequence[object] | None, options: Options
 ) -> DataFrame:

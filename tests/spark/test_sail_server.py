@@ -38,6 +38,20 @@ print(json.dumps([started._process.pid, str(started._folder)]), flush=True)
 print(spark.range(1000).count(), flush=True)
 """
 WAITING = CLIENT + "sys.stdin.read()"
+INTERRUPTED_IN_GRPC = (
+    CLIENT
+    + """
+import grpc._channel
+def interrupted(_):
+    raise KeyboardInterrupt  # as Ctrl-C may: the call is under way, and nobody listens
+grpc._channel._run_channel_spin_thread = interrupted
+try:
+    spark.range(3).collect()
+except KeyboardInterrupt:
+    sessions.stop(spark)
+    print("stopped")
+"""
+)
 IN_A_QUERY = (
     CLIENT
     + """
@@ -481,3 +495,10 @@ def run_in(folder, script, *arguments):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def test_a_session_whose_query_was_interrupted_inside_grpc_stops(tmp_path):
+    with client(INTERRUPTED_IN_GRPC, tmp_path) as (process, _, scratch):
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        assert said == "stopped\n"
+        assert nothing_is_left(tmp_path, scratch)
