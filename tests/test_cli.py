@@ -363,7 +363,9 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
     assert "Traceback" not in stderr
     assert len(stderr.splitlines()) == 2
     assert not (tmp_path / "_commits" / "ingest.json").exists()
-    assert tables_of(tmp_path) == set()
+    # A table may have been put in its place already, whole; without the commit it is none.
+    n_rows = {name: len(read_rows(tmp_path, name)) for name in tables_of(tmp_path)}
+    assert n_rows.items() <= {"corpus": 591, "quarantine": 9}.items()
 
 
 def test_ctrl_c_whose_exception_is_lost_ends_the_run_at_the_next_stage(

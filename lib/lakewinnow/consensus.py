@@ -96,6 +96,7 @@ _METHODS: Final = {
 }
 
 
+@telling_of_loss()
 def find_consensus(
     annotations: DataFrame | pd.DataFrame,
     rows: DataFrame | pd.DataFrame,
@@ -197,7 +198,6 @@ def find_consensus(
 # --- Spark --------------------------------------------------------------------------------------
 
 
-@telling_of_loss()
 def _on_spark(
     annotations: DataFrame,
     rows: DataFrame,

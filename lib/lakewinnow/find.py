@@ -44,6 +44,7 @@ class Options:
     noise_model: NoiseModel | None
 
 
+@telling_of_loss()
 def find_label_issues(
     df: DataFrame | pd.DataFrame | None = None,
     *,
@@ -140,7 +141,6 @@ def find_label_issues(
 # --- Spark --------------------------------------------------------------------------------------
 
 
-@telling_of_loss()
 def _on_spark(
     df: DataFrame,
     label: str,

@@ -62,6 +62,7 @@ class Options:
     max_bad_fraction: float
 
 
+@telling_of_loss()
 def find_multilabel_issues(
     df: DataFrame | pd.DataFrame,
     *,
@@ -149,7 +150,6 @@ def find_multilabel_issues(
 # --- Spark --------------------------------------------------------------------------------------
 
 
-@telling_of_loss()
 def _on_spark(
     df: DataFrame, of: Columns, classes: Sequence[object] | None, options: Options
 ) -> DataFrame:

@@ -1,5 +1,6 @@
 """How PySpark's client reaches the embedded Sail server."""
 
+import sys
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -59,14 +60,16 @@ def connect(target: str, app_name: str) -> Any:
 def stop(connected: Any, *, is_there: bool) -> None:
     """Stop a session, with a server that is there or not: nothing is said to one that is not."""
     connected.release_session_on_close = is_there
-    connected.client.close = partial(_within_patience, connected.client.close)
+    if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        connected.client.close = partial(_within_patience, connected.client.close)
     connected.stop()
 
 
 def _within_patience(close: Callable[[], None]) -> None:
     """Close a client, or leave it.
 
-    gRPC waits for the calls that are under way; without end where Ctrl-C came between a call and
+    Only after Ctrl-C: with a server that is gone, a process that has closed its client in another
+    thread has been seen to hang when it ends. gRPC waits for the calls that are under way; without end where Ctrl-C came between a call and
     the start of the thread that hears how it ends.
     """
     closing = threading.Thread(target=close, name="Sail's client's end", daemon=True)
