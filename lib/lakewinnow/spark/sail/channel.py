@@ -69,8 +69,8 @@ def _within_patience(close: Callable[[], None]) -> None:
     """Close a client, or leave it.
 
     Only after Ctrl-C: with a server that is gone, a process that has closed its client in another
-    thread has been seen to hang when it ends. gRPC waits for the calls that are under way; without end where Ctrl-C came between a call and
-    the start of the thread that hears how it ends.
+    thread has been seen to hang when it ends. gRPC waits for the calls that are under way; without
+    end where Ctrl-C came between a call and the start of the thread that hears how it ends.
     """
     closing = threading.Thread(target=close, name="Sail's client's end", daemon=True)
     closing.start()
