@@ -168,7 +168,7 @@ def write_case(folder, seed):
 def _compare_with_reference(random, folder, table, config):
     """Have the rows of half the cases without drift by a column compared with some of themselves.
 
-    A label is rarer there, so that there is drift to be found.
+    One label is rarer there.
     """
     if config["checks"]["drift"] or random.random() < 0.5:
         return
