@@ -30,6 +30,7 @@ from lakewinnow.lake.source import column, text_of
 from lakewinnow.spark import annotations as passes
 from lakewinnow.spark import udf
 from lakewinnow.spark.annotations import Judge, Names
+from lakewinnow.spark.session import telling_of_loss
 
 MAX_ANNOTATORS: Final = 100_000  # beyond this an annotator column is something else by mistake
 
@@ -95,6 +96,7 @@ _METHODS: Final = {
 }
 
 
+@telling_of_loss()
 def find_consensus(
     annotations: DataFrame | pd.DataFrame,
     rows: DataFrame | pd.DataFrame,

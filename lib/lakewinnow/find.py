@@ -22,6 +22,7 @@ from lakewinnow.lake import frame, noise_models
 from lakewinnow.lake.source import column
 from lakewinnow.spark import confident_learning, parquet_rows, valid_probs, verdicts
 from lakewinnow.spark.confident_learning import Judge
+from lakewinnow.spark.session import telling_of_loss
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
 _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
@@ -43,6 +44,7 @@ class Options:
     noise_model: NoiseModel | None
 
 
+@telling_of_loss()
 def find_label_issues(
     df: DataFrame | pd.DataFrame | None = None,
     *,

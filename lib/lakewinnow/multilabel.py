@@ -27,6 +27,7 @@ from lakewinnow.spark import cluster, confident_learning, udf
 from lakewinnow.spark import one_vs_rest as passes
 from lakewinnow.spark.lists import spread
 from lakewinnow.spark.one_vs_rest import Judge
+from lakewinnow.spark.session import telling_of_loss
 
 _ROW_ID, _RANK, _FOUND = "__lw_row_id", "__lw_rank", "__lw_found"
 
@@ -61,6 +62,7 @@ class Options:
     max_bad_fraction: float
 
 
+@telling_of_loss()
 def find_multilabel_issues(
     df: DataFrame | pd.DataFrame,
     *,

@@ -161,7 +161,23 @@ def write_case(folder, seed):
     table, names = _table(random, min(n_rows, 3000), n_classes)
     config = _config(random, folder, names, table)
     write_input(folder, table, seed)
+    _compare_with_reference(np.random.default_rng([seed, 1]), folder, table, config)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
+
+
+def _compare_with_reference(random, folder, table, config):
+    """Have the rows of half the cases without drift by a column compared with some of themselves.
+
+    One label is rarer there.
+    """
+    if config["checks"]["drift"] or random.random() < 0.5:
+        return
+    labels = np.array(table["label"].to_pylist(), object)
+    is_rare = labels == labels[0]
+    chosen = random.random(len(table)) < np.where(is_rare, 0.1, 0.7)
+    (folder / "reference").mkdir()
+    pq.write_table(table.filter(pa.array(chosen)), folder / "reference" / "part-0.parquet")
+    config["checks"]["drift"] = {"reference": str(folder / "reference"), "format": "parquet"}
 
 
 def write_input(folder, table, seed=0):

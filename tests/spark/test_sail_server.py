@@ -38,6 +38,20 @@ print(json.dumps([started._process.pid, str(started._folder)]), flush=True)
 print(spark.range(1000).count(), flush=True)
 """
 WAITING = CLIENT + "sys.stdin.read()"
+INTERRUPTED_IN_GRPC = (
+    CLIENT
+    + """
+import grpc._channel
+def interrupted(_):
+    raise KeyboardInterrupt  # as Ctrl-C may: the call is under way, and nobody listens
+grpc._channel._run_channel_spin_thread = interrupted
+try:
+    spark.range(3).collect()
+except KeyboardInterrupt:
+    sessions.stop(spark)
+    print("stopped")
+"""
+)
 IN_A_QUERY = (
     CLIENT
     + """
@@ -53,11 +67,11 @@ spark.range(1).mapInArrow(sleeping, "id long").collect()
 
 
 @contextlib.contextmanager
-def client(script, folder, **options):
+def client(script, folder, arguments=(), **options):
     """Run a client; give it with its server's process id and folder."""
     environment = os.environ | {"TMPDIR": str(folder)}
     process = subprocess.Popen(
-        [sys.executable, "-c", script],
+        [sys.executable, "-c", script, *arguments],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -481,3 +495,74 @@ def run_in(folder, script, *arguments):
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()
+
+
+def test_a_session_whose_query_was_interrupted_inside_grpc_stops(tmp_path):
+    with client(INTERRUPTED_IN_GRPC, tmp_path) as (process, _, scratch):
+        said, _ = process.communicate(timeout=PATIENCE_S)
+        assert said == "stopped\n"
+        assert nothing_is_left(tmp_path, scratch)
+
+
+NEVER_ALONE = """
+import sys
+from lakewinnow.errors import EngineError
+from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sail import embedded
+embedded._ATTEMPTS = 0  # as if a stranger had been at each port that was opened
+if sys.argv[1:]:
+    sessions._has_java = lambda: False
+try:
+    print(sessions.session(engine="auto").range(3).count())
+except EngineError as error:
+    print(error.code, error.hint)
+"""
+
+
+@pytest.mark.skipif(sessions.is_remote_only(), reason="PySpark's client alone")
+@pytest.mark.parametrize("java", [[], ["none"]])
+def test_where_no_server_can_be_had_for_oneself_auto_takes_spark_if_there_is_java(java):
+    command = [sys.executable, "-c", NEVER_ALONE, *java]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    if java:
+        assert done.stdout.startswith("sail_not_private --engine spark")
+    else:
+        assert done.stdout == "3\n"
+        assert "Spark runs this, not Sail: engine: expected sail, where nobody" in done.stderr
+
+
+LOST_IN = (
+    CLIENT
+    + """
+import os, signal
+import lakewinnow
+from lakewinnow.errors import EngineError
+from pyspark.sql import functions as F
+frame = spark.range(4).select(
+    F.col("id").cast("string").alias("task"), F.lit("ann").alias("annotator"),
+    F.lit("a").alias("label"), F.array(F.lit("a")).alias("labels"),
+    F.array(F.lit(0.6), F.lit(0.4)).alias("probs"),
+)
+os.kill(started._process.pid, signal.SIGKILL)
+calls = {
+    "find_label_issues": {"label": "label", "pred_probs": "probs", "classes": ["a", "b"]},
+    "find_multilabel_issues": {"labels": "labels", "pred_probs": "probs", "classes": ["a", "b"]},
+    "find_consensus": {
+        "rows": frame, "id": "task", "annotator": "annotator", "label": "label",
+        "pred_probs": "probs",
+    },
+}
+name = sys.argv[1]
+try:
+    getattr(lakewinnow, name)(frame, **calls[name])
+except EngineError as error:
+    print(error.code)
+"""
+)
+
+
+@pytest.mark.parametrize("name", ["find_label_issues", "find_multilabel_issues", "find_consensus"])
+def test_functions_of_frames_say_that_the_server_is_lost(name, tmp_path):
+    with client(LOST_IN, tmp_path, [name]) as (process, _, _):
+        said, err = process.communicate(timeout=60)
+    assert (said, err) == ("engine_lost\n", "")

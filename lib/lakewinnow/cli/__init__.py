@@ -10,6 +10,7 @@ from typing import Final
 from lakewinnow import errors
 from lakewinnow.cli.parser import STAGE_COMMANDS, parser
 from lakewinnow.errors import EngineError, LakewinnowError, asking_for_pyspark
+from lakewinnow.terminal import interrupts
 
 __all__ = ["STAGE_COMMANDS", "main"]
 
@@ -30,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = "--debug" in (sys.argv if arguments is None else arguments)
     try:
         options = parser().parse_args(arguments)
-        with asking_for_pyspark():
+        with interrupts.noted(), asking_for_pyspark():
             return int(options.command(options))
     except LakewinnowError as error:
         if debug:

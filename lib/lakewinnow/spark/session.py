@@ -107,8 +107,15 @@ def session(
         return there
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
-    if engine == "sail" or (engine == "auto" and _takes_sail(input_bytes)):
+    if engine == "sail":
         return _start_sail(app_name)
+    if engine == "auto" and _takes_sail(input_bytes):
+        try:
+            return _start_sail(app_name)
+        except EngineError as error:
+            if error.code != "sail_not_private" or is_remote_only() or not _has_java():
+                raise
+            _LOG.warning("Spark runs this, not Sail: %s", error)
     return _start(app_name)
 
 

@@ -15,6 +15,7 @@ from lakewinnow.pipeline import Observer
 from lakewinnow.report.words import duration
 from lakewinnow.spark.engines import Engine, engine_of
 from lakewinnow.spark.progress import JobProgress
+from lakewinnow.terminal import interrupts
 
 _TITLES: Final = {
     "session": "start",
@@ -56,7 +57,8 @@ class Progress(Observer):
         self._end_of_session(engine_of(spark))
 
     def started(self, name: str) -> None:
-        """Note that a stage begins."""
+        """Note that a stage begins; none does after Ctrl-C."""
+        interrupts.raise_again()
         self._running, self._since = name, time.monotonic()
         self._last_line = self._since
 

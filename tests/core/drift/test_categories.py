@@ -71,6 +71,7 @@ def test_noise_that_differs_is_found_where_it_differs():
     assert found.test.df == 4
     assert found.distances.tolist() == pytest.approx([0, 0, 60 / 400, 0])
     assert found.distance == pytest.approx(60 / 1600)
+    assert type(found.distance) is float  # what is judged by it goes into a JSON file
     assert (found.p < 0.01).tolist() == [False, False, True, False]
     assert categories.noise_drift(joint(np.full(4, 20)), joint(np.full(4, 20))).test.p == 1
 

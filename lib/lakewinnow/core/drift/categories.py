@@ -188,7 +188,7 @@ def noise_drift(new: Counts, reference: Counts) -> NoiseDrift:
     tests.append(test)
     statistic, df = sum(test.statistic for test in tests), sum(test.df for test in tests)
     overall = ChiSquared(statistic, df, float(chdtrc(df, statistic)) if df else 1.0)
-    total = n_tested.sum() + n_sparse
+    total = float(n_tested.sum()) + n_sparse
     mean = float(distances @ n_tested + difference * n_sparse) / total if total else 0.0
     return NoiseDrift(overall, mean, distances, p)
 

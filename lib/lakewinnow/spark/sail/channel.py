@@ -1,11 +1,16 @@
 """How PySpark's client reaches the embedded Sail server."""
 
+import sys
+import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from pyspark.sql.connect.client import ChannelBuilder
 from pyspark.sql.connect.session import SparkSession
 
 _LONGEST_MESSAGE: Final = 2**31 - 1
+_CLOSE_TIMEOUT_S: Final = 2.0
 
 
 class Channel(ChannelBuilder):
@@ -55,4 +60,18 @@ def connect(target: str, app_name: str) -> Any:
 def stop(connected: Any, *, is_there: bool) -> None:
     """Stop a session, with a server that is there or not: nothing is said to one that is not."""
     connected.release_session_on_close = is_there
+    if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        connected.client.close = partial(_within_patience, connected.client.close)
     connected.stop()
+
+
+def _within_patience(close: Callable[[], None]) -> None:
+    """Close a client, or leave it.
+
+    Only after Ctrl-C: with a server that is gone, a process that has closed its client in another
+    thread has been seen to hang when it ends. gRPC waits for the calls that are under way; without
+    end where Ctrl-C came between a call and the start of the thread that hears how it ends.
+    """
+    closing = threading.Thread(target=close, name="Sail's client's end", daemon=True)
+    closing.start()
+    closing.join(_CLOSE_TIMEOUT_S)
