@@ -8,7 +8,7 @@ import pytest
 import lakewinnow
 
 PACKAGE = Path(lakewinnow.__file__).parent
-MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent.name != "spark"]
+MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if PACKAGE / "spark" not in path.parents]
 OFF_LIMITS = {
     "_jdf", "_jsparkSession", "_jvm", "_sc", "accumulator", "cache", "checkpoint",
     "clearCache", "localCheckpoint", "newSession", "persist", "rdd", "sparkContext",

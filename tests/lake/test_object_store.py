@@ -140,7 +140,7 @@ def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
     for record in ("manifest.json", "_commits/publish.json", "_commits/report.json"):
         files.delete(record)  # as a kill leaves it
     files.delete("dropped")
-    files.write_table("clean/half.parquet", TABLE.slice(0, 7))
+    files.write_parquet("clean/half.parquet", TABLE.slice(0, 7))
     commits = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
     lakewinnow(config)
     rows = accounted(store)["rows"]

@@ -115,6 +115,7 @@ def test_what_is_not_understood_is_left_to_spark(columns, spark, tmp_path):
     assert rows_of(spark.read.parquet(write(tmp_path / "a folder", columns))) is None
 
 
+@pytest.mark.spark_only  # Sail does not read them at all
 def test_files_that_differ_are_left_to_spark(spark, tmp_path):
     folder = write(tmp_path / "a folder", table())
     pq.write_table(pa.table(table(number=pa.float32())), f"{folder}/part 9.parquet")

@@ -13,6 +13,7 @@ import pytest
 
 from lakewinnow.errors import EngineError
 from lakewinnow.spark import session as sessions
+from lakewinnow.spark.machine import usable_cores
 from lakewinnow.spark.session import local_environment, session
 
 TESTS = Path(__file__).parents[1]
@@ -34,7 +35,7 @@ def broken(batches):
         yield 1 / 0
 
 def job(remote=None):
-    spark = session("job", remote=remote)
+    spark = session("job", engine="spark", remote=remote)
     spark.range(10).write.parquet("a table")
     try:
         spark.range(1).mapInArrow(broken, "id long").collect()
@@ -134,7 +135,10 @@ def test_a_machine_without_java_runs_jobs_quietly_and_tidily(script, machine):
     assert said["pythons"] == [sys.executable]
     assert "ZeroDivisionError" in said["error"]
     assert said["settings"]["spark.sql.session.timeZone"] == "UTC"
-    assert said["settings"]["spark.master"] == "local[*]"
+    is_ours = "connect" not in said["class"]
+    assert said["settings"]["spark.master"] == (
+        f"local[{usable_cores()}]" if is_ours else "local[*]"
+    )
     assert stderr == ""
     work, environment = machine
     left = {path.name for path in work.iterdir()} - {"job.py", "a table"}
@@ -154,7 +158,9 @@ def processes_of(folder):
 @pytest.mark.parametrize("delay_s", [0.0, 0.3, 1.0, 2.5])
 def test_an_interrupted_start_leaves_no_java_behind(delay_s, machine):
     work, environment = machine
-    (work / "job.py").write_text("from lakewinnow.spark.session import session; session()")
+    (work / "job.py").write_text(
+        "from lakewinnow.spark.session import session; session(engine='spark')"
+    )
     temporary = Path(environment["TMPDIR"])
     with subprocess.Popen(
         [sys.executable, "job.py"], cwd=work, env=environment, stderr=subprocess.DEVNULL

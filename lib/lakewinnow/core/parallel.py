@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
-from threading import Lock
 from typing import Final, TypeVar
 
 from threadpoolctl import threadpool_limits
@@ -12,34 +11,6 @@ WORTH_THREADS: Final = 4e7  # about 2 ms
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-
-
-class _OneBlasThread:
-    """A limit that holds in the whole process until the last of those who asked for it is done.
-
-    Tasks may share a process, and each on its own would lift the limit for the others: how BLAS
-    adds up, and so the last bits of what they find, would depend on when the others end.
-    """
-
-    def __init__(self) -> None:
-        self._lock, self._n_inside = Lock(), 0
-        self._limits: threadpool_limits | None = None
-
-    def __enter__(self) -> None:
-        with self._lock:
-            if self._limits is None:
-                self._limits = threadpool_limits(1, user_api="blas")
-            self._n_inside += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._lock:
-            self._n_inside -= 1
-            if self._n_inside == 0 and self._limits is not None:
-                self._limits.restore_original_limits()
-                self._limits = None
-
-
-_one_blas_thread: Final = _OneBlasThread()
 
 
 @contextmanager
@@ -53,7 +24,7 @@ def workers(n_threads: int, work: float) -> Iterator[Executor | None]:
     ----------
     work : multiplications of one pass over the data
     """
-    with _one_blas_thread:
+    with threadpool_limits(1, user_api="blas"):
         if n_threads == 1 or work < WORTH_THREADS:
             yield None
         else:

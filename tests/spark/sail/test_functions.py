@@ -50,7 +50,7 @@ def fault_of(function):
 
 rows = spark.range(100_000).repartition(2)
 group = apply_to_groups(
-    rows.groupBy((F.col("id") % 2).alias("g")), lambda table: pa.table({"id": [os.getpid()]}), ID
+    rows.withColumn("g", F.col("id") % 2), ["g"], lambda table: pa.table({"id": [os.getpid()]}), ID
 )
 udf = on_arrow(lambda ids: pa.array([os.getpid()] * len(ids), pa.int64()), LongType())
 batches = [row.id for row in map_batches(rows, ids, ID).distinct().collect()]
