@@ -364,7 +364,7 @@ def _check_used(n_used: int, n_given: int) -> None:
         warnings.warn(
             f"{n_given - n_used:,} of {n_given:,} annotations are not used: of rows left out or not"
             " there, without annotator, by labels that are no class, or repeated",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

@@ -227,10 +227,10 @@ def check_bad_rows(
         got = Shown(f"{n_bad:,} of {n_rows:,}: {reasons}")
         raise DataError("too_many_bad_rows", "pred_probs", expected, got, hint)
     if n_bad:
-        warnings.warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}", stacklevel=4)
+        warnings.warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}", stacklevel=5)
     if n_imprecise:
         warnings.warn(
-            f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01", stacklevel=4
+            f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01", stacklevel=5
         )
 
 

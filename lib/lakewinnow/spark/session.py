@@ -299,6 +299,7 @@ def _start(app_name: str) -> SparkSession:
             Shown("its client alone"),
             "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
         )
+    os.environ.pop(_CONNECT_MODE, None)  # of a process with a session of Sail, which started this
     scratch = scratch_folder()
     found = java.find()
     environment = local_environment(scratch, found)

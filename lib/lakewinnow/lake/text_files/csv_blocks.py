@@ -193,6 +193,8 @@ class _Reader:
         dialect = self._dialect
         if self._break == "\r\n":
             block = block.replace(b"\r\n", b"\n")  # inside quotes, too, as Spark does
+        if block.startswith(_BOM):  # of a value: pyarrow takes the first for the file's
+            block = _BOM + block
         names = [str(i) for i in range(n_columns)]
         is_plain = dialect.null_value == dialect.empty_value == ""
         table = csv.read_csv(
