@@ -437,9 +437,9 @@ def test_processes_of_other_people_are_noticed():
 
 
 def test_auto_says_why_it_leaves_a_large_input_to_spark(monkeypatch, caplog):
-    monkeypatch.setattr(sessions, "memory_bytes", lambda: 2**30)
+    monkeypatch.setattr(sessions, "memory_bytes", lambda: 4 * 2**30)
     monkeypatch.setattr(sessions, "_has_java", lambda: True)
-    most = int(2**30 * sessions._INPUT_PER_MEMORY)
+    most = 2 * 2**30 // 24
     assert sessions._takes_sail(most)
     assert caplog.messages == []
     assert not sessions._takes_sail(most + 2**20)

@@ -35,7 +35,10 @@ _LOG = logging.getLogger(__name__)
 _GIVEN_BY = ("PYSPARK_GATEWAY_PORT", "SPARK_REMOTE", "DATABRICKS_RUNTIME_VERSION")
 
 _GIB: Final = 2**30
-_INPUT_PER_MEMORY: Final = 1 / 16  # beyond that many bytes, ``auto`` takes Spark where it can
+# Memory that a run on Sail takes, beside bytes of its input as Parquet: 2.0 GiB for 12 MB and 4.1
+# GiB for 118 MB (tests/bench/engines.py). Beyond, ``auto`` takes Spark where it can.
+_SAIL_BYTES: Final = 2 * _GIB
+_SAIL_BYTES_PER_BYTE: Final = 24
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
 _OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
 _LESS_MEMORY: Final = (
@@ -365,7 +368,7 @@ def _takes_sail(input_bytes: int) -> bool:
     """
     why_not = embedded.why_not()
     if why_not is None and (why_not := embedded.not_private()) is None:
-        most = int(_INPUT_PER_MEMORY * memory_bytes())
+        most = max(0, memory_bytes() - _SAIL_BYTES) // _SAIL_BYTES_PER_BYTE
         if input_bytes <= most:
             return True
         size = f"the input has {input_bytes >> 20} MiB, and Sail takes {most >> 20} on this machine"
