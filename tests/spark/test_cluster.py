@@ -44,6 +44,20 @@ def test_a_python_function_meets_rows_together_and_in_order(spark, n):
     assert {wrong for _, wrong in seen} == {0}
 
 
+def test_one_row_of_each_value_is_left_the_first_where_there_is_an_order(spark):
+    rows = spark.range(100).select((F.col("id") % 10).alias("k"), F.array("id").alias("v"))
+    assert sorted(row.k for row in cluster.once(rows, ["k"]).collect()) == list(range(10))
+    firsts = cluster.once(rows, ["k"], [F.desc(F.get("v", F.lit(0)))]).collect()
+    assert sorted(row.v[0] for row in firsts) == list(range(90, 100))
+
+
+@pytest.mark.sail_only
+def test_one_of_equal_vectors_is_left_of_many(spark):
+    numbers = F.array(*(F.col("id") + i for i in range(8)))
+    vectors = spark.range(20_000).select("id", F.flatten(F.array_repeat(numbers, 200)).alias("v"))
+    assert cluster.once(vectors, ["id"]).select(F.sum(F.size("v"))).first()[0] == 20_000 * 1_600
+
+
 @pytest.mark.parametrize(
     ("master", "cores"),
     [("local", 1), ("local[3]", 3), ("local[3,4]", 3), ("local-cluster[3,1,1024]", 0), ("yarn", 0)],

@@ -157,3 +157,10 @@ def test_sorted_structs_are_of_the_type_they_had(spark, tmp_path):
     pairs = F.transform("p", lambda p, k: F.struct(-p, k))
     found = spark.read.parquet(f"{tmp_path}/rows").select(F.slice(F.array_sort(pairs), 1, 1))
     assert found.first()[0][0][1] == 0
+
+
+@bug("cluster.once")
+def test_one_of_equal_vectors_takes_no_more_memory_than_the_vectors(spark):
+    numbers = F.array(*(F.col("id") + i for i in range(8)))
+    vectors = spark.range(20_000).select("id", F.flatten(F.array_repeat(numbers, 200)).alias("v"))
+    vectors.dropDuplicates(["id"]).write.format("noop").mode("overwrite").save()

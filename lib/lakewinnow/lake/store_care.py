@@ -79,10 +79,8 @@ def compact(store: EmbeddingStore) -> tuple[int, int]:
     size = sum(store.files.size(name) for name in before)
     sound = store.rows(before).where(_fault().isNull())
     # A refusal is kept no longer than until the text is embedded.
-    first = F.min_by(F.struct(*EMBEDDINGS.fieldNames()[4:]), F.col(c.ERROR_CODE).isNotNull())
-    once = (
-        sound.groupBy(*EMBEDDINGS.fieldNames()[:4]).agg(first.alias("rest")).select("*", "rest.*")
-    )
+    embedded_first = [F.col(c.ERROR_CODE).isNotNull()]
+    once = cluster.once(sound, EMBEDDINGS.fieldNames()[:4], embedded_first)
     n_files = max(1, round(size / _BYTES_PER_FILE))
     store.append(
         cluster.in_order(

@@ -26,7 +26,7 @@ from lakewinnow.embedding import features
 from lakewinnow.lake import content
 from lakewinnow.lake.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
+from lakewinnow.spark import arrow, cluster
 from lakewinnow.spark.functions import apply_to_groups, map_batches
 from lakewinnow.validation import input_format
 
@@ -46,13 +46,13 @@ def run(lake: Lake, config: InputConfig) -> StageReport:
     if config.features is not None:
         names = config.features
         values = [_feature(source, name).alias(f"{i}") for i, name in enumerate(names)]
-        rows = corpus.select(c.TEXT_KEY, *values).dropDuplicates([c.TEXT_KEY])
+        rows = cluster.once(corpus.select(c.TEXT_KEY, *values), [c.TEXT_KEY])
         fitted, figures = _fit(rows, names, text_may_be_numbers=input_format(config) == "csv")
         vectors = map_batches(rows, partial(_transform_batches, fitted=fitted), VECTORS)
     else:
         name, figures = config.embedding or "", {"embedding": config.embedding}
         vector = content.as_vector(F.col(c.SOURCE).getField(name), source[name].dataType)
-        vectors = corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)).dropDuplicates([c.TEXT_KEY])
+        vectors = cluster.once(corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)), [c.TEXT_KEY])
     lake.publish("vectors", vectors)
     return StageReport(
         rows_in=lake.rows("corpus"),

@@ -13,6 +13,7 @@ from lakewinnow import columns as c
 from lakewinnow.config import CrossvalConfig
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake import content
+from lakewinnow.spark import cluster
 
 _MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
 
@@ -57,7 +58,7 @@ class Corpus:
         [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
         if n_vectors == n_texts:
             return self
-        return replace(self, vectors=self.vectors.dropDuplicates([c.TEXT_KEY]))
+        return replace(self, vectors=cluster.once(self.vectors, [c.TEXT_KEY]))
 
     def needed_vectors(self) -> DataFrame:
         """Return not many more vectors than rows, so that a shard of them fits a task."""

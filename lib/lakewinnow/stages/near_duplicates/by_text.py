@@ -112,7 +112,7 @@ def publish_pairs(
     pairs = lake.read(candidates).repartition(cluster.parallelism(lake.spark))
     ends = pairs.select(F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)).distinct()
     normal = map_batches(texts.select(c.TEXT), _normal_batches, _TEXTS)
-    compared = normal.join(ends, TEXT_ID, "left_semi").dropDuplicates([TEXT_ID])
+    compared = cluster.once(normal.join(ends, TEXT_ID, "left_semi"), [TEXT_ID])
     for end in (ONE, OTHER):
         pairs = pairs.join(compared.toDF(end, f"{end}_text"), end)
     compare = partial(_compare_batches, unit=unit, size=size, threshold=threshold)
