@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pyspark.sql.types import StringType
 
 from builders import SAMPLE, SHARED
-from lakewinnow.errors import ConfigError, SchemaError
+from lakewinnow.errors import ConfigError, DataError, SchemaError
 from lakewinnow.lake.source import _CSV_OPTIONS, MALFORMED, _open_text_format
 from lakewinnow.lake.text_files import csv_blocks, json_lines, listing, reading
 from lakewinnow.lake.text_files.csv_dialect import csv_dialect
@@ -535,8 +535,12 @@ LINES = st.one_of(
 def test_any_json_is_read_as_spark_reads_it(spark, tmp_path_factory, lines):
     path = tmp_path_factory.mktemp("any") / "x.json"
     path.write_bytes(b'{"a": null}\n' + b"\n".join(lines))
-    df, schema = _open_text_format(spark, str(path), "json", {})
     found_schema, found = json_rows(path.read_bytes())
+    try:
+        df, schema = _open_text_format(spark, str(path), "json", {})
+    except DataError:  # no columns
+        assert found_schema == "struct<>"
+        return
     assert found_schema == schema.simpleString()
     expected = [tuple(row.asDict(recursive=True).values()) for row in df.collect()]
     assert in_order(found) == in_order(expected)
