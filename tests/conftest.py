@@ -7,12 +7,18 @@ import time
 import zlib
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from connect import connect_server
 from lakewinnow.spark.session import session, stop
 
 os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
+
+# A landing is not to depend on chance: elsewhere the examples are new ones in every run.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
