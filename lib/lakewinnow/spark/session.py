@@ -42,7 +42,8 @@ _SAIL_BYTES_PER_BYTE: Final = 24
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
 _OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
 _LESS_MEMORY: Final = (
-    "--engine spark takes less memory, as do fewer cores (taskset -c 0 lakewinnow …); "
+    "--engine spark puts on disk what does not fit, and fewer cores take less memory"
+    " (taskset -c 0 lakewinnow …); "
 )
 _GOES_ON: Final = "the same command goes on at this stage"
 _CONNECT_MODE: Final = "SPARK_CONNECT_MODE_ENABLED"
@@ -192,8 +193,8 @@ def _out_of_memory(server: embedded.Server) -> EngineError:
     return EngineError(
         "out_of_memory",
         "Sail",
-        f"queries that do with {server.memory_mib} MiB, half of the memory, or spill",
-        Shown("one that could not"),
+        f"queries that fit into {server.memory_mib} MiB, half of the memory",
+        Shown("one that does not"),
         hint=f"{_LESS_MEMORY}{_GOES_ON}",
     )
 
