@@ -19,8 +19,8 @@ from pyarrow import dataset
 from pyspark.sql.pandas.types import to_arrow_schema
 
 import lakewinnow
-from lakewinnow.config import ChecksConfig
-from lakewinnow.configfile import load_config, parse_config
+from lakewinnow.config.file import load_config, parse_config
+from lakewinnow.config.sections import ChecksConfig
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import Observer
 

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 
 from connect import connect_server
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 
 os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyspark
 
-from lakewinnow.spark.session import local_environment, local_settings, scratch_folder
+from lakewinnow.spark.sessions.session import local_environment, local_settings, scratch_folder
 
 START_TIMEOUT_S = 120
 

@@ -16,7 +16,7 @@ from py4j.java_gateway import GatewayClient
 from builders import ROOT, make_config, messages, read_rows, sample_run, tables_of, write_csv
 from lakewinnow import __version__, pipeline
 from lakewinnow.cli import STAGE_COMMANDS, main
-from lakewinnow.configfile import dump
+from lakewinnow.config.file import dump
 
 ERROR, HINT = "lakewinnow: error: ", "hint: "
 COMMAND = [sys.executable, "-c", "import sys; from lakewinnow.cli import main; sys.exit(main())"]
@@ -176,7 +176,7 @@ def test_what_nobody_foresaw_is_told_in_two_lines(
     def broken(*_, **__):
         raise RuntimeError(said)
 
-    monkeypatch.setattr("lakewinnow.configfile.load_config", broken)
+    monkeypatch.setattr("lakewinnow.config.file.load_config", broken)
     assert fails("run", configure()) == (exit_code, [where])
 
 
@@ -184,7 +184,7 @@ def test_a_worker_that_was_killed_is_told_and_what_to_do(command, configure, mon
     def broken(*_, **__):
         raise RuntimeError("Lost task 1.0: Python worker exited unexpectedly (crashed).")
 
-    monkeypatch.setattr("lakewinnow.configfile.load_config", broken)
+    monkeypatch.setattr("lakewinnow.config.file.load_config", broken)
     exit_code, _, stderr = command("run", configure())
     assert (exit_code, faults(stderr)) == (6, ["Spark"])
     assert "fewer cores" in stderr
@@ -196,7 +196,7 @@ def test_java_that_was_killed_is_told_and_what_to_do(command, configure, monkeyp
             port = closed.getsockname()[1]
         GatewayClient(port=port).send_command("c\n")
 
-    monkeypatch.setattr("lakewinnow.configfile.load_config", call)
+    monkeypatch.setattr("lakewinnow.config.file.load_config", call)
     exit_code, _, stderr = command("run", configure())
     assert (exit_code, faults(stderr)) == (6, ["Spark"])
     assert "its Java process" in stderr

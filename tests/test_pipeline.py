@@ -27,7 +27,7 @@ from builders import (
     tables_of,
     write_csv,
 )
-from lakewinnow.configfile import load_config
+from lakewinnow.config.file import load_config
 from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages import label_issues, publish

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any
 from lakewinnow.errors import asking_for_pyspark
 
 if TYPE_CHECKING:
-    from lakewinnow.changes import RunDiff, diff
-    from lakewinnow.config import Config
-    from lakewinnow.configfile import load_config
-    from lakewinnow.consensus import Consensus, find_consensus
-    from lakewinnow.core.noise_model import NoiseModel
+    from lakewinnow.config.file import load_config
+    from lakewinnow.config.sections import Config
+    from lakewinnow.core.noise.noise_model import NoiseModel
     from lakewinnow.errors import (
         ConfigError,
         DataError,
@@ -20,11 +18,13 @@ if TYPE_CHECKING:
         ProviderError,
         SchemaError,
     )
-    from lakewinnow.find import find_label_issues
-    from lakewinnow.lake.noise_models import merge_noise_models
-    from lakewinnow.multilabel import find_multilabel_issues
+    from lakewinnow.frames.consensus import Consensus, find_consensus
+    from lakewinnow.frames.label_issues import find_label_issues
+    from lakewinnow.frames.multilabel import find_multilabel_issues
+    from lakewinnow.lake.inputs.noise_models import merge_noise_models
     from lakewinnow.pipeline import RunResult, run
-    from lakewinnow.spark.session import session
+    from lakewinnow.review.diff import RunDiff, diff
+    from lakewinnow.spark.sessions.session import session
 
 __version__ = version("lakewinnow")
 
@@ -51,19 +51,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Config": "config",
-    "Consensus": "consensus",
-    "diff": "changes",
-    "find_consensus": "consensus",
-    "find_label_issues": "find",
-    "find_multilabel_issues": "multilabel",
-    "load_config": "configfile",
-    "merge_noise_models": "lake.noise_models",
-    "NoiseModel": "core.noise_model",
-    "RunDiff": "changes",
+    "Config": "config.sections",
+    "Consensus": "frames.consensus",
+    "diff": "review.diff",
+    "find_consensus": "frames.consensus",
+    "find_label_issues": "frames.label_issues",
+    "find_multilabel_issues": "frames.multilabel",
+    "load_config": "config.file",
+    "merge_noise_models": "lake.inputs.noise_models",
+    "NoiseModel": "core.noise.noise_model",
+    "RunDiff": "review.diff",
     "RunResult": "pipeline",
     "run": "pipeline",
-    "session": "spark.session",
+    "session": "spark.sessions.session",
 }
 
 

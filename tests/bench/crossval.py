@@ -145,7 +145,7 @@ def _prepare(data: str, cache: Path, dtype: type[np.floating]) -> Path:
 def _from_csv(
     path: str, text: str, label: str, provider: str = "static"
 ) -> tuple[np.ndarray, np.ndarray]:
-    from lakewinnow.config import EmbeddingConfig
+    from lakewinnow.config.sections import EmbeddingConfig
     from lakewinnow.embedding import registry
 
     with Path(path).open(newline="", encoding="utf-8") as file:

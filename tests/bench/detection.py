@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 import lakewinnow
-from lakewinnow.configfile import parse_config
-from lakewinnow.spark.session import running
+from lakewinnow.config.file import parse_config
+from lakewinnow.spark.sessions.session import running
 
 
 def main() -> None:

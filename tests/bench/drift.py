@@ -17,15 +17,15 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lakewinnow.config import EmbeddingConfig
-from lakewinnow.core import crossval
-from lakewinnow.core.confident_learning import JointState, ThresholdState
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import Comparison, Side, Vectors
 from lakewinnow.core.drift.domain import classify
 from lakewinnow.core.drift.energy import energy_distance
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.drift.joints import joints
+from lakewinnow.core.logistic import crossval
+from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
 from lakewinnow.embedding import registry
 from lakewinnow.stages.drift.texts import numbers
 

@@ -25,11 +25,11 @@ from posterior import planted
 
 import lakewinnow
 from lakewinnow.classifiers.logistic import Logistic
-from lakewinnow.config import EmbeddingConfig
-from lakewinnow.configfile import load_config
+from lakewinnow.config.file import load_config
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.text import key
 from lakewinnow.embedding import registry
-from lakewinnow.spark.session import running
+from lakewinnow.spark.sessions.session import running
 
 N_PARTS = 5
 

@@ -28,11 +28,11 @@ import pyarrow.parquet as pq
 import watched
 from scipy.sparse import csr_array
 
-from lakewinnow.config import NearDuplicatesConfig
-from lakewinnow.core import shingles as core
-from lakewinnow.lake.components import publish_roots
+from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.core.checks import shingles as core
+from lakewinnow.lake.graphs.components import publish_roots
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.session import running
+from lakewinnow.spark.sessions.session import running
 from lakewinnow.stages import near_duplicates
 
 THRESHOLD = 0.8

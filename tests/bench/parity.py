@@ -47,8 +47,8 @@ from cleanlab.datalab.internal import issue_manager as managers
 from pyspark.sql import SparkSession
 
 import lakewinnow
-from lakewinnow.configfile import parse_config
-from lakewinnow.spark.session import running
+from lakewinnow.config.file import parse_config
+from lakewinnow.spark.sessions.session import running
 
 sys.path.append(str(Path(__file__).parents[1]))
 from core.datalab import managed

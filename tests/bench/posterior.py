@@ -28,8 +28,8 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import roc_auc_score
 
 import lakewinnow
-from lakewinnow.configfile import load_config
-from lakewinnow.spark.session import running
+from lakewinnow.config.file import load_config
+from lakewinnow.spark.sessions.session import running
 
 METHODS = ("confident_learning", "posterior")
 VERSIONS = {  # of the labels, by their names in summary.json
@@ -87,7 +87,9 @@ def main() -> None:
 
             compared[method] = run("fix", "evaluate" if options.holdout else "decide")
             issues = pd.read_parquet(folder / "out" / "issues").set_index("row_id")
-            model = lakewinnow.lake.noise_models.read(str(folder / "out/noise_model.json"), "model")
+            model = lakewinnow.lake.inputs.noise_models.read(
+                str(folder / "out/noise_model.json"), "model"
+            )
             cells = row(issues, right[issues.index], model.model.calibration.temperature)
             print(f"| {method} | {' | '.join(cells)} |", flush=True)
             if options.holdout:

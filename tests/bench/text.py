@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lakewinnow.config import PiiConfig, TextConfig
+from lakewinnow.config.sections import PiiConfig, TextConfig
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.session import running
+from lakewinnow.spark.sessions.session import running
 from lakewinnow.stages import pii as pii_stage
 from lakewinnow.stages import text as text_stage
 from lakewinnow.text import pii

@@ -8,7 +8,7 @@ from sklearn.preprocessing import StandardScaler
 from lakewinnow.classifiers import registry
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
-from lakewinnow.config import CrossvalConfig
+from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.errors import ConfigError
 
 WEIGHTS = {"C": 2.0, "class_weight": {"b": 3}, "max_iter": 9}

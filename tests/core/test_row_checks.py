@@ -7,9 +7,9 @@ from cleanlab.datalab.internal.issue_manager.noniid import NonIIDIssueManager
 from cleanlab.internal.neighbor.knn_graph import create_knn_graph_and_index
 
 from core.datalab import EQUAL_ROWS, find_issues, managed
-from lakewinnow.core import non_iid, valuation
-from lakewinnow.core.neighbors import nearest
-from lakewinnow.core.row_graph import row_graph
+from lakewinnow.core.checks import non_iid, valuation
+from lakewinnow.core.checks.neighbors import nearest
+from lakewinnow.core.checks.row_graph import row_graph
 
 pytestmark = EQUAL_ROWS
 K = 10

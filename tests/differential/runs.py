@@ -16,9 +16,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lakewinnow
 from connect import connect_server
-from lakewinnow.configfile import parse_config
+from lakewinnow.config.file import parse_config
 from lakewinnow.errors import LakewinnowError
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 
 ENGINES = ("classic", "connect", "sail")
 ERROR = "error.txt"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding import candidates
 from lakewinnow.errors import ConfigError
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, ProviderError
 

@@ -4,7 +4,7 @@ import pytest
 from pyspark.sql.types import StringType, StructField, StructType
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
-from lakewinnow.config import InputConfig
+from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake.corpus import accepted, forget_refused, n_accepted, refuse
 
 CONFIG = InputConfig(path="unused", text="text", label="label")

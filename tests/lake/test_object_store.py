@@ -18,12 +18,12 @@ from pyarrow import dataset, fs
 from builders import make_config, messages
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.source import _fingerprint as fingerprint
-from lakewinnow.lake.source import read_source
+from lakewinnow.lake.inputs.source import _fingerprint as fingerprint
+from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.pipeline.inputs import open_inputs
-from lakewinnow.spark.engines import is_sail
-from lakewinnow.spark.packages import coordinates
 from lakewinnow.spark.sail import embedded
+from lakewinnow.spark.sessions.engines import is_sail
+from lakewinnow.spark.sessions.packages import coordinates
 
 pytest.importorskip("moto")
 deltalake = pytest.importorskip("deltalake")

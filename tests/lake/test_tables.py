@@ -11,10 +11,10 @@ from pyspark.sql.pandas.types import from_arrow_schema
 from builders import lake_in, make_config
 from lakewinnow.errors import DataError, EngineError, SchemaError
 from lakewinnow.lake import tables
-from lakewinnow.lake.source import read_source
+from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.pipeline.inputs import open_inputs
-from lakewinnow.spark.engines import is_sail
-from lakewinnow.spark.packages import TABLE_FORMATS, check_format, coordinates
+from lakewinnow.spark.sessions.engines import is_sail
+from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, coordinates
 
 deltalake = pytest.importorskip("deltalake")
 pyiceberg = pytest.importorskip("pyiceberg.catalog.sql")

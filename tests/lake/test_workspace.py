@@ -9,7 +9,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from builders import lake_in, read_rows, read_table
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.workspace import StageReport
-from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.sessions.engines import is_sail
 
 SCHEMA = StructType(
     [

@@ -13,7 +13,7 @@ from browser import chromium
 from builders import SAMPLE, read_json, read_rows, sample_run, write_csv
 from lakewinnow import review
 from lakewinnow.cli import main
-from lakewinnow.configfile import dump
+from lakewinnow.config.file import dump
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.workspace import Lake
 

@@ -1,7 +1,7 @@
 """What functions of Sail 0.7 answer otherwise than Spark's, until it is mended.
 
-What we do instead is in `lakewinnow.spark.portable`, `lakewinnow.spark.json_text` and, of nulls in
-a cogroup, in `lakewinnow.lake.row_graph`.
+What we do instead is in `lakewinnow.spark.portable.expressions` and
+`.json_text`, and, of nulls in a cogroup, in `lakewinnow.lake.graphs.row_graph`.
 """
 
 import json

@@ -16,8 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from lakewinnow.errors import EngineError
-from lakewinnow.spark import session as sessions
 from lakewinnow.spark.sail import access, embedded, server
+from lakewinnow.spark.sessions import session as sessions
 
 pytestmark = [
     pytest.mark.skipif(embedded.why_not() is not None, reason="Sail cannot run here"),

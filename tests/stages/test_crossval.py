@@ -14,11 +14,11 @@ from builders import corpus_row, make_commit, make_table, read_json, read_rows, 
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
-from lakewinnow.config import CrossvalConfig, EmbeddingConfig
+from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import DataError, EngineError
-from lakewinnow.lake import content
-from lakewinnow.lake.embedding_store import EMBEDDINGS
+from lakewinnow.lake.inputs import content
+from lakewinnow.lake.vectors.embedding_store import EMBEDDINGS
 from lakewinnow.stages import crossval
 from lakewinnow.stages.crossval import by_global_models, corpus
 

@@ -5,9 +5,9 @@ from collections import Counter
 import pytest
 
 from builders import corpus_row, lake_in, make_checks, make_commit, make_table, read_rows, write_csv
-from lakewinnow.config import CleanConfig, NearDuplicatesConfig
+from lakewinnow.config.sections import CleanConfig, NearDuplicatesConfig
 from lakewinnow.errors import DataError
-from lakewinnow.lake.decisions import read_decisions
+from lakewinnow.lake.inputs.decisions import read_decisions
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES
 from lakewinnow.stages import decide
 from lakewinnow.stages.label_issues import LABEL_RANKS

@@ -27,10 +27,10 @@ from builders import (
 )
 from lakewinnow import columns as c
 from lakewinnow import pipeline
-from lakewinnow.config import DriftConfig, EmbeddingConfig
+from lakewinnow.config.sections import DriftConfig, EmbeddingConfig
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.errors import LakewinnowError
-from lakewinnow.lake.earlier_run import open_run
+from lakewinnow.lake.inputs.earlier_run import open_run
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.report import findings
 from lakewinnow.stages import drift

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
-from lakewinnow.config import EmbeddingConfig, InputConfig
+from lakewinnow.config.sections import EmbeddingConfig, InputConfig
 from lakewinnow.embedding.local.static import StaticEmbedder
 from lakewinnow.errors import ConfigError
-from lakewinnow.lake.embedding_store import EmbeddingStore
+from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.stages import embed
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"

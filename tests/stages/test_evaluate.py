@@ -20,12 +20,12 @@ from sklearn.metrics import (
 from builders import corpus_row, lake_in, make_commit, make_config, make_table, write_csv
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
-from lakewinnow.config import EvaluateConfig
-from lakewinnow.core.calibration import Calibration
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import EvaluateConfig
+from lakewinnow.core.noise.calibration import Calibration
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError
-from lakewinnow.lake import training_sets
-from lakewinnow.lake.source import read_source
+from lakewinnow.lake.inputs.source import read_source
+from lakewinnow.lake.training import training_sets
 from lakewinnow.stages import evaluate
 from lakewinnow.stages import noise as noise_
 from lakewinnow.stages.evaluate import detection as detection_

@@ -11,11 +11,11 @@ import pytest
 from pyspark.sql.types import StringType, StructField, StructType
 
 from builders import corpus_row, lake_in, make_commit, make_table
-from lakewinnow.config import ExportConfig
-from lakewinnow.core.apportionment import apportion
-from lakewinnow.core.confident_learning import JointState, ThresholdState
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import ExportConfig
+from lakewinnow.core.evaluation.apportionment import apportion
+from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError
 from lakewinnow.stages import export
 from lakewinnow.stages.crossval import PRED_PROBS

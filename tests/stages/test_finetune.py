@@ -13,7 +13,7 @@ from embedding.openai.fault_server import KEY
 from finetuning.openai.job_server import JobServer, Plan
 from lakewinnow import pipeline
 from lakewinnow.errors import ConfigError, ProviderError
-from lakewinnow.lake.source import read_source
+from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.stages import finetune, noise
 
 CLASSES = ["bad", "good"]

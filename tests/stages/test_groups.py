@@ -15,15 +15,15 @@ from scipy.sparse import csr_matrix
 
 from builders import corpus_row, lake_in, make_commit, make_config, make_table, read_rows, text_key
 from core.datalab import managed
-from lakewinnow.config import (
+from lakewinnow.config.sections import (
     EmbeddingConfig,
     GroupsConfig,
     NeighborsConfig,
     NonIidConfig,
     ValuationConfig,
 )
-from lakewinnow.core.neighbors import nearest
-from lakewinnow.core.row_graph import row_graph
+from lakewinnow.core.checks.neighbors import nearest
+from lakewinnow.core.checks.row_graph import row_graph
 from lakewinnow.stages import groups, neighbors, non_iid, valuation
 from lakewinnow.stages.groups import clusters
 from stages.test_neighbors import TEXTS, K, vectors, workspace

@@ -222,7 +222,7 @@ def test_rows_that_cannot_be_told_apart_are_an_error(ingest_fails, tmp_path, row
 
 
 def test_an_id_taken_for_the_label_is_an_error(ingest_fails, tmp_path, monkeypatch):
-    monkeypatch.setattr("lakewinnow.lake.acceptance.MAX_CLASSES", 10)
+    monkeypatch.setattr("lakewinnow.lake.inputs.acceptance.MAX_CLASSES", 10)
     path = write_csv(tmp_path / "rows.csv", [("text", str(i)) for i in range(11)])
     assert ingest_fails(path) == ("too_many_classes", "input.label")
 

@@ -15,9 +15,9 @@ from builders import (
 )
 from core.generate import corpus
 from core.reference import find_label_issues
-from lakewinnow.config import LabelIssuesConfig
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import LabelIssuesConfig
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import label_issues, noise
 

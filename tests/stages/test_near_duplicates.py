@@ -8,10 +8,10 @@ from cleanlab.datalab.internal.issue_manager.duplicate import NearDuplicateIssue
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
 from core.datalab import managed
-from lakewinnow.config import NearDuplicatesConfig
-from lakewinnow.core import neighbors as core
-from lakewinnow.core.components import components
-from lakewinnow.core.shingles import normal_forms
+from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.core.checks import neighbors as core
+from lakewinnow.core.checks.components import components
+from lakewinnow.core.checks.shingles import normal_forms
 from lakewinnow.stages import near_duplicates
 from lakewinnow.stages.neighbors import NEIGHBORS
 

@@ -5,10 +5,10 @@ import pytest
 from sklearn.neighbors import NearestNeighbors
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows, read_table, text_key
-from lakewinnow.config import EmbeddingConfig, NeighborsConfig
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import EngineError
-from lakewinnow.lake.embedding_store import EMBEDDINGS
+from lakewinnow.lake.vectors.embedding_store import EMBEDDINGS
 from lakewinnow.stages import neighbors
 
 N_TEXTS, N_COLUMNS, K = 50, 6, 4

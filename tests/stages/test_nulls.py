@@ -8,7 +8,7 @@ from cleanlab.datalab.internal.issue_manager.null import NullIssueManager
 
 from builders import corpus_row, make_config, make_pred_probs, make_table, read_rows
 from core.datalab import find_issues
-from lakewinnow.config import ImbalanceConfig, NullsConfig
+from lakewinnow.config.sections import ImbalanceConfig, NullsConfig
 from lakewinnow.stages import imbalance, noise, nulls
 
 VALUES = {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from core.test_noise_model import model_of
 from pyspark.sql.types import (
     ArrayType,
     DateType,
@@ -27,9 +28,8 @@ from builders import (
     read_rows,
     read_table,
 )
-from core.test_noise_model import model_of
-from lakewinnow.config import OutputConfig
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import OutputConfig
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError
 from lakewinnow.stages import ingest, publish
 

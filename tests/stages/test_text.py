@@ -9,9 +9,9 @@ import pytest
 
 import lakewinnow
 from builders import corpus_row, lake_in, make_config, make_table, read_rows, write_csv
-from lakewinnow.config import TextConfig
+from lakewinnow.config.sections import TextConfig
 from lakewinnow.lake import redaction
-from lakewinnow.lake.word_list import read_words
+from lakewinnow.lake.inputs.word_list import read_words
 from lakewinnow.stages import pii, text
 
 MAIL, PHONE = "jane.doe@example.org", "+44 20 7946 0958"

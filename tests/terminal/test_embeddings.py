@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from lakewinnow.config import EmbeddingIdentity
+from lakewinnow.config.sections import EmbeddingIdentity
 from lakewinnow.stages.embed import Estimate
 from lakewinnow.terminal import embeddings
 

@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from lakewinnow.config import TextConfig
+from lakewinnow.config.sections import TextConfig
 from lakewinnow.errors import ConfigError, EngineError
 from lakewinnow.text.listed_words import ListedWords
 from lakewinnow.text.registry import KNOWN, PRESETS, rules_of

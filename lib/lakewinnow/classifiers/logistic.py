@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
-from lakewinnow.core import crossval
-from lakewinnow.core.design import is_unit_norm
-from lakewinnow.core.strength import choose_strength
+from lakewinnow.core.logistic import crossval
+from lakewinnow.core.logistic.design import is_unit_norm
+from lakewinnow.core.logistic.strength import choose_strength
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
-from lakewinnow.config import CrossvalConfig
+from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.errors import ConfigError, did_you_mean
 
 

@@ -28,7 +28,7 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.classifiers.base import Classifier, Features, Fit, Integers, Models
 from lakewinnow.errors import EngineError, LakewinnowError
-from lakewinnow.spark import arrow
+from lakewinnow.spark.arrow import arrays as arrow
 
 IS_POOLED: Final = "is_pooled"  # learnt from here, scored in its own shard
 GROUP: Final = "group"  # of folds, that one task trains models for

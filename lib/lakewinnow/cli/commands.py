@@ -12,7 +12,7 @@ from lakewinnow.errors import ConfigError, DataError, ProviderError
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
 
-    from lakewinnow.config import Config
+    from lakewinnow.config.sections import Config
     from lakewinnow.terminal.progress import Progress
 
 _SMALL_BYTES: Final = 64 * 2**20
@@ -20,7 +20,7 @@ _SMALL_BYTES: Final = 64 * 2**20
 
 def _config(options: argparse.Namespace) -> "Config":
     """Load the configuration that the command line describes."""
-    from lakewinnow.configfile import load_config
+    from lakewinnow.config.file import load_config
 
     if getattr(options, "engine", None) is not None:
         options.set = [*options.set, f"engine={options.engine}"]
@@ -47,7 +47,7 @@ def _begin_session(options: argparse.Namespace, config: "Config") -> None:
 
     A large run's engine may be another one, which depends on its size, and does not notice.
     """
-    from lakewinnow.spark.session import begin
+    from lakewinnow.spark.sessions.session import begin
 
     path = Path(config.input.path or "")
     if options.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     config = _config(options)
     _begin_session(options, config)
     from lakewinnow import pipeline
-    from lakewinnow.lake import noise_models
+    from lakewinnow.lake.inputs import noise_models
     from lakewinnow.terminal.embeddings import print_candidates
     from lakewinnow.terminal.result import print_summary
 
@@ -146,8 +146,8 @@ def cancel_batches(options: argparse.Namespace) -> int:
 
 def store(options: argparse.Namespace) -> int:
     """Look after the embedding store."""
-    from lakewinnow.lake import store_care
-    from lakewinnow.lake.embedding_store import named_store
+    from lakewinnow.lake.vectors import store_care
+    from lakewinnow.lake.vectors.embedding_store import named_store
     from lakewinnow.pipeline.sessions import running_for
     from lakewinnow.terminal import embeddings
 
@@ -208,8 +208,8 @@ def review(options: argparse.Namespace) -> int:
 
 def diff(options: argparse.Namespace) -> int:
     """Print what changed from one run to another."""
-    from lakewinnow.changes import diff
-    from lakewinnow.spark.session import running
+    from lakewinnow.review.diff import diff
+    from lakewinnow.spark.sessions.session import running
     from lakewinnow.terminal.diff import print_diff
 
     if options.n < 0:
@@ -226,7 +226,7 @@ def diff(options: argparse.Namespace) -> int:
 
 def merge_noise_models(options: argparse.Namespace) -> int:
     """Add up noise models."""
-    from lakewinnow.lake import noise_models
+    from lakewinnow.lake.inputs import noise_models
 
     merged = noise_models.merge_noise_models(options.models)
     noise_models.write(merged, options.output)
@@ -236,7 +236,7 @@ def merge_noise_models(options: argparse.Namespace) -> int:
 
 def init(options: argparse.Namespace) -> int:
     """Write a configuration for a table."""
-    from lakewinnow import starter
+    from lakewinnow.cli import init as starter
 
     print(starter.write(options.path, options.output))
     return 0
@@ -244,6 +244,6 @@ def init(options: argparse.Namespace) -> int:
 
 def doctor(_: argparse.Namespace) -> int:
     """Say what is missing on this machine."""
-    from lakewinnow import doctor
+    from lakewinnow.cli import doctor
 
     return int(doctor.examine())

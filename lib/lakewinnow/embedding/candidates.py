@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
-from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config.validation import check_types, key_of
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown
-from lakewinnow.validation import check_types, key_of
 
 KEY: Final = "embedding.candidates"
 _OF_PROVIDER: Final = ("model", "dimensions", "layers", "options")

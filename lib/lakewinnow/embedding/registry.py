@@ -7,7 +7,7 @@ provider that is asked for is imported.
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from lakewinnow.config import HALF, EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config.sections import HALF, EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.embedding.base import Embedder
 from lakewinnow.errors import ConfigError, ProviderError, did_you_mean
 

@@ -20,12 +20,12 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import registry
 from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
 from lakewinnow.errors import ProviderError, Shown
-from lakewinnow.spark import arrow
+from lakewinnow.spark.arrow import arrays as arrow
 
 EMBEDDED: Final = "embedded"
 REFUSED: Final = "refused"

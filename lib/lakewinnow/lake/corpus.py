@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig
-from lakewinnow.lake.source import own_name
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.lake.inputs.source import own_name
 from lakewinnow.lake.workspace import Lake
 
 _REFUSED = "refused"

@@ -16,7 +16,7 @@ from pyarrow import RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
-from lakewinnow.spark.object_stores import arrow_uri
+from lakewinnow.spark.sessions.object_stores import arrow_uri
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}

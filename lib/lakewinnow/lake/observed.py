@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.sessions.engines import is_sail
 
 _FOLDER: Final = "_observed"
 

@@ -19,9 +19,9 @@ from pyspark.sql import functions as F
 
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import cluster
-from lakewinnow.spark.engines import is_sail
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.sessions import cluster
+from lakewinnow.spark.sessions.engines import is_sail
 
 _AT: Final = "__lw_at"
 _PARTS: Final = "_parts"  # beside the files

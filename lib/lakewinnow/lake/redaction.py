@@ -15,8 +15,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
 from lakewinnow import columns as c
-from lakewinnow.config import ChecksConfig, CleanConfig
-from lakewinnow.spark import udf
+from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.spark.arrow import udf
 from lakewinnow.text import pii
 
 _PREVIEW_LENGTH: Final = 200  # characters

@@ -18,7 +18,7 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import ChecksConfig, CleanConfig
+from lakewinnow.config.sections import ChecksConfig, CleanConfig
 
 WHY: Final = "why"
 

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame
 
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import Files
-from lakewinnow.spark.engines import is_sail
+from lakewinnow.spark.sessions.engines import is_sail
 
 OUTPUTS: Final = ("clean", "review", "dropped")  # what may be in such a format
 

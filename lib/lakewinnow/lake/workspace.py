@@ -14,12 +14,12 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from lakewinnow.config import OutputFormat
+from lakewinnow.config.sections import OutputFormat
 from lakewinnow.errors import EngineError, Shown
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files
-from lakewinnow.spark.engines import is_sail
-from lakewinnow.spark.object_stores import engine_path
+from lakewinnow.spark.sessions.engines import is_sail
+from lakewinnow.spark.sessions.object_stores import engine_path
 
 _STAGING = "_staging"
 _COMMITS = "_commits"

@@ -21,13 +21,13 @@ import numpy as np
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config, EmbeddingConfig
-from lakewinnow.core.sampling import quotas
+from lakewinnow.config.sections import Config, EmbeddingConfig
+from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.embedding import candidates, registry
 from lakewinnow.errors import LakewinnowError, ProviderError, Shown
-from lakewinnow.lake import content
-from lakewinnow.lake.embedding_store import store_of
-from lakewinnow.lake.sample import stratified
+from lakewinnow.lake.inputs import content
+from lakewinnow.lake.training.sample import stratified
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.stages import Stages

@@ -1,7 +1,7 @@
 """The checks beside label issues, those that are configured."""
 
-from lakewinnow.config import Config
-from lakewinnow.lake.word_list import WordList
+from lakewinnow.config.sections import Config
+from lakewinnow.lake.inputs.word_list import WordList
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.stages import Stages
 from lakewinnow.stages import (

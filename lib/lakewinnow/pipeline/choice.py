@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any, Final, get_args, get_type_hints
 
-from lakewinnow.config import CleanConfig, Config
+from lakewinnow.config.sections import CleanConfig, Config
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.stages import Stages
 from lakewinnow.stages import evaluate

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.config import Config
+from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files

@@ -8,13 +8,13 @@ from typing import Final
 from pyspark.sql import SparkSession
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config, DriftConfig
+from lakewinnow.config.sections import Config, DriftConfig
 from lakewinnow.errors import DataError
 from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.earlier_run import EarlierRun, is_workspace, open_run
-from lakewinnow.lake.embedding_store import store_of
-from lakewinnow.lake.source import Source
+from lakewinnow.lake.inputs.earlier_run import EarlierRun, is_workspace, open_run
+from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline.inputs import open_like
 from lakewinnow.stages import embed, ingest, own_vectors

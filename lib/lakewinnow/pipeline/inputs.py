@@ -5,19 +5,19 @@ from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
-from lakewinnow import validation
-from lakewinnow.config import CleanConfig, Config, Format, InputConfig, TextConfig
+from lakewinnow.config import validation
+from lakewinnow.config.sections import CleanConfig, Config, Format, InputConfig, TextConfig
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
-from lakewinnow.lake import trusted as trusted_
-from lakewinnow.lake.decisions import Decisions, read_decisions
-from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.noise_models import EarlierNoiseModel
-from lakewinnow.lake.source import Source, check_columns, read_source
-from lakewinnow.lake.training_sets import HALVED, LEAST_TO_CHOOSE
-from lakewinnow.lake.word_list import WordList, read_words
+from lakewinnow.lake.inputs import trusted as trusted_
+from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.inputs.source import Source, check_columns, read_source
+from lakewinnow.lake.inputs.word_list import WordList, read_words
+from lakewinnow.lake.training.training_sets import HALVED, LEAST_TO_CHOOSE
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark.packages import check_format, check_store
+from lakewinnow.spark.sessions.packages import check_format, check_store
 from lakewinnow.stages import (
     embed,
     ingest,

@@ -9,13 +9,13 @@ from typing import Any, Final
 import pyspark
 from pyspark.sql import SparkSession
 
-from lakewinnow import configfile
-from lakewinnow.config import Config
-from lakewinnow.lake.source import Source
+from lakewinnow.config import file as configfile
+from lakewinnow.config.sections import Config
+from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.report import Report
 from lakewinnow.report.charts import Figure
-from lakewinnow.spark.engines import engine_of, is_sail
+from lakewinnow.spark.sessions.engines import engine_of, is_sail
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lakewinnow.classifiers import registry as classifiers
-from lakewinnow.config import Config
+from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.embedding import registry as embedders
-from lakewinnow.lake import noise_models, redaction
-from lakewinnow.lake.noise_models import EarlierNoiseModel
-from lakewinnow.lake.source import Source
+from lakewinnow.lake import redaction
+from lakewinnow.lake.inputs import noise_models
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline import candidates, checks, choice, drift
 from lakewinnow.pipeline.inputs import (
@@ -29,7 +30,7 @@ from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult
 from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.pipeline.stages import STAGES, Stages
-from lakewinnow.spark.session import telling_of_loss
+from lakewinnow.spark.sessions.session import telling_of_loss
 from lakewinnow.stages import (
     crossval,
     decide,

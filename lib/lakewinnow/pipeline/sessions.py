@@ -5,9 +5,9 @@ from contextlib import contextmanager
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.config import Config
-from lakewinnow.lake.source import input_bytes
-from lakewinnow.spark.session import running, session
+from lakewinnow.config.sections import Config
+from lakewinnow.lake.inputs.source import input_bytes
+from lakewinnow.spark.sessions.session import running, session
 
 
 def session_for(config: Config) -> SparkSession:

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from typing import Any, Final
 
-from lakewinnow import configfile
-from lakewinnow.config import Config
+from lakewinnow.config import file as configfile
+from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError, EngineError, Shown
-from lakewinnow.lake.decisions import Decisions
-from lakewinnow.lake.earlier_run import EarlierRun
-from lakewinnow.lake.noise_models import EarlierNoiseModel
-from lakewinnow.lake.source import Source
+from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.lake.inputs.earlier_run import EarlierRun
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.inputs.word_list import WordList
 from lakewinnow.lake.tables import OUTPUTS
-from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of

@@ -14,12 +14,12 @@ import numpy as np
 import pyarrow as pa
 
 from lakewinnow import columns as c
-from lakewinnow.core import reviewing, strata
-from lakewinnow.core.comparison import CONFIDENCE, Interval
-from lakewinnow.core.reviewing import Answers, Cut, Cuts
-from lakewinnow.core.strata import PROB_EDGES, SCORE_EDGES
+from lakewinnow.core.evaluation import reviewing, strata
+from lakewinnow.core.evaluation.paired_comparison import CONFIDENCE, Interval
+from lakewinnow.core.evaluation.reviewing import Answers, Cut, Cuts
+from lakewinnow.core.evaluation.strata import PROB_EDGES, SCORE_EDGES
 from lakewinnow.core.types import BoolArray, FloatArray, ObjectArray
-from lakewinnow.lake.decisions import KEEP, RELABEL
+from lakewinnow.lake.inputs.decisions import KEEP, RELABEL
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files, votes
 from lakewinnow.review.sample import Sample

@@ -22,18 +22,18 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType
 
 from lakewinnow import columns as c
-from lakewinnow.core import strata
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
-from lakewinnow.core.strata import SCORE_EDGES, Side
+from lakewinnow.core.evaluation import strata
+from lakewinnow.core.evaluation.strata import SCORE_EDGES, Side
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, Shown
-from lakewinnow.lake.sample import stratified
+from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
 from lakewinnow.review.sample import Sample, Stratum
-from lakewinnow.spark import udf
-from lakewinnow.spark.posterior import soft_labels
+from lakewinnow.spark.arrow import udf
+from lakewinnow.spark.passes.posterior import soft_labels
 
 MAX_ROWS: Final = 2000  # that the page takes, with 300 characters of each at the least
 MAX_TEXT: Final = 10_000  # characters of a row that are kept

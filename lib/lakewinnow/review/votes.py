@@ -14,14 +14,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.core import reviewing
+from lakewinnow.config.validation import format_of
+from lakewinnow.core.evaluation import reviewing
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, LakewinnowError, Shown
-from lakewinnow.lake import decisions
-from lakewinnow.lake.decisions import BY, KEEP, RELABEL, Decisions
+from lakewinnow.lake.inputs import decisions
+from lakewinnow.lake.inputs.decisions import BY, KEEP, RELABEL, Decisions
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
-from lakewinnow.validation import format_of
 
 KEY: Final = "--decisions"
 

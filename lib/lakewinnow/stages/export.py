@@ -24,16 +24,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import ExportConfig
-from lakewinnow.core.apportionment import apportion
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import ExportConfig
+from lakewinnow.core.evaluation.apportionment import apportion
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError, Shown
-from lakewinnow.lake import finetuning, ordered_files
+from lakewinnow.lake import ordered_files
 from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"

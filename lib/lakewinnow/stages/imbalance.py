@@ -9,9 +9,9 @@ Shuffle  none
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import ImbalanceConfig
-from lakewinnow.core.imbalance import imbalance
-from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.config.sections import ImbalanceConfig
+from lakewinnow.core.checks.imbalance import imbalance
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.row_checks import IMBALANCE, WHY
 from lakewinnow.lake.workspace import Lake, StageReport

@@ -21,10 +21,11 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import CrossvalConfig, InputConfig
+from lakewinnow.config.sections import CrossvalConfig, InputConfig
 from lakewinnow.errors import DataError, EngineError, Shown
-from lakewinnow.lake import content
-from lakewinnow.lake.acceptance import (
+from lakewinnow.lake.corpus import forget_refused
+from lakewinnow.lake.inputs import content
+from lakewinnow.lake.inputs.acceptance import (
     CODE,
     MALFORMED_LINE,
     SENTENCES,
@@ -32,10 +33,9 @@ from lakewinnow.lake.acceptance import (
     accept,
     warnings,
 )
-from lakewinnow.lake.corpus import forget_refused
-from lakewinnow.lake.source import MALFORMED, Source, column, content_hash, own_name, text_of
+from lakewinnow.lake.inputs.source import MALFORMED, Source, column, content_hash, own_name, text_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import cluster
+from lakewinnow.spark.sessions import cluster
 
 # Names of what is computed on the way, beside columns that may have any name.
 _ROW_ID, _CONTENT = "__lw_row_id", "__lw_content"

@@ -18,16 +18,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import LabelIssuesConfig
-from lakewinnow.core.label_issues import IssueFilter
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
-from lakewinnow.core.scores import check_score
+from lakewinnow.config.sections import LabelIssuesConfig
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
+from lakewinnow.core.selection.label_issues import IssueFilter
+from lakewinnow.core.selection.scores import check_score
 from lakewinnow.errors import ConfigError, did_you_mean
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import confident_learning
-from lakewinnow.spark.confident_learning import Judge
-from lakewinnow.spark.judged import judged
+from lakewinnow.spark.passes import confident_learning
+from lakewinnow.spark.passes.confident_learning import Judge
+from lakewinnow.spark.passes.judged import judged
 
 _SHOWN_CLASSES: Final = 20  # in an error: a table may have thousands
 LABEL_RANKS = StructType(

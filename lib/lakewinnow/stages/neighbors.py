@@ -49,17 +49,18 @@ from pyspark.sql.types import (
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers.tasks import vectors_missing
-from lakewinnow.config import EmbeddingConfig, NeighborsConfig
-from lakewinnow.core import neighbors as core
-from lakewinnow.core.neighbors import Metric, Vectors
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
+from lakewinnow.core.checks import neighbors as core
+from lakewinnow.core.checks.neighbors import Metric, Vectors
 from lakewinnow.core.parallel import workers
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.embedding_store import store_of
-from lakewinnow.lake.sample import hash_bound
+from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import apply_to_cogroups
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import apply_to_cogroups
+from lakewinnow.spark.sessions import cluster
 
 NEIGHBORS = StructType(
     [

@@ -13,13 +13,13 @@ from dataclasses import asdict
 import numpy as np
 import pyarrow as pa
 
-from lakewinnow.config import CrossvalConfig
-from lakewinnow.core.calibration import prior_of
-from lakewinnow.core.health import find_overlapping_classes, rank_classes_by_label_quality
-from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.config.sections import CrossvalConfig
+from lakewinnow.core.noise.calibration import prior_of
+from lakewinnow.core.noise.health import find_overlapping_classes, rank_classes_by_label_quality
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import confident_learning, posterior
+from lakewinnow.spark.passes import confident_learning, posterior
 
 _NO_BETTER = (
     "the classifier is no better than the class shares (log loss {log_loss:.3f} against"

@@ -23,16 +23,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig, NonIidConfig
-from lakewinnow.core import non_iid as core
-from lakewinnow.core.row_graph import RowGraph
+from lakewinnow.config.sections import InputConfig, NonIidConfig
+from lakewinnow.core.checks import non_iid as core
+from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.core.types import IntArray
-from lakewinnow.lake import row_graph
 from lakewinnow.lake.corpus import input_column
+from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.observed import MAX, Observed
 from lakewinnow.lake.row_checks import NON_IID, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
+from lakewinnow.spark.arrow import arrays as arrow
 
 _BY: Final = "by"
 _NOTE: Final = "note"  # in one row: the figures, as JSON

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, StringType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig, NullsConfig
+from lakewinnow.config.sections import InputConfig, NullsConfig
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.row_checks import NULLS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport

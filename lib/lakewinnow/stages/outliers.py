@@ -28,18 +28,19 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import OutliersConfig
-from lakewinnow.core import outliers as core
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.outliers import Certainty, DistanceRule
+from lakewinnow.config.sections import OutliersConfig
+from lakewinnow.core.checks import outliers as core
+from lakewinnow.core.checks.outliers import Certainty, DistanceRule
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.row_checks import OUTLIERS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, portable
-from lakewinnow.spark.confident_learning import trusted_blocks
-from lakewinnow.spark.functions import map_batches
-from lakewinnow.spark.quantiles import quantiles
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.passes.confident_learning import trusted_blocks
+from lakewinnow.spark.passes.quantiles import quantiles
+from lakewinnow.spark.portable import expressions as portable
 
 _CERTAINTY: Final = "certainty"
 _JUDGED = StructType(

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, FloatType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig
+from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import valid_probs
+from lakewinnow.spark.passes import valid_probs
 
 
 def run(lake: Lake, config: InputConfig) -> StageReport:

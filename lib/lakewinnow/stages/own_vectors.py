@@ -21,14 +21,15 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.config.validation import input_format
 from lakewinnow.embedding import features
-from lakewinnow.lake import content
-from lakewinnow.lake.embedding_store import VECTORS
+from lakewinnow.lake.inputs import content
+from lakewinnow.lake.vectors.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import apply_to_groups, map_batches
-from lakewinnow.validation import input_format
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
+from lakewinnow.spark.sessions import cluster
 
 _FIT_ROWS: Final = 50_000
 _FITTED = StructType(

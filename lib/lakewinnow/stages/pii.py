@@ -14,12 +14,12 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import PiiConfig
+from lakewinnow.config.sections import PiiConfig
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.row_checks import PII, PII_SAID, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.text import pii
 
 

@@ -15,14 +15,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig, OutputConfig
-from lakewinnow.core.noise_model import NoiseModel
-from lakewinnow.core.posterior import Posterior
+from lakewinnow.config.sections import InputConfig, OutputConfig
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.corpus import accepted, input_columns, n_accepted
-from lakewinnow.lake.source import column, own_name
+from lakewinnow.lake.inputs.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark.posterior import soft_labels
+from lakewinnow.spark.passes.posterior import soft_labels
 
 _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
 

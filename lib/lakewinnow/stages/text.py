@@ -15,14 +15,14 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import TextConfig
+from lakewinnow.config.sections import TextConfig
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.inputs.word_list import WordList
 from lakewinnow.lake.row_checks import TEXT, WHY
-from lakewinnow.lake.word_list import WordList
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.text.registry import rules_of
 from lakewinnow.text.rules import Rule, Verdict, judge
 

@@ -14,13 +14,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import ValuationConfig
-from lakewinnow.core import valuation as core
-from lakewinnow.core.row_graph import RowGraph
-from lakewinnow.lake import row_graph
+from lakewinnow.config.sections import ValuationConfig
+from lakewinnow.core.checks import valuation as core
+from lakewinnow.core.checks.row_graph import RowGraph
+from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.row_checks import VALUATION, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow, portable
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.portable import expressions as portable
 
 _VALUED = StructType(
     [

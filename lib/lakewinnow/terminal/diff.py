@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakewinnow import columns as c
-from lakewinnow.changes import CHANGES, RunDiff
+from lakewinnow.review.diff import CHANGES, RunDiff
 from lakewinnow.terminal.tables import plain_table, short_path
 
 _MOST_CLASSES: Final = 12

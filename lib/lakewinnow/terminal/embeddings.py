@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakewinnow.lake.embedding_store import EmbeddingStore
-from lakewinnow.lake.store_care import FAULTS, Contents
+from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
+from lakewinnow.lake.vectors.store_care import FAULTS, Contents
 from lakewinnow.report.words import duration
 from lakewinnow.stages.embed import Estimate
 from lakewinnow.terminal.tables import plain_table, short_path

@@ -13,8 +13,8 @@ from rich.text import Text
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
 from lakewinnow.report.words import duration
-from lakewinnow.spark.engines import Engine, engine_of
-from lakewinnow.spark.progress import JobProgress
+from lakewinnow.spark.sessions.engines import Engine, engine_of
+from lakewinnow.spark.sessions.progress import JobProgress
 from lakewinnow.terminal import interrupts
 
 _TITLES: Final = {

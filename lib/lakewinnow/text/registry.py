@@ -5,7 +5,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from lakewinnow.config import TextConfig, TextRuleConfig
+from lakewinnow.config.sections import TextConfig, TextRuleConfig
 from lakewinnow.errors import ConfigError, did_you_mean
 from lakewinnow.text import gopher
 from lakewinnow.text.basic import BASIC, WITHOUT_LIMIT

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, ProviderError
 

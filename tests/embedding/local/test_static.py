@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.embedding.local import models, static
 from lakewinnow.errors import ConfigError, ProviderError

@@ -8,7 +8,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
 
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding.local.static import StaticEmbedder
 from lakewinnow.embedding.local.tokens import Tokens
 

@@ -17,7 +17,7 @@ from embedding.openai.fault_server import (
     of_dimensions,
     vector_of,
 )
-from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.batch_file import Line
 from lakewinnow.embedding.openai.batches import BatchRun, BatchState

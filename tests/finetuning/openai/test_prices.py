@@ -2,7 +2,7 @@
 
 import pytest
 
-from lakewinnow.config import FinetuneConfig
+from lakewinnow.config.sections import FinetuneConfig
 from lakewinnow.errors import ConfigError, ProviderError
 from lakewinnow.finetuning.openai.prices import Prices
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr, ndtri
 
-from lakewinnow.core.crossval import cross_val_predict
+from lakewinnow.core.logistic.crossval import cross_val_predict
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 FOLDS: Final = 5

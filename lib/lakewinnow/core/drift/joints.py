@@ -8,9 +8,9 @@ took it for that). So the vectors of both sets are cross-validated together, as 
 import numpy as np
 import numpy.typing as npt
 
-from lakewinnow.core.confident_learning import JointState, ThresholdState
-from lakewinnow.core.crossval import cross_val_predict
 from lakewinnow.core.drift.domain import FOLDS, STRENGTH, is_to_be_scaled
+from lakewinnow.core.logistic.crossval import cross_val_predict
+from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
 from lakewinnow.core.types import BoolArray, IntArray
 
 

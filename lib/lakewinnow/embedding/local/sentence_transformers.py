@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding.base import Embedder, Limits
 from lakewinnow.embedding.local import models, threads
 from lakewinnow.embedding.local.tokens import Tokens

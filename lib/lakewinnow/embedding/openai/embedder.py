@@ -18,7 +18,7 @@ import openai
 from numpy.typing import NDArray
 from openai.types import CreateEmbeddingResponse
 
-from lakewinnow.config import EmbeddingConfig, OpenAIConfig
+from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater
 from lakewinnow.embedding.local.vectors import unit_length
 from lakewinnow.embedding.openai.access import Access

@@ -21,13 +21,13 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.core.comparison import Outcome
+from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.text import normal_form
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.embedding.local.sentence_transformers import device
 from lakewinnow.finetuning.local.training import Recipe, train
-from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT, weights_of
-from lakewinnow.spark import arrow
+from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT, weights_of
+from lakewinnow.spark.arrow import arrays as arrow
 
 # Of the rows that a task takes, beside those of `training_sets`
 SEED: Final = "seed"

@@ -7,7 +7,7 @@ than a service bills, until the service has told its own count.
 from dataclasses import dataclass
 from typing import Final
 
-from lakewinnow.config import FinetuneConfig
+from lakewinnow.config.sections import FinetuneConfig
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 
 _MOST: Final = "finetune.max_cost_usd"

@@ -18,8 +18,8 @@ from urllib.parse import quote
 import pyspark
 
 from lakewinnow.errors import EngineError, Shown
-from lakewinnow.spark.object_stores import server_environment
 from lakewinnow.spark.sail import access, server
+from lakewinnow.spark.sessions.object_stores import server_environment
 
 _NEWEST_CLIENT: Final = (4, 2)  # that pysail 0.7 understands; it refuses later ones
 _END_TIMEOUT_S: Final = 10.0

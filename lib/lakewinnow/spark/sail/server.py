@@ -19,9 +19,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
-from lakewinnow.spark.machine import usable_cores
 from lakewinnow.spark.sail import access, workers
 from lakewinnow.spark.sail.relay import Relay
+from lakewinnow.spark.sessions.machine import usable_cores
 
 PRIVATE: Final = "private"
 OPEN: Final = "open"

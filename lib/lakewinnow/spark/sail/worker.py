@@ -30,7 +30,7 @@ VALUES: Final = b"v"  # a function of some tables or arrays, which returns one
 # What functions of every run import, once for all workers; it takes less than the server's start.
 _IMPORTED: Final = (
     "pyspark.cloudpickle",
-    "lakewinnow.spark.arrow",
+    "lakewinnow.spark.arrow.arrays",
     "lakewinnow.classifiers.tasks",
     "lakewinnow.stages.embed",
     "lakewinnow.stages.near_duplicates",

@@ -26,11 +26,11 @@ from lakewinnow import columns as c
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.config import CrossvalConfig, EmbeddingConfig
+from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.embedding_store import store_of
 from lakewinnow.lake.observed import LINES, SUM, Observed
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.crossval import by_global_models, by_shards
 from lakewinnow.stages.crossval.corpus import Corpus, Told

@@ -12,11 +12,11 @@ from pyspark.sql import functions as F
 
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.core.sampling import quotas
+from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.errors import EngineError
-from lakewinnow.lake.sample import stratified
-from lakewinnow.spark import cluster
-from lakewinnow.spark.functions import apply_to_groups, map_batches
+from lakewinnow.lake.training.sample import stratified
+from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
 from lakewinnow.stages.crossval.settling import collect, settle

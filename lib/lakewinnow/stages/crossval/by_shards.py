@@ -17,8 +17,8 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.spark import cluster
-from lakewinnow.spark.functions import apply_to_cogroups
+from lakewinnow.spark.arrow.functions import apply_to_cogroups
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 from lakewinnow.stages.crossval.settling import settle
 

@@ -10,10 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import CrossvalConfig
+from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.core.types import IntArray
-from lakewinnow.lake import content
-from lakewinnow.spark import cluster
+from lakewinnow.lake.inputs import content
+from lakewinnow.spark.sessions import cluster
 
 _MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from lakewinnow.config import CrossvalConfig
+from lakewinnow.config.sections import CrossvalConfig
 
 _FEW_ROWS: Final = 500  # of a class in a shard, to learn from
 _TRAINING_BYTES: Final = 20  # a feature, at the peak

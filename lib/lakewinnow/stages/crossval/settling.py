@@ -9,9 +9,9 @@ from pyspark.sql import DataFrame
 from lakewinnow import columns as c
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.lake.sample import hash_bound
-from lakewinnow.spark import cluster
-from lakewinnow.spark.functions import apply_to_groups
+from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.spark.arrow.functions import apply_to_groups
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 
 _SETTLING_ROWS: Final = 20_000

@@ -28,9 +28,10 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.config import ChecksConfig, CleanConfig
-from lakewinnow.lake import decisions, redaction, row_checks
-from lakewinnow.lake.decisions import Decisions
+from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.lake import redaction, row_checks
+from lakewinnow.lake.inputs import decisions
+from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.row_checks import RowCheck
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.decide import alike, class_budget, reasons

@@ -6,8 +6,8 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import ChecksConfig, CleanConfig
-from lakewinnow.lake import decisions
+from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.row_checks import RowCheck
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages.decide.strength import rank, strongest

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import CleanConfig
+from lakewinnow.config.sections import CleanConfig
 
 _SHOWN: Final = 3  # classes in a warning
 

@@ -7,8 +7,8 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.errors import DataError, Shown
-from lakewinnow.lake import decisions
-from lakewinnow.lake.decisions import Decisions
+from lakewinnow.lake.inputs import decisions
+from lakewinnow.lake.inputs.decisions import Decisions
 
 NOT_SAID: Final = "the user"  # who decided, where the decisions do not say
 

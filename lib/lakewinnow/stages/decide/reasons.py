@@ -4,9 +4,9 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import CleanConfig
+from lakewinnow.config.sections import CleanConfig
 from lakewinnow.lake.row_checks import PII, PII_SAID, RowCheck
-from lakewinnow.spark import portable
+from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
 

@@ -27,15 +27,15 @@ from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers.tasks import vectors_missing
-from lakewinnow.config import DriftConfig, EmbeddingConfig, InputConfig
+from lakewinnow.config.sections import DriftConfig, EmbeddingConfig, InputConfig
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import LEAST_ROWS, Comparison, Side
-from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.earlier_run import EarlierRun
-from lakewinnow.lake.embedding_store import store_of
+from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.redaction import preview
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.drift import noise, sides, told, vectors
 from lakewinnow.stages.drift.sides import Groups

@@ -8,13 +8,13 @@ import numpy as np
 import pyarrow as pa
 
 from lakewinnow import columns as c
-from lakewinnow.core.confident_learning import JointState
 from lakewinnow.core.drift.comparison import Side
-from lakewinnow.core.noise_model import NoiseModel
+from lakewinnow.core.noise.confident_learning import JointState
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import states
-from lakewinnow.spark.confident_learning import trusted_blocks
+from lakewinnow.spark.passes import states
+from lakewinnow.spark.passes.confident_learning import trusted_blocks
 from lakewinnow.stages.drift.sides import GROUP, Groups
 from lakewinnow.stages.drift.vectors import Joints
 

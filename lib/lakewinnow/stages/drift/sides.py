@@ -18,7 +18,8 @@ from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import portable, states
+from lakewinnow.spark.passes import states
+from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.drift.texts import numbers
 
 MOST_GROUPS: Final = 12  # values of a column, those of most rows

@@ -20,9 +20,10 @@ from lakewinnow.core.drift.domain import DomainClassifier, classify
 from lakewinnow.core.drift.energy import EnergyDistance, energy_distance
 from lakewinnow.core.drift.joints import joints
 from lakewinnow.core.types import BoolArray, IntArray
-from lakewinnow.lake.sample import stratified
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import apply_to_groups
+from lakewinnow.lake.training.sample import stratified
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import apply_to_groups
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.drift.sides import CELL
 
 N_DISTANCE: Final = 1000  # texts of a side, whose distances are taken

@@ -15,7 +15,7 @@ happens, but when all that was paid for until then is in the store.
 
 from dataclasses import dataclass
 
-from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity, InputConfig
+from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity, InputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.corpus import refuse
 from lakewinnow.lake.workspace import Lake, StageReport

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import tasks
 from lakewinnow.embedding.openai.batches import BatchRun, BatchState

@@ -15,8 +15,8 @@ from lakewinnow.embedding import tasks
 from lakewinnow.embedding.rounds import Round, Rounds
 from lakewinnow.errors import ProviderError
 from lakewinnow.lake.observed import MAX, SUM, Observed
-from lakewinnow.spark import cluster
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.embed import steps
 from lakewinnow.stages.embed.todo import Spent, Tell, Todo
 

@@ -10,12 +10,12 @@ import pyarrow as pa
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import LongType, StructField, StructType
 
-from lakewinnow.config import EmbeddingConfig, EmbeddingIdentity
+from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.embedding import tasks
 from lakewinnow.embedding.requests.engine import Share
-from lakewinnow.lake.embedding_store import write_rows
-from lakewinnow.lake.new_texts import NEW_TEXTS, NewTexts
-from lakewinnow.spark import arrow
+from lakewinnow.lake.vectors.embedding_store import write_rows
+from lakewinnow.lake.vectors.new_texts import NEW_TEXTS, NewTexts
+from lakewinnow.spark.arrow import arrays as arrow
 
 TEXTS: Final = "texts"  # distinct ones, new or not
 

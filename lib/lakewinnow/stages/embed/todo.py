@@ -9,16 +9,16 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.embedding.cost import Cost
-from lakewinnow.lake.embedding_store import store_of
-from lakewinnow.lake.new_texts import by_bucket, most_tokens, n_buckets, wanted_and_stored
 from lakewinnow.lake.observed import SUM, Observed
+from lakewinnow.lake.vectors.embedding_store import store_of
+from lakewinnow.lake.vectors.new_texts import by_bucket, most_tokens, n_buckets, wanted_and_stored
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import cluster
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.embed import steps
 
 _TO_EMBED: Final = "to_embed"

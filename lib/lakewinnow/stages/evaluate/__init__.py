@@ -16,9 +16,9 @@ Memory   a task: five times the vectors of `evaluate.max_train_rows` rows and `M
 
 from dataclasses import replace
 
-from lakewinnow.config import Config
-from lakewinnow.lake import reference as reference_
-from lakewinnow.lake.source import Source
+from lakewinnow.config.sections import Config
+from lakewinnow.lake.inputs import reference as reference_
+from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import detection, training
 from lakewinnow.stages.evaluate.choosing import choose

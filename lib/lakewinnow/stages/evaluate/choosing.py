@@ -14,12 +14,12 @@ they take out whichever way is chosen. See `core.choice` for the rule.
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lakewinnow.config import Config
-from lakewinnow.core import choice, variants
-from lakewinnow.core.choice import KEEP, SHOWN_BY
-from lakewinnow.core.variants import BASELINE, DROPPED, FIXED
-from lakewinnow.lake import training_sets
-from lakewinnow.lake.training_sets import CHOOSING, REPORTING
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation import choice, variants
+from lakewinnow.core.evaluation.choice import KEEP, SHOWN_BY
+from lakewinnow.core.evaluation.variants import BASELINE, DROPPED, FIXED
+from lakewinnow.lake.training import training_sets
+from lakewinnow.lake.training.training_sets import CHOOSING, REPORTING
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import training
 

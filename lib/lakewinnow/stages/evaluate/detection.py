@@ -8,11 +8,11 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import InputConfig
-from lakewinnow.core.comparison import average_precision
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.core.evaluation.paired_comparison import average_precision
 from lakewinnow.errors import DataError
-from lakewinnow.lake.reference import KEY, TRUE_LABEL, key
-from lakewinnow.lake.source import Source
+from lakewinnow.lake.inputs.reference import KEY, TRUE_LABEL, key
+from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 
 _SCORE_BINS = 100_000  # label scores are compared to five decimals: a bounded table on the driver

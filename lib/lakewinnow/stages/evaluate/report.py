@@ -2,9 +2,10 @@
 
 from typing import Any
 
-from lakewinnow.core import comparison, variants
-from lakewinnow.core.variants import BASELINE
-from lakewinnow.lake import training_sets
+from lakewinnow.core.evaluation import paired_comparison as comparison
+from lakewinnow.core.evaluation import variants
+from lakewinnow.core.evaluation.variants import BASELINE
+from lakewinnow.lake.training import training_sets
 from lakewinnow.stages.evaluate import tasks
 from lakewinnow.stages.evaluate.training import Trained
 

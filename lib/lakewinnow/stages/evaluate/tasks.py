@@ -22,10 +22,10 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.classifiers.tasks import to_schema
-from lakewinnow.core.comparison import Outcome
+from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
-from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT, weights_of
-from lakewinnow.spark import arrow
+from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT, weights_of
+from lakewinnow.spark.arrow import arrays as arrow
 
 # Of the rows that a task takes, beside those of `training_sets`
 IS_TEST: Final = "is_test"

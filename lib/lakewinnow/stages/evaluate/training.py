@@ -21,19 +21,20 @@ from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.classifiers.tasks import vectors_missing
-from lakewinnow.config import Config
-from lakewinnow.core.comparison import Outcome
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation.paired_comparison import Outcome
+from lakewinnow.core.evaluation.variants import BASELINE, CEILING, CONTROL, ORDER, REVIEWED, SOFT
 from lakewinnow.core.types import IntArray
-from lakewinnow.core.variants import BASELINE, CEILING, CONTROL, ORDER, REVIEWED, SOFT
 from lakewinnow.embedding import registry
 from lakewinnow.errors import DataError
-from lakewinnow.lake import training_sets
-from lakewinnow.lake.embedding_store import OwnVectors, store_of
-from lakewinnow.lake.training_sets import REPORTING, VARIANT
+from lakewinnow.lake.training import training_sets
+from lakewinnow.lake.training.training_sets import REPORTING, VARIANT
+from lakewinnow.lake.vectors.embedding_store import OwnVectors, store_of
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import apply_to_groups
-from lakewinnow.spark.unions import union
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import apply_to_groups
+from lakewinnow.spark.portable.unions import union
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.evaluate import tasks
 
 

@@ -13,13 +13,14 @@ See `local` and `by_service`.
 
 from typing import Any
 
-from lakewinnow.config import Config
-from lakewinnow.core import comparison, variants
-from lakewinnow.core.variants import BASELINE
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation import paired_comparison as comparison
+from lakewinnow.core.evaluation import variants
+from lakewinnow.core.evaluation.variants import BASELINE
 from lakewinnow.errors import ConfigError
-from lakewinnow.lake import reference as reference_
-from lakewinnow.lake import training_sets
-from lakewinnow.lake.source import Source
+from lakewinnow.lake.inputs import reference as reference_
+from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.training import training_sets
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.finetune import by_service, local
 from lakewinnow.stages.finetune.by_service import cancel

@@ -14,9 +14,9 @@ import numpy as np
 from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config
-from lakewinnow.core.comparison import Outcome
-from lakewinnow.core.variants import CONTROL, ORDER, SOFT
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation.paired_comparison import Outcome
+from lakewinnow.core.evaluation.variants import CONTROL, ORDER, SOFT
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 from lakewinnow.finetuning.openai.asking import Answer, Questions, class_of
 from lakewinnow.finetuning.openai.jobs import SUCCEEDED, JobRun, JobState

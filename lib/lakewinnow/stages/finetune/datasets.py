@@ -16,12 +16,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config
+from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError, EngineError
 from lakewinnow.finetuning.openai.jobs import Dataset
-from lakewinnow.lake import finetuning, ordered_files
+from lakewinnow.lake import ordered_files
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.training_sets import VARIANT
+from lakewinnow.lake.training import examples as finetuning
+from lakewinnow.lake.training.training_sets import VARIANT
 from lakewinnow.lake.workspace import Lake
 
 FOLDER: Final = "finetune"

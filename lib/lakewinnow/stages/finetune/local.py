@@ -23,21 +23,31 @@ from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config
-from lakewinnow.core.comparison import Outcome
-from lakewinnow.core.variants import BASELINE, CEILING, CONTROL, DROPPED, FIXED, ORDER, SOFT
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation.paired_comparison import Outcome
+from lakewinnow.core.evaluation.variants import (
+    BASELINE,
+    CEILING,
+    CONTROL,
+    DROPPED,
+    FIXED,
+    ORDER,
+    SOFT,
+)
 from lakewinnow.embedding.local import models
 from lakewinnow.embedding.local.sentence_transformers import find_model, package_missing
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.finetuning.local import tasks
 from lakewinnow.finetuning.local.training import Recipe
-from lakewinnow.lake import redaction, training_sets
+from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.training_sets import LEAST_ROWS, VARIANT
+from lakewinnow.lake.training import training_sets
+from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import map_batches
-from lakewinnow.spark.unions import union
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.portable.unions import union
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.finetune.kept import Kept
 from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
 

@@ -9,16 +9,18 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import Config
+from lakewinnow.config.sections import Config
+from lakewinnow.core.evaluation.variants import BASELINE, CEILING, DROPPED, FIXED, ORDER
 from lakewinnow.core.types import IntArray
-from lakewinnow.core.variants import BASELINE, CEILING, DROPPED, FIXED, ORDER
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.finetuning.openai.jobs import Dataset
 from lakewinnow.finetuning.openai.prices import Prices
-from lakewinnow.lake import finetuning, redaction, training_sets
+from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.training_sets import Sample
+from lakewinnow.lake.training import examples as finetuning
+from lakewinnow.lake.training import training_sets
+from lakewinnow.lake.training.training_sets import Sample
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages.finetune import datasets
 from lakewinnow.stages.finetune.datasets import Written

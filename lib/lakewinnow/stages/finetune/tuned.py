@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakewinnow.core.comparison import Outcome
+from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import LakewinnowError, Shown
 

@@ -26,11 +26,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import GroupsConfig, InputConfig
+from lakewinnow.config.sections import GroupsConfig, InputConfig
 from lakewinnow.lake.corpus import accepted, input_column, n_accepted
 from lakewinnow.lake.row_checks import GROUPS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import portable
+from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.groups import clusters
 
 _MEMBERS: Final = "checks/group_members"

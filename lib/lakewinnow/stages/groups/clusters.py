@@ -28,11 +28,11 @@ from scipy.sparse import csr_matrix
 from sklearn.cluster import DBSCAN
 
 from lakewinnow import columns as c
-from lakewinnow.core.row_graph import RowGraph
-from lakewinnow.lake import row_graph
+from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow
+from lakewinnow.spark.arrow import arrays as arrow
 
 TABLE: Final = "checks/clusters"
 KIND: Final = "cluster"

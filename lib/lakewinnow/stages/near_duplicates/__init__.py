@@ -27,14 +27,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import NearDuplicatesConfig
-from lakewinnow.lake.components import IN_ONE_TASK, NODE, ONE, OTHER, ROOT, publish_roots
+from lakewinnow.config.sections import NearDuplicatesConfig
 from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.graphs.components import IN_ONE_TASK, NODE, ONE, OTHER, ROOT, publish_roots
 from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark import arrow
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.stages.near_duplicates import by_embedding, by_text
 from lakewinnow.stages.near_duplicates.by_text import SIMILARITY, TEXT_ID
 

@@ -11,11 +11,11 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config import NearDuplicatesConfig
-from lakewinnow.lake.components import ONE, OTHER
+from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import portable
-from lakewinnow.spark.quantiles import quantiles
+from lakewinnow.spark.passes.quantiles import quantiles
+from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.near_duplicates.by_text import PAIRS, SIMILARITY, TEXT_ID
 
 THRESHOLD: Final = 0.13  # of the median

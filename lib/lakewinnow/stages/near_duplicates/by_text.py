@@ -16,16 +16,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config import NearDuplicatesConfig
-from lakewinnow.core import minhash
-from lakewinnow.core import shingles as core
-from lakewinnow.core.minhash import Bands, BucketPairs
-from lakewinnow.core.shingles import Unit
+from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.core.checks import minhash
+from lakewinnow.core.checks import shingles as core
+from lakewinnow.core.checks.minhash import Bands, BucketPairs
+from lakewinnow.core.checks.shingles import Unit
 from lakewinnow.core.types import IntArray
-from lakewinnow.lake.components import ONE, OTHER
+from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark import arrow, cluster
-from lakewinnow.spark.functions import map_batches
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.sessions import cluster
 
 THRESHOLD: Final = 0.8
 RECALL: Final = 0.97  # of pairs at the threshold, at least

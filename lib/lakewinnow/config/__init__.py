@@ -1,0 +1,1 @@
+"""The configuration: keys and defaults in `sections`, read by `file`, checked by `validation`."""

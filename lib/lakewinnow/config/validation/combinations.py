@@ -1,0 +1,317 @@
+"""Values of a configuration against each other: each is right by itself."""
+
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any, Final
+
+from lakewinnow.config.sections import (
+    Config,
+    CrossvalConfig,
+    DriftConfig,
+    EmbeddingConfig,
+    EvaluateConfig,
+    InputConfig,
+    LabelIssuesConfig,
+    NearDuplicatesConfig,
+    TextConfig,
+    TextRuleConfig,
+)
+from lakewinnow.config.validation.formats import format_of, is_point_in_time
+from lakewinnow.config.validation.values import check_types, match, unknown_key
+from lakewinnow.errors import ConfigError, Shown
+
+_LEAST_JACCARD: Final = 0.3
+
+
+def check_combinations(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong although each value is right by itself."""
+    yield from _check_input(config.input)
+    yield from _check_candidates(config)
+    yield from _check_texts(config)
+    if config.input.text is not None and config.input.text in config.output.partition_by:
+        yield ConfigError(
+            "partition_by_text", "output.partition_by", "columns with few values", config.input.text
+        )
+    if config.clean.fix_above is not None and config.clean.label_issues != "fix":
+        expected = "null unless clean.label_issues is fix"
+        yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
+    outliers = config.checks.outliers
+    if outliers is not None and outliers.by == "embedding" and config.input.pred_probs is not None:
+        expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
+        yield ConfigError("conflicting_inputs", "checks.outliers.by", expected, "embedding", hint)
+    yield from _check_near_duplicates(config)
+    yield from _check_groups(config)
+    if config.label_issues.method == "posterior":
+        yield from _check_posterior(config.label_issues)
+    if config.crossval.classifier == "logistic":
+        yield from _check_params(config.crossval.params, "crossval.params")
+        params = {**CrossvalConfig().params, **config.evaluate.params}
+        yield from _check_params(params, "evaluate.params")
+    yield from _check_trusted(config)
+    if config.checks.drift is not None:
+        yield from _check_drift(config.checks.drift, config.input)
+
+
+def _check_drift(drift: DriftConfig, source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with what rows are compared with."""
+    if drift.reference is not None and drift.by is not None:
+        expected, hint = "null beside checks.drift.reference", "rows are compared with one of them"
+        yield ConfigError("conflicting_keys", "checks.drift.by", expected, drift.by, hint)
+    if drift.reference is None and drift.format is not None:
+        expected = "null without checks.drift.reference"
+        yield ConfigError("unused_key", "checks.drift.format", expected, drift.format)
+    if drift.by is not None and drift.by in (source.text, source.label):
+        hint = "a source, say, or a date"
+        expected = "another column than input.text and input.label"
+        yield ConfigError("same_column", "checks.drift.by", expected, drift.by, hint)
+
+
+def _check_candidates(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with the sections that `embedding.candidates` lists."""
+    where = "embedding.candidates"
+    for i, section in enumerate(config.embedding.candidates):
+        problems: list[ConfigError] = []
+        check_types(EmbeddingConfig, section, f"{where}[{i}]", problems)
+        yield from problems
+        for key in ("candidates", "candidate_rows"):
+            if key in section:
+                expected = "a key of one embedding"
+                yield ConfigError("unknown_key", f"{where}[{i}].{key}", expected, section[key])
+    has_own = config.input.has_own_vectors or config.input.pred_probs is not None
+    if config.embedding.candidates and has_own:
+        n = len(config.embedding.candidates)
+        hint = "the input brings its own numbers, so no text is embedded"
+        yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
+
+
+def _check_texts(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with the rules for texts, and with how personal data is taken out."""
+    for name in ("text", "pii"):
+        if getattr(config.checks, name) is not None and config.input.text is None:
+            where, expected = f"checks.{name}", "null where rows have no text"
+            yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
+    if config.checks.text is not None:
+        yield from _check_text_rules(config.checks.text)
+    if config.clean.pii == "redact" and config.checks.pii is None:
+        where, expected = "clean.pii", "keep where no personal data is looked for"
+        yield ConfigError("unused_key", where, expected, "redact", "checks: {pii: {}} looks for it")
+    tag = config.clean.pii_tag.replace("{kind}", "")
+    if re.search(r"[\d@:]", tag):
+        hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
+        expected = "a tag without digits, @ and :, which could look like personal data"
+        yield ConfigError("bad_tag", "clean.pii_tag", expected, config.clean.pii_tag, hint)
+
+
+def _check_near_duplicates(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with what rows are to be compared by, and how alike they are to be."""
+    alike, where = config.checks.near_duplicates, "checks.near_duplicates"
+    if alike is None:
+        return
+    if alike.by == "embedding" and config.input.pred_probs is not None:
+        expected, hint = "text beside input.pred_probs", "no text is embedded then"
+        yield ConfigError("conflicting_inputs", f"{where}.by", expected, "embedding", hint)
+    if alike.by == "text" and config.input.text is None:
+        expected, hint = "embedding where rows have no text", "input.text names a column"
+        yield ConfigError("no_text", f"{where}.by", expected, "text", hint)
+    if alike.by == "text" and alike.threshold is not None and alike.threshold < _LEAST_JACCARD:
+        expected = f"a number from {_LEAST_JACCARD:g} to 1 by text"
+        hint = "texts that have less in common are not near duplicates, and too many to compare"
+        yield ConfigError("out_of_range", f"{where}.threshold", expected, alike.threshold, hint)
+
+
+def _check_text_rules(config: TextConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with the keys of each rule; `text.registry` knows their names."""
+    for i, section in enumerate(config.rules):
+        problems: list[ConfigError] = []
+        check_types(TextRuleConfig, section, f"checks.text.rules[{i}]", problems)
+        yield from problems
+
+
+def _check_trusted(config: Config) -> Iterator[ConfigError]:
+    """Yield what stands in the way of training models to compare on trusted rows, and choosing."""
+    evaluate, clean = config.evaluate, config.clean
+    if evaluate.holdout is not None and evaluate.trusted is not None:
+        expected, hint = "null beside evaluate.holdout", "either says which rows are trusted"
+        yield ConfigError("conflicting_keys", "evaluate.trusted", expected, evaluate.trusted, hint)
+    if evaluate.trusted is None and evaluate.trusted_fraction != EvaluateConfig.trusted_fraction:
+        where, expected = "evaluate.trusted_fraction", "1.0 without evaluate.trusted"
+        yield ConfigError("unused_key", where, expected, evaluate.trusted_fraction)
+    if clean.require_improvement and not evaluate.has_holdout:
+        hint = "evaluate.holdout is a file of them, evaluate.trusted a column of the input"
+        where = "clean.require_improvement"
+        yield ConfigError("no_holdout", where, "false without trusted rows", got=True, hint=hint)
+    if clean.require_improvement and clean.label_issues == "keep":
+        where, expected = "clean.require_improvement", "false where clean.label_issues is keep"
+        yield ConfigError("unused_key", where, expected, got=True)
+    if clean.require_improvement and clean.fix_above is not None:
+        expected = "null beside clean.require_improvement, for which all issues are fixed or none"
+        yield ConfigError("unused_key", "clean.fix_above", expected, clean.fix_above)
+    hints = {
+        "pred_probs": "beside probabilities of your own no classifier is there to be compared",
+        "features": "features are imputed and scaled by the input's rows alone",
+    }
+    for key, hint in hints.items():
+        got = getattr(config.input, key)
+        if got is not None and evaluate.has_holdout:
+            where = "evaluate.holdout" if evaluate.holdout is not None else "evaluate.trusted"
+            expected, named = f"null beside input.{key}", evaluate.holdout or evaluate.trusted
+            yield ConfigError("conflicting_inputs", where, expected, named, hint)
+
+
+def _check_input(source: InputConfig) -> Iterator[ConfigError]:
+    if (source.path is None) == (source.table is None):
+        got = Shown("both" if source.path else "neither")
+        yield ConfigError("path_or_table", "input", "either path or table", got)
+    if source.path is not None and source.format == "table":
+        hint = "use input.table: NAME"
+        yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
+    if source.path is not None and source.format is None and format_of(source.path) is None:
+        hint = "the path's ending does not tell the format"
+        expected = "parquet | csv | json | delta | iceberg"
+        yield ConfigError("missing_key", "input.format", expected, None, hint)
+    yield from _check_version(source)
+    others = {"text": (source.text,), "features": source.features or ()}
+    for key, names in others.items():
+        if source.label in names:
+            expected = f"another column than input.{key}"
+            yield ConfigError("same_column", "input.label", expected, source.label)
+    yield from _check_own_vectors(source)
+    if source.classes is not None and len(set(source.classes)) != len(source.classes):
+        got = Shown(", ".join(source.classes))
+        yield ConfigError("repeated_class", "input.classes", "distinct names", got)
+    if source.classes is not None and len(source.classes) < 2:
+        yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _check_version(source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what is wrong with the version of the table that is asked for."""
+    version = source.version
+    if version is None:
+        return
+    if source.format not in ("delta", "iceberg"):
+        hint = "a table of another format has one version"
+        expected = "null unless input.format is delta or iceberg"
+        yield ConfigError("unused_key", "input.version", expected, version, hint)
+    elif isinstance(version, str) and not is_point_in_time(version):
+        expected = "a version number, a snapshot id or a time such as 2026-01-31T12:00:00"
+        yield ConfigError("bad_version", "input.version", expected, version)
+
+
+def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
+    """Yield what confident learning alone has a use for."""
+    default = LabelIssuesConfig(method="posterior")
+    for f in fields(config):
+        got, unused = getattr(config, f.name), getattr(default, f.name)
+        if got != unused:
+            where, expected = f"label_issues.{f.name}", f"{unused} with method posterior"
+            hint = "the posterior flags where it suggests another label, and ranks by its own score"
+            yield ConfigError("unused_key", where, expected, got, hint)
+
+
+def _check_own_vectors(source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what does not go with the user's embedding or features."""
+    names = source.features
+    if names is not None and len(set(names)) < max(1, len(names)):
+        expected = "one or more columns, each once"
+        yield ConfigError("no_features", "input.features", expected, list(names))
+    hints = {
+        ("features", "embedding"): "a row has one vector: leave one of them out",
+        ("features", "text"): "no text is embedded beside features: leave one of them out",
+        ("features", "pred_probs"): "probabilities take the place of a classifier and its features",
+        ("embedding", "pred_probs"): "probabilities take the place of embedding and classifier",
+    }
+    for (key, other), hint in hints.items():
+        if getattr(source, key) is not None and getattr(source, other) is not None:
+            where, expected = f"input.{other}", f"null beside input.{key}"
+            yield ConfigError("conflicting_inputs", where, expected, getattr(source, other), hint)
+
+
+def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
+    """Yield an error where nothing says what a row is judged by."""
+    source = raw.get("input")
+    keys = ("text", "embedding", "features")
+    if not isinstance(source, Mapping) or all(source.get(key) is None for key in keys):
+        hint = "a text column; or input.embedding: a column of vectors; or input.features: columns"
+        yield ConfigError("missing_key", "input.text", "a value", None, hint)
+
+
+def with_default_checks(config: Config, named: Collection[str]) -> Config:
+    """Fit the checks that nobody asked for to rows without text; `named` are those asked for."""
+    if config.input.text is not None:
+        return config
+    checks = config.checks
+    if "text" not in named:
+        checks = replace(checks, text=None)
+    if "near_duplicates" not in named:
+        has_vectors = config.input.pred_probs is None
+        alike = NearDuplicatesConfig(by="embedding") if has_vectors else None
+        checks = replace(checks, near_duplicates=alike)
+    return replace(config, checks=checks)
+
+
+def with_default_params(config: Config) -> Config:
+    """Fill in what `crossval.params` leaves out, so that naming C alone does not lose the rest."""
+    crossval, default = config.crossval, CrossvalConfig().params
+    if crossval.classifier != "logistic":
+        if crossval.params == default:  # which are those of the built-in classifier
+            return replace(config, crossval=replace(crossval, params={}))
+        return config
+    params = {**default, **crossval.params}
+    return replace(config, crossval=replace(config.crossval, params=params))
+
+
+def _check_params(params: Mapping[str, Any], where: str) -> Iterator[ConfigError]:
+    known = ["C", "class_weight", "max_iter"]
+    yield from (unknown_key(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
+    c, class_weight, max_iter = (params[key] for key in known)
+    if c != "auto" and not (match(float, c)[0] and 0 < float(c) < math.inf):  # a NaN is not
+        yield ConfigError("wrong_type", f"{where}.C", "auto or a number above 0", c)
+    if not _is_class_weight(class_weight):
+        expected = "balanced | null | a mapping of class names to numbers at least 0"
+        yield ConfigError("wrong_type", f"{where}.class_weight", expected, class_weight)
+    if not match(int, max_iter)[0] or max_iter < 1:
+        yield ConfigError("wrong_type", f"{where}.max_iter", "a whole number at least 1", max_iter)
+
+
+def _is_class_weight(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return value in (None, "balanced")
+    weights = (match(float, weight) for weight in value.values())
+    return all(ok and 0 <= weight < math.inf for ok, weight in weights)
+
+
+def _check_groups(config: Config) -> Iterator[ConfigError]:
+    """Yield what wants neighbours where nothing is embedded, and groups that are none."""
+    if config.input.pred_probs is not None:
+        hint = "no text is embedded beside input.pred_probs, so no row has neighbours"
+        for name in ("non_iid", "valuation"):
+            if getattr(config.checks, name) is not None:
+                where = f"checks.{name}"
+                yield ConfigError("conflicting_inputs", where, "null", Shown("{…}"), hint)
+    groups = config.checks.groups
+    by_cluster = groups is not None and groups.clusters and config.input.pred_probs is None
+    if groups is not None and not by_cluster and not groups.columns:
+        expected, hint = "columns, where rows are not clustered", "columns: [source], say"
+        yield ConfigError("no_groups", "checks.groups.columns", expected, [], hint)
+
+
+def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
+    """Return the columns of the input that keys outside of `input` name."""
+    nulls, groups, non_iid = config.checks.nulls, config.checks.groups, config.checks.non_iid
+    drift = config.checks.drift
+    return {
+        "output.partition_by": config.output.partition_by,
+        "checks.nulls.columns": () if nulls is None else nulls.columns or (),
+        "checks.groups.columns": () if groups is None else groups.columns,
+        "checks.non_iid.by": () if non_iid is None else (non_iid.by,),
+        "checks.drift.by": () if drift is None or drift.by is None else (drift.by,),
+    }
+
+
+def value_at(config: object, key: str) -> Any:
+    """Return the value of a dotted key."""
+    for name in key.split("."):
+        config = getattr(config, name)
+    return config

@@ -1,0 +1,1 @@
+"""The arithmetic of the checks beside label issues, a module each."""

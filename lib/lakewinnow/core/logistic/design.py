@@ -1,0 +1,132 @@
+"""The rows of a cross-validation, in the form that its models work on.
+
+Columns are centred and scaled to unit variance over all rows, which keeps float32 accurate and the
+curvature even whatever the columns' units are. The intercept is not penalised, so that centring
+changes no model; scaling is made good by a penalty per column.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lakewinnow.core.logistic.softmax_regression import Float32Array
+from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.errors import DataError
+
+CHUNK_ROWS: Final = 256  # so that they stay in the cache
+ROUNDING: Final = 1e-13  # of a mean square: the variance of a column that is constant
+LARGEST: Final = float(np.finfo(np.float32).max)
+LEAST: Final = float(np.finfo(np.float32).tiny)
+MAX_PENALTY: Final = 1e30  # float32 holds it; a column so small has no effect long before
+UNIT: Final = 0.01  # squared norms are this close to 1; float16 vectors are, too
+
+
+@dataclass(frozen=True, eq=False)
+class Design:
+    """Rows ordered by fold, as features and penalties.
+
+    Attributes
+    ----------
+    features : float32, shape (n, D + 1), the last column 1
+    centre, scale : shape (D,), what is taken off a column and what it is then divided by
+    order : shape (n,), where each row stands in the input
+    fold_ids : int64, shape (F,), the numbers of the folds, ascending
+    folds : the rows of each fold, F slices
+    penalty : float32, shape (F + 1, D + 1), of the squared coefficients in each fold's model and,
+        last, in the model of all rows; 0 for the intercept
+    """
+
+    features: Float32Array
+    centre: FloatArray
+    scale: FloatArray
+    order: npt.NDArray[np.intp]
+    fold_ids: IntArray
+    folds: tuple[slice, ...]
+    penalty: Float32Array
+
+    def work(self, n_classes: int) -> int:
+        """Multiplications that the scores of all folds' models take."""
+        return self.features.size * len(self.folds) * n_classes
+
+
+def make_design(
+    features: npt.NDArray[np.floating],
+    folds: npt.NDArray[np.integer],
+    *,
+    standardize: bool,
+    fold_ids: npt.ArrayLike = (),
+) -> Design:
+    """Order rows by fold, and centre and scale the columns.
+
+    Parameters
+    ----------
+    features : shape (n, D)
+    folds : shape (n,), any numbers
+    standardize : whether the penalty is that of columns scaled to unit variance over the training
+        rows of each fold, as by scikit-learn's StandardScaler, or that of the columns as they are
+    fold_ids : folds to have besides those of the rows; empty, where no row is in them
+
+    Raises
+    ------
+    DataError : "wrong_length"; "not_finite", also for numbers that float32 cannot hold
+    """
+    n_rows, n_features = features.shape
+    if len(folds) != n_rows:
+        raise DataError("wrong_length", "folds", "one per row", f"{len(folds)} for {n_rows} rows")
+    numbers = np.union1d(folds, np.asarray(fold_ids, np.int64)).astype(np.int64)
+    order = np.argsort(folds, kind="stable")
+    ends = np.searchsorted(folds[order], numbers, side="right").tolist()
+    slices = tuple(map(slice, [0, *ends[:-1]], ends))
+    columns = np.ones((n_rows, n_features + 1), np.float32)
+    sums = np.zeros((len(slices), 2, n_features))
+    with np.errstate(over="ignore", invalid="ignore"):
+        centre = features.mean(axis=0).astype(np.float64)  # need not be exact
+        for fold, held in enumerate(slices):
+            for start in range(held.start, held.stop, CHUNK_ROWS):
+                rows = slice(start, min(start + CHUNK_ROWS, held.stop))
+                centred = features[order[rows]] - centre
+                columns[rows, :-1] = centred
+                sums[fold, 0] += centred.sum(axis=0)
+                sums[fold, 1] += np.einsum("nd,nd->d", centred, centred)
+        total = sums.sum(axis=0)
+        wrong = np.flatnonzero(~(total[1] < LARGEST**2))  # which a NaN is not, either
+    if len(wrong):
+        got = f"others in column {wrong[0]}"
+        raise DataError("not_finite", "features", "finite numbers that float32 can hold", got)
+    scale = _scale(total, n_rows)
+    columns[:, :-1] /= scale.astype(np.float32)
+    inside = np.ones((len(slices) + 1, n_features))
+    if standardize:
+        # a sum over the others, not the total less its own, which would leave a trace in rounding
+        others = np.tensordot(1 - np.eye(len(slices)), sums, axes=1)
+        for fold, rows in enumerate(slices):
+            inside[fold] = _scale(others[fold], n_rows - (rows.stop - rows.start))
+        inside[-1] = scale
+    penalty = np.zeros((len(slices) + 1, n_features + 1), np.float32)
+    penalty[:, :-1] = np.minimum((inside / scale) ** 2, MAX_PENALTY)
+    return Design(columns, centre, scale, order, numbers, slices, penalty)
+
+
+def scaled(
+    features: npt.NDArray[np.floating], centre: FloatArray, scale: FloatArray
+) -> Float32Array:
+    """Return other rows in the form of a design's features, float32, shape (n, D + 1)."""
+    columns = np.ones((len(features), len(centre) + 1), np.float32)
+    columns[:, :-1] = features - centre
+    columns[:, :-1] /= scale.astype(np.float32)
+    return columns
+
+
+def _scale(sums: FloatArray, n_rows: int) -> FloatArray:
+    """Return the standard deviation of each column, or 1 if it is constant."""
+    offset, square = sums / max(n_rows, 1)
+    variance = square - offset**2
+    return np.sqrt(np.where(variance <= np.maximum(ROUNDING * square, LEAST**2), 1.0, variance))
+
+
+def is_unit_norm(features: npt.NDArray[np.floating]) -> bool:
+    """Whether all rows have norm 1 or 0, as most embeddings do: such columns need no scaling."""
+    squares = np.vecdot(features, features)
+    return bool(np.all((np.abs(squares - 1) < UNIT) | (squares == 0)))

@@ -1,0 +1,112 @@
+"""The posterior: how probable each class is, given a row's text and the label it was given.
+
+    q[i, k]  ∝  P[i, k] · prior[k] · noise_matrix[given_i, k]
+
+P is P(class | text) with every class equally frequent (`Calibration`), so the prior, P(true class)
+of the noise model, comes in once, and the noise matrix says how often a row of class k is given the
+label that this one was given. Row by row: no state.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Self, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from lakewinnow.core.noise.calibration import Calibration
+from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.types import FloatArray, IntArray
+
+Int32Array: TypeAlias = npt.NDArray[np.int32]
+
+_CELLS: Final = 2**16  # probabilities at once, so that they stay in a core's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Suggestions:
+    """What the posterior says of the rows of a block.
+
+    Attributes
+    ----------
+    labels : int64, shape (n,), the most probable class; the given label where it is as probable
+    probs : float64, shape (n,), its probability
+    given_probs : float64, shape (n,), the given label's
+    """
+
+    labels: IntArray
+    probs: FloatArray
+    given_probs: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """All that it takes to tell a row's posterior; it travels to where the rows are.
+
+    Attributes
+    ----------
+    given, true : int32, shape (cells,), labels that some row may have, and may be of
+    weight : float64, shape (cells,), prior[true] · noise_matrix[given, true], all above 0
+    """
+
+    calibration: Calibration
+    given: Int32Array
+    true: Int32Array
+    weight: FloatArray
+
+    @classmethod
+    def of(cls, noise_model: NoiseModel) -> Self:
+        """Return the posterior under a noise model.
+
+        One without a calibration is an older version's: its probabilities are taken as they are.
+        """
+        calibration = noise_model.calibration or Calibration.none(len(noise_model.classes))
+        return cls.of_weights(calibration, noise_model.py * noise_model.noise_matrix)
+
+    @classmethod
+    def of_weights(cls, calibration: Calibration, weights: FloatArray) -> Self:
+        """Return the posterior of prior[k] · noise_matrix[given, k], shape (K, K)."""
+        given, true = np.nonzero(weights)  # of many classes, few pairs are ever confused
+        return cls(calibration, given.astype(np.int32), true.astype(np.int32), weights[given, true])
+
+    @cached_property
+    def weights(self) -> FloatArray:
+        """prior[k] · noise_matrix[given, k], float64, shape (K, K), rows = given label."""
+        n_classes = len(self.calibration.training_prior)
+        weights = np.zeros((n_classes, n_classes))
+        weights[self.given, self.true] = self.weight
+        return weights
+
+    def probs(self, labels: IntArray, pred_probs: FloatArray) -> FloatArray:
+        """Return q, shape (n, K), rows sum to 1.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,), given labels
+        pred_probs : float64, shape (n, K), out-of-sample
+
+        Notes
+        -----
+        Where every class that the label may stand for has a probability of 0 by the text, the noise
+        model says nothing about it, and the row's own P is returned.
+        """
+        by_text = self.calibration.apply(pred_probs)
+        both = by_text * self.weights[labels]
+        total = both.sum(axis=1, keepdims=True)
+        is_possible = total > 0
+        return np.where(is_possible, both, by_text) / np.where(is_possible, total, 1.0)
+
+    def suggestions(self, labels: IntArray, pred_probs: FloatArray) -> Suggestions:
+        """Return each row's most probable class, its probability and the given label's."""
+        n_rows = len(labels)
+        found = Suggestions(np.empty(n_rows, np.int64), np.empty(n_rows), np.empty(n_rows))
+        step = max(1, _CELLS // pred_probs.shape[1])
+        for start in range(0, n_rows, step):
+            part = slice(start, start + step)
+            given_labels = labels[part]
+            probs, rows = self.probs(given_labels, pred_probs[part]), np.arange(len(given_labels))
+            best, given = probs.argmax(axis=1), probs[rows, given_labels]
+            best = np.where(given >= probs[rows, best], given_labels, best)
+            found.labels[part], found.given_probs[part] = best, given
+            found.probs[part] = probs[rows, best]
+        return found

@@ -1,0 +1,124 @@
+"""The cells within which rows compete to be selected, and the score of a row in each.
+
+A row with given label k belongs to the cells of k; the rows of lowest score in a cell are selected.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, NamedTuple, Self
+
+import numpy as np
+
+from lakewinnow.core.selection.scores import SCORES
+from lakewinnow.core.types import BoolArray, FloatArray, IntArray
+
+NONE: Final = -1  # in `Cells.true`: the score is the row's own, no class is set against it
+ANY: Final = -1  # in `Cells.given`: the one cell, of all rows
+SCORES_AT_ONCE: Final = 2**16  # half a MiB each array, so that they stay in the cache
+
+
+class Pairs(NamedTuple):
+    """Rows of a block and the cells they compete in, each array of shape (pairs,)."""
+
+    row: IntArray
+    cell: IntArray  # position in the Cells
+    score: FloatArray
+
+    def take(self, chosen: BoolArray) -> "Pairs":
+        """Return some of the pairs."""
+        if chosen.all():
+            return self
+        return Pairs(self.row[chosen], self.cell[chosen], self.score[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class Cells:
+    """A list of cells, sorted by given label.
+
+    Attributes
+    ----------
+    n_classes : int
+    given : int64, shape (A,), given label of the cell's rows; or [-1], one cell of all rows
+    true : int64, shape (A,), the class whose probability is taken from the row's own score
+        (`prune_by_noise_rate`), or -1 (`prune_by_class`, `low_*`)
+    row_score : name of the row's own score, a key of `scores.SCORES`
+    """
+
+    n_classes: int
+    given: IntArray
+    true: IntArray
+    row_score: str = "self_confidence"
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    @classmethod
+    def of_all_rows(cls, n_classes: int, row_score: str) -> Self:
+        """Return one cell that all rows belong to."""
+        return cls(n_classes, np.array([ANY]), np.array([NONE]), row_score)
+
+    @classmethod
+    def none(cls, n_classes: int) -> Self:
+        """Return no cells."""
+        return cls(n_classes, np.zeros(0, np.int64), np.zeros(0, np.int64))
+
+    def take(self, chosen: IntArray | BoolArray) -> Self:
+        """Return some of the cells; positions have to be ascending."""
+        return type(self)(self.n_classes, self.given[chosen], self.true[chosen], self.row_score)
+
+    def pairs(
+        self, labels: IntArray, pred_probs: FloatArray, at_most: FloatArray
+    ) -> Iterator[Pairs]:
+        """List the rows of each cell whose score does not exceed the cell's bound.
+
+        Every row is held against every class, in whole matrices: with bounds as tight as those of
+        a selection few pairs come of it, so that this costs a few operations a probability.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,)
+        pred_probs : float64, shape (n, K)
+        at_most : float64, shape (A,)
+        """
+        own = SCORES[self.row_score](labels, pred_probs)
+        of_rows, of_margins = self._positions
+        if of_rows is not None:
+            cell = of_rows[labels]
+            (row,) = np.nonzero((cell >= 0) & (own <= at_most[cell]))
+            yield Pairs(row, cell[row], own[row])
+        if of_margins is not None:
+            yield from self._margins(labels, pred_probs, own, at_most, of_margins)
+
+    def _margins(
+        self,
+        labels: IntArray,
+        pred_probs: FloatArray,
+        own: FloatArray,
+        at_most: FloatArray,
+        position: IntArray,
+    ) -> Iterator[Pairs]:
+        bounds = np.where(position >= 0, at_most[position], -np.inf)
+        step = max(1, SCORES_AT_ONCE // self.n_classes)
+        for start in range(0, len(labels), step):
+            chunk = slice(start, start + step)
+            of_label = labels[chunk]
+            score = own[chunk, np.newaxis] - pred_probs[chunk]
+            at = np.flatnonzero(score <= bounds[of_label])
+            row = at // self.n_classes
+            cell = position[of_label[row], at - row * self.n_classes]
+            yield Pairs(row + start, cell, score.reshape(-1)[at])
+
+    @cached_property
+    def _positions(self) -> tuple[IntArray | None, IntArray | None]:
+        """Position of each label's own cell, and of each (label, class)'s; -1: there is none."""
+        every = np.arange(len(self))
+        is_row = self.true == NONE
+        of_rows = of_margins = None
+        if is_row.any():
+            of_rows = np.full(self.n_classes, -1)
+            of_rows[slice(None) if self.given[0] == ANY else self.given[is_row]] = every[is_row]
+        if not is_row.all():
+            of_margins = np.full((self.n_classes, self.n_classes), -1)
+            of_margins[self.given[~is_row], self.true[~is_row]] = every[~is_row]
+        return of_rows, of_margins

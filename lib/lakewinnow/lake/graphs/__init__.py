@@ -1,0 +1,1 @@
+"""Graphs of rows: which are alike, and which belong together."""

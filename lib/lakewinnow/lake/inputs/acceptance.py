@@ -1,0 +1,267 @@
+"""Which rows of a source can be worked with, and why not the others.
+
+One pass counts accepted rows by label and rejected ones by error code; what it learns (the classes,
+say, or that there is only one) decides whether the run can go on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
+
+from lakewinnow import columns as c
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake.inputs import content
+from lakewinnow.lake.inputs.source import Source, column, text_of
+from lakewinnow.spark.passes import valid_probs
+
+MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
+CODE: Final = "__lw_code"  # beside columns that may have any name
+_REPLACEMENT: Final = "\ufffd"
+MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by mistake
+
+SENTENCES: Final[Mapping[str, str]] = {
+    MALFORMED_LINE: "the line does not parse; its raw text is in malformed_line",
+    "text_null": "the text is null",
+    "text_blank": "the text has no visible character",
+    "text_not_utf8": "the text is not valid UTF-8",
+    "text_too_long": "the text is longer than input.max_text_length",
+    "label_null": "the label is null or blank",
+    valid_probs.UNKNOWN_LABEL: "the label is not one of input.classes",
+    **valid_probs.SENTENCES,
+    **content.SENTENCES,
+}
+
+
+@dataclass(frozen=True)
+class Acceptance:
+    """What became of the rows.
+
+    Attributes
+    ----------
+    rows : the source's rows and `CODE`, why a row is rejected or null
+    classes : the class list, in the order of the labels 0 .. K-1
+    accepted, rejected : rows by label, rows by error code
+    n_replaced : accepted rows whose text or label holds U+FFFD, which readers of CSV and JSON put
+        in the place of bytes that are not UTF-8
+    """
+
+    rows: DataFrame
+    classes: list[str]
+    accepted: Counter[str]
+    rejected: Counter[str]
+    n_replaced: int
+
+    @property
+    def n_accepted(self) -> int:
+        """Rows that can be worked with."""
+        return self.accepted.total()
+
+    @property
+    def n_rejected(self) -> int:
+        """Rows for quarantine."""
+        return self.rejected.total()
+
+
+def accept(source: Source, config: InputConfig) -> Acceptance:
+    """Judge every row.
+
+    Raises
+    ------
+    DataError
+        No row can be used, one class only, too many classes, probabilities that do not fit the
+        classes, or too many bad ones, or bad embeddings.
+    """
+    rows = source.df.withColumn(CODE, _error_code(source, config))
+    accepted, rejected, lengths, n_replaced = _count(rows, source, config)
+    if config.embedding is not None:
+        if len(lengths) > 1:
+            usual = max(lengths, key=lambda length: (lengths[length], length))
+            wrong = F.size(content.vector(config, source.schema)) != usual
+            rows = _reject(rows, wrong, content.WRONG_LENGTH)
+            accepted, rejected, _, n_replaced = _count(rows, source, config)
+        _check_bad(accepted, rejected, content.SENTENCES, "embedding", config.max_bad_fraction)
+    classes = _classes(accepted, rejected, source, config)
+    if config.pred_probs is None:
+        return Acceptance(rows, classes, accepted, rejected, n_replaced)
+    if len(classes) not in lengths:
+        raise DataError(
+            "classes_do_not_fit",
+            "input.classes",
+            f"a name for each of the {lengths.most_common(1)[0][0]} probabilities, in their order",
+            Shown(f"{len(classes)} classes"),
+            "list all classes in input.classes, those without a row too",
+        )
+    wrong = F.size(_probs(source, config)) != len(classes)
+    rows = _reject(rows, wrong, valid_probs.WRONG_LENGTH)
+    if len(lengths) > 1:
+        accepted, rejected, _, n_replaced = _count(rows, source, config)
+    _check_bad(accepted, rejected, valid_probs.SENTENCES, "pred_probs", config.max_bad_fraction)
+    return Acceptance(rows, classes, accepted, rejected, n_replaced)
+
+
+def _reject(rows: DataFrame, is_bad: Column, code: str) -> DataFrame:
+    return rows.withColumn(CODE, F.coalesce(F.col(CODE), F.when(is_bad, code)))
+
+
+def _probs(source: Source, config: InputConfig) -> Column:
+    name = config.pred_probs or ""
+    return valid_probs.as_array(column(name), source.schema[name].dataType)
+
+
+def _error_code(source: Source, config: InputConfig) -> Column:
+    """Return the first reason why a row cannot be used; null when it can."""
+    label = text_of(config.label)
+    code = F.when(source.malformed.isNotNull(), MALFORMED_LINE)
+    if config.text is not None:
+        text = column(config.text)
+        code = (
+            code.when(text.isNull(), "text_null")
+            .when(~F.is_valid_utf8(text), "text_not_utf8")
+            .when(_is_blank(text), "text_blank")
+            .when(F.length(text) > config.max_text_length, "text_too_long")
+        )
+    code = code.when(label.isNull() | _is_blank(label), "label_null")
+    if config.classes is not None:
+        code = code.when(~label.isin(*config.classes), valid_probs.UNKNOWN_LABEL)
+    if config.pred_probs is not None:
+        code = F.coalesce(code, valid_probs.error_code(_probs(source, config)))
+    if config.embedding is not None or config.features is not None:
+        code = F.coalesce(code, content.error_code(config, source.schema))
+    return code
+
+
+def _is_blank(text: Column) -> Column:
+    return ~text.rlike(r"[^\s\p{Z}\p{C}]")  # nothing but white space, controls, zero-width marks
+
+
+def _count(
+    rows: DataFrame, source: Source, config: InputConfig
+) -> tuple[Counter[str], Counter[str], Counter[int], int]:
+    """Count accepted rows by label and length of their list, rejects by code, `n_replaced`."""
+    is_accepted = F.col(CODE).isNull()
+    label = F.when(is_accepted, text_of(config.label))
+    length = F.when(is_accepted, _length(source, config))
+    strings = [text_of(name) for name in (config.text, config.label) if name]
+    counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).agg(
+        F.count("*"), F.count_if(F.concat(*strings).contains(_REPLACEMENT))
+    )
+    limit = MAX_CLASSES + len(SENTENCES) + 1
+    accepted: Counter[str] = Counter()
+    rejected: Counter[str] = Counter()
+    lengths: Counter[int] = Counter()
+    n_replaced = 0
+    # As Arrow: what is limited Spark collects in a job for each few partitions
+    columns = counted.limit(limit).toArrow().columns
+    for given_label, code, n_numbers, n, n_with_replacement in zip(
+        *(values.to_pylist() for values in columns), strict=True
+    ):
+        if code is None:
+            accepted[given_label] += n
+            lengths[n_numbers] += n
+            n_replaced += n_with_replacement
+        else:
+            rejected[code] += n
+    return accepted, rejected, lengths, n_replaced
+
+
+def _length(source: Source, config: InputConfig) -> Column:
+    if config.pred_probs is not None:
+        return F.size(_probs(source, config))
+    if config.embedding is not None:
+        return F.size(content.vector(config, source.schema))
+    return F.lit(0)
+
+
+def _classes(
+    accepted: Counter[str], rejected: Counter[str], source: Source, config: InputConfig
+) -> list[str]:
+    if not accepted:
+        reasons = ", ".join(f"{n:,} {code}" for code, n in sorted(rejected.items()))
+        what, name = _content(config)
+        raise DataError(
+            "no_usable_rows",
+            "input",
+            f"rows with a label and {what}",
+            Shown(reasons or "no rows"),
+            f"are input.{what}={name} and input.label={config.label} the right columns?",
+        )
+    if len(accepted) > MAX_CLASSES:
+        raise DataError(
+            "too_many_classes",
+            "input.label",
+            f"at most {MAX_CLASSES:,} distinct labels",
+            Shown(f"more in column {config.label}"),
+            "is it an id or free text by mistake?",
+        )
+    told_apart = config.pred_probs is not None and config.classes is not None
+    if len(accepted) == 1 and not told_apart:  # by the user's own probabilities: a small batch, say
+        only = next(iter(accepted))
+        raise DataError(
+            "one_class",
+            "input.label",
+            "two or more classes",
+            Shown(f"only {only!r}, {accepted[only]:,} times"),
+            "label errors are found by telling classes apart",
+        )
+    if config.classes is not None:
+        return list(config.classes)
+    is_text = isinstance(source.schema[config.label].dataType, StringType)
+    return sorted(accepted) if is_text else sorted(accepted, key=int)
+
+
+def _content(config: InputConfig) -> tuple[str, str]:
+    """Return the key of the configuration that says what a row is judged by, and its value."""
+    if config.features is not None:
+        return "features", ", ".join(config.features)
+    return ("embedding", config.embedding) if config.embedding else ("text", config.text or "")
+
+
+def _check_bad(
+    accepted: Counter[str], rejected: Counter[str], codes: Iterable[str], key: str, most: float
+) -> None:
+    n_bad = sum(rejected[code] for code in codes)
+    n_rows = accepted.total() + n_bad
+    if n_bad > most * n_rows:
+        raise DataError(
+            "too_many_bad_rows",
+            f"input.{key}",
+            f"at most {most:.0%} of the rows with {key} that cannot be used",
+            Shown(f"{n_bad:,} of {n_rows:,}"),
+            "mend them, or raise input.max_bad_fraction",
+        )
+
+
+def warnings(found: Acceptance, folds: int) -> Iterator[str]:
+    """Yield what a user should know of the classes and the rejects although the run goes on."""
+    accepted, classes = found.accepted, found.classes
+    rare = [name for name in classes if 0 < accepted[name] < folds]
+    if rare:
+        yield (
+            f"{len(rare)} of {len(classes)} classes have fewer rows than the {folds} folds"
+            f" ({_listed(rare)}): their probabilities are rough; one with one row is never flagged"
+        )
+    absent = [name for name in classes if not accepted[name]]
+    if absent:
+        yield f"{len(absent)} of input.classes have no row ({_listed(absent)})"
+    alike = Counter(" ".join(name.split()).casefold() for name in accepted)
+    twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
+    if twins:
+        yield f"classes that differ only in case or white space: {_listed(list(map(repr, twins)))}"
+    if found.n_replaced:
+        yield (
+            f"{found.n_replaced:,} rows hold U+FFFD, the mark of bytes that are not UTF-8:"
+            " is the file in another encoding? input.options: {encoding: …} names it"
+        )
+    n_rows = found.n_accepted + found.n_rejected
+    if found.n_rejected * 10 > n_rows:
+        yield f"{found.n_rejected:,} of {n_rows:,} rows are in quarantine"
+
+
+def _listed(names: list[str], most: int = 5) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,383 @@
+"""The user's own table: read as it stands, its columns checked before any job runs."""
+
+import contextlib
+import hashlib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import pyarrow as pa
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    BooleanType,
+    ByteType,
+    DataType,
+    IntegerType,
+    LongType,
+    NumericType,
+    ShortType,
+    StringType,
+    StructType,
+)
+
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.core.text import key as key_of
+from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.lake import tables
+from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.inputs.text_files.reading import read_csv, read_json
+from lakewinnow.spark.arrow import udf
+from lakewinnow.spark.passes import valid_probs
+from lakewinnow.spark.portable import json_text
+from lakewinnow.spark.sessions import engines
+from lakewinnow.spark.sessions.object_stores import engine_path, is_s3
+from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, check_store
+
+MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
+
+# Of a path, of a table, and of a table whose catalog is not there.
+_NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+
+_CONDITION = re.compile(r"\[([A-Z_]+)\]")
+
+_INTEGERS = (ByteType, ShortType, IntegerType, LongType)
+
+# RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
+# a label 007 stays what it is. `input.options` overrides any of these.
+_CSV_OPTIONS: Mapping[str, str] = {
+    "header": "true",
+    "multiLine": "true",
+    "quote": '"',
+    "escape": '"',
+}
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source table, and what identifies its present content."""
+
+    df: DataFrame  # the input's columns, then MALFORMED where the format can have such lines
+    schema: StructType  # the input's columns alone
+    n_bytes: int
+    fingerprint: str
+
+    @property
+    def malformed(self) -> Column:
+        """The raw text of a line that could not be parsed, else null."""
+        return F.col(MALFORMED) if MALFORMED in self.df.columns else F.lit(None).cast("string")
+
+
+def text_of(name: str) -> Column:
+    """Return a column as text."""
+    # A cast alone would do on Spark. Sail takes the least and the greatest integer of a Parquet
+    # file for the least and the greatest text, and fails where these, 3 and 20, say, are not.
+    return F.concat(column(name).cast("string"), F.lit(""))
+
+
+def column(name: str) -> Column:
+    """Return the column of exactly this name, dots and spaces included."""
+    return F.col("`" + name.replace("`", "``") + "`")
+
+
+def own_name(name: str, input_columns: list[str]) -> str:
+    """Name of a column that we add beside the input's: prefixed where the input has one like it."""
+    taken = {column_name.casefold() for column_name in input_columns}
+    while name.casefold() in taken:
+        name = f"lakewinnow_{name}"
+    return name
+
+
+def content_hash(names: Sequence[str], schema: StructType) -> Column:
+    """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
+    return F.substring(F.sha2(json_of(names, schema), 256), 1, 32)
+
+
+def json_of(names: Sequence[str], schema: StructType) -> Column:
+    """Return the values of columns as one text, whatever the order of their names."""
+    return json_text.json_of({name: (column(name), schema[name].dataType) for name in names})
+
+
+def text_key(text: Column) -> Column:
+    """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
+    return udf.on_arrow(_text_keys, BinaryType())(text)
+
+
+def _text_keys(texts: pa.Array) -> pa.Array:
+    return pa.array(list(map(key_of, texts.to_pylist())), pa.binary())
+
+
+def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open the input and check its columns.
+
+    Raises
+    ------
+    DataError
+        The path or table is not there, or holds nothing.
+    SchemaError
+        A named column is missing, or has a type that cannot be used.
+    """
+    if config.path is not None and format_ in TABLE_FORMATS:
+        return _read_table(spark, config, format_)
+    df, schema, files = _open(spark, config, format_)
+    _check_columns(schema, config)
+    n_bytes, fingerprint = _fingerprint(files, format_, config.path)
+    return Source(df, schema, n_bytes, fingerprint)
+
+
+def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
+    """Open a version of a Delta or Iceberg table: the one that all passes read."""
+    path = engine_path(spark, absolute(config.path or ""))
+    check_store(spark, path, "input.path")
+    check_format(spark, format_, "input.format")
+    try:
+        version = tables.version_of(path, format_, config.version, on_sail=engines.is_sail(spark))
+    except DataError as error:
+        if error.code != "input_not_found":
+            raise
+        code, where, expected, got, _ = error.args
+        raise DataError(code, where, expected, got, _near_path(config)) from error
+    options = {k: _text(v) for k, v in config.options.items()} | dict(version.options)
+    location = "/".join(filter(None, (path, version.path)))
+    try:
+        df = spark.read.format(format_).options(**options).load(location)
+        schema = df.schema
+    except engines.errors as error:
+        raise _cannot_read(error, "input.path", config) from error
+    _check_columns(schema, config)
+    return Source(df, schema, Files(path).size(""), version.fingerprint)
+
+
+def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
+    """Raise SchemaError "missing_column" for columns, by key, that the input does not have."""
+    columns = source.schema.names
+    problems = [
+        SchemaError(
+            "missing_column",
+            key,
+            f"one of the table's columns ({', '.join(columns)})",
+            name,
+            did_you_mean(name, columns),
+        )
+        for key, names in wanted.items()
+        for name in names
+        if name not in columns
+    ]
+    if problems:
+        raise SchemaError.together(problems)
+
+
+def _open(
+    spark: SparkSession, config: InputConfig, format_: str
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Return the table, the input's own columns, and the files it is read from."""
+    where = "input.table" if config.table else "input.path"
+    try:
+        if config.table is not None:
+            df = spark.table(config.table)
+            return df, df.schema, df.inputFiles()
+        path = engine_path(spark, absolute(config.path or ""))
+        check_store(spark, path, where)
+        options = {k: _text(v) for k, v in config.options.items()}
+        if format_ not in ("csv", "json"):
+            df = spark.read.format(format_).options(**options).load(path)
+            if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
+                missing = not Files(path).exists()
+                raise _not_found(where, config) if missing else _without_rows(where, config)
+            return df, df.schema, df.inputFiles()
+        options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
+        if engines.is_sail(spark):
+            return _read_text_files(spark, config, format_, options)
+        df, schema = _open_text_format(spark, path, format_, options)
+        return df, schema, df.inputFiles()
+    except engines.errors as error:
+        raise _cannot_read(error, where, config) from error
+
+
+def _open_text_format(
+    spark: SparkSession, path: str, format_: str, options: dict[str, str]
+) -> tuple[DataFrame, StructType]:
+    """Read CSV or JSON lines so that a line which does not parse comes back as raw text."""
+    reader = (
+        spark.read.format(format_).options(**options).option("columnNameOfCorruptRecord", MALFORMED)
+    )
+    found = reader.load(path).schema
+    schema = StructType([f for f in found.fields if f.name != MALFORMED])
+    if not schema.fields:
+        raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
+    with_malformed = StructType([*schema.fields]).add(MALFORMED, StringType())
+    return reader.schema(with_malformed).load(path), schema
+
+
+def _read_text_files(
+    spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
+) -> tuple[DataFrame, StructType, list[str]]:
+    """Read CSV or JSON lines without Spark's readers."""
+    read = read_csv if format_ == "csv" else read_json
+    path = absolute(config.path or "")
+    table = read(spark, path, options, MALFORMED)
+    if table is None:
+        raise _not_found("input.path", config)
+    if not table.files:
+        raise _without_rows("input.path", config)
+    if table.rows is None:
+        raise _nothing_read(format_, table.why_nothing, path)
+    return table.rows, table.schema, table.files
+
+
+def _nothing_read(format_: str, got: str, path: str) -> DataError:
+    expected = f"a {format_} file with columns and rows"
+    return DataError("empty_input", "input.path", expected, Shown(got), path)
+
+
+def _not_found(where: str, config: InputConfig) -> DataError:
+    got = config.table or config.path
+    return DataError("input_not_found", where, "a table that exists", got, _near_path(config))
+
+
+def _without_rows(where: str, config: InputConfig) -> DataError:
+    got = config.table or config.path
+    return DataError("empty_input", where, "a table with columns and rows", got)
+
+
+def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError | SchemaError:
+    condition = (isinstance(error, PySparkException) and error.getCondition()) or ""
+    if not condition and (named := _CONDITION.search(str(error))):  # Sail says it in the message
+        condition = named[1]
+    if condition in _NOT_FOUND:
+        return _not_found(where, config)
+    if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
+        return _without_rows(where, config)
+    reason = Shown(f"{config.table or config.path} ({_first_line(error)})")
+    return SchemaError("cannot_read", where, "a table that Spark can read", reason)
+
+
+def _first_line(error: Exception) -> str:
+    lines = (line.strip(": ") for line in str(error).splitlines())
+    return next(line for line in lines if line and not line.startswith("An error occurred while"))
+
+
+def _near_path(config: InputConfig) -> str:
+    if config.path is None:
+        return "check the catalog and schema, e.g. catalog.schema.name"
+    path = Path(absolute(config.path))
+    siblings = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+    near = get_close_matches(path.name, siblings, n=1)
+    if near:
+        return f"did you mean {str(path.parent / near[0])!r}?"
+    return f"relative paths start at {Path.cwd()}" if not Path(config.path).is_absolute() else ""
+
+
+def _check_columns(schema: StructType, config: InputConfig) -> None:
+    wanted = {
+        "input.text": (config.text,),
+        "input.label": (config.label,),
+        "input.id": (config.id,),
+        "input.pred_probs": (config.pred_probs,),
+        "input.embedding": (config.embedding,),
+        "input.features": config.features or (),
+    }
+    problems = [
+        SchemaError(
+            "missing_column",
+            key,
+            f"one of the table's columns ({', '.join(schema.names)})",
+            name,
+            did_you_mean(name, schema.names),
+        )
+        for key, names in wanted.items()
+        for name in names
+        if name is not None and name not in schema.names
+    ]
+    if problems:
+        raise SchemaError.together(problems)
+    checks: Sequence[tuple[str, str | None, Callable[[DataType], bool], str]] = (
+        ("input.text", config.text, _is_text, "a string column"),
+        ("input.label", config.label, _is_key, "a string or integer column"),
+        ("input.id", config.id, _is_key, "a string or integer column"),
+        (
+            "input.pred_probs",
+            config.pred_probs,
+            valid_probs.is_probabilities,
+            "an array of double, float or decimal, or a vector",
+        ),
+        ("input.embedding", config.embedding, _is_vector, "an array of numbers, or a vector"),
+        *(
+            ("input.features", name, _is_feature, "columns of numbers, booleans or strings")
+            for name in config.features or ()
+        ),
+    )
+    for key, name, is_allowed, expected in checks:
+        if name is not None and not is_allowed(schema[name].dataType):
+            got = Shown(f"{name} {schema[name].dataType.simpleString()}")
+            problems.append(
+                SchemaError("wrong_column_type", key, expected, got, "cast it in the source table")
+            )
+    if problems:
+        raise SchemaError.together(problems)
+
+
+def _is_text(data_type: DataType) -> bool:
+    return isinstance(data_type, StringType)
+
+
+def _is_vector(data_type: DataType) -> bool:
+    if isinstance(data_type, ArrayType):
+        return isinstance(data_type.elementType, NumericType)
+    return data_type.typeName() == "vectorudt"
+
+
+def _is_feature(data_type: DataType) -> bool:
+    return isinstance(data_type, (NumericType, BooleanType, StringType))
+
+
+def _is_key(data_type: DataType) -> bool:
+    return isinstance(data_type, (StringType, *_INTEGERS))
+
+
+def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:
+    """Hash the names, sizes and times of the files (a table's files have unique names already)."""
+    digest, total = hashlib.sha256(format_.encode()), 0
+    in_store = _stamps_in_store(path) if path is not None else {}
+    for uri in sorted(files):
+        digest.update(uri.encode())
+        parts = urlsplit(uri)
+        local = Path(unquote(parts.path))
+        if parts.scheme in ("", "file") and local.is_file():
+            stat = local.stat()
+            total += stat.st_size
+            digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
+        elif stamp := in_store.get(f"{parts.netloc}{unquote(parts.path)}"):
+            total += stamp[0]
+            digest.update("{} {}".format(*stamp).encode())
+    return total, digest.hexdigest()
+
+
+def _stamps_in_store(path: str) -> dict[str, tuple[int, int | None]]:
+    """Return size and time of the files at a path of an object store, whose names may be reused."""
+    if not is_s3(path):
+        return {}
+    plain = re.split(r"[*?\[{]", path, maxsplit=1)[0]  # before what stands for several names
+    folder = plain if plain == path else plain.rpartition("/")[0]
+    return {info.path: (info.size, info.mtime_ns) for info in Files(folder).listing()}
+
+
+def input_bytes(config: InputConfig) -> int:
+    """Return the size of `input.path`, without a session; 0 where that is not known."""
+    if config.path is None:
+        return 0
+    files = Files(config.path)
+    with contextlib.suppress(OSError):
+        return files.size("")
+    return 0
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,157 @@
+"""The options of Spark's CSV reader that we serve without Spark, read as Spark reads them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.lake.inputs.text_files.decoding import ENCODINGS
+
+_ESCAPED_SEP: Final = {
+    r"\t": "\t",
+    r"\r": "\r",
+    r"\b": "\b",
+    r"\f": "\f",
+    r"\"": '"',
+    r"\'": "'",
+    r"\\": "\\",
+    r"\u0000": "\0",
+}
+_BOOLEANS: Final = {"true": True, "false": False}
+_MODES: Final = ("permissive", "dropmalformed")
+_OTHER_NAMES: Final = {"delimiter": "sep", "charset": "encoding"}
+
+# No rows depend on these, or not at this value, which is Spark's default.
+_WITHOUT_EFFECT: Final = ("maxcolumns", "inputbuffersize", "compression", "codec")
+_ONLY_DEFAULT: Final = {"enforceschema": "true", "preferdate": "true", "samplingratio": "1.0"}
+_HADOOP: Final = "fs."  # how Spark's file systems are reached
+LISTING: Final = ("pathglobfilter", "recursivefilelookup")  # of the files: see listing.py
+_NO_CHARACTER: Final = "\0"  # what Spark takes for a quote or escape character that is none
+
+
+@dataclass(frozen=True)
+class CsvDialect:
+    """How a CSV file is written. The defaults are those of Spark's reader."""
+
+    sep: str = ","
+    quote: str = '"'
+    escape: str = "\\"
+    comment: str = ""  # empty: no comments
+    header: bool = False
+    multi_line: bool = False
+    encoding: str = "utf-8"
+    null_value: str = ""
+    empty_value: str = ""
+    ignore_leading: bool = False
+    ignore_trailing: bool = False
+    infer_schema: bool = False
+    mode: str = "permissive"
+
+    @property
+    def escape_escape(self) -> str:
+        """What makes an escape character an ordinary one: itself, unless it is the quote."""
+        return _NO_CHARACTER if self.escape == self.quote else self.escape
+
+
+def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
+    """Read `input.options`.
+
+    Raises
+    ------
+    ConfigError : "option_of_spark", "invalid_option"
+    """
+    given: dict[str, str] = {}
+    for name, value in options.items():
+        lower = name.lower()
+        given[_OTHER_NAMES.get(lower, lower)] = value
+    read: dict[str, object] = {}
+    for name, value in given.items():
+        if name.startswith(_HADOOP):  # a secret among them, which no message should name
+            continue
+        if name in _WITHOUT_EFFECT or name in LISTING or _ONLY_DEFAULT.get(name) == value:
+            continue
+        field, parse = _READERS.get(name, (None, None))
+        if field is None or parse is None:
+            raise unsupported(name, value)
+        read[field] = parse(name, value)
+    dialect = CsvDialect(**read)  # type: ignore[arg-type]
+    _check(dialect, given)
+    return dialect
+
+
+def unsupported(name: str, value: object) -> ConfigError:
+    """Return the error of an option, or a value of it, that only Spark's reader serves."""
+    return ConfigError(
+        "option_of_spark",
+        f"input.options.{name}",
+        "an option that Sail's reader of text files has",
+        Shown(repr(value)),
+        "`engine: spark` reads it, or leave it out",
+    )
+
+
+def _check(dialect: CsvDialect, given: Mapping[str, str]) -> None:
+    if not dialect.multi_line and dialect.encoding.startswith(("utf-16", "utf-32")):
+        raise unsupported("multiLine", given.get("multiline", "false"))
+    if len(dialect.sep) != 1:
+        raise unsupported("sep", dialect.sep)
+    for name in ("sep", "quote", "escape", "comment"):
+        character = getattr(dialect, name)
+        if character in ("\n", "\r") or (name != "sep" and character == dialect.sep):
+            raise unsupported(name, character)
+
+
+def _boolean(name: str, value: str) -> bool:
+    try:
+        return _BOOLEANS[value.lower()]
+    except KeyError:
+        raise _invalid(name, "true or false", value) from None
+
+
+def _character(name: str, value: str) -> str:
+    if len(value) > 1:
+        raise _invalid(name, "one character", value)
+    return value or ("" if name == "comment" else _NO_CHARACTER)
+
+
+def _separator(name: str, value: str) -> str:
+    if not value or value == "\\":
+        raise _invalid(name, "one character, a backslash as two", value)
+    return _ESCAPED_SEP.get(value, value)
+
+
+def _encoding(name: str, value: str) -> str:
+    if value.lower() not in ENCODINGS:
+        raise _invalid(name, f"one of {', '.join(ENCODINGS)}", value)
+    return value.lower()
+
+
+def _mode(name: str, value: str) -> str:
+    if value.lower() not in _MODES:
+        raise unsupported(name, value)
+    return value.lower()
+
+
+def _same(_name: str, value: str) -> str:
+    return value
+
+
+def _invalid(name: str, expected: str, value: str) -> ConfigError:
+    return ConfigError("invalid_option", f"input.options.{name}", expected, value)
+
+
+_READERS: Final = {
+    "sep": ("sep", _separator),
+    "quote": ("quote", _character),
+    "escape": ("escape", _character),
+    "comment": ("comment", _character),
+    "header": ("header", _boolean),
+    "multiline": ("multi_line", _boolean),
+    "encoding": ("encoding", _encoding),
+    "nullvalue": ("null_value", _same),
+    "emptyvalue": ("empty_value", _same),
+    "ignoreleadingwhitespace": ("ignore_leading", _boolean),
+    "ignoretrailingwhitespace": ("ignore_trailing", _boolean),
+    "inferschema": ("infer_schema", _boolean),
+    "mode": ("mode", _mode),
+}

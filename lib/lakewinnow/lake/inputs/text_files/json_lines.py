@@ -1,0 +1,244 @@
+"""JSON lines as Arrow batches, and the schema that Spark infers over all of a file."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from json import JSONDecoder
+from typing import Any, Final
+
+import pyarrow as pa
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DataType,
+    DoubleType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow.errors import ConfigError, SchemaError, Shown
+from lakewinnow.lake.inputs.text_files import json_values as jv
+from lakewinnow.lake.inputs.text_files.decoding import JAVA, Readable, with_newlines
+
+_READ_BYTES: Final = 1 << 20
+_BATCH_BYTES: Final = 1 << 22
+_BOM: Final = b"\xef\xbb\xbf"
+_SIMPLE: Final = {
+    jv.NULL: StringType(),
+    jv.STRING: StringType(),
+    jv.BOOLEAN: BooleanType(),
+    jv.LONG: LongType(),
+    jv.DOUBLE: DoubleType(),
+}
+
+
+@dataclass
+class Inferred:
+    """What is in files.
+
+    Attributes
+    ----------
+    kind : the type of all objects
+    has_others : whether there are lines that are no object
+    twins : names that an object has twice
+    """
+
+    kind: jv.JsonType = field(default_factory=lambda: {"struct": {}})
+    has_others: bool = False
+    twins: set[str] = field(default_factory=set)
+
+    def add(self, stream: Readable) -> None:
+        """Add what is in a file."""
+        scanner = jv.twin_finder(self.twins)
+        for line in _lines(stream):
+            value = _read(line.decode("utf-8", "surrogateescape"), scanner)
+            for row in value if isinstance(value, list) else [value]:
+                if isinstance(row, dict):
+                    self.kind = jv.merge(self.kind, jv.infer(row))
+                else:
+                    self.has_others = True
+
+    def merge(self, other: "Inferred") -> None:
+        """Add what is in other files."""
+        self.kind = jv.merge(self.kind, other.kind)
+        self.has_others |= other.has_others
+        self.twins |= other.twins
+
+
+def schema_of(inferred: Inferred, malformed: str) -> StructType:
+    """Return the Spark schema of what was inferred: sorted by name, without what is empty.
+
+    Raises
+    ------
+    ConfigError : "option_of_spark", for decimals
+    SchemaError : "cannot_read", for columns of one name, or whose names differ in case alone
+    """
+    if inferred.twins:
+        raise _twins(sorted(inferred.twins))
+    kind = _spark_type(inferred.kind, "")
+    found = kind.fields if isinstance(kind, StructType) else []
+    return StructType([column for column in found if column.name != malformed])
+
+
+def _twins(names: Sequence[str]) -> SchemaError:
+    got = Shown(f"{', '.join(names)} more than once")
+    return SchemaError("cannot_read", "input.path", "columns that differ by name", got)
+
+
+def _spark_type(found: jv.JsonType, name: str) -> DataType | None:
+    if isinstance(found, str):
+        if found == jv.DECIMAL:
+            raise ConfigError(
+                "option_of_spark",
+                "input.format",
+                "integers of 64 bits, which are the longest that Sail's reader of JSON infers",
+                Shown(f"column {name}, a decimal"),
+                "`engine: spark` reads it",
+            )
+        return _SIMPLE[found]
+    if "array" in found:
+        element = _spark_type(found["array"], name)
+        return None if element is None else ArrayType(element)
+    names = sorted(filter(None, found["struct"]), key=lambda key: key.encode("utf-16-be"))
+    lower = [key.lower() for key in names]
+    twins = [key for key in names if lower.count(key.lower()) > 1]
+    if twins:
+        raise _twins(twins)
+    fields = [(key, _spark_type(found["struct"][key], key)) for key in names]
+    kept = [StructField(key, kind) for key, kind in fields if kind is not None]
+    return StructType(kept) if kept else None
+
+
+def rows(stream: Readable, schema: StructType, malformed: str) -> Iterator[pa.RecordBatch]:
+    """Read a file: its columns, then the text of a line that does not parse."""
+    arrow = to_arrow_schema(StructType([*schema.fields, StructField(malformed, StringType())]))
+    names = [*schema.names, malformed]
+    batch: list[dict[str, Any]] = []
+    n_bytes = 0
+    for line in _lines(stream):
+        for row, text in _rows_of(line, schema):
+            batch.append({**row, malformed: text})
+        n_bytes += len(line)
+        if n_bytes >= _BATCH_BYTES:
+            yield pa.RecordBatch.from_pylist(batch, arrow).select(names)
+            batch, n_bytes = [], 0
+    if batch:
+        yield pa.RecordBatch.from_pylist(batch, arrow).select(names)
+
+
+def _lines(stream: Readable) -> Iterator[bytes]:
+    """Yield the lines that are not blank."""
+    blocks = iter(lambda: bytes(stream.read(_READ_BYTES)), b"")
+    rest, is_first = b"", True
+    for block in with_newlines(blocks):
+        whole = rest + (block.removeprefix(_BOM) if is_first else block)
+        is_first = False
+        *lines, rest = whole.split(b"\n")
+        yield from (line for line in lines if line.strip(b" \t"))
+    if rest.strip(b" \t"):
+        yield rest
+
+
+def _read(line: str, scanner: JSONDecoder | None = None) -> Any:
+    """Read a line; `jv.MalformedError`, the class, where it is not JSON."""
+    try:
+        return jv.scan(line) if scanner is None else jv.scan(line, scanner)
+    except jv.MalformedError:
+        return _read_exactly(line)
+
+
+def _read_exactly(line: str) -> Any:
+    try:
+        return jv.scan_exactly(line)
+    except jv.MalformedError:
+        return jv.MalformedError
+
+
+def _rows_of(line: bytes, schema: StructType) -> list[tuple[dict[str, Any], str | None]]:
+    """Return the row of a line, or the rows of an array; the text where not all could be read."""
+    text = line.decode("utf-8", "surrogateescape")
+    for read in (_read, _read_exactly):
+        objects = _objects(read(text))
+        if objects is None:
+            break
+        with suppress(_NeedsTextError):
+            return [_row(found, schema, line) for found in objects]
+    return [({}, _as_java(line))]
+
+
+def _row(
+    found: dict[str, Any], schema: StructType, line: bytes
+) -> tuple[dict[str, Any], str | None]:
+    bad: list[str] = []
+    values = _struct(found, schema, bad)
+    return values, _as_java(line) if bad else None
+
+
+def _as_java(line: bytes) -> str:
+    return line.decode("utf-8", JAVA)
+
+
+def _objects(value: Any) -> Sequence[dict[str, Any]] | None:
+    if isinstance(value, dict):
+        return [value]
+    if isinstance(value, list) and all(isinstance(item, dict) for item in value):
+        return value
+    return None
+
+
+class _NeedsTextError(Exception):
+    """An object or array is wanted as its text, which the fast reader does not keep."""
+
+
+class _UnreadableError(Exception):
+    """A value is not of its column's type."""
+
+
+def _struct(value: dict[str, Any], kind: StructType, bad: list[str]) -> dict[str, Any]:
+    out = {}
+    for column in kind.fields:
+        item = value.get(column.name)
+        if item is not None:
+            try:
+                out[column.name] = _converted(item, column.dataType, bad)
+            except _UnreadableError:
+                bad.append(column.name)
+    return out
+
+
+def _converted(value: Any, kind: DataType, bad: list[str]) -> Any:
+    if value is None:
+        return None
+    if isinstance(kind, StringType):
+        return _string(value)
+    if isinstance(kind, LongType) and isinstance(value, jv.Integer):
+        return int(value)
+    if isinstance(kind, DoubleType) and isinstance(value, (jv.Integer, jv.Float)):
+        return _double(value)
+    if isinstance(kind, BooleanType) and isinstance(value, bool):
+        return value
+    if isinstance(kind, ArrayType) and isinstance(value, list):
+        return [_converted(item, kind.elementType, bad) for item in value]
+    if isinstance(kind, StructType) and isinstance(value, dict):
+        return _struct(value, kind, bad)
+    raise _UnreadableError
+
+
+def _string(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (jv.Object, jv.Array)):
+        return value.text
+    if isinstance(value, (dict, list)):
+        raise _NeedsTextError
+    return jv.as_text(str(value))
+
+
+def _double(value: str) -> float:
+    if value.endswith("INF"):
+        return float(value.lower())
+    number = float(value)
+    return number + 0.0 if isinstance(value, jv.Integer) else number  # an integer has no -0

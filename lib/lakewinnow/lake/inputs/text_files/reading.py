@@ -1,0 +1,227 @@
+"""CSV and JSON lines as a DataFrame where the engine's own readers differ from Spark's.
+
+Sail's reader of CSV refuses rows of another length, and its readers have no column for the text of
+a line that does not parse. Here Python functions read, one task a file; nothing is stored. What
+they make of a file is what Spark's readers make of it, to the byte: row ids hang on that.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import DataType, StringType, StructField, StructType
+
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.text_files import csv_blocks, csv_types, json_lines
+from lakewinnow.lake.inputs.text_files.csv_dialect import (
+    LISTING,
+    CsvDialect,
+    csv_dialect,
+    unsupported,
+)
+from lakewinnow.lake.inputs.text_files.csv_records import Tokens
+from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
+from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
+from lakewinnow.spark.arrow.functions import map_batches
+
+_FILES: Final = "folder string, name string, size bigint"
+_KINDS: Final = "position int, kind string"
+_INFERRED: Final = "kind string, has_others boolean, twins array<string>"
+_INFERRED_ARROW: Final = (pa.string(), pa.bool_(), pa.list_(pa.string()))
+# Options of Spark's reader of JSON: at these values, its own, there is nothing to do.
+_JSON_DEFAULTS: Final = {
+    "multiline": "false",
+    "mode": "permissive",
+    "encoding": "utf-8",
+    "primitivesasstring": "false",
+    "prefersdecimal": "false",
+    "allowsinglequotes": "true",
+    "allownonnumericnumbers": "true",
+    "samplingratio": "1.0",
+}
+
+
+@dataclass(frozen=True)
+class TextTable:
+    """What was found at a path.
+
+    Attributes
+    ----------
+    rows : the file's columns, then the text of a line that does not parse, else null
+    schema : the file's columns alone; no field where there is nothing to read
+    files : URIs of what is read
+    why_nothing : where there is nothing to read, what the files have
+    """
+
+    rows: DataFrame | None
+    schema: StructType
+    files: list[str]
+    why_nothing: str = "no columns"
+
+
+def read_csv(
+    spark: SparkSession, path: str, options: Mapping[str, str], malformed: str
+) -> TextTable | None:
+    """Read CSV; None where there is no such path.
+
+    Parameters
+    ----------
+    spark : a session whose workers see the files
+    path : as Spark takes it
+    options : of Spark's reader
+    malformed : name of the column of lines that do not parse
+
+    Raises
+    ------
+    ConfigError : "option_of_spark", "invalid_option", "partitioned_folder"
+    """
+    dialect = csv_dialect(options)
+    files = list_files(path, options)
+    if files is None:
+        return None
+    uris = [file.uri for file in files]
+    largest_first = sorted(files, key=lambda file: -file.size)  # whose header Spark takes
+    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in largest_first)
+    tokens = next((record for record in first if record is not None), None)
+    if tokens is None:
+        return TextTable(None, StructType([]), uris)
+    names = _column_names(tokens, dialect)
+    types = _types(spark, files, names, dialect)
+    schema = StructType([StructField(*field) for field in zip(names, types, strict=True)])
+    with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
+    parse = partial(_parse_csv, dialect=dialect, types=types, names=with_malformed.names)
+    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
+
+
+def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
+    """Return the files as rows, each a partition of its own."""
+    rows = [(file.folder, file.name, file.size) for file in files]
+    return spark.createDataFrame(rows, _FILES).repartition(len(rows))
+
+
+def _text(file: InputFile, dialect: CsvDialect) -> Iterator[bytes]:
+    with Files(file.folder).open(file.name) as stream:
+        yield from clean_utf8(stream, dialect.encoding)
+
+
+def _column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
+    """Name columns as Spark does: one without a name by its place, twins with their place."""
+    if not dialect.header:
+        return [f"_c{i}" for i in range(len(tokens))]
+    lower = [token.lower() for token in tokens]
+    twins = {name for name in lower if lower.count(name) > 1}
+    return [
+        f"_c{i}"
+        if token in ("", dialect.null_value)
+        else f"{token}{i}"
+        if token.lower() in twins
+        else token
+        for i, token in enumerate(tokens)
+    ]
+
+
+def _types(
+    spark: SparkSession, files: Sequence[InputFile], names: Sequence[str], dialect: CsvDialect
+) -> list[DataType]:
+    if not dialect.infer_schema:
+        return [StringType()] * len(names)
+    find = partial(_find_kinds, dialect=dialect, n_columns=len(names))
+    kinds: list[set[str]] = [set() for _ in names]
+    for position, kind in map_batches(_over(spark, files), find, _KINDS).collect():
+        kinds[position].add(kind)
+    return list(map(csv_types.common_type, names, kinds))
+
+
+def _parse_csv(
+    batches: Iterator[pa.RecordBatch],
+    dialect: CsvDialect,
+    types: Sequence[DataType],
+    names: Sequence[str],
+) -> Iterator[pa.RecordBatch]:
+    """Read the files that a batch names."""
+    for file in _named_files(batches):
+        for rows in csv_blocks.rows(_text(file, dialect), dialect, len(types)):
+            columns = list(map(csv_types.typed, rows.columns, types))
+            batch = pa.RecordBatch.from_arrays([*columns, rows.malformed], list(names))
+            if dialect.mode == "dropmalformed":
+                batch = batch.filter(rows.malformed.is_null())
+            yield batch
+
+
+def _find_kinds(
+    batches: Iterator[pa.RecordBatch], dialect: CsvDialect, n_columns: int
+) -> Iterator[pa.RecordBatch]:
+    """Find the kinds of the values of each column."""
+    kinds: list[set[str]] = [set() for _ in range(n_columns)]
+    for file in _named_files(batches):
+        for rows in csv_blocks.rows(_text(file, dialect), dialect, n_columns):
+            for found, column in zip(kinds, rows.columns, strict=True):
+                found.update(map(csv_types.kind_of, filter(None, column.unique().to_pylist())))
+    pairs = [(i, kind) for i, found in enumerate(kinds) for kind in sorted(found)]
+    yield pa.RecordBatch.from_arrays(
+        [pa.array([i for i, _ in pairs], pa.int32()), pa.array([k for _, k in pairs], pa.string())],
+        ["position", "kind"],
+    )
+
+
+def _named_files(batches: Iterator[pa.RecordBatch]) -> Iterator[InputFile]:
+    for batch in batches:
+        for values in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            yield InputFile(*values)
+
+
+def read_json(
+    spark: SparkSession, path: str, options: Mapping[str, str], malformed: str
+) -> TextTable | None:
+    """Read JSON lines, as `read_csv` reads CSV."""
+    _check_json_options(options)
+    files = list_files(path, options)
+    if files is None:
+        return None
+    uris = [file.uri for file in files]
+    inferred = json_lines.Inferred()
+    if files:
+        for kind, has_others, twins in map_batches(
+            _over(spark, files), _infer, _INFERRED
+        ).collect():
+            inferred.merge(json_lines.Inferred(json.loads(kind), has_others, set(twins)))
+    schema = json_lines.schema_of(inferred, malformed)
+    if not schema.fields:
+        why = "no line that parses" if inferred.has_others else "no columns"
+        return TextTable(None, schema, uris, why)
+    with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
+    parse = partial(_parse_json, schema=schema, malformed=malformed)
+    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
+
+
+def _check_json_options(options: Mapping[str, str]) -> None:
+    for name, value in options.items():
+        lower = name.lower()
+        if lower not in LISTING and _JSON_DEFAULTS.get(lower) != value.lower():
+            raise unsupported(name, value)
+
+
+def _infer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Find what the files that a batch names hold."""
+    inferred = json_lines.Inferred()
+    for file in _named_files(batches):
+        with Files(file.folder).open(file.name) as stream:
+            inferred.add(stream)
+    row = (json.dumps(inferred.kind), inferred.has_others, sorted(inferred.twins))
+    yield pa.RecordBatch.from_arrays(
+        [pa.array([value], kind) for value, kind in zip(row, _INFERRED_ARROW, strict=True)],
+        ["kind", "has_others", "twins"],
+    )
+
+
+def _parse_json(
+    batches: Iterator[pa.RecordBatch], schema: StructType, malformed: str
+) -> Iterator[pa.RecordBatch]:
+    """Read the files that a batch names."""
+    for file in _named_files(batches):
+        with Files(file.folder).open(file.name) as stream:
+            yield from json_lines.rows(stream, schema, malformed)

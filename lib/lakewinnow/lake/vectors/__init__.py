@@ -1,0 +1,4 @@
+"""The embedding store: a vector is paid for once.
+
+The way in is `embedding_store`; `store_care` looks after one.
+"""

@@ -1,0 +1,244 @@
+"""CROWDLAB over a DataFrame with all annotations of a row in that row: one function a pass.
+
+Columns of the rows: `ANNOTATORS` and `LABELS`, arrays of strings of equal length or null;
+pred_probs; `N_ALIKE`, the number of rows of the same id, 0 for a null one. Each row is judged by
+itself: a bad one gets an error code and moves nobody else's result. Only integer sums sized by the
+numbers of annotators and classes reach the driver.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState
+from lakewinnow.core.crowd.annotators import AnnotatorState
+from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd, LabelQuality
+from lakewinnow.core.noise.confident_learning import ThresholdState
+from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.types import BoolArray, IntArray
+from lakewinnow.spark.arrow import lists, udf
+from lakewinnow.spark.passes import states
+from lakewinnow.spark.passes.valid_probs import WRONG_LENGTH
+
+ANNOTATORS: Final = "annotators"
+LABELS: Final = "labels"
+N_ALIKE: Final = "n_alike"
+
+# Codes as small integers, so that a pass can count them: those of the faults, then these.
+CODES: Final = (
+    *(fault.code for fault in Fault),
+    WRONG_LENGTH,
+    "annotation_missing",
+    "annotation_repeated",  # an annotator gives a row two labels
+    "id_repeated",
+    "id_null",
+)
+
+CONSENSUS: Final = StructType(
+    [
+        StructField(c.CONSENSUS_LABEL, StringType()),
+        StructField(c.CONSENSUS_QUALITY_SCORE, DoubleType()),
+        StructField(c.ANNOTATOR_AGREEMENT, DoubleType()),
+        StructField(c.NUM_ANNOTATIONS, IntegerType()),
+        StructField(c.ERROR_CODE, StringType()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """What labels and annotators are called, in the order of their numbers."""
+
+    classes: Sequence[str]
+    annotators: Sequence[str]
+
+    def of_annotators(self, chosen: BoolArray) -> "Names":
+        """Return the names without some of the annotators'."""
+        kept = np.flatnonzero(chosen).tolist()
+        return replace(self, annotators=[self.annotators[at] for at in kept])
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A batch, its good rows apart.
+
+    Attributes
+    ----------
+    block : the good rows with their annotations, less those of unknown labels
+    rows : int64, shape (good rows,), their positions in the batch
+    codes : int8, shape (rows,), positions in `CODES`; 0: good
+    n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
+    """
+
+    block: AnnotatedBlock
+    rows: IntArray
+    codes: npt.NDArray[np.int8]
+    n_imprecise: int
+
+
+def check(batch: pa.RecordBatch, names: Names) -> Checked:
+    """Judge the rows of a batch."""
+    probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(names.classes))
+    judgement = judge(probs)
+    row, given = lists.entries(batch.column(LABELS))
+    label = lists.positions(given, names.classes)
+    annotator = lists.positions(lists.entries(batch.column(ANNOTATORS))[1], names.annotators)
+    known = (label >= 0) & (annotator >= 0)
+    row, annotator, label = row[known], annotator[known], label[known]
+
+    codes = judgement.faults
+    codes[~is_whole] = CODES.index(WRONG_LENGTH)
+    codes[np.bincount(row, minlength=len(batch)) == 0] = CODES.index("annotation_missing")
+    codes[_repeated(row, annotator)] = CODES.index("annotation_repeated")
+    n_alike = np.asarray(batch.column(N_ALIKE))
+    codes[n_alike > 1] = CODES.index("id_repeated")
+    codes[n_alike == 0] = CODES.index("id_null")
+
+    is_good = codes == 0
+    place, chosen = np.cumsum(is_good) - 1, is_good[row]
+    block = AnnotatedBlock.of(
+        place[row[chosen]], annotator[chosen], label[chosen], probs[is_good], len(names.annotators)
+    )
+    return Checked(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
+
+
+def _repeated(row: IntArray, annotator: IntArray) -> IntArray:
+    order = np.lexsort((annotator, row))
+    row, annotator = row[order], annotator[order]
+    again: IntArray = row[1:][(np.diff(row) == 0) & (np.diff(annotator) == 0)]
+    return again
+
+
+def votes(rows: DataFrame, names: Names) -> tuple[VoteState, IntArray, int]:
+    """Count the votes of the good rows and the bad rows, in one pass.
+
+    Returns
+    -------
+    state : VoteState
+    n_by_code : int64, shape (len(CODES),)
+    n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
+    """
+    zero = vars(VoteState.zero(len(names.annotators), len(names.classes)))
+    shapes = {name: array.shape for name, array in zero.items()}
+    shapes |= {"codes": (len(CODES),), "imprecise": (1,)}
+    sums = states.total(rows, partial(_scan_votes, names=names), shapes)
+    n_by_code, n_imprecise = sums.pop("codes"), int(sums.pop("imprecise")[0])
+    return VoteState(**sums), n_by_code, n_imprecise
+
+
+def _scan_votes(batches: Iterable[pa.RecordBatch], names: Names) -> states.Arrays:
+    state = VoteState.zero(len(names.annotators), len(names.classes))
+    codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
+    for batch in batches:
+        checked = check(batch, names)
+        state = state.update(checked.block)
+        codes += np.bincount(checked.codes, minlength=len(CODES))
+        n_imprecise += checked.n_imprecise
+    return {**vars(state), "codes": codes, "imprecise": np.array([n_imprecise])}
+
+
+def consensus(rows: DataFrame, names: Names, crowd: Crowd) -> ConsensusState:
+    """Count how the consensus labels so far agree with annotators and model, in one pass."""
+    zero = vars(ConsensusState.zero(len(names.annotators), len(names.classes)))
+    shapes = {name: array.shape for name, array in zero.items()}
+    scan = partial(_scan_consensus, names=names, crowd=crowd)
+    return ConsensusState(**states.total(rows, scan, shapes))
+
+
+def _scan_consensus(batches: Iterable[pa.RecordBatch], names: Names, crowd: Crowd) -> states.Arrays:
+    state = ConsensusState.zero(len(names.annotators), len(names.classes))
+    for batch in batches:
+        block = check(batch, names).block
+        state = state.update(block, crowd.consensus_labels(block))
+    return vars(state)
+
+
+def annotators(rows: DataFrame, names: Names, crowd: Crowd) -> AnnotatorState:
+    """Sum up how good each annotator's labels are, in one pass."""
+    zero = _arrays(AnnotatorState.zero(len(names.annotators), len(names.classes)))
+    shapes = {name: array.shape for name, array in zero.items()}
+    sums = states.total(rows, partial(_scan_annotators, names=names, crowd=crowd), shapes)
+    return AnnotatorState(
+        quality=ThresholdState(sums["quality"], sums["n_quality"]),
+        cells=ThresholdState(sums["cells"], sums["n_cells"]),
+        right=sums["right"],
+        shared=sums["shared"],
+        right_shared=sums["right_shared"],
+    )
+
+
+def _scan_annotators(
+    batches: Iterable[pa.RecordBatch], names: Names, crowd: Crowd
+) -> states.Arrays:
+    state = AnnotatorState.zero(len(names.annotators), len(names.classes))
+    for batch in batches:
+        block = check(batch, names).block
+        state = state.update(block, crowd.label_quality(block))
+    return _arrays(state)
+
+
+def _arrays(state: AnnotatorState) -> dict[str, IntArray]:
+    return {
+        "quality": state.quality.limbs,
+        "n_quality": state.quality.counts,
+        "cells": state.cells.limbs,
+        "n_cells": state.cells.counts,
+        "right": state.right,
+        "shared": state.shared,
+        "right_shared": state.right_shared,
+    }
+
+
+@dataclass(frozen=True)
+class Judge:
+    """All that it takes to tell the consensus of a row: what the last pass sends to the workers."""
+
+    names: Names
+    crowd: Crowd
+
+    def __call__(
+        self, annotators: pa.Array, labels: pa.Array, n_alike: pa.Array, pred_probs: pa.Array
+    ) -> pa.StructArray:
+        """Return what is found, of the schema `CONSENSUS`."""
+        checked = check(batch(annotators, labels, n_alike, pred_probs), self.names)
+        quality = self.crowd.label_quality(checked.block)
+        return udf.struct_array(CONSENSUS, verdicts(checked, quality, self.names.classes))
+
+
+def batch(
+    annotators: pa.Array, labels: pa.Array, n_alike: pa.Array, pred_probs: pa.Array
+) -> pa.RecordBatch:
+    """Return a batch of rows; an array without a value may come without a type."""
+    strings = pa.list_(pa.string())
+    return pa.record_batch(
+        {
+            ANNOTATORS: annotators.cast(strings),
+            LABELS: labels.cast(strings),
+            N_ALIKE: n_alike,
+            c.PRED_PROBS: pred_probs.cast(pa.list_(pa.float64())),
+        }
+    )
+
+
+def verdicts(
+    checked: Checked, quality: LabelQuality, classes: Sequence[str]
+) -> dict[str, pa.Array]:
+    """Return what was found of a batch, by the names of `CONSENSUS`; null for its bad rows."""
+    found = {
+        c.CONSENSUS_LABEL: pa.array(classes).take(pa.array(quality.consensus_label)),
+        c.CONSENSUS_QUALITY_SCORE: pa.array(quality.consensus_quality_score),
+        c.ANNOTATOR_AGREEMENT: pa.array(quality.annotator_agreement),
+        c.NUM_ANNOTATIONS: pa.array(quality.n_annotations),
+    }
+    n_rows = len(checked.codes)
+    columns = {k: lists.spread(v, checked.rows, n_rows) for k, v in found.items()}
+    columns[c.ERROR_CODE] = lists.named(checked.codes, CODES)
+    return columns

@@ -1,0 +1,76 @@
+"""Rows of pred_probs/ judged: doubtful or not, and which label is the likeliest."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.core.noise.posterior import Posterior
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.passes.confident_learning import Judge, trusted_blocks
+
+JUDGED: Final = StructType(
+    [
+        StructField(c.ROW_ID, StringType(), nullable=False),
+        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
+        StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
+        StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
+        StructField(c.SUGGESTED_LABEL, StringType(), nullable=False),
+        StructField(c.SUGGESTED_PROB, DoubleType(), nullable=False),
+        StructField(c.GIVEN_LABEL_PROB, DoubleType(), nullable=False),
+        StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
+        StructField(c.LABEL_SCORE, DoubleType(), nullable=False),
+    ]
+)
+
+
+def judged(
+    rows: DataFrame, classes: Sequence[str], posterior: Posterior, judge: Judge | None
+) -> DataFrame:
+    """Flag and score every row; a lazy frame of the schema `JUDGED`.
+
+    Parameters
+    ----------
+    rows : (row_id, label, pred_probs) that this package wrote
+    classes : names of the labels 0 .. K-1
+    posterior : for the suggested label; a row is never without one
+    judge : what flags and scores; None: the posterior, where it suggests another label
+    """
+    judge_batches = partial(_judge_batches, classes=classes, posterior=posterior, judge=judge)
+    return map_batches(rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS), judge_batches, JUDGED)
+
+
+def _judge_batches(
+    batches: Iterable[pa.RecordBatch],
+    classes: Sequence[str],
+    posterior: Posterior,
+    judge: Judge | None,
+) -> Iterator[pa.RecordBatch]:
+    names = pa.array(classes)
+    for batch in batches:
+        (block,) = trusted_blocks([batch], len(classes))
+        labels, suggested = block.labels, posterior.suggestions(block.labels, block.pred_probs)
+        found = {
+            c.ROW_ID: batch.column(c.ROW_ID),
+            c.GIVEN_LABEL: names.take(pa.array(labels)),
+            c.SUGGESTED_LABEL: names.take(pa.array(suggested.labels)),
+            c.SUGGESTED_PROB: suggested.probs,
+            c.GIVEN_LABEL_PROB: suggested.given_probs,
+        }
+        if judge is not None:
+            found |= judge.of_block(block)
+        else:
+            predicted = block.pred_probs.argmax(axis=1)
+            found |= {
+                c.PREDICTED_LABEL: names.take(pa.array(predicted)),
+                c.PREDICTED_PROB: block.pred_probs[np.arange(len(labels)), predicted],
+                c.IS_LABEL_ISSUE: suggested.labels != labels,
+                c.LABEL_SCORE: suggested.given_probs,
+            }
+        yield arrow.record_batch(JUDGED, found)

@@ -1,0 +1,216 @@
+"""Multi-label confident learning over a DataFrame of (row_id, label, pred_probs).
+
+`label` is an array of strings, the classes a row belongs to, perhaps none. Each row is judged by
+itself: a bad one gets an error code and moves nobody else's result. One function a pass; the
+selection's are those of `confident_learning`.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql.types import (
+    ArrayType,
+    BooleanType,
+    DoubleType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.core.multilabel import filters as multilabel
+from lakewinnow.core.multilabel.one_vs_rest import (
+    CONFIDENT_LEARNING,
+    OneVsRestJoints,
+    OneVsRestThresholds,
+    flag_classes,
+)
+from lakewinnow.core.noise.probabilities import Fault
+from lakewinnow.core.selection.label_issues import LOW, IssueFilter
+from lakewinnow.core.selection.n_lowest import Cuts
+from lakewinnow.core.selection.scan import selected
+from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
+from lakewinnow.spark.arrow import lists, udf
+from lakewinnow.spark.passes import states
+from lakewinnow.spark.passes.valid_probs import UNKNOWN_LABEL, WRONG_LENGTH
+
+# Codes as small integers, so that a pass can count them: those of the faults, then these.
+CODES: Final = (*(fault.code for fault in Fault), WRONG_LENGTH, UNKNOWN_LABEL)
+LEAST_PROB: Final = 0.5  # of a class, for a row to be predicted to belong to it
+
+JUDGED: Final = StructType(
+    [
+        StructField(c.PREDICTED_LABELS, ArrayType(StringType())),
+        StructField(c.IS_LABEL_ISSUE, BooleanType()),
+        StructField(c.LABEL_SCORE, DoubleType()),
+        StructField(c.ISSUE_LABELS, ArrayType(StringType())),
+        StructField(c.ERROR_CODE, StringType()),
+    ]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A batch, its good rows apart.
+
+    Attributes
+    ----------
+    block : the good rows, with indicators as labels
+    rows : int64, shape (good rows,), their positions in the batch
+    codes : int8, shape (rows,), positions in `CODES`; 0: good
+    """
+
+    block: Block
+    rows: IntArray
+    codes: npt.NDArray[np.int8]
+
+
+def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
+    """Judge the rows of a batch."""
+    probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(classes))
+    row, names = lists.entries(batch.column(c.LABEL))
+    label = lists.positions(names, classes)
+    is_known = label >= 0
+
+    codes = multilabel.judge(probs)
+    codes[~is_whole] = CODES.index(WRONG_LENGTH)
+    codes[row[~is_known]] = CODES.index(UNKNOWN_LABEL)
+    codes[np.asarray(batch.column(c.LABEL).is_null())] = CODES.index(UNKNOWN_LABEL)
+
+    indicators = np.zeros(probs.shape, np.int64)
+    indicators[row[is_known], label[is_known]] = 1
+    rows = np.flatnonzero(codes == 0)
+    row_ids = batch.column(c.ROW_ID).take(pa.array(rows)).to_pylist()
+    return Checked(Block(indicators[rows], probs[rows], row_ids), rows, codes)
+
+
+def blocks(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> Iterator[Block]:
+    """Yield the good rows of each batch."""
+    for batch in batches:
+        yield check(batch, classes).block
+
+
+def thresholds(rows: DataFrame, classes: Sequence[str]) -> tuple[OneVsRestThresholds, IntArray]:
+    """Sum self-confidence over the good rows and count the bad ones, in one pass.
+
+    Returns
+    -------
+    state : OneVsRestThresholds
+    n_by_code : int64, shape (len(CODES),)
+    """
+    zero = vars(OneVsRestThresholds.zero(len(classes)))
+    shapes = {name: array.shape for name, array in zero.items()} | {"codes": (len(CODES),)}
+    sums = states.total(rows, partial(_scan_thresholds, classes=classes), shapes)
+    n_by_code = sums.pop("codes")
+    return OneVsRestThresholds(**sums), n_by_code
+
+
+def _scan_thresholds(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> states.Arrays:
+    state, codes = OneVsRestThresholds.zero(len(classes)), np.zeros(len(CODES), np.int64)
+    for batch in batches:
+        checked = check(batch, classes)
+        state = state.update(checked.block.labels, checked.block.pred_probs)
+        codes += np.bincount(checked.codes, minlength=len(CODES))
+    return {**vars(state), "codes": codes}
+
+
+def joints(rows: DataFrame, thresholds: FloatArray, classes: Sequence[str]) -> OneVsRestJoints:
+    """Count confident guesses per class and label, in one pass.
+
+    Parameters
+    ----------
+    thresholds : float64, shape (K, 2)
+    """
+    zero = vars(OneVsRestJoints.zero(len(classes)))
+    shapes = {name: array.shape for name, array in zero.items()}
+    scan = partial(_scan_joints, thresholds=thresholds, classes=classes)
+    return OneVsRestJoints(**states.total(rows, scan, shapes))
+
+
+def _scan_joints(
+    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, classes: Sequence[str]
+) -> states.Arrays:
+    state = OneVsRestJoints.zero(len(classes))
+    for batch in batches:
+        block = check(batch, classes).block
+        state = state.update(block.labels, block.pred_probs, thresholds)
+    return vars(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judge:
+    """All that it takes to judge a row by itself: what the last pass sends to the workers.
+
+    Attributes
+    ----------
+    classes : names
+    thresholds : float64, shape (K, 2)
+    cuts : of the selection, done
+    rank_by : a name in `core.scores.SCORES`
+    adjust_pred_probs : whether scores take out how confident the model is of each class
+    """
+
+    classes: Sequence[str]
+    thresholds: FloatArray
+    issue_filter: IssueFilter
+    cuts: Cuts
+    rank_by: str
+    adjust_pred_probs: bool
+
+    def __call__(self, row_ids: pa.Array, labels: pa.Array, pred_probs: pa.Array) -> pa.StructArray:
+        """Return what is found, of the schema `JUDGED`."""
+        checked = check(batch(row_ids, labels, pred_probs), self.classes)
+        block = checked.block
+        is_issue: BoolArray
+        if self.issue_filter.filter_by in LOW:  # which look at rows as a whole
+            is_issue = selected(block, self.cuts)
+            by_class = flag_classes(block, CONFIDENT_LEARNING, self.thresholds)
+        else:
+            by_class = flag_classes(block, self.issue_filter, self.thresholds, self.cuts)
+            is_issue = np.any(by_class, axis=1)
+        adjust_by = self.thresholds if self.adjust_pred_probs else None
+        scores = multilabel.label_scores(block.labels, block.pred_probs, self.rank_by, adjust_by)
+        found = verdicts(checked, self.classes, is_issue, by_class, scores)
+        return udf.struct_array(JUDGED, found)
+
+
+def batch(row_ids: pa.Array, labels: pa.Array, pred_probs: pa.Array) -> pa.RecordBatch:
+    """Return a batch of rows; an array without a value may come without a type."""
+    return pa.record_batch(
+        {
+            c.ROW_ID: row_ids.cast(pa.string()),
+            c.LABEL: labels.cast(pa.list_(pa.string())),
+            c.PRED_PROBS: pred_probs.cast(pa.list_(pa.float64())),
+        }
+    )
+
+
+def verdicts(
+    checked: Checked,
+    classes: Sequence[str],
+    is_issue: BoolArray,
+    by_class: BoolArray,
+    scores: FloatArray,
+) -> dict[str, pa.Array]:
+    """Return what was found of a batch, by the names of `JUDGED`; null for its bad rows."""
+    found = {
+        c.PREDICTED_LABELS: _named(checked.block.pred_probs >= LEAST_PROB, classes),
+        c.IS_LABEL_ISSUE: pa.array(is_issue),
+        c.LABEL_SCORE: pa.array(scores),
+        c.ISSUE_LABELS: _named(by_class & is_issue[:, np.newaxis], classes),
+    }
+    n_rows = len(checked.codes)
+    columns = {k: lists.spread(v, checked.rows, n_rows) for k, v in found.items()}
+    columns[c.ERROR_CODE] = lists.named(checked.codes, CODES)
+    return columns
+
+
+def _named(chosen: BoolArray, classes: Sequence[str]) -> pa.ListArray:
+    row, label = np.nonzero(chosen)
+    return lists.gather(row, pa.array(classes, pa.string()).take(pa.array(label)), len(chosen))

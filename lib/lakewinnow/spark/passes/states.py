@@ -1,0 +1,63 @@
+"""Sums of integer arrays over all partitions of a table: how mergeable state crosses the wire.
+
+A partition sends the non-zero cells of its arrays; Spark adds cells of the same place; the driver
+gets one value a cell, however many partitions there are.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import TypeAlias
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+
+Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
+Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
+
+_CELLS = StructType(
+    [
+        StructField("name", StringType(), nullable=False),
+        StructField("cell", LongType(), nullable=False),
+        StructField("value", LongType(), nullable=False),
+    ]
+)
+
+
+def total(
+    rows: DataFrame | ParquetRows, scan: Scan, shapes: Mapping[str, tuple[int, ...]]
+) -> dict[str, NDArray[np.int64]]:
+    """Run `scan` over each partition and add up the arrays it returns.
+
+    Parameters
+    ----------
+    scan : callable
+        Gets a partition's batches, returns int64 arrays by name. Must pickle.
+    shapes : mapping
+        Shape of each array.
+    """
+    cells = map_batches(rows, partial(_scan_partition, scan=scan), _CELLS)
+    summed = cells.groupBy("name", "cell").agg(F.sum("value").alias("value")).toArrow()
+    totals = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+    names = summed.column("name").to_numpy()
+    cell, value = summed.column("cell").to_numpy(), summed.column("value").to_numpy()
+    for name, array in totals.items():
+        mine = names == name
+        array.reshape(-1)[cell[mine]] = value[mine]
+    return totals
+
+
+def _scan_partition(batches: Iterable[pa.RecordBatch], scan: Scan) -> Iterator[pa.RecordBatch]:
+    for name, array in scan(batches).items():
+        flat = array.reshape(-1)
+        (cell,) = np.nonzero(flat)
+        yield arrow.record_batch(
+            _CELLS, {"name": [name] * len(cell), "cell": cell, "value": flat[cell]}
+        )

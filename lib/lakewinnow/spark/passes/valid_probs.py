@@ -1,0 +1,242 @@
+"""Rows of somebody else's probabilities: which can be worked with, and what is wrong with the rest.
+
+Each row is judged by itself: a bad one gets an error code and moves nobody else's result.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DecimalType,
+    DoubleType,
+    FloatType,
+    StringType,
+)
+
+from lakewinnow import columns as c
+from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
+from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.types import Block, FloatArray, IntArray
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow import udf
+from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+from lakewinnow.spark.passes import states
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+WRONG_LENGTH: Final = "pred_probs_wrong_length"
+UNKNOWN_LABEL: Final = "label_not_in_classes"
+# Codes as small integers, so that a pass can count them: those of the faults, then these.
+CODES: Final = (*(fault.code for fault in Fault), WRONG_LENGTH, UNKNOWN_LABEL)
+SENTENCES: Final[Mapping[str, str]] = {
+    **{fault.code: fault.reason for fault in Fault if fault},
+    WRONG_LENGTH: "there is not one probability for each class",
+}
+
+
+def is_probabilities(data_type: DataType) -> bool:
+    """Whether a column of this type can hold the probabilities of a row."""
+    if isinstance(data_type, ArrayType):
+        return isinstance(data_type.elementType, (DoubleType, FloatType, DecimalType))
+    return data_type.typeName() == "vectorudt"
+
+
+def as_array(values: Column, data_type: DataType) -> Column:
+    """Return probabilities as an array of double (or of float, where that is what they are)."""
+    if not isinstance(data_type, ArrayType):
+        from pyspark.ml.functions import vector_to_array
+
+        return vector_to_array(values)
+    if isinstance(data_type.elementType, DecimalType):
+        return values.cast("array<double>")
+    return values
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A batch, its good rows apart.
+
+    Attributes
+    ----------
+    block : the good rows, with their given labels
+    rows : int64, shape (good rows,), their positions in the batch
+    codes : int8, shape (rows,), positions in `CODES`; 0: good
+    n_imprecise : good rows whose sum is off by more than 1e-3
+    """
+
+    block: Block
+    rows: IntArray
+    codes: npt.NDArray[np.int8]
+    n_imprecise: int
+
+
+def check(
+    row_ids: Sequence[str],
+    labels: IntArray,
+    lengths: IntArray,
+    flat: npt.NDArray[np.floating],
+    n_classes: int,
+) -> Checked:
+    """Judge rows.
+
+    Parameters
+    ----------
+    row_ids : n strings
+    labels : int64, shape (n,); -1: not in the class list
+    lengths : int64, shape (n,), number of probabilities of each row
+    flat : shape (sum of lengths,), the probabilities of all rows; NaN for null
+    """
+    whole = lengths == n_classes
+    of_whole = flat if whole.all() else flat[np.repeat(whole, lengths)]
+    probs: FloatArray = of_whole.astype(np.float64, copy=False).reshape(-1, n_classes)
+    judgement = judge(probs)
+    codes = np.full(len(labels), CODES.index(WRONG_LENGTH), np.int8)
+    codes[whole] = judgement.faults
+    codes[labels < 0] = CODES.index(UNKNOWN_LABEL)
+    rows = np.flatnonzero(codes == 0)
+    if len(rows) < len(codes):
+        probs = probs[(np.cumsum(whole) - 1)[rows]]
+        labels, row_ids = labels[rows], [row_ids[row] for row in rows.tolist()]
+    return Checked(Block(labels, probs, row_ids), rows, codes, judgement.n_imprecise)
+
+
+def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
+    """Judge the rows of a batch of (label or null, pred_probs), with or without row_id."""
+    values = batch.column(c.PRED_PROBS)
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0), np.int64)
+    labels = np.asarray(pc.fill_null(batch.column(c.LABEL), -1), np.int64)
+    return check(arrow.row_ids(batch), labels, lengths, _with_nan(values.flatten()), n_classes)
+
+
+def check_series(
+    row_ids: "pd.Series", labels: "pd.Series", values: "pd.Series", n_classes: int
+) -> Checked:
+    """Judge rows of pandas columns: the labels' positions or null, the arrays of probabilities."""
+    lists = [() if row is None else row for row in values]
+    lengths = np.fromiter(map(len, lists), np.int64, len(lists))
+    flat = np.concatenate([*lists, ()]).astype(np.float64, copy=False)
+    return check(list(row_ids), _positions(labels), lengths, flat, n_classes)
+
+
+def _positions(labels: "pd.Series") -> IntArray:
+    return labels.fillna(-1).to_numpy(np.int64)
+
+
+def _with_nan(values: pa.Array) -> npt.NDArray[np.floating]:
+    """Return numbers with NaN for null: both are no probability."""
+    filled = pc.fill_null(values, float("nan")) if values.null_count else values
+    numbers: npt.NDArray[np.floating] = filled.to_numpy(zero_copy_only=False)
+    return numbers
+
+
+def blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]:
+    """Yield the good rows of each batch."""
+    for batch in batches:
+        yield check_batch(batch, n_classes).block
+
+
+def thresholds(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdState:
+    """Sum self-confidence over the good rows, in one pass."""
+    zero = ThresholdState.zero(n_classes)
+    shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
+    needed = rows.select(c.LABEL, c.PRED_PROBS)
+    sums = states.total(needed, partial(_scan_thresholds, n_classes=n_classes), shapes)
+    return ThresholdState(sums["limbs"], sums["counts"])
+
+
+def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
+    state = ThresholdState.zero(n_classes)
+    for block in blocks(batches, n_classes):
+        state = state.update(block.labels, block.pred_probs)
+    return {"limbs": state.limbs, "counts": state.counts}
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedJoint:
+    """The confident joint of the good rows, and what the other rows lack.
+
+    Attributes
+    ----------
+    joint : JointState
+    n_by_code : int64, shape (len(CODES),)
+    n_imprecise : good rows whose sum is off by more than 1e-3
+    """
+
+    joint: JointState
+    n_by_code: IntArray
+    n_imprecise: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no row is bad."""
+        return not self.n_by_code[1:].any()
+
+
+def joint(rows: DataFrame | ParquetRows, thresholds: FloatArray) -> CheckedJoint:
+    """Check every row and count confident guesses per given label, in one pass.
+
+    Parameters
+    ----------
+    thresholds : float64, shape (K,)
+    """
+    n_classes = len(thresholds)
+    shapes = {
+        "counts": (n_classes, n_classes),
+        "n_label_issues": (1,),
+        "codes": (len(CODES),),
+        "imprecise": (1,),
+    }
+    scan_joint = partial(_scan_joint, thresholds=thresholds)
+    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
+    state = JointState(sums["counts"], int(sums["n_label_issues"][0]))
+    return CheckedJoint(state, sums["codes"], int(sums["imprecise"][0]))
+
+
+def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
+    state = JointState.zero(len(thresholds))
+    codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
+    for batch in batches:
+        checked = check_batch(batch, len(thresholds))
+        state = state.update(checked.block.labels, checked.block.pred_probs, thresholds)
+        codes += np.bincount(checked.codes, minlength=len(CODES))
+        n_imprecise += checked.n_imprecise
+    return {
+        "counts": state.counts,
+        "n_label_issues": np.array([state.n_label_issues]),
+        "codes": codes,
+        "imprecise": np.array([n_imprecise]),
+    }
+
+
+def error_code(values: Column) -> Column:
+    """Return why the probabilities of a row cannot be used, or null; their number aside."""
+    return udf.on_arrow(_error_codes, StringType())(values)
+
+
+def _error_codes(values: pa.Array) -> pa.Array:
+    batch = pa.record_batch(
+        {c.PRED_PROBS: values, c.LABEL: pa.repeat(pa.scalar(0, pa.int32()), len(values))}
+    )
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy(zero_copy_only=False)
+    codes = np.full(len(values), CODES.index(WRONG_LENGTH), np.int8)
+    for length in np.unique(lengths[lengths > 0]):
+        of_length = lengths == length
+        codes[of_length] = check_batch(batch.filter(pa.array(of_length)), int(length)).codes
+    return pc.if_else(pa.array(codes == 0), None, pa.array(CODES).take(pa.array(codes)))
+
+
+def label_index(label: Column, classes: "list[str]") -> Column:
+    """Return the position of a label (as a string) in the class list, or null."""
+    position = F.array_position(F.array(*map(F.lit, classes)), label)
+    return F.nullif(position, F.lit(0)).cast("int") - 1

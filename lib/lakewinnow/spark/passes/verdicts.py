@@ -1,0 +1,135 @@
+"""What is said of each row of somebody else's frame: by expressions where they do, else by Python.
+
+The frame's own columns never travel to Python. Workers import this module, so it does without
+pandas, which takes them a third of a second.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
+
+from lakewinnow import columns as c
+from lakewinnow.core.selection.label_issues import LOW, flag
+from lakewinnow.core.selection.scores import label_scores
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow import lists, udf
+from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+from lakewinnow.spark.passes import confident_learning, valid_probs
+from lakewinnow.spark.passes.confident_learning import Judge
+
+VERDICT: Final = StructType(
+    [
+        StructField(c.PREDICTED_LABEL, StringType()),
+        StructField(c.PREDICTED_PROB, DoubleType()),
+        StructField(c.IS_LABEL_ISSUE, BooleanType()),
+        StructField(c.LABEL_SCORE, DoubleType()),
+        StructField(c.ERROR_CODE, StringType()),
+    ]
+)
+_ISSUE: Final = StructType(
+    [
+        StructField(c.ROW_ID, StringType()),
+        StructField(c.IS_LABEL_ISSUE, BooleanType()),
+        StructField(c.LABEL_SCORE, DoubleType()),
+    ]
+)
+
+
+def issues(rows: DataFrame | ParquetRows, judge: Judge, *, is_sound: bool) -> DataFrame:
+    """Rank the issues: a lazy frame of (label_score, row_id, label_rank).
+
+    Parameters
+    ----------
+    rows : (row_id, label, pred_probs)
+    is_sound : whether all rows are valid
+    """
+    doubtful = rows if isinstance(rows, ParquetRows) else rows.where(_may_be_issue(judge))
+    found = map_batches(doubtful, partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
+    return confident_learning.ranks(found)
+
+
+def _may_be_issue(judge: Judge) -> Column:
+    """Leave out most rows that are no issues, before they travel to Python."""
+    filter_by = judge.issue_filter.filter_by
+    if filter_by in LOW:
+        return F.lit(col=True)
+    highest, label = F.array_max(c.PRED_PROBS), F.col(c.LABEL)
+    if filter_by != "prune_by_noise_rate":
+        return F.array_position(c.PRED_PROBS, highest) - 1 != label
+    bounds = np.full(len(judge.classes), -np.inf)  # of a row's least margin
+    np.maximum.at(bounds, judge.cuts.cells.given, judge.cuts.score)
+    margin = F.get(c.PRED_PROBS, label).cast("double") - highest.cast("double")
+    return margin <= F.get(F.array(*map(F.lit, bounds.tolist())), label)
+
+
+def _issues(
+    batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
+) -> Iterator[pa.RecordBatch]:
+    adjust_by = judge.thresholds if judge.adjust_pred_probs else None
+    to_blocks = confident_learning.trusted_blocks if is_sound else valid_probs.blocks
+    for block in to_blocks(batches, len(judge.classes)):
+        rows = np.flatnonzero(flag(block, judge.issue_filter, judge.thresholds, judge.cuts))
+        labels, pred_probs = block.labels[rows], block.pred_probs[rows]
+        yield arrow.record_batch(
+            _ISSUE,
+            {
+                c.ROW_ID: [block.row_ids[row] for row in rows.tolist()],
+                c.IS_LABEL_ISSUE: np.ones(len(rows), bool),
+                c.LABEL_SCORE: label_scores(labels, pred_probs, judge.rank_by, adjust_by),
+            },
+        )
+
+
+def is_plain(judge: Judge, *, is_sound: bool) -> bool:
+    """Whether `plain` says all that there is to say but the flag."""
+    return is_sound and judge.rank_by == "self_confidence" and not judge.adjust_pred_probs
+
+
+def plain(label: Column, pred_probs: Column, judge: Judge) -> dict[str, Column]:
+    """Return the columns of `VERDICT` but the flag, which takes all of a row's margins."""
+    highest = F.array_max(pred_probs)
+    names = F.array(*map(F.lit, judge.classes))
+    return {
+        c.PREDICTED_LABEL: F.get(names, F.array_position(pred_probs, highest).cast("int") - 1),
+        c.PREDICTED_PROB: highest.cast("double"),
+        c.LABEL_SCORE: F.get(pred_probs, label).cast("double"),
+        c.ERROR_CODE: F.lit(None).cast("string"),
+    }
+
+
+def by_python(
+    row_id: Column, label: Column, pred_probs: Column, judge: Judge, *, is_sound: bool
+) -> Column:
+    """Return the columns of `VERDICT` as one struct."""
+    verdicts = partial(_verdicts, judge=judge, is_sound=is_sound)
+    return udf.on_arrow(verdicts, VERDICT)(row_id, label, pred_probs)
+
+
+def _verdicts(
+    row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge, *, is_sound: bool
+) -> pa.StructArray:
+    batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
+    if is_sound:
+        (block,) = confident_learning.trusted_blocks([batch], len(judge.classes))
+        found = {name: pa.array(values) for name, values in judge.of_block(block).items()}
+        found[c.ERROR_CODE] = pa.nulls(len(batch), pa.string())
+        return udf.struct_array(VERDICT, found)
+    checked = valid_probs.check_batch(batch, len(judge.classes))
+    return udf.struct_array(VERDICT, spread(judge.of_block(checked.block), checked))
+
+
+def spread(
+    found: Mapping[str, pa.Array | npt.NDArray[np.generic]], checked: valid_probs.Checked
+) -> dict[str, pa.Array]:
+    """Return what was found of the good rows of a batch for all of them, and the error codes."""
+    n_rows = len(checked.codes)
+    columns = {k: lists.spread(pa.array(v), checked.rows, n_rows) for k, v in found.items()}
+    return columns | {c.ERROR_CODE: lists.named(checked.codes, valid_probs.CODES)}

@@ -1,0 +1,53 @@
+"""Object stores by one name and one set of environment variables, whichever engine reads them.
+
+What Sail calls ``s3://`` is ``s3a://`` to Spark, whose ``s3://`` is no scheme at all in most
+installations. Sail's server and pyarrow each know some of the variables that name an endpoint.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import quote
+
+from pyspark.sql import SparkSession
+
+from lakewinnow.spark.sessions.engines import is_sail
+
+_S3: Final = re.compile(r"^s3[an]?:/(?=/)", re.IGNORECASE)
+_ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
+
+
+def engine_path(spark: SparkSession, path: str) -> str:
+    """Return a path as the session's engine calls it: s3:// on Sail, s3a:// on Spark."""
+    return _S3.sub("s3:/" if is_sail(spark) else "s3a:/", path)
+
+
+def is_s3(path: str) -> bool:
+    """Whether a path is in a store that speaks S3."""
+    return _S3.match(path) is not None
+
+
+def server_environment(given: Mapping[str, str]) -> dict[str, str]:
+    """Return what Sail's server wants said besides: it takes no plain HTTP unless told to."""
+    endpoint = _endpoint(given)
+    if endpoint is None:
+        return {}
+    return {"AWS_ENDPOINT_URL": endpoint, **_allow_http(endpoint)}
+
+
+def arrow_uri(path: str, given: Mapping[str, str]) -> str:
+    """Return the URI of an S3 path for pyarrow, with the endpoint in it if there is one."""
+    endpoint = _endpoint(given)
+    if endpoint is None:
+        return path
+    scheme, _, host = endpoint.rpartition("://")
+    override = quote(host.rstrip("/"), safe="")
+    return f"{path}?scheme={scheme or 'https'}&endpoint_override={override}"
+
+
+def _endpoint(given: Mapping[str, str]) -> str | None:
+    return next((given[name] for name in _ENDPOINTS if given.get(name)), None)
+
+
+def _allow_http(endpoint: str) -> dict[str, str]:
+    return {"AWS_ALLOW_HTTP": "true"} if endpoint.startswith("http://") else {}

@@ -1,0 +1,74 @@
+"""`lakewinnow init`: a configuration that loads, guessed from what the columns look like."""
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from builders import messages
+from lakewinnow.cli import init as starter
+from lakewinnow.config.file import load_config
+from lakewinnow.errors import DataError
+
+N_ROWS = 60
+TEXTS = [text for text, _ in messages(N_ROWS)]
+LABELS = [label for _, label in messages(N_ROWS)]
+NUMBERS = [i * 0.37 for i in range(N_ROWS)]
+NAMES = [f"{i}.png" for i in range(N_ROWS)]
+VECTORS = pa.array([[x, 1.0] for x in NUMBERS], pa.list_(pa.float32()))
+
+
+@pytest.fixture
+def guess(tmp_path):
+    """Write a table and the configuration for it; return its section `input`."""
+
+    def guessed(**columns):
+        pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+        told = starter.write(str(tmp_path / "rows.parquet"), tmp_path / "lakewinnow.yaml")
+        assert str(tmp_path / "lakewinnow.yaml") in told
+        return load_config(tmp_path / "lakewinnow.yaml").input
+
+    return guessed
+
+
+def test_a_table_of_texts(guess):
+    found = guess(number=NUMBERS, source=["web", "mail"] * 30, message=TEXTS, queue=LABELS)
+    assert (found.text, found.label, found.id) == ("message", "source", None)
+    assert (found.embedding, found.features) == (None, None)
+
+
+def test_a_label_may_tell_itself_by_its_name(guess):
+    found = guess(source=["web", "mail"] * 30, message=TEXTS, label=LABELS, ticket=NAMES)
+    assert (found.text, found.label, found.id) == ("message", "label", "ticket")
+
+
+def test_a_table_of_numbers_and_categories(guess):
+    days = pa.array(range(N_ROWS), pa.int32()).cast(pa.date32())
+    found = guess(
+        key=range(N_ROWS), income=NUMBERS, job=["clerk", "nurse"] * 30, day=days, category=LABELS
+    )
+    assert (found.text, found.label, found.id) == (None, "category", "key")
+    assert found.features == ("income", "job")
+
+
+def test_a_table_of_embeddings(guess):
+    found = guess(file=NAMES, vector=VECTORS, label=LABELS)
+    assert (found.text, found.embedding, found.id) == (None, "vector", "file")
+
+
+def test_a_text_and_its_embedding(guess):
+    found = guess(message=TEXTS, vector=VECTORS, label=LABELS)
+    assert (found.text, found.embedding) == ("message", "vector")
+
+
+def test_short_strings_are_the_text_where_there_is_nothing_else(guess):
+    found = guess(name=NAMES, label=LABELS)
+    assert (found.text, found.label) == ("name", "label")
+
+
+@pytest.mark.parametrize(
+    "columns", [{"message": TEXTS}, {"label": LABELS}, {"message": TEXTS, "number": NUMBERS}]
+)
+def test_a_table_without_a_label_or_without_content_is_an_error(guess, columns):
+    with pytest.raises(DataError) as caught:
+        guess(**columns)
+    assert caught.value.code == "no_such_column"

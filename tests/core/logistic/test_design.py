@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+from sklearn.preprocessing import StandardScaler
+
+from lakewinnow.core.logistic.design import is_unit_norm, make_design
+from lakewinnow.errors import DataError
+
+
+def columns(n_rows=60, seed=0):
+    """A plain column, one far from 0, a tiny one, one constant, one constant but in fold 2."""
+    rng = np.random.default_rng(seed)
+    features = rng.standard_normal((n_rows, 5)) * [1, 1, 1e-6, 0, 0] + [0, 1e6, 0, 0.1, 3]
+    folds = rng.integers(0, 3, n_rows) * 5
+    features[folds == 10, 4] = rng.standard_normal(np.count_nonzero(folds == 10))
+    return features, folds
+
+
+def test_rows_are_ordered_by_fold_and_columns_scaled():
+    features, folds = columns()
+    design = make_design(features, folds, standardize=False)
+    assert [np.unique(folds[design.order][rows]).tolist() for rows in design.folds] == [
+        [0],
+        [5],
+        [10],
+    ]
+    for fold, rows in zip([0, 5, 10], design.folds, strict=True):
+        np.testing.assert_array_equal(design.order[rows], np.flatnonzero(folds == fold))
+    np.testing.assert_allclose(design.features[:, :-1].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(design.features.std(axis=0), [1, 1, 1, 0, 1, 0], atol=1e-5)
+    np.testing.assert_array_equal(design.features[:, -1], 1)
+
+
+def test_the_penalty_is_that_of_the_columns_as_they_are():
+    features, folds = columns()
+    design = make_design(features, folds, standardize=False)
+    scale = np.where(np.arange(5) == 3, 1, features.std(axis=0))
+    np.testing.assert_allclose(design.penalty[:, :-1], np.tile(scale**-2, (4, 1)), rtol=1e-4)
+    np.testing.assert_array_equal(design.penalty[:, -1], 0)
+
+
+def test_or_that_of_columns_scaled_within_the_training_rows():
+    features, folds = columns()
+    design = make_design(features, folds, standardize=True)
+    scale = np.where(np.arange(5) == 3, 1, features.std(axis=0))
+    for model, fold in enumerate([0, 5, 10, None]):
+        inside = StandardScaler().fit(features[folds != fold]).scale_
+        np.testing.assert_allclose(design.penalty[model, :-1], (inside / scale) ** 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, 1e300])
+def test_numbers_that_are_not_finite_are_refused(wrong):
+    features, folds = columns()
+    features[7, 2] = wrong
+    with pytest.raises(DataError) as error:
+        make_design(features, folds, standardize=False)
+    assert error.value.code == "not_finite"
+    assert "column 2" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_unit_vectors_are_recognised(dtype):
+    features = np.random.default_rng(0).standard_normal((50, 30))
+    assert not is_unit_norm(features.astype(dtype))
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+    features[3] = 0  # the embedding of an empty text
+    assert is_unit_norm(features.astype(dtype))

@@ -1,0 +1,122 @@
+"""Rows that tasks read from Parquet files themselves are those of the frame."""
+
+import warnings
+from itertools import pairwise
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import functions as F
+
+from core.generate import corpus
+from lakewinnow import find_label_issues
+from lakewinnow.spark.arrow import parquet_rows
+
+CLASSES = ["ant", "bee", "cat", "dog"]
+COLUMNS = {"label": "given", "pred_probs": "probs", "id": "id"}
+
+
+def table(n_rows=300, labels="names", number=None, **columns):
+    given, pred_probs, _ = corpus(11, n_classes=len(CLASSES), n_rows=n_rows, kind="continuous")
+    return {
+        "id": pa.array([f"r{i:03}" for i in range(n_rows)]),
+        "given": pa.array([CLASSES[k] for k in given] if labels == "names" else given.tolist()),
+        "probs": pa.array(pred_probs.tolist(), pa.list_(number or pa.float64())),
+        **columns,
+    }
+
+
+def write(folder, columns, n_files=3):
+    """Write columns in some files of small row groups, and return where."""
+    folder.mkdir()
+    whole = pa.table(columns)
+    bounds = np.linspace(0, len(whole), n_files + 1).astype(int)
+    for i, (start, end) in enumerate(pairwise(bounds)):
+        path = folder / f"part {i}.parquet"
+        pq.write_table(whole.slice(start, end - start), path, row_group_size=70)
+    return str(folder)
+
+
+def rows_of(df, classes=CLASSES):
+    return parquet_rows.of(df, "id", "given", "probs", classes)
+
+
+def found_in(df, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of rows that are left out
+        found = find_label_issues(df, **COLUMNS, **options)
+        return sorted(map(repr, found.collect()))
+
+
+BAD = {
+    "probs": pa.array(
+        [[0.7, 0.1, 0.1, 0.1]] * 12
+        + [None, [], [0.5, 0.5], [0.7, 0.3, None, 0.0], [1.4, -0.4, 0.0, 0.0], [0.1, 0.9, 0, 0]]
+        * 2,
+        pa.list_(pa.float64()),
+    ),
+    "given": pa.array(["ant"] * 12 + ["bee", "bee", "cat", "dog", "ant", None] * 2),
+    "id": pa.array([f"r{i:02}" for i in range(24)]),
+}
+
+
+@pytest.mark.parametrize(
+    ("columns", "options"),
+    [
+        (table(), {}),
+        (table(labels="positions"), {}),
+        (table(labels="positions"), {"classes": [3, 2, 1, 0]}),
+        (table(number=pa.float32()), {"filter_by": "both"}),
+        (table(id=pa.array(range(300))), {"rank_by": "normalized_margin"}),
+        (table(probs=pa.array([[0.25] * 4] * 300, pa.list_(pa.float64(), 4))), {}),
+        (BAD, {"classes": CLASSES, "max_bad_fraction": 0.9}),
+    ],
+)
+def test_what_is_found_is_what_is_found_in_any_other_frame(columns, options, spark, tmp_path):
+    df = spark.read.parquet(write(tmp_path / "a folder", columns))
+    assert rows_of(df) is not None
+    other = df.where(F.rand() >= 0)  # the same rows, but no more the files themselves
+    assert rows_of(other) is None
+    assert found_in(df, **options) == found_in(other, **options)
+
+
+def test_tasks_read_each_row_once(spark, tmp_path):
+    columns = table()
+    rows = rows_of(spark.read.parquet(write(tmp_path / "a folder", columns)))
+    read = rows.select("row_id").mapInArrow(lambda batches: batches, "row_id string")
+    assert sorted(row[0] for row in read.collect()) == columns["id"].to_pylist()
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        lambda df: df.where("given != 'ant'"),
+        lambda df: df.limit(10),
+        lambda df: df.withColumn("given", F.lit("ant")),
+        lambda df: df.union(df),
+        lambda df: df.select(F.upper("id").alias("id"), "given", "probs"),
+    ],
+)
+def test_a_frame_made_of_files_is_not_the_files(frame, spark, tmp_path):
+    df = spark.read.parquet(write(tmp_path / "a folder", table()))
+    assert rows_of(frame(df)) is None
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        table(id=pa.array([None] + ["r"] * 299)),
+        table(probs=pa.array([[pa.scalar(1).as_py()] * 4] * 300, pa.list_(pa.decimal128(5, 2)))),
+        table(given=pa.array(["ant"] * 300).cast(pa.binary())),
+    ],
+)
+def test_what_is_not_understood_is_left_to_spark(columns, spark, tmp_path):
+    assert rows_of(spark.read.parquet(write(tmp_path / "a folder", columns))) is None
+
+
+@pytest.mark.spark_only  # Sail does not read them at all
+def test_files_that_differ_are_left_to_spark(spark, tmp_path):
+    folder = write(tmp_path / "a folder", table())
+    pq.write_table(pa.table(table(number=pa.float32())), f"{folder}/part 9.parquet")
+    assert rows_of(spark.read.parquet(folder)) is None
