@@ -55,9 +55,9 @@ print(time.monotonic() - started)
 
 OURS = """
 import sys, time
-from lakewinnow.config import EmbeddingConfig, NeighborsConfig, OutliersConfig
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig, OutliersConfig
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.session import session
+from lakewinnow.spark.sessions.session import session
 from lakewinnow.stages import neighbors, outliers
 workspace, most = sys.argv[1:]
 spark = session()

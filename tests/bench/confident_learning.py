@@ -63,7 +63,7 @@ print(n_unstable, (find_label_issues(labels, pred_probs, n_jobs=1) != found.to_n
 OURS = """
 import sys, time
 import lakewinnow
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 source, out, engine = sys.argv[1:]
 spark = session(engine=engine)
 spark.range(10).count()

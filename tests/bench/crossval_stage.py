@@ -28,7 +28,7 @@ RUN = """
 import json, sys
 import lakewinnow
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.session import session
+from lakewinnow.spark.sessions.session import session
 spark = session()
 config = lakewinnow.load_config(overrides=sys.argv[1:])
 lakewinnow.run(config, spark, until="noise")

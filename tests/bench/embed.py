@@ -33,7 +33,7 @@ PER_REQUEST = 1_024
 
 PROVIDER_ALONE = """
 import json, sys, time
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 provider, n_in_request = sys.argv[1], int(sys.argv[2])
 texts = json.load(sys.stdin)
@@ -50,7 +50,7 @@ STAGE = """
 import json, sys, time
 import lakewinnow
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.session import session
+from lakewinnow.spark.sessions.session import session
 spark = session()
 same = lambda batches: batches
 for source in sys.argv[2:]:

@@ -22,7 +22,7 @@ import pandas as pd
 from cleanlab.filter import find_label_issues
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_predict
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding.local.static import StaticEmbedder
 
 path, text, label, out = sys.argv[1:]

@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from cleanlab.rank import get_label_quality_scores
-from core.test_noise_model import model_of
 from pyspark.ml.functions import array_to_vector
 from pyspark.sql import functions as F
 
 from core import reference
 from core.generate import corpus
+from core.noise.test_noise_model import model_of
 from lakewinnow import find_label_issues
 from lakewinnow.core.noise.confident_learning import confident_guesses, unflagged
 from lakewinnow.core.selection.label_issues import LOW, FilterBy

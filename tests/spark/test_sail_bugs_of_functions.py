@@ -28,7 +28,7 @@ EXPRESSIONS = {
 }
 SCRIPT = """
 import json, sys
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 spark = session(engine="sail")
 answers = [spark.sql(f"SELECT {e}").collect()[0][0] for e in json.loads(sys.argv[1])]
 rows = spark.createDataFrame([(0, 1), (0, None)], "k int, x int")

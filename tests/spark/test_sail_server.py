@@ -31,7 +31,7 @@ PATIENCE_S = 20.0
 # A client that says where its server is, and then does what it is told.
 CLIENT = """
 import json, sys
-from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sessions import session as sessions
 spark = sessions.session(engine="sail")
 [started] = sessions._started.values()
 print(json.dumps([started._process.pid, str(started._folder)]), flush=True)
@@ -291,7 +291,7 @@ COMMAND = "import sys; from lakewinnow.cli import main; sys.exit(main())"
 LOST = """
 import json, os, signal, sys, threading, time
 from lakewinnow.errors import EngineError
-from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sessions import session as sessions
 spark = sessions.session(engine="sail")
 [started] = sessions._started.values()
 print(json.dumps([started._process.pid, str(started._folder)]), flush=True)
@@ -463,7 +463,7 @@ def test_neither_engine_is_one_error_that_names_both_ways(monkeypatch):
 SORT = """
 import sys
 from lakewinnow.errors import EngineError
-from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sessions import session as sessions
 from pyspark.sql import functions as F
 sessions._heap_bytes = lambda: 160 << 20
 spark = sessions.session(engine="sail")
@@ -507,7 +507,7 @@ def test_a_session_whose_query_was_interrupted_inside_grpc_stops(tmp_path):
 NEVER_ALONE = """
 import sys
 from lakewinnow.errors import EngineError
-from lakewinnow.spark import session as sessions
+from lakewinnow.spark.sessions import session as sessions
 from lakewinnow.spark.sail import embedded
 embedded._ATTEMPTS = 0  # as if a stranger had been at each port that was opened
 if sys.argv[1:]:

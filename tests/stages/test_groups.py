@@ -14,6 +14,7 @@ from pyspark.sql.types import StringType, StructType
 from scipy.sparse import csr_matrix
 
 from builders import corpus_row, lake_in, make_commit, make_config, make_table, read_rows, text_key
+from core.checks.test_neighbors import TEXTS, K, vectors, workspace
 from core.datalab import managed
 from lakewinnow.config.sections import (
     EmbeddingConfig,
@@ -26,7 +27,6 @@ from lakewinnow.core.checks.neighbors import nearest
 from lakewinnow.core.checks.row_graph import row_graph
 from lakewinnow.stages import groups, neighbors, non_iid, valuation
 from lakewinnow.stages.groups import clusters
-from stages.test_neighbors import TEXTS, K, vectors, workspace
 
 N_ROWS = len(TEXTS)
 RNG = np.random.default_rng(7)

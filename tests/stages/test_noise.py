@@ -3,11 +3,11 @@
 import cleanlab.count
 import numpy as np
 import pytest
-from core.test_calibration import skewed, with_prior
-from core.test_noise_model import batch_of, model_of
 
 from builders import labels_and_pred_probs, make_pred_probs, read_json
 from core.generate import corpus
+from core.noise.test_calibration import skewed, with_prior
+from core.noise.test_noise_model import batch_of, model_of
 from core.reference import stable_cleanlab
 from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.core.noise.calibration import prior_of

@@ -4,11 +4,11 @@ import numpy as np
 from cleanlab.datalab.internal.issue_manager.outlier import OutlierIssueManager
 
 from builders import make_pred_probs, read_rows
+from core.checks.test_neighbors import COPIES, K, vectors, workspace
 from core.datalab import EQUAL_ROWS, find_issues
 from core.generate import corpus
 from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig, OutliersConfig
 from lakewinnow.stages import neighbors, noise, outliers
-from stages.test_neighbors import COPIES, K, vectors, workspace
 
 
 def found(lake):

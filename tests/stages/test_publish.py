@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from core.test_noise_model import model_of
 from pyspark.sql.types import (
     ArrayType,
     DateType,
@@ -28,6 +27,7 @@ from builders import (
     read_rows,
     read_table,
 )
+from core.noise.test_noise_model import model_of
 from lakewinnow.config.sections import OutputConfig
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
-from core.test_crossval import clusters
 
+from core.logistic.test_crossval import clusters
 from lakewinnow.core.logistic import strength
 from lakewinnow.core.logistic.crossval import cross_val_predict
 from lakewinnow.core.logistic.softmax_regression import Objective

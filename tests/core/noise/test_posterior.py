@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from core.test_calibration import skewed, with_prior
-from core.test_noise_model import model_of
 
 from core.generate import corpus
+from core.noise.test_calibration import skewed, with_prior
+from core.noise.test_noise_model import model_of
 from lakewinnow.core.noise.calibration import Calibration
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior

@@ -246,7 +246,7 @@ def test_files_that_do_not_load_are_a_provider_error(tmp_path):
 
 ONE_THREAD = """
 import sys
-from lakewinnow.config import EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 embedder = registry.load(EmbeddingConfig(provider="sentence-transformers"))
 embedder.model

@@ -5,9 +5,9 @@ import json
 from functools import reduce
 
 import pytest
-from core.test_noise_model import batch_of, model_of
 
 from core.generate import corpus
+from core.noise.test_noise_model import batch_of, model_of
 from lakewinnow import merge_noise_models
 from lakewinnow.errors import ConfigError, DataError
 from lakewinnow.lake.inputs import noise_models

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from core.test_noise_model import model_of
 
 from builders import lake_in, make_pred_probs
 from core.generate import corpus
+from core.noise.test_noise_model import model_of
 from lakewinnow.core.noise.calibration import LossState, prior_of
 from lakewinnow.core.noise.confident_learning import JointState
 from lakewinnow.core.noise.posterior import Posterior

@@ -19,7 +19,7 @@ pytestmark = [
 PATIENCE_S = 20.0
 BEGUN = """
 import os
-from lakewinnow.spark import session
+from lakewinnow.spark.sessions import session
 from pathlib import Path
 
 def children():

@@ -14,9 +14,9 @@ SCRIPT = """
 import json, os, time
 from lakewinnow.cli import _last_line, _lost
 from lakewinnow.errors import DataError
-from lakewinnow.spark.functions import apply_to_groups, map_batches
+from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
 from lakewinnow.spark.sail import workers
-from lakewinnow.spark.udf import on_arrow
+from lakewinnow.spark.arrow.udf import on_arrow
 
 workers.start(2)
 

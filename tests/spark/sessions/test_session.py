@@ -24,7 +24,7 @@ JAVA_AND_COMPILERS = ("java", "jdk", "cc", "c++", "g++", "gcc", "clang", "x86_64
 JOB = """
 import json, sys
 import pyarrow as pa
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 
 def interpreters(batches):
     for _ in batches:
@@ -66,7 +66,7 @@ with connect_server() as remote:
 )
 SUBMITTED = """
 import json
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 spark = session("ours")
 stop(spark)
 print(json.dumps({"rows": spark.range(10).count(), "settings": {

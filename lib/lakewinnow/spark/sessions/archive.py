@@ -37,7 +37,7 @@ _TIMEOUT_S: Final = 1800
 _SAMPLE: Final = """
 import sys
 from lakewinnow import load_config, run
-from lakewinnow.spark.session import session, stop
+from lakewinnow.spark.sessions.session import session, stop
 spark = session(engine="spark")
 run(load_config("quickstart", overrides=["workspace=" + sys.argv[1]]), spark)
 stop(spark)
