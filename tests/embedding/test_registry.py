@@ -3,16 +3,16 @@
 import re
 import sys
 import tomllib
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from lakewinnow import guide
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, ProviderError
 
-README = Path(__file__).parents[2] / "README.md"
+GUIDE = guide.FOLDER / "embeddings.md"
 
 
 @pytest.fixture
@@ -36,10 +36,10 @@ def install(tmp_path, monkeypatch):
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README.read_text("utf-8"), flags=re.DOTALL)
+    return re.findall(rf"```{language}\n(.*?)```", GUIDE.read_text("utf-8"), flags=re.DOTALL)
 
 
-def test_the_example_in_the_readme_is_a_provider(install):
+def test_the_example_in_the_guide_is_a_provider(install):
     [source] = [block for block in blocks("python") if "(Embedder)" in block]
     [metadata] = [block for block in blocks("toml") if "lakewinnow.embedders" in block]
     assert len(source.splitlines()) <= 20

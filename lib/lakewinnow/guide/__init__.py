@@ -1,0 +1,69 @@
+"""The guide: a Markdown page for each topic, which `lakewinnow guide TOPIC` shows.
+
+The list in `index.md` says which topics there are, in what order, and what each is about.
+"""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from lakewinnow.errors import ConfigError, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.markdown import Markdown
+
+FOLDER: Final = Path(__file__).parent
+_LISTED: Final = re.compile(r"^- \[([\w/-]+)\]\([\w/-]+\.md\): (.+)$", re.MULTILINE)
+_LINK: Final = re.compile(r"!?\[([^\]]+)\]\(([^)\s]+)\)")
+_INDEX: Final = "index"
+
+
+def topics() -> dict[str, str]:
+    """Return the topics and what each is about, in reading order.
+
+    Examples
+    --------
+    >>> topics()["review"]
+    'ask people whether the flags are right'
+    """
+    return dict(_LISTED.findall((FOLDER / "index.md").read_text(encoding="utf-8")))
+
+
+def page(topic: str = _INDEX) -> str:
+    """Return the page about a topic, as Markdown.
+
+    Parameters
+    ----------
+    topic : str
+        One of `topics`, or ``"index"``. The folder may be left out: ``"drift"``.
+
+    Raises
+    ------
+    ConfigError
+        "unknown_topic".
+    """
+    names = {name.rpartition("/")[2]: name for name in topics()}
+    name = names.get(topic, topic)
+    if name not in (*names.values(), _INDEX):
+        known = did_you_mean(topic, [*names.values(), *names])
+        hint = known or "`lakewinnow guide` lists the topics"
+        raise ConfigError("unknown_topic", "guide", "a topic of the guide", topic, hint)
+    path = FOLDER / name / "index.md" if (FOLDER / name).is_dir() else FOLDER / f"{name}.md"
+    return path.read_text(encoding="utf-8")
+
+
+def rendered(topic: str = _INDEX) -> "Markdown":
+    """Return the page about a topic for a terminal, where a link to a page names its command."""
+    from rich.markdown import Markdown
+
+    return Markdown(_LINK.sub(_as_command, page(topic)))
+
+
+def _as_command(link: re.Match[str]) -> str:
+    text, target = link.groups()
+    if ":" in target:
+        return link[0]
+    name = target.partition("#")[0].removesuffix(".md").removesuffix("/index").rpartition("/")[2]
+    return (
+        f"{text} (`lakewinnow guide {name}`)" if target.endswith(".md") and name != text else text
+    )
