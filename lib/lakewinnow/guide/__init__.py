@@ -63,7 +63,6 @@ def _as_command(link: re.Match[str]) -> str:
     text, target = link.groups()
     if ":" in target:
         return link[0]
-    name = target.partition("#")[0].removesuffix(".md").removesuffix("/index").rpartition("/")[2]
-    return (
-        f"{text} (`lakewinnow guide {name}`)" if target.endswith(".md") and name != text else text
-    )
+    path = target.partition("#")[0].removesuffix(".md").removesuffix("/index")
+    name = path.rpartition("/")[2]
+    return text if text in (name, path) or not path else f"{text} (`lakewinnow guide {name}`)"
