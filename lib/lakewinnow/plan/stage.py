@@ -1,0 +1,72 @@
+"""What a stage says of itself: the one place that a run, a plan and a report learn it from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final, TypeAlias
+
+from lakewinnow.config.sections import Config
+
+Names: TypeAlias = tuple[str, ...]
+NamesOf: TypeAlias = Names | Callable[[Config], Names]
+Function: TypeAlias = Callable[..., Any] | str
+
+OPTIONAL: Final = "?"  # ends a table that a stage reads only where another stage writes it
+
+
+def _always(_: Config) -> bool:
+    return True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One step of a run.
+
+    Attributes
+    ----------
+    name : names it in `--until`, in the commit record and in the manifest
+    title : names it in progress and report
+    purpose : one line, which ends "This stage …"
+    run : a function that is given the `Run` and returns a `StageReport`; or "module:function",
+        which is imported only when the stage runs
+    reads : the tables it reads, or a function of the configuration that says which. "x?" is read
+        if some stage writes it, "checks/*" is every table of that form
+    writes : the tables it writes; a table has one writer
+    settings : dotted keys of the configuration that decide its result, or sections of it
+    how : keys within those that say how it works, but change no result: time-outs, batch sizes
+    outside : what decides its result and lies outside the workspace, by the names of `Run.inputs`
+    is_on : whether a configuration asks for it
+    on_demand : runs only where a stage that runs reads what it writes
+    by_default : whether it runs though nobody has named it
+    before : is called as `run` is, before anything that the stage writes is touched
+    version : rises when the same input would now give another result
+    """
+
+    name: str
+    title: str
+    purpose: str
+    run: Function
+    reads: NamesOf = ()
+    writes: NamesOf = ()
+    settings: NamesOf = ()
+    how: Names = ()
+    outside: Names = ()
+    is_on: Callable[[Config], bool] = _always
+    on_demand: bool = False
+    by_default: bool = True
+    before: Function | None = None
+    version: int = 1
+
+
+def names_of(names: NamesOf, config: Config) -> Names:
+    """Return the names, which may depend on the configuration."""
+    return names(config) if callable(names) else names
+
+
+def loaded(function: Function) -> Callable[..., Any]:
+    """Return the function, imported if it is given as "module:function"."""
+    if callable(function):
+        return function
+    module, _, name = function.partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found
