@@ -1,4 +1,4 @@
-"""Reading and checking configurations: `configfile`, `validation` and the defaults of `config`."""
+"""Reading and checking configurations: files, single values, values together, defaults."""
 
 from dataclasses import FrozenInstanceError, replace
 
@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from builders import ROOT
-from lakewinnow.config import validation
+from lakewinnow.config.combinations import value_at
 from lakewinnow.config.file import dump, load_config, parse_config, to_dict
+from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config, InputConfig
 from lakewinnow.errors import ConfigError
 
@@ -173,7 +174,7 @@ def test_a_wrong_value_is_an_error_that_names_its_key(key, value, code):
     ],
 )
 def test_a_right_value_is_kept_as_its_type(key, value, kept):
-    got = validation.value_at(parse_config(with_key(key, value)), key)
+    got = value_at(parse_config(with_key(key, value)), key)
     assert (got, type(got)) == (kept, type(kept))
 
 
@@ -387,11 +388,11 @@ def test_a_row_may_be_judged_by_an_embedding_or_by_features(keys):
 )
 def test_the_ending_tells_the_format(path, format_):
     config = parse_config(with_key("input.path", path))
-    assert validation.input_format(config.input) == format_
+    assert input_format(config.input) == format_
 
 
 def test_a_stated_format_wins_over_the_ending():
-    assert validation.input_format(replace(DEFAULT.input, format="parquet")) == "parquet"
+    assert input_format(replace(DEFAULT.input, format="parquet")) == "parquet"
 
 
 # --- files and overrides ------------------------------------------------------------------------
@@ -420,7 +421,7 @@ def test_a_later_file_wins_and_an_override_wins_over_all(write):
 )
 def test_an_override_sets_one_key(write, override, key, value):
     config = load_config(write(BASE), overrides=[override])
-    assert validation.value_at(config, key) == value
+    assert value_at(config, key) == value
 
 
 @pytest.mark.parametrize("override", ["crossval.folds", "=5"])

@@ -11,7 +11,7 @@ import yaml
 from pyarrow import csv, dataset
 
 from lakewinnow.config.file import bundled
-from lakewinnow.config.validation import format_of
+from lakewinnow.config.formats import format_of
 from lakewinnow.errors import ConfigError, DataError, Shown
 
 _SAMPLE_ROWS: Final = 20_000

@@ -12,15 +12,14 @@ from typing import Any, Final
 
 import yaml
 
-from lakewinnow.config.sections import Config
-from lakewinnow.config.validation import (
+from lakewinnow.config.combinations import (
     check_combinations,
     check_content,
-    check_types,
-    key_of,
     with_default_checks,
     with_default_params,
 )
+from lakewinnow.config.sections import Config
+from lakewinnow.config.values import check_types, key_of
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
 
 Raw = dict[str, Any]

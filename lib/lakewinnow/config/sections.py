@@ -7,57 +7,20 @@ live in `lakewinnow.config.file`; past it no code asks whether a key is there.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-Options = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class AtLeast:
-    """The smallest value a number may have."""
-
-    bound: float
-
-    def __str__(self) -> str:
-        return f"at least {self.bound:g}"
-
-    def holds(self, value: float) -> bool:
-        """Whether a value keeps the bound."""
-        return value >= self.bound
-
-
-@dataclass(frozen=True)
-class Between:
-    """The closed range a number must lie in."""
-
-    low: float
-    high: float
-
-    def __str__(self) -> str:
-        return f"from {self.low:g} to {self.high:g}"
-
-    def holds(self, value: float) -> bool:
-        """Whether a value lies in the range."""
-        return self.low <= value <= self.high
-
-
-@dataclass(frozen=True)
-class OrInteger:
-    """Lets a text be written as a whole number, 0 for "0": labels often are numbers."""
-
-    def __str__(self) -> str:
-        return "or a whole number"
-
-    def holds(self, _: object) -> bool:
-        """Whether a value will do: any text does."""
-        return True
-
-
-EngineName = Literal["auto", "sail", "spark"]
-Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
-OutputFormat = Literal["parquet", "delta", "iceberg"]
-Count = Annotated[int, AtLeast(1)]
-Fraction = Annotated[float, Between(0, 1)]
+from lakewinnow.config.types import (
+    Action,
+    AtLeast,
+    Between,
+    Count,
+    EngineName,
+    Format,
+    Fraction,
+    Options,
+    OrInteger,
+    OutputFormat,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -330,17 +293,17 @@ class CleanConfig:
     label_issues: Literal["drop", "fix", "review", "keep", "auto"] = "drop"
     require_improvement: bool = False
     fix_above: Fraction | None = None
-    else_: Literal["drop", "review", "keep"] = "review"
+    else_: Action = "review"
     decisions: str | None = None
-    outliers: Literal["drop", "review", "keep"] = "keep"
-    imbalance: Literal["drop", "review", "keep"] = "keep"
-    nulls: Literal["drop", "review", "keep"] = "keep"
-    non_iid: Literal["drop", "review", "keep"] = "keep"
-    groups: Literal["drop", "review", "keep"] = "keep"
-    valuation: Literal["drop", "review", "keep"] = "keep"
-    near_duplicates: Literal["drop", "review", "keep"] = "keep"
-    exact_duplicates: Literal["drop", "review", "keep"] = "drop"
-    text: Literal["drop", "review", "keep"] = "keep"
+    outliers: Action = "keep"
+    imbalance: Action = "keep"
+    nulls: Action = "keep"
+    non_iid: Action = "keep"
+    groups: Action = "keep"
+    valuation: Action = "keep"
+    near_duplicates: Action = "keep"
+    exact_duplicates: Action = "drop"
+    text: Action = "keep"
     pii: Literal["drop", "review", "redact", "keep"] = "keep"
     pii_tag: str = "‹{kind}›"
     max_drop_fraction: Fraction = 0.5

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity
-from lakewinnow.config.validation import check_types, key_of
+from lakewinnow.config.values import check_types, key_of
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown
 

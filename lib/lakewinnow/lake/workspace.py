@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from lakewinnow.config.sections import OutputFormat
+from lakewinnow.config.types import OutputFormat
 from lakewinnow.errors import EngineError, Shown
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files

@@ -5,8 +5,10 @@ from dataclasses import replace
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.config import validation
-from lakewinnow.config.sections import CleanConfig, Config, Format, InputConfig, TextConfig
+from lakewinnow.config.combinations import named_columns
+from lakewinnow.config.formats import format_of, input_format
+from lakewinnow.config.sections import CleanConfig, Config, InputConfig, TextConfig
+from lakewinnow.config.types import Format
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted as trusted_
@@ -37,8 +39,8 @@ def open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | N
     for key, path in (("workspace", config.workspace), ("embedding.store", store)):
         check_store(spark, path, key)
     check_format(spark, config.output.format, "output.format")
-    source = read_source(spark, config.input, validation.input_format(config.input))
-    check_columns(source, validation.named_columns(config))
+    source = read_source(spark, config.input, input_format(config.input))
+    check_columns(source, named_columns(config))
     evaluate_ = config.evaluate
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate_.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
@@ -63,7 +65,7 @@ def open_like(
     """Open another table of a source's columns; `where` is what errors name."""
     like = replace(source, path=path, table=None, format=format_, version=None)
     try:
-        return read_source(spark, like, validation.input_format(like))
+        return read_source(spark, like, input_format(like))
     except LakewinnowError as error:
         raise error.at(where) from error
 
@@ -135,7 +137,7 @@ def open_decisions(spark: SparkSession, config: CleanConfig) -> Decisions | None
     """Open the user's own decisions, if there are some."""
     if config.decisions is None:
         return None
-    format_ = validation.format_of(config.decisions) or "parquet"
+    format_ = format_of(config.decisions) or "parquet"
     return read_decisions(spark, config.decisions, format_)
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.validation import format_of
+from lakewinnow.config.formats import format_of
 from lakewinnow.core.evaluation import reviewing
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, LakewinnowError, Shown

@@ -21,8 +21,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
+from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import InputConfig
-from lakewinnow.config.validation import input_format
 from lakewinnow.embedding import features
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.vectors.embedding_store import VECTORS

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from builders import make_config, write_csv
-from lakewinnow.config.validation import input_format
+from lakewinnow.config.formats import input_format
 from lakewinnow.errors import DataError, SchemaError
 from lakewinnow.lake.inputs.source import check_columns, column, own_name, read_source, text_key
 

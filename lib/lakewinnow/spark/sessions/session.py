@@ -23,7 +23,7 @@ from pyspark.errors import PySparkException, PySparkRuntimeError
 from pyspark.sql import SparkSession
 from pyspark.util import is_remote_only
 
-from lakewinnow.config.sections import EngineName
+from lakewinnow.config.types import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions import archive, java

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any, Final
 
+from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
     Config,
     CrossvalConfig,
@@ -18,8 +19,7 @@ from lakewinnow.config.sections import (
     TextConfig,
     TextRuleConfig,
 )
-from lakewinnow.config.validation.formats import format_of, is_point_in_time
-from lakewinnow.config.validation.values import check_types, match, unknown_key
+from lakewinnow.config.values import check_types, match, unknown_key
 from lakewinnow.errors import ConfigError, Shown
 
 _LEAST_JACCARD: Final = 0.3

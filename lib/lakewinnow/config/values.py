@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from lakewinnow.config.sections import AtLeast, Between, Config, OrInteger
+from lakewinnow.config.sections import Config
+from lakewinnow.config.types import AtLeast, Between, OrInteger
 from lakewinnow.errors import ConfigError, did_you_mean
 
 Section = TypeVar("Section")

@@ -1,0 +1,59 @@
+"""What the values of keys are made of: bounds for numbers, and types that several sections share.
+
+A field's annotation is its check: `Annotated[int, AtLeast(2)]`, say.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The smallest value a number may have."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f"at least {self.bound:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return value >= self.bound
+
+
+@dataclass(frozen=True)
+class Between:
+    """The closed range a number must lie in."""
+
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"from {self.low:g} to {self.high:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value lies in the range."""
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class OrInteger:
+    """Lets a text be written as a whole number, 0 for "0": labels often are numbers."""
+
+    def __str__(self) -> str:
+        return "or a whole number"
+
+    def holds(self, _: object) -> bool:
+        """Whether a value will do: any text does."""
+        return True
+
+
+Action = Literal["drop", "review", "keep"]
+EngineName = Literal["auto", "sail", "spark"]
+Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
+OutputFormat = Literal["parquet", "delta", "iceberg"]
+Count = Annotated[int, AtLeast(1)]
+Fraction = Annotated[float, Between(0, 1)]
