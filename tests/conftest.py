@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from builders import lake_in, sample_run
 from connect import connect_server
 from lakewinnow.spark.sessions.session import session, stop
 
@@ -122,3 +123,14 @@ def spark(request):
             started.conf.set("spark.sql.codegen.wholeStage", "false")
         yield started
         stop(started)
+
+
+@pytest.fixture
+def lake(spark, tmp_path):
+    return lake_in(spark, tmp_path / "workspace")
+
+
+@pytest.fixture(scope="session")
+def sample(spark):
+    """The workspace of a run over the bundled sample. Only to be read."""
+    return sample_run(spark)[1].workspace

@@ -15,7 +15,7 @@ HEAVY = ("openai", "scipy", "sklearn", "model2vec", "torch")
         ("lakewinnow.cli", (*HEAVY, "numpy", "pandas", "pyarrow", "pyspark", "rich", "yaml")),
         ("lakewinnow.pipeline", HEAVY),  # a run
         ("lakewinnow.stages.embed.steps", HEAVY),  # a worker's part of it
-        ("lakewinnow.stages.text", HEAVY),
+        ("lakewinnow.checks.text.stage", HEAVY),
     ],
 )
 def test_a_module_does_without_what_few_need(module, left_out):

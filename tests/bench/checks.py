@@ -58,7 +58,8 @@ import sys, time
 from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig, OutliersConfig
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions.session import session
-from lakewinnow.stages import neighbors, outliers
+from lakewinnow.checks.neighbors import stage as neighbors
+from lakewinnow.checks.outliers import stage as outliers
 workspace, most = sys.argv[1:]
 spark = session()
 spark.range(10).count()

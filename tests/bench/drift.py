@@ -17,6 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import Comparison, Side, Vectors
@@ -27,7 +28,6 @@ from lakewinnow.core.drift.joints import joints
 from lakewinnow.core.logistic import crossval
 from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
 from lakewinnow.embedding import registry
-from lakewinnow.stages.drift.texts import numbers
 
 RATE = 0.05
 N_DISTANCE = 1000

@@ -28,12 +28,12 @@ import pyarrow.parquet as pq
 import watched
 from scipy.sparse import csr_array
 
+from lakewinnow.checks.near_duplicates import stage as near_duplicates
 from lakewinnow.config.sections import NearDuplicatesConfig
 from lakewinnow.core.checks import shingles as core
 from lakewinnow.lake.graphs.components import publish_roots
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions.session import running
-from lakewinnow.stages import near_duplicates
 
 THRESHOLD = 0.8
 LETTERS = "abcdefghijklmnopqrstuvwxyz"

@@ -24,11 +24,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakewinnow.checks.pii import stage as pii_stage
+from lakewinnow.checks.text import stage as text_stage
 from lakewinnow.config.sections import PiiConfig, TextConfig
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions.session import running
-from lakewinnow.stages import pii as pii_stage
-from lakewinnow.stages import text as text_stage
 from lakewinnow.text import pii
 from lakewinnow.text.registry import PRESETS
 from lakewinnow.text.rules import judge

@@ -106,7 +106,7 @@ def test_integers_of_a_parquet_file_become_text(spark, tmp_path):
     assert sorted(row.id for row in counted.where("n = 1").collect()) == ["20", "3"]
 
 
-@bug("stages.groups.clusters: types are named")
+@bug("checks.groups.clusters: types are named")
 def test_a_struct_that_may_be_null_joins_those_that_may_not(spark):
     rows = spark.createDataFrame([(b"x", [1.0])], "key binary, numbers array<double>")
     pairs = F.transform("numbers", lambda n: F.struct(F.lit(b"y").alias("key"), n.alias("n")))
@@ -151,7 +151,7 @@ def test_a_parquet_text_that_is_not_utf8_is_read(spark, tmp_path):
     ]
 
 
-@bug("stages.groups.clusters and review.sampling: types are named")
+@bug("checks.groups.clusters and review.sampling: types are named")
 def test_sorted_structs_are_of_the_type_they_had(spark, tmp_path):
     spark.createDataFrame([([0.5, 0.1],)], "p array<float>").write.parquet(f"{tmp_path}/rows")
     pairs = F.transform("p", lambda p, k: F.struct(-p, k))

@@ -6,9 +6,9 @@ from unicodedata import normalize
 import pytest
 
 from builders import make_table, read_json, read_rows, sample_run
+from lakewinnow.checks.drift.stage import DRIFTED
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import report
-from lakewinnow.stages.drift import DRIFTED
 from lakewinnow.stages.report import N_BINS, N_DRIFTED, SET_EXAMPLES, WORST
 
 

@@ -1,21 +1,19 @@
 """The checks beside label issues, those that are configured."""
 
+from lakewinnow.checks.exact_duplicates import stage as duplicates
+from lakewinnow.checks.imbalance import stage as imbalance
+from lakewinnow.checks.near_duplicates import stage as near_duplicates
+from lakewinnow.checks.neighbors import stage as neighbors
+from lakewinnow.checks.non_iid import stage as non_iid
+from lakewinnow.checks.nulls import stage as nulls
+from lakewinnow.checks.outliers import stage as outliers
+from lakewinnow.checks.pii import stage as pii
+from lakewinnow.checks.text import stage as text
+from lakewinnow.checks.valuation import stage as valuation
 from lakewinnow.config.sections import Config
 from lakewinnow.lake.inputs.word_list import WordList
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.stages import Stages
-from lakewinnow.stages import (
-    duplicates,
-    imbalance,
-    near_duplicates,
-    neighbors,
-    non_iid,
-    nulls,
-    outliers,
-    pii,
-    text,
-    valuation,
-)
 
 
 def run(stages: Stages, lake: Lake, config: Config, words: WordList | None) -> None:
@@ -56,7 +54,7 @@ def _run_of_the_whole(stages: Stages, lake: Lake, config: Config) -> None:
         ordered = config.checks.non_iid
         stages.run("non_iid", lambda: non_iid.run(lake, config.input, ordered))
     if config.checks.groups is not None:
-        from lakewinnow.stages import groups  # scikit-learn takes long to import
+        from lakewinnow.checks.groups import stage as groups  # scikit-learn takes long to import
 
         grouped = config.checks.groups
         stages.run("groups", lambda: groups.run(lake, config.input, grouped))

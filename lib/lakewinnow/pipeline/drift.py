@@ -49,7 +49,7 @@ def compare(
     tell: Callable[[int, int, str], None],
 ) -> StageReport:
     """Run the stage; a table is taken in for it, and of its texts a sample is embedded."""
-    from lakewinnow.stages import drift  # SciPy's functions take long to import
+    from lakewinnow.checks.drift import stage as drift  # SciPy's functions take long to import
 
     text = redaction.text(config.clean, config.checks)
     run = partial(drift.run, lake, config.input, config.embedding, wanted, text=text)
@@ -96,7 +96,7 @@ def _take_in(
 
 def _sample(taken_in: Lake, n_texts: int) -> Lake:
     """Put the rows of the texts that are compared into a workspace of their own, to be embedded."""
-    from lakewinnow.stages.drift import by_chance
+    from lakewinnow.checks.drift.vectors import by_chance
 
     sample = Lake(taken_in.spark, taken_in.files.path("sample"))
     rows = accepted(taken_in)

@@ -33,8 +33,8 @@ _IMPORTED: Final = (
     "lakewinnow.spark.arrow.arrays",
     "lakewinnow.classifiers.tasks",
     "lakewinnow.stages.embed",
-    "lakewinnow.stages.near_duplicates",
-    "lakewinnow.stages.text",
+    "lakewinnow.checks.near_duplicates.stage",
+    "lakewinnow.checks.text.stage",
 )
 _REMEMBERED_BYTES: Final = 1 << 24  # of pickled functions; one that is larger pushes out the others
 _PR_SET_PDEATHSIG: Final = 1

@@ -1,0 +1,1 @@
+"""Whether rows are still like those of a reference."""

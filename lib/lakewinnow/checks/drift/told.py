@@ -1,0 +1,114 @@
+"""The figures of a comparison, as summary.json has them."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+import numpy as np
+
+from lakewinnow.checks.drift.sides import Pair
+from lakewinnow.core.drift import verdict
+from lakewinnow.core.drift.comparison import Comparison, Side
+from lakewinnow.core.types import FloatArray
+
+_MOST_CLASSES: Final = 100  # that are told, those that have changed most
+
+
+def comparisons(
+    pairs: Sequence[Pair],
+    sides: Sequence[tuple[Side, Side]],
+    found: Sequence[Comparison],
+    rate: float,
+    classes: Sequence[str],
+    noise_classes: Sequence[str],
+) -> list[dict[str, Any]]:
+    """Judge all tests of all comparisons together, and tell what each comparison came to."""
+    tests = [one.tests() for one in found]
+    adjusted = iter(verdict.holm([test.p for of_pair in tests for test in of_pair]).tolist())
+    told = []
+    for pair, (new, reference), one, of_pair in zip(pairs, sides, found, tests, strict=True):
+        judged = [
+            {
+                **asdict(test),
+                "adjusted_p": (p := next(adjusted)),
+                "least_effect": verdict.LEAST_EFFECT[test.kind],
+                "is_drift": verdict.is_drift(test, p, rate),
+            }
+            for test in of_pair
+        ]
+        drifted = {of["kind"] for of in judged if of["is_drift"]}
+        told.append(
+            {
+                "of": pair.name,
+                "against": pair.against,
+                "rows": new.n_rows,
+                "reference_rows": reference.n_rows,
+                "detected": bool(drifted),
+                "tests": judged,
+                **_measures(one, drifted, rate, classes, noise_classes),
+            }
+        )
+    return told
+
+
+def _measures(
+    one: Comparison,
+    drifted: set[str],
+    rate: float,
+    classes: Sequence[str],
+    noise_classes: Sequence[str],
+) -> dict[str, Any]:
+    shares = one.classes
+    changed = (
+        verdict.changed_classes(shares.new, shares.reference, shares.p, rate)
+        if verdict.LABELS in drifted
+        else np.zeros(0, np.int64)
+    )
+    told: dict[str, Any] = {
+        "labels": {
+            "psi": one.psi,
+            **asdict(one.labels),
+            "changed": {
+                classes[i]: {
+                    "share": float(shares.new[i]),
+                    "reference_share": float(shares.reference[i]),
+                }
+                for i in changed[:_MOST_CLASSES].tolist()
+            },
+        }
+    }
+    if one.texts:
+        told["texts"] = {
+            name: {
+                "median": text.medians[0],
+                "reference_median": text.medians[1],
+                "distance": text.distance,
+            }
+            for name, text in one.texts.items()
+        }
+    if one.vectors is not None:
+        classifier = one.vectors.classifier
+        told["embeddings"] = {
+            "texts": one.vectors.n_texts,
+            "auc": classifier.auc,
+            "auc_low": classifier.low,
+            "auc_high": classifier.high,
+            "distance": one.vectors.distance.distance,
+        }
+    if one.noise is not None:
+        told["noise"] = {
+            "distance": one.noise.distance,
+            **asdict(one.noise.test),
+            "changed": _changed_noise(one.noise.distances, one.noise.p, rate, noise_classes)
+            if verdict.NOISE in drifted
+            else {},
+        }
+    return told
+
+
+def _changed_noise(
+    distances: FloatArray, p: FloatArray, rate: float, classes: Sequence[str]
+) -> dict[str, float]:
+    held = (verdict.holm(p) <= rate) & (distances >= verdict.LEAST_EFFECT[verdict.NOISE])
+    most_first = np.argsort(-distances, kind="stable")
+    return {classes[i]: float(distances[i]) for i in most_first if held[i]}

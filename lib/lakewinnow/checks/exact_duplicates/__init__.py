@@ -1,0 +1,1 @@
+"""Rows that have the same text."""

@@ -1,0 +1,1 @@
+"""Groups of rows that the classifier does badly on."""

@@ -1,0 +1,1 @@
+"""The texts nearest to each text, which several checks ask for."""

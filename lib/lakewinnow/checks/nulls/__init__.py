@@ -1,0 +1,1 @@
+"""Rows of which nothing is filled in but the label."""

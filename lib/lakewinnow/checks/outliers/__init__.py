@@ -1,0 +1,1 @@
+"""Outliers: rows that are like no others."""

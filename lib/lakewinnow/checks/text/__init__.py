@@ -1,0 +1,1 @@
+"""Texts that break a rule."""

@@ -1,0 +1,1 @@
+"""Rows that do more harm than good."""
