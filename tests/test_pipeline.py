@@ -320,7 +320,7 @@ def test_soft_labels_redo_publish_and_say_their_classes(again, finished):
 
 def test_a_restart_does_everything_again_but_embed(again, finished):
     assert again(finished, restart=True, until="embed") == (STAGES[:2], [])
-    assert read_json(finished, "_commits/embed.json")["details"]["embedded"] == 0
+    assert read_json(finished, "_commits/embed.json")["figures"]["embedded"] == 0
 
 
 def test_a_run_can_stop_at_a_stage_and_go_on(again, tmp_path):

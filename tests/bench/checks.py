@@ -127,7 +127,7 @@ def write_workspace(folder: Path, n_rows: int) -> None:
         pq.write_table(rows, folder / "corpus" / f"{start:010}.parquet")
     record = """{"name": "ingest", "fingerprint": "", "seconds": 0, "rows_in": 0, "rows_out": 0,
         "passes": 0, "bytes_read": 0, "bytes_written": 0, "tables": {},
-        "details": {"own_vectors": true}}"""
+        "figures": {"own_vectors": true}, "warnings": []}"""
     (folder / "_commits" / "ingest.json").write_text(record)
 
 

@@ -53,7 +53,7 @@ def test_the_best_is_used_and_nothing_is_paid_for_twice(spark, tmp_path):
 
         alone = configure(server, "service")  # whose texts of the sample are in the store
         assert run(alone, "embed")[1].ran == ["candidates", "embed"]
-        embedded = read_json(tmp_path / "out", "_commits/embed.json")["details"]
+        embedded = read_json(tmp_path / "out", "_commits/embed.json")["figures"]
         assert embedded["identity"]["provider"] == "openai"  # as was chosen; the default is static
         assert list(server.paid.values()) == [1] * N_ROWS
         assert run(alone, "embed")[1].resumed == ["ingest", "candidates", "embed"]

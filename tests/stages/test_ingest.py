@@ -25,7 +25,7 @@ class Ingested:
         config = make_config(path, workspace, **sections)
         lakewinnow.run(config, spark, until="ingest", observer=observer)
         self.path, self.workspace, self.warnings = path, workspace, observer.warnings
-        self.details = read_json(workspace, "_commits/ingest.json")["details"]
+        self.details = read_json(workspace, "_commits/ingest.json")["figures"]
 
     @property
     def corpus(self):

@@ -114,7 +114,7 @@ def test_a_batch_keeps_the_calibration_of_the_earlier_model(lake):
 
 
 def test_probabilities_that_know_nothing_are_a_warning(lake, sample):
-    assert read_json(sample, "_commits/noise.json")["details"]["warnings"] == []
+    assert read_json(sample, "_commits/noise.json")["warnings"] == []
     labels = np.arange(60) % 3
     pred_probs = np.random.default_rng(0).dirichlet(np.ones(3), 60)
     make_pred_probs(lake, labels, pred_probs)

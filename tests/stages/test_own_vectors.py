@@ -165,7 +165,7 @@ def test_numbers_of_a_csv_are_numbers(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", rows, header=("x", "y", "c", "label"))
     config = make_config(path, tmp_path / "out", input={"text": None, "features": ["x", "y", "c"]})
     lakewinnow.run(config, spark, until="own_vectors")
-    details = read_json(tmp_path / "out", "_commits/own_vectors.json")["details"]
+    details = read_json(tmp_path / "out", "_commits/own_vectors.json")["figures"]
     assert (details["numeric"], details["categorical"]) == (["x", "y"], ["c"])
 
 
@@ -258,6 +258,6 @@ def test_a_class_of_bad_embeddings_alone_is_no_class(spark, tmp_path):
         tmp_path / "rows.parquet", tmp_path / "out", input={"text": None, "embedding": "v"}
     )
     lakewinnow.run(config, spark, until="ingest")
-    details = read_json(tmp_path / "out", "_commits/ingest.json")["details"]
+    details = read_json(tmp_path / "out", "_commits/ingest.json")["figures"]
     assert details["classes"] == ["class 0", "class 1", "class 2"]
     assert details["rejected"] == {"embedding_wrong_length": 2}

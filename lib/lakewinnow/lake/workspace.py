@@ -8,7 +8,7 @@ after the last one is in place, so a killed run leaves no record, and the stage 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar, cast
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -20,21 +20,33 @@ from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files
 from lakewinnow.spark.sessions.engines import is_sail
 from lakewinnow.spark.sessions.object_stores import engine_path
+from lakewinnow.typed_json import from_json, to_json
 
+F = TypeVar("F")
 _STAGING = "_staging"
 _COMMITS = "_commits"
 _NO_ROWS = "part-of-no-rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageReport:
-    """What a stage did: `reads` counts passes by table, `details` is what else is worth keeping."""
+class StageReport(Generic[F]):
+    """What a stage did.
+
+    Attributes
+    ----------
+    reads : passes by table
+    bytes_in : of what is read outside the workspace
+    figures : a dataclass of what it found, which summary.json and later stages read; None: nothing
+    details : the same as a mapping, of stages that have no dataclass yet
+    """
 
     rows_in: int
     rows_out: int
     reads: Mapping[str, int]
     writes: Sequence[str] = ()
-    bytes_in: int = 0  # of what is read outside the workspace
+    bytes_in: int = 0
+    figures: F = cast("Any", None)  # noqa: RUF009
+    warnings: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -51,7 +63,8 @@ class Commit:
     bytes_read: int
     bytes_written: int
     tables: Mapping[str, int]  # rows by table
-    details: Mapping[str, Any]
+    figures: Mapping[str, Any]  # as JSON
+    warnings: Sequence[str]
 
 
 class Lake:
@@ -138,9 +151,12 @@ class Lake:
         if target != name:
             self.files.move(target, name)
 
-    def commit(self, name: str, fingerprint: str, seconds: float, report: StageReport) -> Commit:
+    def commit(
+        self, name: str, fingerprint: str, seconds: float, report: StageReport[Any]
+    ) -> Commit:
         """Write the record that makes a stage's tables valid."""
         size = {table: self.files.size(table) for table in {*report.reads, *report.writes}}
+        found = report.details if report.figures is None else to_json(report.figures)
         commit = Commit(
             name=name,
             fingerprint=fingerprint,
@@ -151,7 +167,8 @@ class Lake:
             bytes_read=report.bytes_in + sum(size[t] * n for t, n in report.reads.items()),
             bytes_written=sum(size[table] for table in report.writes),
             tables={table: self.rows(table) for table in report.writes if "." not in table},
-            details=report.details,
+            figures={k: v for k, v in found.items() if k != "warnings"},
+            warnings=[*report.warnings, *found.get("warnings", ())],
         )
         self.files.write_json(f"{_COMMITS}/{name}.json", asdict(commit))
         return commit
@@ -159,7 +176,7 @@ class Lake:
     def committed(self, name: str) -> Commit | None:
         """Return a stage's record if its tables are still there."""
         record = self.files.read_json(f"{_COMMITS}/{name}.json")
-        if record is None:
+        if record is None or "figures" not in record:  # or of an earlier version of the package
             return None
         commit = Commit(**record)
         return commit if all(self.files.exists(table) for table in commit.tables) else None
@@ -168,14 +185,18 @@ class Lake:
         """Delete a stage's record, before its tables are touched."""
         self.files.delete(f"{_COMMITS}/{name}.json")
 
+    def figures(self, name: str, cls: type[F]) -> F:
+        """Return what an earlier stage of this run has found, of the class that it returned."""
+        return from_json(cls, self.details(name))
+
     def details(self, name: str) -> Mapping[str, Any]:
-        """Return what an earlier stage of this run left in its record."""
+        """Return the same as a mapping."""
         commit = self.committed(name)
         if commit is None:
             raise EngineError(
                 "no_commit", name, "a committed stage", None, "run it again with --restart"
             )
-        return commit.details
+        return commit.figures
 
     def rows(self, name: str) -> int:
         """Rows of a published table, from its Parquet footers, or its log."""

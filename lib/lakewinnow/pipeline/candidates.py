@@ -114,7 +114,9 @@ def _take_sample(lake: Lake, config: Config) -> Lake:
     sample.publish("quarantine", lake.read("quarantine").limit(0))  # embed may add to it
     details = {**ingested, "class_counts": wanted.tolist(), "n_shards": n_shards}
     n_rows = sample.rows("corpus")
-    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, details=details)
+    report: StageReport[None] = StageReport(
+        rows_in=n_rows, rows_out=n_rows, reads={}, details=details
+    )
     sample.commit("ingest", "of the corpus", 0.0, report)
     return sample
 

@@ -105,6 +105,8 @@ def _sample(taken_in: Lake, n_texts: int) -> Lake:
     sample.publish("quarantine", taken_in.read("quarantine").limit(0))  # embed may add to it
     n_rows = sample.rows("corpus")
     details = taken_in.details("ingest")
-    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, details=details)
+    report: StageReport[None] = StageReport(
+        rows_in=n_rows, rows_out=n_rows, reads={}, details=details
+    )
     sample.commit("ingest", "of the reference", 0.0, report)
     return sample

@@ -81,12 +81,12 @@ def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]
         if stage in details:
             summary[name] = details[stage]
     if "drift" in details:
-        summary["drift"] = {k: found for k, found in details["drift"].items() if k != "warnings"}
+        summary["drift"] = details["drift"]
     holdout, evaluated, tuned = (
         details.get(stage, {}) for stage in ("holdout", "evaluate", "finetune")
     )
     figures = {**holdout, **evaluated, **tuned}
-    return {**summary, **{name: found for name, found in figures.items() if name != "warnings"}}
+    return {**summary, **figures}
 
 
 def manifest_of(
@@ -107,7 +107,7 @@ def manifest_of(
         *(["pysail"] if is_sail(spark) else []),
     ]
     stages = [
-        {k: v for k, v in asdict(commit).items() if k != "details"} | _how(commit)
+        {k: v for k, v in asdict(commit).items() if k not in ("figures", "warnings")} | _how(commit)
         for commit in commits
     ]
     return {
@@ -126,7 +126,7 @@ def manifest_of(
         },
         "stages": stages,
         "rows": rows,
-        "warnings": [w for commit in commits for w in commit.details.get("warnings", ())],
+        "warnings": [warning for commit in commits for warning in commit.warnings],
     }
 
 
@@ -138,4 +138,4 @@ def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:
 
 def _how(commit: Commit) -> dict[str, Any]:
     """Return how a stage went about it, where it had a choice."""
-    return {"details": commit.details["how"]} if "how" in commit.details else {}
+    return {"details": commit.figures["how"]} if "how" in commit.figures else {}

@@ -150,7 +150,7 @@ class Stages:
     def _done(self, commit: Commit, *, resumed: bool) -> None:
         self._commits.append(commit)
         self._observer.finished(commit, resumed=resumed)
-        for warning in commit.details.get("warnings", ()):
+        for warning in commit.warnings:
             self._observer.warned(warning)
 
     def account_for_every_row(self) -> RunResult:
@@ -162,7 +162,7 @@ class Stages:
             ``"rows_unaccounted"``
         """
         workspace = self._lake.files.root
-        details = {commit.name: commit.details for commit in self._commits}
+        details = {commit.name: commit.figures for commit in self._commits}
         if "publish" not in details:
             return RunResult(workspace, {}, dict(details.get("candidates", {})), {})
         ingested = self._lake.committed("ingest")

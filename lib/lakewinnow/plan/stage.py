@@ -32,6 +32,7 @@ class Stage:
     reads : the tables it reads, or a function of the configuration that says which. "x?" is read
         if some stage writes it, "checks/*" is every table of that form
     writes : the tables it writes; a table has one writer
+    figures : the dataclass of what its report says it found; None: it says nothing
     settings : dotted keys of the configuration that decide its result, or sections of it
     how : keys within those that say how it works, but change no result: time-outs, batch sizes
     outside : what decides its result and lies outside the workspace, by the names of `Run.inputs`
@@ -48,6 +49,7 @@ class Stage:
     run: Function
     reads: NamesOf = ()
     writes: NamesOf = ()
+    figures: type | None = None
     settings: NamesOf = ()
     how: Names = ()
     outside: Names = ()

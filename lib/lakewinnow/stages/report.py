@@ -94,7 +94,7 @@ def _histograms(
 
 def _found_sets(lake: Lake, stage: str) -> bool:
     commit = lake.committed(stage)
-    return commit is not None and commit.details["sets"] > 0
+    return commit is not None and commit.figures["sets"] > 0
 
 
 def _empty() -> dict[str, list[int]]:

@@ -142,5 +142,5 @@ def _stage_line(commit: Commit, *, resumed: bool) -> Text:
     if resumed:
         return Text(f"✓ {title:<16}{rows}  done by an earlier run", style="dim")
     rate = f"{commit.rows_in / commit.seconds:>9,.0f} rows/s" if commit.seconds else ""
-    new = f"  {commit.details['embedded']:,} new texts" if "embedded" in commit.details else ""
+    new = f"  {commit.figures['embedded']:,} new texts" if "embedded" in commit.figures else ""
     return Text(f"✓ {title:<16}{rows}{rate}{commit.seconds:>8.1f} s{new}")

@@ -66,7 +66,7 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     asked = with_drift(copied, reference=str(path), max_texts=200)
     pipeline.run(asked, spark, until="drift", observer=observer)
     assert observer.ran == ["drift"]
-    found = read_json(copied.workspace, "_commits/drift.json")["details"]
+    found = read_json(copied.workspace, "_commits/drift.json")["figures"]
     [compared] = found["comparisons"]
     drifted = {test["name"] for test in compared["tests"] if test["is_drift"]}
     assert found["detected"]

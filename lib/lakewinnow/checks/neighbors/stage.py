@@ -143,9 +143,9 @@ def _texts(lake: Lake) -> DataFrame:
 def _n_texts(lake: Lake) -> int:
     """Return how many distinct texts there are: embed has counted them, but for what it refused."""
     embedded = None if lake.details("ingest").get("own_vectors") else lake.committed("embed")
-    if embedded is None or embedded.details["refused"]:
+    if embedded is None or embedded.figures["refused"]:
         return _texts(lake).count()
-    return int(embedded.details["texts"])
+    return int(embedded.figures["texts"])
 
 
 def count_slots(n_texts: int, n_reference: int, n_columns: int) -> int:

@@ -261,7 +261,7 @@ class OwnVectors(EmbeddingStore):
 def store_of(lake: Lake, config: EmbeddingConfig) -> EmbeddingStore:
     """Return where a run's vectors are: its own, the configured store, or the workspace's."""
     ingested = lake.committed("ingest")
-    if ingested is not None and ingested.details.get("own_vectors"):
+    if ingested is not None and ingested.figures.get("own_vectors"):
         return OwnVectors(lake)
     return EmbeddingStore(lake.spark, absolute(config.store or lake.files.path("embeddings")))
 

@@ -45,7 +45,7 @@ def run(
     EngineError
         ``"embedding_missing"``, ``"classifier_failed"``
     """
-    found = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={})
+    found: StageReport[None] = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={})
     true_labels = None
     if reference is not None:
         true_labels = reference_.true_labels(reference, config.input)
