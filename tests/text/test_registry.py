@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from lakewinnow.config.sections import TextConfig
+from lakewinnow.config.sections import TextConfig, TextRuleConfig
 from lakewinnow.errors import ConfigError, EngineError
 from lakewinnow.text.listed_words import ListedWords
 from lakewinnow.text.registry import KNOWN, PRESETS, rules_of
@@ -40,9 +40,9 @@ def test_presets_and_rules_hold_in_order_and_limits_are_the_users():
         TextConfig(
             presets=("c4", "basic"),
             rules=(
-                {"use": "digits", "above": 0.25},
-                {"use": "characters", "below": 20, "name": "short"},
-                {"use": "gopher_stop_words"},
+                TextRuleConfig(use="digits", above=0.25),
+                TextRuleConfig(use="characters", below=20, name="short"),
+                TextRuleConfig(use="gopher_stop_words"),
             ),
             without=("c4_sentences", "symbols"),
         ),
@@ -62,10 +62,10 @@ def test_presets_and_rules_hold_in_order_and_limits_are_the_users():
 def test_all_that_is_wrong_is_said_together():
     found = problems_of(
         rules=(
-            {"use": "digit", "above": 0.3},
-            {"use": "words"},
-            {"use": "no.such.rule", "above": 1},
-            {"use": f"{HERE}.wordy", "above": 1},
+            TextRuleConfig(use="digit", above=0.3),
+            TextRuleConfig(use="words"),
+            TextRuleConfig(use="no.such.rule", above=1),
+            TextRuleConfig(use=f"{HERE}.wordy", above=1),
         ),
         without=("symbol",),
         languages=("en", "eng"),
@@ -84,18 +84,18 @@ def test_all_that_is_wrong_is_said_together():
 
 def test_a_rule_of_the_users_own():
     section = {"use": f"{HERE}.shouting", "above": 0.5}
-    [rule] = rules_of(TextConfig(presets=(), rules=(section,)))
+    [rule] = rules_of(TextConfig(presets=(), rules=(TextRuleConfig(**section),)))
     rule = pickle.loads(pickle.dumps(rule))  # noqa: S301 - as it goes to executors
     assert judge("WHERE it is", [rule])[1:] == (("shouting",), "shouting 0.556")
     assert judge("Where is it", [rule]).why is None
     assert judge("123", [rule]).why is None
-    [named] = rules_of(TextConfig(presets=(), rules=({**section, "name": "{loud}"},)))
+    [named] = rules_of(TextConfig(presets=(), rules=(TextRuleConfig(**section, name="{loud}"),)))
     assert judge("HELLO", [named])[1:] == (("{loud}",), "{loud} 1")
 
 
 def test_what_such_a_rule_raises_is_said_in_one_line():
     section = {"use": f"{HERE}.fussy", "above": 0}
-    [rule] = rules_of(TextConfig(presets=(), rules=(section,)))
+    [rule] = rules_of(TextConfig(presets=(), rules=(TextRuleConfig(**section),)))
     assert judge("8", [rule]).why is None
     with pytest.raises(EngineError) as caught:
         judge("7", [rule])

@@ -1,25 +1,23 @@
 """Values of a configuration against each other: each is right by itself."""
 
-import math
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields, replace
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
     Config,
     CrossvalConfig,
     DriftConfig,
-    EmbeddingConfig,
     EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
+    LogisticParams,
     NearDuplicatesConfig,
-    TextConfig,
-    TextRuleConfig,
 )
-from lakewinnow.config.values import check_types, match, unknown_key
+from lakewinnow.config.types import Format
+from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown
 
 _LEAST_JACCARD: Final = 0.3
@@ -46,9 +44,10 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
     if config.crossval.classifier == "logistic":
-        yield from _check_params(config.crossval.params, "crossval.params")
-        params = {**CrossvalConfig().params, **config.evaluate.params}
-        yield from _check_params(params, "evaluate.params")
+        problems: list[ConfigError] = []
+        check_types(LogisticParams, config.crossval.params, "crossval.params", problems)
+        check_types(LogisticParams, config.evaluate.params, "evaluate.params", problems)
+        yield from problems
     yield from _check_trusted(config)
     if config.checks.drift is not None:
         yield from _check_drift(config.checks.drift, config.input)
@@ -70,19 +69,11 @@ def _check_drift(drift: DriftConfig, source: InputConfig) -> Iterator[ConfigErro
 
 def _check_candidates(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong with the sections that `embedding.candidates` lists."""
-    where = "embedding.candidates"
-    for i, section in enumerate(config.embedding.candidates):
-        problems: list[ConfigError] = []
-        check_types(EmbeddingConfig, section, f"{where}[{i}]", problems)
-        yield from problems
-        for key in ("candidates", "candidate_rows"):
-            if key in section:
-                expected = "a key of one embedding"
-                yield ConfigError("unknown_key", f"{where}[{i}].{key}", expected, section[key])
     has_own = config.input.has_own_vectors or config.input.pred_probs is not None
     if config.embedding.candidates and has_own:
         n = len(config.embedding.candidates)
         hint = "the input brings its own numbers, so no text is embedded"
+        where = "embedding.candidates"
         yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
 
 
@@ -92,8 +83,6 @@ def _check_texts(config: Config) -> Iterator[ConfigError]:
         if getattr(config.checks, name) is not None and config.input.text is None:
             where, expected = f"checks.{name}", "null where rows have no text"
             yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
-    if config.checks.text is not None:
-        yield from _check_text_rules(config.checks.text)
     if config.clean.pii == "redact" and config.checks.pii is None:
         where, expected = "clean.pii", "keep where no personal data is looked for"
         yield ConfigError("unused_key", where, expected, "redact", "checks: {pii: {}} looks for it")
@@ -119,14 +108,6 @@ def _check_near_duplicates(config: Config) -> Iterator[ConfigError]:
         expected = f"a number from {_LEAST_JACCARD:g} to 1 by text"
         hint = "texts that have less in common are not near duplicates, and too many to compare"
         yield ConfigError("out_of_range", f"{where}.threshold", expected, alike.threshold, hint)
-
-
-def _check_text_rules(config: TextConfig) -> Iterator[ConfigError]:
-    """Yield what is wrong with the keys of each rule; `text.registry` knows their names."""
-    for i, section in enumerate(config.rules):
-        problems: list[ConfigError] = []
-        check_types(TextRuleConfig, section, f"checks.text.rules[{i}]", problems)
-        yield from problems
 
 
 def _check_trusted(config: Config) -> Iterator[ConfigError]:
@@ -164,12 +145,9 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
     if (source.path is None) == (source.table is None):
         got = Shown("both" if source.path else "neither")
         yield ConfigError("path_or_table", "input", "either path or table", got)
-    if source.path is not None and source.format == "table":
-        hint = "use input.table: NAME"
-        yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
     if source.path is not None and source.format is None and format_of(source.path) is None:
         hint = "the path's ending does not tell the format"
-        expected = "parquet | csv | json | delta | iceberg"
+        expected = " | ".join(get_args(Format))
         yield ConfigError("missing_key", "input.format", expected, None, hint)
     yield from _check_version(source)
     others = {"text": (source.text,), "features": source.features or ()}
@@ -260,26 +238,6 @@ def with_default_params(config: Config) -> Config:
         return config
     params = {**default, **crossval.params}
     return replace(config, crossval=replace(config.crossval, params=params))
-
-
-def _check_params(params: Mapping[str, Any], where: str) -> Iterator[ConfigError]:
-    known = ["C", "class_weight", "max_iter"]
-    yield from (unknown_key(key, f"{where}.", known) for key in sorted(params.keys() - set(known)))
-    c, class_weight, max_iter = (params[key] for key in known)
-    if c != "auto" and not (match(float, c)[0] and 0 < float(c) < math.inf):  # a NaN is not
-        yield ConfigError("wrong_type", f"{where}.C", "auto or a number above 0", c)
-    if not _is_class_weight(class_weight):
-        expected = "balanced | null | a mapping of class names to numbers at least 0"
-        yield ConfigError("wrong_type", f"{where}.class_weight", expected, class_weight)
-    if not match(int, max_iter)[0] or max_iter < 1:
-        yield ConfigError("wrong_type", f"{where}.max_iter", "a whole number at least 1", max_iter)
-
-
-def _is_class_weight(value: object) -> bool:
-    if not isinstance(value, Mapping):
-        return value in (None, "balanced")
-    weights = (match(float, weight) for weight in value.values())
-    return all(ok and 0 <= weight < math.inf for ok, weight in weights)
 
 
 def _check_groups(config: Config) -> Iterator[ConfigError]:

@@ -85,6 +85,7 @@ class _StrictLoader(yaml.SafeLoader):
     """YAML whose keys are text, and in which a key given twice is an error, not an overwrite.
 
     A date stays the text it is: no key has a date, and a version of a table or a class may be one.
+    1e-3 is a number, as in YAML 1.2 and JSON.
     """
 
 
@@ -109,6 +110,11 @@ _StrictLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_StrictLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
 
 
 def bundled(name: str) -> Path:

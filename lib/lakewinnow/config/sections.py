@@ -1,15 +1,18 @@
 """The configuration: frozen sections, and the keys, types and defaults that a user may rely on.
 
 One class a section of the YAML file. A field's annotation is its check: `Literal` lists the
-choices, `Annotated[..., AtLeast(2)]` a bound, `| None` an optional value. Reading and checking
-live in `lakewinnow.config.file`; past it no code asks whether a key is there.
+choices, `Annotated[..., AtLeast(2)]` a bound, `| None` an optional value. The string below a field
+is its text, which `conf/base.yaml`, the guide and the JSON Schema show: `python -m
+lakewinnow.config.generate` writes them. Reading and checking live in `lakewinnow.config.file`; past
+it no code asks whether a key is there.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Annotated, Literal, get_args
 
 from lakewinnow.config.types import (
+    Above,
     Action,
     AtLeast,
     Between,
@@ -17,6 +20,7 @@ from lakewinnow.config.types import (
     EngineName,
     Format,
     Fraction,
+    KeysOf,
     Options,
     OrInteger,
     OutputFormat,
@@ -28,19 +32,38 @@ class InputConfig:
     """Where the labelled rows come from, and which columns matter."""
 
     path: str | None = None
+    """File or folder: data/train.csv, s3://bucket/tickets/, hdfs://… Either this or `table`."""
     table: str | None = None
+    """A table of the catalog: catalog.schema.name."""
     format: Format | None = None
-    version: int | str | None = None  # of a Delta or Iceberg table
+    """csv | json (lines) | parquet | delta | iceberg. null: told by the path's ending."""
+    version: int | str | None = None
+    """Of a delta or iceberg table: a version number, a snapshot id, or a time such as
+    2026-01-31T12:00:00 (UTC unless it says otherwise). null: the newest."""
     options: Options = field(default_factory=dict)
-    text: str | None = None  # required, but with embedding or features
+    """Passed to the Spark reader. CSV is read as RFC 4180 with a header."""
+    text: str | None = None
+    """Column of strings. Required unless `embedding` or `features` is given."""
     label: str
+    """Required: column of strings or integers."""
     id: str | None = None
-    pred_probs: str | None = None
+    """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
-    embedding: str | None = None
-    features: tuple[str, ...] | None = None
+    """Fixed, ordered list; quote numbers that begin with 0. null: the labels there are, sorted."""
     max_text_length: Count = 100_000
+    """Characters. Longer rows go to quarantine."""
+    pred_probs: str | None = None
+    """Bring your own: column of arrays (or vectors) of one probability a class, in the order of
+    `classes`. Skips embed and crossval."""
+    embedding: str | None = None
+    """Bring your own: column of arrays (or vectors) of numbers, of an image, say. Skips embed. With
+    `text` too, both together say which rows are equal."""
+    features: tuple[str, ...] | None = None
+    """Columns of numbers and categories in place of text: [age, income, job]. They are imputed,
+    scaled and one-hot encoded. Skips embed."""
     max_bad_fraction: Fraction = 0.1
+    """The run stops with exit code 4 if more rows than this have `pred_probs` or an `embedding`
+    that cannot be used."""
 
     @property
     def has_own_vectors(self) -> bool:
@@ -50,38 +73,74 @@ class InputConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAIConfig:
-    """How to talk to an OpenAI-compatible embeddings service."""
+    """OpenAI, or any compatible server. The key is read from OPENAI_API_KEY."""
 
     base_url: str | None = None
-    api_version: str | None = None  # Azure OpenAI's; base_url is its endpoint then
+    """null: OpenAI's."""
+    api_version: str | None = None
+    """Of Azure OpenAI, whose endpoint is `base_url` and whose deployment is `embedding.model`."""
     mode: Literal["sync", "batch"] = "sync"
-    concurrency: Count = 4  # requests at once in a task
+    """sync | batch (half the price, within a day)."""
+    concurrency: Count = 4
+    """Requests at once in a task."""
     max_requests_per_minute: Count = 3000
+    """Of all tasks together."""
     max_tokens_per_minute: Count = 1_000_000
+    """Of all tasks together."""
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
+    """The run stops before it spends more than this."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    """USD. null: OpenAI's list price, where the model has one."""
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
+    """Seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
-    poll_s: Annotated[float, AtLeast(0.01)] = 30.0  # batch: between two looks at how far it is
+    """Of a request that failed for a reason that may pass."""
+    poll_s: Annotated[float, AtLeast(0.01)] = 30.0
+    """Batch: seconds between two looks at how far it is."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingConfig:
-    """How a text becomes a vector, and where vectors are kept."""
+class CandidateConfig:
+    """A way to make a text a vector."""
 
     provider: str = "static"
-    layers: Literal["final"] | tuple[int, ...] = "final"
-    candidates: tuple[Options, ...] = ()  # sections like this one, each over the rest of it
-    candidate_rows: Annotated[int, AtLeast(100)] = 5000
+    """static (a table of tokens, no download) | sentence-transformers | openai, or a provider that
+    another package registers."""
     model: str | None = None
+    """A name, or a folder. null: the provider's default."""
     dimensions: Count | None = None
+    """null: the model's own. static: 256, 128 or 64."""
+    layers: Literal["final"] | tuple[int, ...] = "final"
+    """sentence-transformers: final, or a list of hidden layers such as [2, 3, 4], each mean-pooled,
+    then concatenated."""
     normalize: bool = True
+    """Vectors of unit length."""
     long_texts: Literal["truncate", "split-mean", "quarantine"] = "truncate"
+    """Texts longer than the model takes: truncate | split-mean (the mean of the vectors of its
+    pieces) | quarantine."""
     store: str | None = None
+    """Folder of vectors already paid for; name one to share it between runs. null:
+    WORKSPACE/embeddings."""
     precision: Literal["float32", "float16"] = "float32"
+    """float16 rounds to half precision (1e-4 of a unit vector) and takes about half the bytes of
+    float32."""
     batch_size: Count | None = None
+    """Texts in a request. null: the provider's own."""
     openai: OpenAIConfig = field(default_factory=OpenAIConfig)
-    options: Options = field(default_factory=dict)  # of a provider that is not ours
+    options: Options = field(default_factory=dict)
+    """Of a provider that another package registers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddingConfig(CandidateConfig):
+    """How a text becomes a vector, and where vectors are kept."""
+
+    candidates: tuple[Annotated[Options, KeysOf(CandidateConfig)], ...] = ()
+    """Sections like this one, each over the rest of it: [{provider: static}, {provider:
+    sentence-transformers, layers: [2, 3, 4]}]. They are compared on a sample by held-out log loss
+    of the given labels, classes weighted equally; the best one is used."""
+    candidate_rows: Annotated[int, AtLeast(100)] = 5000
+    """Of that sample: rows of smallest hash, stratified by class."""
 
 
 HALF = "+float16"  # ends the name of a model whose vectors are rounded
@@ -97,19 +156,43 @@ class EmbeddingIdentity:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LogisticParams:
+    """Parameters of the built-in classifier; another one gets what you write here and no more."""
+
+    C: Literal["auto"] | Annotated[float, Above(0)] = "auto"
+    """Inverse regularisation strength, as in scikit-learn. auto: by held-out log loss."""
+    class_weight: Literal["balanced"] | Mapping[str, Annotated[float, AtLeast(0)]] | None = (
+        "balanced"
+    )
+    """balanced | null | {class name: weight}."""
+    max_iter: Count = 200
+    """Most steps of the solver."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class CrossvalConfig:
     """How out-of-sample probabilities are made."""
 
     mode: Literal["shard", "global", "auto"] = "shard"
+    """shard (each shard cross-validates in one task) | global (one model a fold for the whole
+    corpus) | auto (global where a shard has fewer than 500 rows a class)."""
     rows_per_shard: Count = 50_000
+    """More rows than this are split into equal pseudo-random shards. A task's peak memory is about
+    rows × dimensions × 20 bytes + rows × classes × 12 bytes."""
     max_train_rows: Count = 200_000
+    """global: rows of the stratified sample that models learn from."""
     folds: Annotated[int, Between(2, 1000)] = 10
+    """Equal texts share a fold."""
     seed: int = 0
-    standardize: Literal["auto"] | bool = "auto"
+    """Of shards, folds and samples."""
     classifier: str = "logistic"
-    params: Options = field(
-        default_factory=lambda: {"C": "auto", "class_weight": "balanced", "max_iter": 200}
-    )
+    """logistic (built in), or the import path of a scikit-learn classifier with predict_proba, or
+    of a function that returns one: sklearn.ensemble.HistGradientBoostingClassifier."""
+    params: Options = field(default_factory=lambda: asdict(LogisticParams()))
+    """Of the classifier; another than logistic gets what you write here and no more."""
+    standardize: Literal["auto"] | bool = "auto"
+    """Scale columns to unit variance. auto: logistic does unless rows have unit norm, others do
+    not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,6 +200,9 @@ class LabelIssuesConfig:
     """Which rows are called label issues, and in which order."""
 
     method: Literal["confident_learning", "posterior"] = "confident_learning"
+    """confident_learning (cleanlab's rules) | posterior (flags rows where another label is more
+    probable, given the text, the given label and how often labels go wrong; it has no use for the
+    other keys)."""
     filter_by: Literal[
         "prune_by_noise_rate",
         "prune_by_class",
@@ -130,18 +216,25 @@ class LabelIssuesConfig:
         "self_confidence"
     )
     adjust_pred_probs: bool = False
+    """Take out how confident the model is of each class on average."""
     frac_noise: Fraction = 1.0
+    """Share of the estimated noise to flag."""
     min_examples_per_class: Annotated[int, AtLeast(0)] = 1
+    """Classes of no more rows are left alone."""
     num_to_remove_per_class: Mapping[str, Annotated[int, AtLeast(0)]] | None = None
+    """With prune_by_class: {positive: 10} flags the 10 worst of that class, none of others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeighborsConfig:
-    """Which texts are near to each text, for the checks that ask."""
+    """Which texts are near to each text, found once for the checks that ask."""
 
     k: Count = 10
+    """How many are found."""
     metric: Literal["auto", "cosine", "euclidean"] = "auto"
-    max_reference_rows: Annotated[int, AtLeast(1000)] = 20_000  # distinct texts
+    """auto: cosine for vectors of more than 3 numbers, else euclidean."""
+    max_reference_rows: Annotated[int, AtLeast(1000)] = 20_000
+    """Distinct texts that each text is compared with: all, or a sample of so many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +242,12 @@ class OutliersConfig:
     """Which rows are like no others."""
 
     by: Literal["auto", "embedding", "pred_probs"] = "auto"
+    """embedding (mean distance to the nearest rows) | pred_probs | auto (embedding, where there are
+    vectors)."""
     threshold: Fraction | None = None
-    method: Literal["entropy", "least_confidence"] = "entropy"  # by pred_probs
+    """Higher flags more. null: cleanlab's, 0.37037 by embedding and 0.13 by pred_probs."""
+    method: Literal["entropy", "least_confidence"] = "entropy"
+    """By pred_probs."""
 
     def judged_by(self, has_vectors: bool) -> Literal["embedding", "pred_probs"]:  # noqa: FBT001
         """Return what the rows are judged by: vectors, where there are some."""
@@ -164,34 +261,57 @@ class NearDuplicatesConfig:
     """Which rows are taken for the same, though their texts are not equal."""
 
     by: Literal["text", "embedding"] = "text"
+    """text | embedding (nearer than a share of the usual distance, as Datalab has it; what is done
+    where rows have no text)."""
     threshold: Fraction | None = None
+    """By text: least Jaccard similarity of the shingles of two texts, 0.3 to 1; null: 0.8. By
+    embedding: share of the median distance to the nearest row; null: 0.13."""
     shingle: Literal["character", "word"] = "character"
+    """character (fits any language) | word."""
     shingle_size: Annotated[int, Between(1, 50)] | None = None
+    """Characters or words in a shingle. null: 2 words, or 3, 5 or 8 characters for texts of up to
+    200, up to 2,000 or more characters on average."""
     permutations: Annotated[int, Between(16, 1024)] = 256
+    """Of MinHash. More: fewer needless comparisons. 97% or more of the pairs at the threshold are
+    found, nearly all well above it."""
     seed: Annotated[int, AtLeast(0)] = 0
+    """Of MinHash."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextRuleConfig:
     """A rule for texts that a preset does not have, or not with this limit."""
 
-    use: str  # the name of a rule, or the import path of a function of a text
+    use: str
+    """The name of a rule, or the import path of a function of a text."""
     above: float | None = None
+    """The text is an issue if the measure is above this."""
     below: float | None = None
+    """The text is an issue if the measure is below this."""
     name: str | None = None
+    """What the rule is called in text_rules. null: by what it uses."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """What a text may not be like, whatever its label."""
+    """What a text may not be like, whatever its label; not asked of rows without text."""
 
     presets: tuple[Literal["basic", "gopher_quality", "gopher_repetition", "c4"], ...] = ("basic",)
-    rules: tuple[Options, ...] = ()  # each a TextRuleConfig
+    """basic (any text: damaged encoding, symbols, repetition) | gopher_quality |
+    gopher_repetition | c4: the published rules for documents of the web."""
+    rules: tuple[TextRuleConfig, ...] = ()
+    """More rules, or with other limits: {use: digits, above: 0.3}, {use: characters, below: 20}.
+    Your own, a function of a text: {use: mypackage.rules.too_shouty, above: 0.5}."""
     without: tuple[str, ...] = ()
+    """Names of rules of the presets that are not to hold."""
     words: str | None = None
+    """A file of words and phrases that no text may have, one a line."""
     languages: tuple[str, ...] = ()
+    """Codes of the languages that are wanted: [en, de]."""
     min_language_prob: Fraction = 0.2
+    """Least probability of these together."""
     min_language_bytes: Annotated[int, AtLeast(0)] = 40
+    """Of UTF-8. The language of shorter texts is not judged."""
 
 
 PiiKind = Literal["email", "iban", "card", "ip", "phone"]
@@ -199,9 +319,10 @@ PiiKind = Literal["email", "iban", "card", "ip", "phone"]
 
 @dataclass(frozen=True, kw_only=True)
 class PiiConfig:
-    """Which personal data to look for."""
+    """Personal data in texts."""
 
     kinds: tuple[PiiKind, ...] = get_args(PiiKind)
+    """Which personal data to look for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,49 +330,66 @@ class ImbalanceConfig:
     """When a class is too rare."""
 
     threshold: Fraction = 0.1
+    """Is the rarest class less than this share of 1 / classes?"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NullsConfig:
-    """Which columns are looked at for values that are missing."""
+    """Rows without a value in any of some columns, and each column's share of such rows."""
 
     columns: tuple[str, ...] | None = None
+    """null: input.features, else all but text and label."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NonIidConfig:
-    """Whether the order of the rows matters."""
+    """Whether rows that are alike come together, in the order of a column."""
 
-    by: str  # a table has no order but that of a column
+    by: str
+    """The column: a table has no order by itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GroupsConfig:
-    """Which groups of rows the classifier does badly on."""
+    """Groups of rows that the classifier does badly on, by values of columns and by clusters."""
 
     columns: tuple[str, ...] = ()
+    """Columns whose values make groups."""
     clusters: bool = True
+    """Rows that are near to each other make groups too."""
     threshold: Fraction = 0.1
+    """A group is an issue if its mean self-confidence is below this share of all rows'."""
     min_rows: Count = 5
+    """Smaller groups are left alone."""
     max_distance: Annotated[float, AtLeast(0)] = 0.5
+    """Between rows of a cluster."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValuationConfig:
-    """Which rows do more harm than good."""
+    """Rows that do harm to a classifier by nearest neighbours."""
 
     threshold: Fraction = 0.5
+    """Rows of a lower value are issues."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class DriftConfig:
-    """What rows are compared with, to tell whether they are still like it."""
+    """Whether rows are still like those of a reference: labels, texts, vectors, label noise."""
 
-    reference: str | None = None  # another run's workspace, or a table of the input's columns
+    reference: str | None = None
+    """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
+    compared."""
     format: Format | None = None
-    by: str | None = None  # or a column of the input
-    max_texts: Annotated[int, AtLeast(100)] = 5000  # of either side, whose vectors are compared
+    """Of such a table. null: told by its ending."""
+    by: str | None = None
+    """Or a column of the input, a source or a date (taken by month): each value against the other
+    rows, at most 12 values."""
+    max_texts: Annotated[int, AtLeast(100)] = 5000
+    """Of either side, whose vectors are compared: those of smallest hash. A task's peak memory is
+    about this × dimensions × 40 bytes + 100 MB."""
     false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
+    """Chance that drift is found where there is none, all tests together."""
 
     @property
     def is_asked(self) -> bool:
@@ -263,10 +401,11 @@ class DriftConfig:
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
+    exact_duplicates: Options | None = field(default_factory=dict)
+    """Rows of equal text (after Unicode NFC)."""
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
     outliers: OutliersConfig | None = field(default_factory=OutliersConfig)
     near_duplicates: NearDuplicatesConfig | None = field(default_factory=NearDuplicatesConfig)
-    exact_duplicates: Options | None = field(default_factory=dict)
     imbalance: ImbalanceConfig | None = field(default_factory=ImbalanceConfig)
     nulls: NullsConfig | None = None
     non_iid: NonIidConfig | None = None
@@ -288,26 +427,43 @@ class ChecksConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class CleanConfig:
-    """What happens to the rows that have an issue."""
+    """What happens to the rows that have an issue: drop, review (set aside) or keep."""
 
     label_issues: Literal["drop", "fix", "review", "keep", "auto"] = "drop"
+    """drop | fix (take the suggested label) | review (set aside) | keep | auto (of keep, drop and
+    fix what makes the best models, by half of the trusted rows of `evaluate`; keep, unless another
+    is shown to be better. Without trusted rows: fix, unverified)."""
     require_improvement: bool = False
+    """true: where nothing is shown to help on the trusted rows, clean/ has the input unchanged, but
+    for your decisions and pii."""
     fix_above: Fraction | None = None
+    """With fix: the least suggested_prob. null: fix all, which measured best."""
     else_: Action = "review"
-    decisions: str | None = None
+    """With fix_above: what happens below it."""
+    exact_duplicates: Action = "drop"
+    """One row of each set stays."""
+    max_drop_fraction: Fraction = 0.5
+    """A run that would drop more stops before it writes, with exit code 4."""
+    max_class_fraction: Fraction = 0.9
+    """Most of a class that checks may drop, set aside or give another label: the worst rows go, the
+    rest stays, so that no class is emptied. 1: no limit."""
     outliers: Action = "keep"
     imbalance: Action = "keep"
+    """The rows of the class that is too rare."""
     nulls: Action = "keep"
     non_iid: Action = "keep"
     groups: Action = "keep"
     valuation: Action = "keep"
     near_duplicates: Action = "keep"
-    exact_duplicates: Action = "drop"
+    """One row of each set stays."""
     text: Action = "keep"
     pii: Literal["drop", "review", "redact", "keep"] = "keep"
+    """drop | review | redact (the row stays, a tag in place of what was found) | keep."""
     pii_tag: str = "‹{kind}›"
-    max_drop_fraction: Fraction = 0.5
-    max_class_fraction: Fraction = 0.9
+    """{kind}: EMAIL, IBAN, CARD, IP or PHONE."""
+    decisions: str | None = None
+    """Your own, which always win, as `lakewinnow review` saves them: a CSV, JSON or Parquet file of
+    row_id, decision (keep | drop) or label (the right one), by (who, if you like)."""
 
     @property
     def is_to_be_chosen(self) -> bool:
@@ -320,24 +476,40 @@ class OutputConfig:
     """How the clean dataset is written."""
 
     format: OutputFormat = "parquet"
+    """Of clean/, review/ and dropped/."""
     partition_by: tuple[str, ...] = ()
+    """Columns of the input."""
     rows_per_file: Count = 500_000
+    """Of parquet, and on Spark of delta and iceberg."""
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
+    """errorifexists | overwrite (another configuration's result)."""
     soft_labels: bool = False
+    """Add soft_label, a probability for each class; their order is in summary.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluateConfig:
     """What to measure the cleaned data against."""
 
-    holdout: str | None = None
-    trusted: str | None = None  # a column of the input, in place of a holdout
-    trusted_fraction: Fraction = 1.0
-    format: Format | None = None
     reference: str | None = None
-    params: Options = field(default_factory=dict)  # over crossval.params, of models compared
+    """The input's rows with corrected labels: how many errors were found?"""
+    holdout: str | None = None
+    """Trusted rows with the input's columns, other rows than the input's: models trained on the
+    labels as given, without issues, fixed, … are compared on them."""
+    trusted: str | None = None
+    """Or a column of the input, which says true of rows whose labels you trust: these are the
+    holdout, and are neither learnt from nor in clean/."""
+    trusted_fraction: Fraction = 1.0
+    """Of those rows; the others are rows like any other."""
+    format: Format | None = None
+    """Of reference and holdout. null: told by their endings."""
+    params: Options = field(default_factory=dict)
+    """Of those models, over crossval.params: {class_weight: null}, say."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
+    """A stratified sample of more rows is trained on. A task's peak memory is about (these + 20,000
+    of the holdout) × dimensions × 20 bytes."""
     seeds: Count = 3
+    """Of 5 trainings each, which leave out a fifth of the rows in turn."""
 
     @property
     def has_holdout(self) -> bool:
@@ -350,19 +522,30 @@ class ExportConfig:
     """Fine-tuning files to write beside the clean dataset."""
 
     format: Literal["openai-chat", "prompt-completion", "huggingface"] | None = None
+    """Of the files in exports/. null: none are written."""
     system: str | None = None
+    """openai-chat: what the system says in every example."""
     validation_fraction: Fraction = 0.1
-    max_tokens: Count = 65_536  # of an example
+    """Of the texts; equal texts are on one side."""
+    max_tokens: Count = 65_536
+    """Examples with more (a third of their bytes) are left out and counted."""
     soft_copies: Annotated[int, Between(2, 100)] | None = None
+    """4: each row to train on is written four times, with the labels that it may have in proportion
+    to how probable they are: for trainers that take one label an example."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    """USD to train on a million tokens once: the cost of an epoch is told."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """What `lakewinnow finetune` trains, where, and what it may cost."""
+    """What `lakewinnow finetune` trains, where, and what it may cost; a run does not by itself."""
 
     provider: Literal["local", "openai"] = "local"
+    """local (a transformer on this machine; extra sentence-transformers) | openai, or a compatible
+    server; the key is read from OPENAI_API_KEY."""
     model: str | None = None
+    """local: a folder, or a name on the Hugging Face hub; null: embedding.model, or
+    all-MiniLM-L6-v2. openai: the model to train further, required."""
     variants: (
         tuple[
             Literal[
@@ -372,23 +555,36 @@ class FinetuneConfig:
         ]
         | None
     ) = None
+    """What to train on. null: local all that there are, openai [baseline, dropped, fixed]."""
     epochs: Count = 3
     seeds: Count | None = None
+    """Models of each variant. null: local 3, openai 1."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
-    # local
+    """A stratified sample of more rows is trained on."""
     layers: Literal["all"] | Count | None = None
+    """local: how many learn, from the top, or all. null: 3 on a CPU, all on a GPU."""
     learning_rate: Annotated[float, Between(0, 1)] = 5e-5
+    """local."""
     batch_size: Count = 16
-    # openai
+    """local."""
     base_url: str | None = None
+    """openai: of a compatible server. null: OpenAI."""
     suffix: str = "lakewinnow"
+    """openai: of the name of the trained models."""
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
+    """Required by openai: a run that would cost more ends before it spends."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    """USD, of training. null: OpenAI's list price, where the model has one."""
     price_per_million_asked: Annotated[float, AtLeast(0)] | None = None
+    """USD, of prompts and answers of a trained model. null: likewise."""
     poll_s: Annotated[float, AtLeast(0.01)] = 30.0
+    """openai: seconds between two looks at how far a job is."""
     concurrency: Count = 4
+    """openai: questions at once."""
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
+    """openai: seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
+    """openai: of a request that failed for a reason that may pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -397,7 +593,10 @@ class Config:
 
     input: InputConfig
     workspace: str
+    """Required: all tables and records of a run, at any path the engine can write."""
     engine: EngineName = "auto"
+    """Where no session is there: sail (no Java) | spark (local, needs Java) | auto (sail where it
+    can run and the input is not too large for it, else spark)."""
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     label_issues: LabelIssuesConfig = field(default_factory=LabelIssuesConfig)

@@ -3,6 +3,7 @@
 A field's annotation is its check: `Annotated[int, AtLeast(2)]`, say.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
@@ -21,7 +22,21 @@ class AtLeast:
 
     def holds(self, value: float) -> bool:
         """Whether a value keeps the bound."""
-        return value >= self.bound
+        return self.bound <= value < math.inf
+
+
+@dataclass(frozen=True)
+class Above:
+    """What a number must be above."""
+
+    bound: float
+
+    def __str__(self) -> str:
+        return f"above {self.bound:g}"
+
+    def holds(self, value: float) -> bool:
+        """Whether a value keeps the bound."""
+        return self.bound < value < math.inf
 
 
 @dataclass(frozen=True)
@@ -46,14 +61,21 @@ class OrInteger:
     def __str__(self) -> str:
         return "or a whole number"
 
-    def holds(self, _: object) -> bool:
-        """Whether a value will do: any text does."""
-        return True
+
+@dataclass(frozen=True)
+class KeysOf:
+    """The section whose keys a mapping may have, which stays a mapping: what it lacks matters."""
+
+    section: type
+
+    def __str__(self) -> str:
+        return "of keys"
 
 
+Bound = AtLeast | Above | Between
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
-Format = Literal["parquet", "csv", "json", "delta", "iceberg", "table"]
+Format = Literal["parquet", "csv", "json", "delta", "iceberg"]
 OutputFormat = Literal["parquet", "delta", "iceberg"]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]

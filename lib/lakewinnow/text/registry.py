@@ -64,7 +64,7 @@ def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule
 def _added(config: TextConfig, words: ListedWords | None) -> Iterator[Callable[[], Rule]]:
     """Yield what makes each rule beside those of presets."""
     for i, section in enumerate(config.rules):
-        yield partial(_rule, TextRuleConfig(**section), f"{_RULES}[{i}]")
+        yield partial(_rule, section, f"{_RULES}[{i}]")
     if words is not None:
         yield partial(listed_words_rule, words)
     if config.languages:
@@ -74,7 +74,7 @@ def _added(config: TextConfig, words: ListedWords | None) -> Iterator[Callable[[
 
 def _rule(section: TextRuleConfig, where: str) -> Rule:
     """Return a known rule with the limit that a section gives, or a rule of the user's own."""
-    limits = (_number(section.above), _number(section.below))
+    limits = (section.above, section.below)
     if "." in section.use:
         own = OwnMeasure(section.use, f"{where}.use")
         own.check()
@@ -94,7 +94,3 @@ def _rule(section: TextRuleConfig, where: str) -> Rule:
         hint = f"{{use: {section.use}, above: …}}"
         raise ConfigError("no_limit", where, "above or below", None, hint)
     return replace(rule, above=limits[0], below=limits[1])
-
-
-def _number(limit: float | None) -> float | None:
-    return None if limit is None else float(limit)  # YAML 1.1 reads 1e-3 as a string

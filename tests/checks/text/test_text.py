@@ -11,7 +11,7 @@ import lakewinnow
 from builders import corpus_row, lake_in, make_config, make_table, read_rows, write_csv
 from lakewinnow.checks.pii import stage as pii
 from lakewinnow.checks.text import stage as text
-from lakewinnow.config.sections import TextConfig
+from lakewinnow.config.sections import TextConfig, TextRuleConfig
 from lakewinnow.lake import redaction
 from lakewinnow.lake.inputs.word_list import read_words
 
@@ -191,6 +191,6 @@ def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned)
 
 def test_a_rule_of_the_users_that_fails_says_where(lake):
     make_table(lake, "corpus", [corpus_row("r1", "one"), corpus_row("r2", "seven 7")])
-    config = TextConfig(rules=({"use": "tests.text.test_registry.fussy", "above": 0},))
+    config = TextConfig(rules=(TextRuleConfig(use="tests.text.test_registry.fussy", above=0),))
     with pytest.raises(Exception, match=r"rules\[0\]\.use, row r2: .* ValueError: no sevens"):
         text.run(lake, config)
