@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pyspark
 
+from lakewinnow.spark.sessions.machine import usable_cores
 from lakewinnow.spark.sessions.session import local_environment, local_settings, scratch_folder
 
 START_TIMEOUT_S = 120
@@ -26,7 +27,7 @@ def connect_server():
     command = [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
         "--class=org.apache.spark.sql.connect.service.SparkConnectServer",
-        "--master=local[*]",
+        f"--master=local[{usable_cores()}]",
         *(f"--conf={key}={value}" for key, value in settings.items()),
         "spark-internal",
     ]

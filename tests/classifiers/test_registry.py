@@ -61,6 +61,31 @@ def test_what_cannot_classify_is_an_error(path, params, code):
     assert (caught.value.code, caught.value.where) == (code, key)
 
 
+class Mistyped:
+    """A user's own classifier that trains on nothing."""
+
+    def fit(self, features, labels):
+        return self.fitted(features, labels)
+
+    predict_proba = fit
+
+
+def test_a_classifier_that_trains_on_nothing_is_an_error():
+    path = "tests.classifiers.test_registry.Mistyped"
+    with pytest.raises(ConfigError) as caught:
+        registry.check(CrossvalConfig(classifier=path, params={}))
+    assert (caught.value.code, caught.value.where) == ("classifier_failed", "crossval.classifier")
+    assert "has no attribute 'fitted'" in str(caught.value)
+
+
+def test_a_classifier_that_20_rows_are_too_few_for_is_a_warning(caplog):
+    path, params = "sklearn.calibration.CalibratedClassifierCV", {"cv": 15}
+    registry.check(CrossvalConfig(classifier=path, params=params))
+    assert path in caplog.text
+    assert "20 made-up rows" in caplog.text
+    assert "15" in caplog.text
+
+
 @pytest.mark.parametrize("scales", [True, "auto"])
 def test_an_estimator_is_seeded_and_scaled_where_asked(scales):
     config = CrossvalConfig(

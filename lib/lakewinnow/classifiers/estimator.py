@@ -6,6 +6,7 @@ the run's seed, so that the same rows give the same probabilities.
 """
 
 import importlib
+import logging
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,7 +19,11 @@ from threadpoolctl import threadpool_limits
 from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
 from lakewinnow.errors import ConfigError, EngineError, Shown
 
+_LOG = logging.getLogger(__name__)
 _KEY: Final = "crossval.classifier"
+_TRIED: Final = "tried with 20 made-up rows of 4 numbers in 2 classes"
+# Errors of code, which would come of real rows, too
+_WITH_ANY_ROWS: Final = (TypeError, AttributeError, NameError, ImportError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -41,11 +46,13 @@ class Estimator:
     is_settled: bool = True
 
     def check(self) -> None:
-        """See whether it can be made and what it is; a training on 20 rows shows bad parameters.
+        """See whether it can be made and what it is, and try it on 20 made-up rows.
+
+        These may be too few for some classifiers, which is a warning.
 
         Raises
         ------
-        ConfigError : "not_importable", "bad_params", "no_predict_proba"
+        ConfigError : "not_importable", "bad_params", "no_predict_proba", "classifier_failed"
         """
         estimator = self.make()
         if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
@@ -55,9 +62,13 @@ class Estimator:
         rng = np.random.default_rng(0)
         try:
             estimator.fit(rng.normal(size=(20, 4)).astype(np.float32), np.arange(20) % 2)
-        except Exception as error:
-            if type(error).__name__ == "InvalidParameterError":
+        except _WITH_ANY_ROWS as error:
+            if type(error).__name__ == "InvalidParameterError":  # scikit-learn's, a TypeError
                 raise self._bad_params(error) from error
+            expected, got = "a classifier that trains", Shown(_in_words(error))
+            raise ConfigError("classifier_failed", _KEY, expected, got, _TRIED) from error
+        except Exception as error:  # noqa: BLE001 - of a kind that these rows may be the cause of
+            _LOG.warning("%s: %s did not train, %s: %s", _KEY, self.path, _TRIED, _in_words(error))
 
     def make(self) -> Any:
         """Return a new estimator.
@@ -94,7 +105,7 @@ class Estimator:
 
     def _bad_params(self, error: Exception) -> ConfigError:
         expected = f"parameters that {self.path} takes"
-        hint = f"{type(error).__name__}: {_in_one_line(error)}"
+        hint = _in_words(error)
         return ConfigError("bad_params", "crossval.params", expected, dict(self.params), hint)
 
     @property
@@ -249,9 +260,9 @@ def _failed(fold: int, error: Exception) -> EngineError:
         "classifier_failed",
         f"{_KEY}, fold {fold}",
         "a classifier that trains and predicts",
-        Shown(f"{type(error).__name__}: {_in_one_line(error)}"),
+        Shown(_in_words(error)),
     )
 
 
-def _in_one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:500]
+def _in_words(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:500]}"

@@ -13,6 +13,7 @@ trying again and finding the one text that a request is refused for is done for 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +46,19 @@ class Limits:
     tokens_per_minute: float | None = None
     usd_per_million_tokens: float | None = 0.0
     chunk_tokens: int = 2**13
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What an error calls the settings it is about: fine-tuning has a section of its own."""
+
+    provider: str = "embedding.provider"
+    model: str = "embedding.model"
+    base_url: str = "embedding.openai.base_url"
+
+
+EMBEDDING: Final = Keys()
+FINE_TUNING: Final = Keys("finetune.provider", "finetune.model", "finetune.base_url")
 
 
 class TryLater(Exception):  # noqa: N818 - not an error yet

@@ -5,10 +5,10 @@ import pytest
 
 from lakewinnow.core.logistic.preconditioner import (
     class_blocks,
-    contrasts,
+    inverse_of_scaled_moments,
     invert,
-    shared,
-    with_rows,
+    with_curvature_of_rows,
+    without_mean_over_classes,
 )
 from lakewinnow.core.logistic.softmax_regression import softmax
 from lakewinnow.core.logistic.subspace import Subspace
@@ -105,7 +105,7 @@ def test_rows_add_their_curvature():
     penalty = np.ones(9, np.float32)
     rows = np.random.default_rng(2).standard_normal((2, 3, 9)).astype(np.float32)
     curvature = np.array([4.0, 64.0])
-    added = with_rows(shared(moments, curvature, penalty), rows)
+    added = with_curvature_of_rows(inverse_of_scaled_moments(moments, curvature, penalty), rows)
     hessians = curvature[:, None, None] * moments + np.eye(9) + rows.transpose(0, 2, 1) @ rows
     np.testing.assert_allclose(eigenvalues(added, hessians), 1, rtol=1e-3)
 
@@ -113,7 +113,7 @@ def test_rows_add_their_curvature():
 def test_directions_are_contrasts_between_known_classes():
     known = np.array([[True, True], [True, False], [True, True]])
     gradient = np.random.default_rng(3).standard_normal((3, 2, 5)).astype(np.float32)
-    keep = contrasts(lambda gradient, _: gradient.copy(), known)
+    keep = without_mean_over_classes(lambda gradient, _: gradient.copy(), known)
     direction = keep(gradient, np.arange(2))
     np.testing.assert_array_equal(keep(gradient[:, 1:], np.array([1])), direction[:, 1:])
     np.testing.assert_allclose(direction.sum(axis=0), 0, atol=1e-6)

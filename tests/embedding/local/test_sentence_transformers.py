@@ -165,7 +165,7 @@ def test_the_wheel_stands_for_the_hub(monkeypatch):
     asked = []
     monkeypatch.setattr(provider.models, "package_folder", lambda _: None)
     monkeypatch.setattr(
-        provider.models, "folder_of", lambda name: asked.append(name) or wheel.MODEL_DIR
+        provider.models, "folder_of", lambda name, _: asked.append(name) or wheel.MODEL_DIR
     )
     for name in (None, *names, "other", "owner/other"):
         embedder_of(model=name)

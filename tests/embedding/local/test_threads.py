@@ -5,6 +5,7 @@ import os
 import pytest
 
 from lakewinnow.embedding.local import threads
+from lakewinnow.spark.sessions.machine import usable_cores
 
 VARIABLES = ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "TOKENIZERS_PARALLELISM")
 
@@ -18,7 +19,7 @@ def environment(monkeypatch):
 
 
 def test_a_plain_process_has_all_cores():
-    assert threads.limit() == os.cpu_count()
+    assert threads.limit() == usable_cores()
 
 
 @pytest.mark.parametrize("n_threads", [1, 3])

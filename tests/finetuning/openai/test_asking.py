@@ -4,6 +4,7 @@ import pytest
 
 from embedding.openai.fault_server import KEY, Fault
 from finetuning.openai.job_server import JobServer
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.errors import ProviderError
 from lakewinnow.finetuning.openai.asking import Questions, class_of
@@ -49,7 +50,9 @@ def server(monkeypatch):
 def asked(server, rows, model="ft:small", **options):
     kept = []
     options = {"concurrency": 4, "max_retries": 2, **options}
-    questions = Questions(Access(server.url, timeout_s=5.0), model, "be brief", CLASSES, **options)
+    questions = Questions(
+        Access(server.url, timeout_s=5.0, keys=FINE_TUNING), model, "be brief", CLASSES, **options
+    )
     try:
         questions.ask(iter(rows), kept.append, 3)
     except ProviderError as error:
@@ -89,5 +92,6 @@ def test_what_came_before_an_error_is_kept(server):
 
 def test_a_model_that_is_gone_is_an_error(server):
     kept, error = asked(server, ROWS, model="ft:gone")
-    assert (kept, error.code) == ([], "model_not_found")
+    assert (kept, error.code, error.where) == ([], "model_not_found", "finetune.model")
+    assert "finetune.base_url" in error.hint
     assert KEY not in str(error)

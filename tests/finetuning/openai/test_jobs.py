@@ -13,6 +13,7 @@ import pytest
 
 from embedding.openai.fault_server import KEY, Fault
 from finetuning.openai.job_server import JobServer, Plan
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.errors import ProviderError
 from lakewinnow.finetuning.openai.jobs import Dataset, JobRun, JobState
@@ -61,7 +62,9 @@ class Job:
 
     def start(self, *, max_retries=2, model="small"):
         service = JobService(
-            Access(self.server.url, timeout_s=5.0), max_retries, sleep=lambda _: None
+            Access(self.server.url, timeout_s=5.0, keys=FINE_TUNING),
+            max_retries,
+            sleep=lambda _: None,
         )
         return service, JobRun(
             service,
@@ -191,7 +194,7 @@ def test_a_refused_key_is_fatal_and_not_shown(server, job, monkeypatch):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-0123456789")
     with pytest.raises(ProviderError) as caught:
         job.run(dataset("fixed"))
-    assert caught.value.code == "key_refused"
+    assert (caught.value.code, caught.value.where) == ("key_refused", "finetune.provider")
     assert "0123456789" not in str(caught.value)
     assert not server.jobs
 

@@ -26,6 +26,16 @@ def test_a_matrix_comes_back():
     np.testing.assert_array_equal(arrow.matrix(arrow.list_array(ROWS)), ROWS)
 
 
+def test_more_numbers_than_offsets_count_are_an_error():
+    rows = np.broadcast_to(np.int8(0), (2**21, 2**10))  # takes a byte
+    with pytest.raises(DataError) as caught:
+        arrow.list_array(rows)
+    assert caught.value.code == "too_many_numbers"
+    assert "2,097,152 rows of 1,024" in str(caught.value)
+    most = arrow.list_array(rows[:, :0])
+    assert len(most) == 2**21
+
+
 @pytest.mark.parametrize("value_type", [pa.float32(), pa.float64()])
 def test_a_matrix_has_the_type_of_its_column(value_type):
     assert arrow.matrix(lists([[1, 2]], value_type)).dtype == value_type.to_pandas_dtype()

@@ -135,10 +135,7 @@ def test_a_machine_without_java_runs_jobs_quietly_and_tidily(script, machine):
     assert said["pythons"] == [sys.executable]
     assert "ZeroDivisionError" in said["error"]
     assert said["settings"]["spark.sql.session.timeZone"] == "UTC"
-    is_ours = "connect" not in said["class"]
-    assert said["settings"]["spark.master"] == (
-        f"local[{usable_cores()}]" if is_ours else "local[*]"
-    )
+    assert said["settings"]["spark.master"] == f"local[{usable_cores()}]"
     assert stderr == ""
     work, environment = machine
     left = {path.name for path in work.iterdir()} - {"job.py", "a table"}

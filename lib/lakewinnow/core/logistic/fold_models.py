@@ -10,10 +10,10 @@ import numpy.typing as npt
 from lakewinnow.core.logistic.lbfgs import Minimum, Preconditioner, Progress, minimise
 from lakewinnow.core.logistic.preconditioner import (
     class_blocks,
-    contrasts,
-    for_all,
-    shared,
-    with_rows,
+    inverse_of_scaled_moments,
+    same_for_every_model,
+    with_curvature_of_rows,
+    without_mean_over_classes,
 )
 from lakewinnow.core.logistic.problem import Problem
 from lakewinnow.core.logistic.softmax_regression import Float32Array, Objective, softmax
@@ -73,7 +73,9 @@ def _fit_one(
     objective: Objective, start: Float32Array, inverse: Inverse, least: float, max_steps: int
 ) -> Minimum:
     """Fit the only model of an objective, until its decrement is small."""
-    precondition = contrasts(for_all(inverse), np.ones((len(start), 1), np.bool_))
+    precondition = without_mean_over_classes(
+        same_for_every_model(inverse), np.ones((len(start), 1), np.bool_)
+    )
     return minimise(
         objective, start, 1, precondition, lambda progress, _: progress.decrement < least, max_steps
     )
@@ -115,8 +117,8 @@ def _leave_origin(objective: Objective, subspace: Subspace) -> Float32Array:
     # at first all rows count alike for a class; later on, its own count most
     own = sums * np.sqrt(OWN_CURVATURE / of_classes)[:, None]
     curvature = of_classes * (1 - of_classes / mass)
-    even = shared(subspace.moments, curvature, subspace.penalty(penalty))
-    inverse = with_rows(even, subspace.coordinates(own)[:, None])
+    even = inverse_of_scaled_moments(subspace.moments, curvature, subspace.penalty(penalty))
+    inverse = with_curvature_of_rows(even, subspace.coordinates(own)[:, None])
     inverse = subspace.lift(inverse, curvature, penalty)
     return _fit_one(few, coef, inverse, ROUGH * mass, ROUGH_STEPS).coef
 
@@ -165,12 +167,14 @@ def fit_together(
     objective, known = problem.objective(folds), problem.known[:, folds]
     if not known.all():
         start = np.repeat(start, len(folds), axis=1)
-        start = contrasts(for_all(np.positive), known)(start, np.arange(len(folds)))
+        start = without_mean_over_classes(same_for_every_model(np.positive), known)(
+            start, np.arange(len(folds))
+        )
         start[..., -1] += np.where(known, np.float32(0), UNKNOWN)
     n_features = start.shape[-1]
     own_fits = 4 * known.size * n_features**2 <= MAX_BYTES
     small = own_fits and known.size * n_features**3 <= SMALL
-    precondition = for_all(inverse)
+    precondition = same_for_every_model(inverse)
     if small:
         whole = np.broadcast_to(start, (*known.shape, n_features))
         precondition = _own_blocks(problem, objective, whole)
@@ -183,7 +187,7 @@ def fit_together(
             objective,
             start,
             len(folds),
-            contrasts(precondition, known),
+            without_mean_over_classes(precondition, known),
             lambda progress, models: _converged(
                 problem, folds[models], progress, tol, tol**2 * rows[models]
             ),

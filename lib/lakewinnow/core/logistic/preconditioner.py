@@ -24,7 +24,9 @@ INVERTED_AT_ONCE: Final = 600_000  # numbers; more would leave the cache
 MIN_CHUNKS: Final = 4  # of classes, so that few of them keep all threads busy
 
 
-def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) -> Inverse:
+def inverse_of_scaled_moments(
+    moments: Float32Array, curvature: FloatArray, penalty: Float32Array
+) -> Inverse:
     """One matrix for all classes but for a factor: good enough to leave the origin.
 
     Parameters
@@ -48,7 +50,7 @@ def shared(moments: Float32Array, curvature: FloatArray, penalty: Float32Array) 
     return apply
 
 
-def with_rows(base: Inverse, rows: Float32Array) -> Inverse:
+def with_curvature_of_rows(base: Inverse, rows: Float32Array) -> Inverse:
     """Add the curvature of some rows to each class, by Woodbury's formula.
 
     Parameters
@@ -113,12 +115,12 @@ def class_blocks(
     return subspace.lift(lambda gradient: gradient @ inverses, mass, penalty)
 
 
-def for_all(inverse: Inverse) -> Preconditioner:
+def same_for_every_model(inverse: Inverse) -> Preconditioner:
     """Give every model the same inverse."""
     return lambda gradient, _: inverse(gradient)
 
 
-def contrasts(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
+def without_mean_over_classes(precondition: Preconditioner, known: BoolArray) -> Preconditioner:
     """Keep the mean over the classes out of a direction, and classes that a model does not know.
 
     The same vector added to every class changes no probability, and the penalty has it at 0; the

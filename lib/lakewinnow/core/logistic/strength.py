@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from lakewinnow.core.logistic.design import make_design
 from lakewinnow.core.logistic.fold_models import Start, fit_all_rows, fit_together, held_out
-from lakewinnow.core.logistic.preconditioner import contrasts, for_all
+from lakewinnow.core.logistic.preconditioner import same_for_every_model, without_mean_over_classes
 from lakewinnow.core.logistic.problem import ClassWeight, Problem
 from lakewinnow.core.logistic.softmax_regression import Float32Array
 from lakewinnow.core.logistic.subspace import Inverse, Subspace
@@ -155,7 +155,7 @@ def _change(problem: Problem, coef: Float32Array, inverse: Inverse) -> Float32Ar
     At the optimum ``C * grad loss + penalty * coef`` is 0 for every C.
     """
     folds = _folds(problem)
-    precondition = contrasts(for_all(inverse), problem.known[:, folds])
+    precondition = without_mean_over_classes(same_for_every_model(inverse), problem.known[:, folds])
     return precondition(problem.objective(folds).penalty * coef, np.arange(len(folds)))
 
 

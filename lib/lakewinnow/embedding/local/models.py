@@ -13,15 +13,15 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
+from lakewinnow.embedding.base import EMBEDDING, Keys
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 
-WHERE: Final = "embedding.model"
 _DECIDING: Final = {".json", ".txt", ".model", ".safetensors", ".bin"}
 _FETCHED: Final = ["*.json", "*.txt", "*.model", "*.safetensors"]  # and *.bin in place of the last
 _DIGITS: Final = 8  # of the digest; it tells apart folders of the same name
 
 
-def folder_of(model: str) -> Path:
+def folder_of(model: str, keys: Keys = EMBEDDING) -> Path:
     """Return the folder of a model, fetched from the hub if it is neither here nor in its cache.
 
     Raises
@@ -36,9 +36,9 @@ def folder_of(model: str) -> Path:
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise ConfigError(
-            "unknown_model", WHERE, "a folder that there is, or OWNER/NAME on the hub", model
+            "unknown_model", keys.model, "a folder that there is, or OWNER/NAME on the hub", model
         )
-    return _snapshot(model)
+    return _snapshot(model, keys.model)
 
 
 def name_of(folder: Path, called: str | None = None) -> str:
@@ -60,12 +60,12 @@ def name_of(folder: Path, called: str | None = None) -> str:
     return f"{called or _own_name(folder)}-{whole.hexdigest()[:_DIGITS]}"
 
 
-def unusable(folder: Path, error: Exception) -> ProviderError:
+def unusable(folder: Path, error: Exception, keys: Keys = EMBEDDING) -> ProviderError:
     """Return what to raise where a library does not load a model's files."""
     first_line = str(error).partition("\n")[0]
     return ProviderError(
         "model_unusable",
-        WHERE,
+        keys.model,
         f"whole files of a model in {folder}",
         Shown(f"{type(error).__name__}: {first_line}"),
     )
@@ -120,7 +120,7 @@ def _own_name(folder: Path) -> str:
     return folder.name
 
 
-def _snapshot(model: str) -> Path:
+def _snapshot(model: str, key: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -136,7 +136,7 @@ def _snapshot(model: str) -> Path:
     except LocalEntryNotFoundError:
         folder = None
     except HFValidationError as error:
-        raise ConfigError("unknown_model", WHERE, "OWNER/NAME on the hub", model) from error
+        raise ConfigError("unknown_model", key, "OWNER/NAME on the hub", model) from error
     if folder is not None and (_has_weights(folder) or _has_weights(folder, ".bin")):
         return folder
     try:
@@ -145,14 +145,14 @@ def _snapshot(model: str) -> Path:
             snapshot_download(model, allow_patterns=["*.bin"])
     except GatedRepoError as error:
         raise ProviderError(
-            "model_refused", WHERE, "a model that you may use", model, "set HF_TOKEN"
+            "model_refused", key, "a model that you may use", model, "set HF_TOKEN"
         ) from error
     except RepositoryNotFoundError as error:
-        raise ConfigError("unknown_model", WHERE, "OWNER/NAME on the hub", model) from error
+        raise ConfigError("unknown_model", key, "OWNER/NAME on the hub", model) from error
     except Exception as error:
         raise ProviderError(
             "model_missing",
-            WHERE,
+            key,
             f"{model} in this machine's Hugging Face cache, or a network to fetch it",
             Shown(f"neither: {str(error).partition(chr(10))[0]}"),
             f"run `hf download {model}` where there is a network, and name the folder here",

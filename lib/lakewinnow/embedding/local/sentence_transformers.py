@@ -26,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config.sections import EmbeddingConfig
-from lakewinnow.embedding.base import Embedder, Limits
+from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, Limits
 from lakewinnow.embedding.local import models, threads
 from lakewinnow.embedding.local.tokens import Tokens
 from lakewinnow.embedding.local.transformer_files import TransformerFiles
@@ -224,7 +224,7 @@ def _tokens(folder: Path) -> Tokens:
     return Tokens(tokenizer, special=True, prompt=files.prompt)
 
 
-def find_model(model: str | None) -> tuple[Path, str | None]:
+def find_model(model: str | None, keys: Keys = EMBEDDING) -> tuple[Path, str | None]:
     """Return the folder, and what it is called where its own name says nothing."""
     model = model or MODEL
     if "/" not in model and not Path(model).is_dir():
@@ -232,14 +232,14 @@ def find_model(model: str | None) -> tuple[Path, str | None]:
     bundled = models.package_folder(_WHEEL)
     if model == f"{_OWNER}/{MODEL}" and bundled is not None:
         return bundled / "model", MODEL
-    return models.folder_of(model), None
+    return models.folder_of(model, keys), None
 
 
-def package_missing(got: str) -> ProviderError:
+def package_missing(got: str, keys: Keys = EMBEDDING) -> ProviderError:
     """Return what to raise where the extra is not installed."""
     return ProviderError(
         "provider_missing",
-        "embedding.provider",
+        keys.provider,
         "the package sentence-transformers beside lakewinnow",
         got,
         "pip install 'lakewinnow[sentence-transformers]'",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config.sections import EmbeddingConfig
-from lakewinnow.embedding.base import Embedder, Limits
+from lakewinnow.embedding.base import EMBEDDING, Embedder, Limits
 from lakewinnow.embedding.local import models, threads
 from lakewinnow.embedding.local.tokens import Tokens
 from lakewinnow.embedding.local.vectors import unit_length
@@ -214,7 +214,7 @@ def _folder_of(model: str) -> Path:
     if "/" not in model and not Path(model).is_dir():
         raise ConfigError(
             "unknown_model",
-            models.WHERE,
+            EMBEDDING.model,
             f"{MODEL}, or a model2vec model's folder or OWNER/NAME",
             model,
             did_you_mean(model, [MODEL]),
@@ -246,7 +246,7 @@ def _width(folder: Path) -> int:
                 return found[name][1]
     raise ConfigError(
         "unknown_model",
-        models.WHERE,
+        EMBEDDING.model,
         "the folder of a model2vec model: model.safetensors with a table, tokenizer.json",
         Shown(str(folder)),
     )

@@ -9,6 +9,8 @@ variable is not set, in a plain process, all cores are used.
 import os
 import sys
 
+from lakewinnow.spark.sessions.machine import usable_cores
+
 _GIVEN = "OMP_NUM_THREADS"
 
 
@@ -27,7 +29,7 @@ def limit(n_threads: int | None = None) -> int:
         if "torch" in sys.modules:  # else it reads the variable when it is imported
             sys.modules["torch"].set_num_threads(n_threads)
     given = os.environ.get(_GIVEN, "")
-    n_threads = int(given) if given.isdecimal() and int(given) else os.cpu_count() or 1
+    n_threads = int(given) if given.isdecimal() and int(given) else usable_cores()
     os.environ.setdefault("RAYON_NUM_THREADS", str(n_threads))
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false" if n_threads == 1 else "true")
     return n_threads

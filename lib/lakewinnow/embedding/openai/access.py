@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import openai
 
+from lakewinnow.embedding.base import EMBEDDING, Keys
 from lakewinnow.errors import ProviderError
 
 _BASE_URL: Final = "https://api.openai.com/v1"
@@ -20,11 +21,13 @@ class Access:
     Attributes
     ----------
     base_url : None: OpenAI's; Azure's endpoint, where there is an `api_version`
+    keys : what errors call the settings
     """
 
     base_url: str | None
     api_version: str | None = None
     timeout_s: float = 60.0
+    keys: Keys = EMBEDDING
 
     @property
     def is_openai(self) -> bool:

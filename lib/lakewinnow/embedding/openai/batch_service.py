@@ -42,7 +42,7 @@ class BatchService:
     ) -> None:
         self._embedder = embedder
         refused = "embedding.openai.mode", "a batch that is taken"
-        self._calls = Calls(embedder.key, max_retries, refused, sleep)
+        self._calls = Calls(embedder.access, max_retries, refused, sleep)
         self._listed: dict[str, dict[str, Batch]] = {}  # by fingerprint, by id
         self._listed_from = time.time() - _LOOK_BACK_S
 
@@ -115,7 +115,7 @@ class BatchService:
             if self._calls.unless_gone(fetch):
                 file.seek(0)
                 for line in file:
-                    yield batch_file.read(line.decode(), [self._embedder.key])
+                    yield batch_file.read(line.decode(), [self._embedder.access.key])
 
     @property
     def _client(self) -> openai.OpenAI:

@@ -114,11 +114,11 @@ class BatchRun:
         self._embedder, self._long_texts, self._share = embedder, long_texts, share
         self._service = BatchService(embedder, max_retries, sleep)
         self._states = {state.file_id: state for state in states}
-        self._keep_record, self._sleep = save, sleep
+        self._save_state, self._sleep = save, sleep
         self._poll_s, self._max_retries = poll_s, max_retries
-        self._n_submitted = 0  # tokens, in this run
+        self._n_tokens_submitted = 0  # in this run
         self._max_tokens = math.inf  # of a file; lower once the queue was full
-        self._largest = 0  # tokens of the file that was sent last
+        self._n_tokens_of_last_file = 0
         self._identity = f"{embedder.model}, {embedder.dimensions}"
 
     def submit(self, chunk: str, texts: Sequence[str]) -> None:
@@ -128,7 +128,7 @@ class BatchRun:
         ------
         ProviderError
         """
-        self._take_up(chunk)
+        self._find_unrecorded(chunk)
         if not self._batches(chunk):
             self._submit(chunk, Chunk(self._embedder, self._long_texts, texts))
 
@@ -175,20 +175,20 @@ class BatchRun:
             if (state.chunk, state.identity) == (chunk, self._identity) and state.batch_id
         ]
 
-    def _take_up(self, chunk: str) -> None:
+    def _find_unrecorded(self, chunk: str) -> None:
         """Find the batches of a chunk that were begun, but not recorded any more."""
         for state in list(self._states.values()):
             if state.chunk == chunk and state.batch_id is None:
-                batch = self._service.find(state.fingerprint, self._known)
+                batch = self._service.find(state.fingerprint, self._known_batch_ids)
                 if batch is not None:
                     self._update(state, batch)
 
     @property
-    def _known(self) -> set[str]:
+    def _known_batch_ids(self) -> set[str]:
         return {state.batch_id for state in self._states.values() if state.batch_id}
 
     def _embed(self, chunk: str, work: Chunk) -> Iterator[Embedded | Refused]:
-        self._take_up(chunk)
+        self._find_unrecorded(chunk)
         read: set[str] = set()
         n_fruitless = 0
         while True:
@@ -207,20 +207,20 @@ class BatchRun:
     def _answers(self, state: BatchState, work: Chunk) -> Iterator[Embedded | Refused]:
         """Wait for a batch, and return what it has of the texts that are waited for."""
         # What went wrong before this run is tried again; what goes wrong in it stops it.
-        is_news = state.is_under_way and state.status != "cancelling"
+        is_of_this_run = state.is_under_way and state.status != "cancelling"
         batch = self._wait_for(state)
         if batch is None:
             return
         for file_id in (batch.output_file_id, batch.error_file_id):
             for answer in self._service.answers(file_id):
-                if isinstance(answer.failure, ProviderError) and is_news:
+                if isinstance(answer.failure, ProviderError) and is_of_this_run:
                     raise answer.failure
                 yield from self._take(answer, work, is_asked=state.is_asked)
             yield from work.embedded()
             yield from work.outcomes.take_refused()
-        if batch.status == "failed" and is_news:
-            self._judge(batch)
-        if batch.status == "cancelled" and is_news:
+        if batch.status == "failed" and is_of_this_run:
+            self._handle_failed(batch)
+        if batch.status == "cancelled" and is_of_this_run:
             raise ProviderError(
                 "batch_cancelled",
                 "embedding.openai.mode",
@@ -243,15 +243,15 @@ class BatchRun:
                 return batch
             self._sleep(self._poll_s)
 
-    def _judge(self, batch: Batch) -> None:
-        """Decide what a batch that was not even begun means."""
+    def _handle_failed(self, batch: Batch) -> None:
+        """Wait where the queue was full, for which a batch fails before it begins; else raise."""
         errors = (batch.errors and batch.errors.data) or []
         if _QUEUE_FULL in {error.code for error in errors}:
             others = [state for state in self._states.values() if state.is_under_way]
             for state in others:
                 self._wait_for(state)
             if not others:
-                self._max_tokens = self._largest / 2
+                self._max_tokens = self._n_tokens_of_last_file / 2
             return
         reasons = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
         raise ProviderError(
@@ -273,14 +273,14 @@ class BatchRun:
     def _begin(self, chunk: str, lines: list[Line]) -> None:
         """Begin a batch, or take up the one that an earlier run has begun."""
         fingerprint = batch_file.fingerprint(lines, self._embedder.parameters)
-        self._largest = sum(line.n_tokens for line in lines)
-        batch = self._service.find(fingerprint, self._known)
+        self._n_tokens_of_last_file = sum(line.n_tokens for line in lines)
+        batch = self._service.find(fingerprint, self._known_batch_ids)
         if batch is not None:
             state = self._new(chunk, fingerprint, batch.input_file_id, lines)
         else:
-            self._pay(self._largest)
+            self._spend(self._n_tokens_of_last_file)
             state = self._uploaded(chunk, fingerprint, lines)
-            batch = self._service.create(state.file_id, fingerprint, self._known)
+            batch = self._service.create(state.file_id, fingerprint, self._known_batch_ids)
         self._update(state, batch)
 
     def _uploaded(self, chunk: str, fingerprint: str, lines: list[Line]) -> BatchState:
@@ -302,11 +302,11 @@ class BatchRun:
             n_requests=len(lines),
         )
 
-    def _pay(self, n_tokens: int) -> None:
+    def _spend(self, n_tokens: int) -> None:
         bound = self._share.tokens
-        if bound is not None and self._n_submitted + n_tokens > bound:
-            raise cost_limit(self._share, self._n_submitted)
-        self._n_submitted += n_tokens
+        if bound is not None and self._n_tokens_submitted + n_tokens > bound:
+            raise cost_limit(self._share, self._n_tokens_submitted)
+        self._n_tokens_submitted += n_tokens
 
     def _update(self, state: BatchState, batch: Batch | None) -> BatchState:
         if batch is None:
@@ -324,6 +324,6 @@ class BatchRun:
 
     def _save(self, state: BatchState) -> BatchState:
         if self._states.get(state.file_id) != state:
-            self._keep_record(state)
+            self._save_state(state)
             self._states[state.file_id] = state
         return state

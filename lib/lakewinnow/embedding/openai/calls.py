@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import openai
 
 from lakewinnow.embedding.base import TryLater
+from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError, Shown
@@ -22,7 +23,7 @@ class Calls:
 
     Parameters
     ----------
-    key : what is not to be shown
+    access : of the client; its key is not shown
     max_retries : of each call
     refused : key of the configuration, and what the service was expected to take
     sleep : waits so many seconds
@@ -30,12 +31,12 @@ class Calls:
 
     def __init__(
         self,
-        key: str,
+        access: Access,
         max_retries: int,
         refused: tuple[str, str],
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
-        self._key, self._max_retries, self._sleep = key, max_retries, sleep
+        self._access, self._max_retries, self._sleep = access, max_retries, sleep
         self._refused = refused
         self._random = Random(0)  # noqa: S311 - no secret
 
@@ -64,7 +65,7 @@ class Calls:
             try:
                 return call()
             except openai.OpenAIError as error:
-                outcome = outcome_of(error, [self._key])
+                outcome = outcome_of(error, [self._access.key], self._access.keys)
             if isinstance(outcome, ProviderError):
                 raise outcome
             if not isinstance(outcome, TryLater):
@@ -75,4 +76,5 @@ class Calls:
             self._sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
             if instead is not None and (found := instead()) is not None:
                 return found
-        raise gave_up(f"an answer within {self._max_retries + 1} tries", reason)
+        expected = f"an answer within {self._max_retries + 1} tries"
+        raise gave_up(expected, reason, self._access.keys)

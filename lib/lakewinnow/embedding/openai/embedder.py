@@ -64,7 +64,7 @@ class OpenAIEmbedder(Embedder):
     name = "openai"
 
     def __init__(self, config: EmbeddingConfig) -> None:
-        self._config, self._access = config, _access(config.openai)
+        self._config, self.access = config, _access(config.openai)
         if config.openai.api_version is not None and config.openai.base_url is None:
             where, expected = "embedding.openai.base_url", "the endpoint of Azure OpenAI"
             raise ConfigError("endpoint_missing", where, expected, None, "as api_version is set")
@@ -99,7 +99,7 @@ class OpenAIEmbedder(Embedder):
             answer = self.client.embeddings.create(input=texts, **parameters)
         except openai.OpenAIError as error:
             # Not chained: the client's error holds the request, and that the key.
-            raise outcome_of(error, [self.key, *texts]) from None
+            raise outcome_of(error, [self.access.key, *texts]) from None
         except JSONDecodeError:
             raise TryLater("no JSON in the answer") from None
         if not isinstance(answer, CreateEmbeddingResponse) or answer.data is None:
@@ -168,20 +168,9 @@ class OpenAIEmbedder(Embedder):
         """
         with self._lock:
             if self._client is None:
-                self._client = self._access.client()  # `Requests` tries again, in the budget
+                self._client = self.access.client()  # `Requests` tries again, in the budget
                 weakref.finalize(self, self._client.close)  # its connections are not left open
             return self._client
-
-    @property
-    def key(self) -> str:
-        """The key, from the environment of this process and from nowhere else.
-
-        Raises
-        ------
-        ProviderError
-            There is none, and the service will want one.
-        """
-        return self._access.key
 
 
 def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int:

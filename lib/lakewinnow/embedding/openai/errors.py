@@ -10,7 +10,7 @@ from typing import Final
 
 import openai
 
-from lakewinnow.embedding.base import RefusedInput, TryLater
+from lakewinnow.embedding.base import EMBEDDING, Keys, RefusedInput, TryLater
 from lakewinnow.errors import ProviderError, Shown
 
 Outcome = TryLater | RefusedInput | ProviderError
@@ -26,11 +26,11 @@ _KEY: Final = re.compile(r"\b(sk|sess|Bearer)[-_ ][\w*.-]{4,}")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _OF_THE_INPUT: Final = {None, "", "input"}  # what an error 400 may be about that is a text's fault
-_MODEL: Final = "embedding.model"
-_SERVER: Final = "embedding.openai.base_url"
 
 
-def outcome_of(error: openai.OpenAIError, secrets: Iterable[str]) -> Outcome:
+def outcome_of(
+    error: openai.OpenAIError, secrets: Iterable[str], keys: Keys = EMBEDDING
+) -> Outcome:
     """Return what to do about an error of the client.
 
     Parameters
@@ -41,18 +41,22 @@ def outcome_of(error: openai.OpenAIError, secrets: Iterable[str]) -> Outcome:
     """
     if isinstance(error, openai.APIStatusError):
         reason = redacted(f"{error.status_code}: {_message(error)}", secrets)
-        return of_status(error.status_code, error.code, error.type, error.param, reason) or (
-            TryLater(reason, _wait(error.response.headers))
-        )
+        said = error.status_code, error.code, error.type, error.param
+        return of_status(*said, reason, keys) or TryLater(reason, _wait(error.response.headers))
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
     reason = redacted(f"{error}{cause}", secrets)
     if isinstance(error, openai.APIConnectionError):
         return TryLater(reason)
-    return _fatal("client_failed", "embedding.provider", "a request to be made", reason, "")
+    return _fatal("client_failed", keys.provider, "a request to be made", reason, "")
 
 
 def of_status(
-    status: int, code: str | None, kind: str | None, param: str | None, reason: str
+    status: int,
+    code: str | None,
+    kind: str | None,
+    param: str | None,
+    reason: str,
+    keys: Keys = EMBEDDING,
 ) -> RefusedInput | ProviderError | None:
     """Return what an HTTP status means; None: that another try may do.
 
@@ -64,19 +68,21 @@ def of_status(
     """
     if status == 402 or {code, kind} & _NO_MONEY:
         hint = "add credit, or raise the limit of the project, and run again"
-        return _fatal("quota_exhausted", "embedding.provider", "money left to spend", reason, hint)
+        return _fatal("quota_exhausted", keys.provider, "money left to spend", reason, hint)
     if status in {408, 409, 425, 429} or status >= 500:
         return None
     if status in {401, 403}:
         hint = "check the key, and that its project may use the model"
-        return _fatal("key_refused", "embedding.provider", "a key that is let in", reason, hint)
+        return _fatal("key_refused", keys.provider, "a key that is let in", reason, hint)
     if status == 404:
-        hint = f"check {_MODEL} (Azure: the deployment), and {_SERVER} (often ends in /v1)"
-        return _fatal("model_not_found", _MODEL, "a model that the service has", reason, hint)
+        hint = (
+            f"check {keys.model} (Azure: the deployment), and {keys.base_url} (often ends in /v1)"
+        )
+        return _fatal("model_not_found", keys.model, "a model that the service has", reason, hint)
     param = (param or "").partition("[")[0].partition(".")[0]
     if status in {400, 413, 422} and param in _OF_THE_INPUT:
         return RefusedInput(reason, too_long=bool(_TOO_LONG.search(f"{code} {reason}")))
-    where = {"model": _MODEL, "dimensions": "embedding.dimensions"}.get(param, "embedding.provider")
+    where = {"model": keys.model, "dimensions": "embedding.dimensions"}.get(param, keys.provider)
     hint = "the service does not take what is asked for, whatever the text"
     return _fatal("request_refused", where, "a request that the service takes", reason, hint)
 

@@ -4,12 +4,12 @@ import threading
 from random import Random
 from typing import Final
 
-from lakewinnow.embedding.base import Embedder, TryLater
+from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, TryLater
 from lakewinnow.embedding.requests.budget import Pace
 from lakewinnow.embedding.requests.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
 
-AGAIN: Final = "run again: what was embedded by then is kept and not paid for twice"
+AGAIN: Final = "run again: what was done by then is kept and not paid for twice"
 _FIRST_BACK_OFF_S: Final = 0.5
 _LONGEST_BACK_OFF_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 600.0  # that a provider may ask for; a day's quota is not waited for
@@ -138,6 +138,6 @@ class Sender:
         return self._random.uniform(0, min(bound, _LONGEST_BACK_OFF_S))
 
 
-def gave_up(expected: str, got: str) -> ProviderError:
+def gave_up(expected: str, got: str, keys: Keys = EMBEDDING) -> ProviderError:
     """Return the error of a provider that is not there."""
-    return ProviderError("provider_unavailable", "embedding.provider", expected, Shown(got), AGAIN)
+    return ProviderError("provider_unavailable", keys.provider, expected, Shown(got), AGAIN)

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.core.types import IntArray
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import models
 from lakewinnow.embedding.local.sentence_transformers import device
 from lakewinnow.embedding.local.transformer_files import TransformerFiles
@@ -171,7 +172,7 @@ def _load(folder: Path) -> Any:
     try:
         return AutoModel.from_pretrained(transformer, dtype=torch.float32, local_files_only=True)
     except Exception as error:  # of torch, transformers or safetensors
-        raise models.unusable(folder, error) from error
+        raise models.unusable(folder, error, FINE_TUNING) from error
 
 
 def _layers_of(model: Any, folder: Path) -> Any:

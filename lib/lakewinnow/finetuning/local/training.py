@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import numpy as np
 
 from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import threads
 from lakewinnow.embedding.local.sentence_transformers import device, find_model, package_missing
 from lakewinnow.embedding.local.transformer_files import TransformerFiles
@@ -73,8 +74,8 @@ def train(
         import torch
         import transformers  # noqa: F401 - `body` has use for it
     except ImportError as error:
-        raise package_missing(str(error)) from error
-    folder, _ = find_model(recipe.model)
+        raise package_missing(str(error), FINE_TUNING) from error
+    folder, _ = find_model(recipe.model, FINE_TUNING)
     n_layers = _n_layers(recipe.layers, folder)
     known = prepared(folder, n_layers, texts)
     with _by_seed(seed):

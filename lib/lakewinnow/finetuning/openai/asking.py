@@ -14,7 +14,8 @@ import openai
 
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
-from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.embedding.requests.sending import gave_up
+from lakewinnow.errors import ProviderError
 
 _AROUND: Final = " \t\r\n\"'“”‘’`."
 _SPARE_TOKENS: Final = 8  # beside the longest name, about two bytes a token
@@ -122,16 +123,11 @@ class Questions:
         )
 
     def _error_of(self, error: openai.OpenAIError, text: str) -> ProviderError:
-        outcome = outcome_of(error, [self._access.key, text])
+        outcome = outcome_of(error, [self._access.key, text], self._access.keys)
         if isinstance(outcome, ProviderError):
             return outcome
-        return ProviderError(
-            "provider_unavailable",
-            "finetune.provider",
-            f"an answer within {self._max_retries + 1} tries",
-            Shown(outcome.reason),
-            "run again: what was answered by then is kept and not paid for twice",
-        )
+        expected = f"an answer within {self._max_retries + 1} tries"
+        return gave_up(expected, outcome.reason, self._access.keys)
 
 
 def _in_groups(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

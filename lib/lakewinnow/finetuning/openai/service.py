@@ -37,7 +37,7 @@ class JobService:
     ) -> None:
         self._client = access.client()
         refused = "finetune.model", "a job that is taken"
-        self._calls = Calls(access.key, max_retries, refused, sleep)
+        self._calls = Calls(access, max_retries, refused, sleep)
 
     def close(self) -> None:
         """Close the connections."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import overload
+from typing import Final, overload
 
 import numpy as np
 import pyarrow as pa
@@ -11,7 +11,9 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.errors import DataError
+from lakewinnow.errors import DataError, Shown
+
+_MOST_NUMBERS: Final = 2**31 - 1  # of a list column
 
 
 def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> NDArray[np.floating]:
@@ -62,8 +64,18 @@ def matrix_in_order(column: pa.ChunkedArray, order: NDArray[np.integer]) -> NDAr
 
 
 def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
-    """Return a matrix as a list column, one list a row."""
+    """Return a matrix as a list column, one list a row.
+
+    Raises
+    ------
+    DataError
+        ``"too_many_numbers"`` for Arrow's offsets, which are of 32 bits in Spark's lists.
+    """
     n_rows, width = rows.shape
+    if n_rows * width > _MOST_NUMBERS:
+        expected = f"at most {_MOST_NUMBERS:,} numbers at once"
+        got, hint = Shown(f"{n_rows:,} rows of {width:,}"), "have a task do fewer rows"
+        raise DataError("too_many_numbers", "list column", expected, got, hint)
     offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * np.int32(width))
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).reshape(-1)))
 

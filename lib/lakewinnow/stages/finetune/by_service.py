@@ -25,7 +25,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages.finetune.kept import Kept
 from lakewinnow.stages.finetune.plan import Estimate, Plan, access, plan_of, prices
-from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
+from lakewinnow.stages.finetune.tuned import Tell, Tuned
 
 _HARD: Final = tuple(name for name in ORDER if name not in (CONTROL, SOFT))
 _ANSWERS_A_FILE: Final = 50
@@ -63,7 +63,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
     plan = plan_of(lake, trusted, config, truth)
     needed = plan.estimate(files, config)
     prices(config).check(needed.n_trained, needed.n_prompt, needed.n_answer)
-    with named_as_here(), _job_run(config, files, _teller(tell)) as jobs:
+    with _job_run(config, files, _teller(tell)) as jobs:
         wanted = [dataset for _, dataset in plan.jobs(files, config)]
         states = jobs.run(wanted)
         for state in states:
@@ -71,8 +71,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
                 kept.save_metrics(state, metrics)
     for state in states:
         if state.status == SUCCEEDED:
-            with named_as_here():
-                _ask(state, plan, kept, config, tell)
+            _ask(state, plan, kept, config, tell)
     # Equal training sets share a job, which is named for one of them
     done = [(of.name, state) for of, state in zip(wanted, states, strict=True)]
     return _tuned(plan, done, kept, config)
@@ -85,7 +84,7 @@ def cancel(config: Config, files: Files) -> int:
     ------
     ProviderError
     """
-    with named_as_here(), _job_run(config, files) as jobs:
+    with _job_run(config, files) as jobs:
         return jobs.cancel()
 
 

@@ -34,6 +34,7 @@ from lakewinnow.core.evaluation.variants import (
     ORDER,
     SOFT,
 )
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import models
 from lakewinnow.embedding.local.sentence_transformers import find_model, package_missing
 from lakewinnow.errors import DataError, Shown
@@ -49,7 +50,7 @@ from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.finetune.kept import Kept
-from lakewinnow.stages.finetune.tuned import Tell, Tuned, named_as_here
+from lakewinnow.stages.finetune.tuned import Tell, Tuned
 
 _VARIANTS: Final = (BASELINE, CONTROL, DROPPED, FIXED, SOFT, CEILING)
 _SEEDS: Final = 3
@@ -63,10 +64,9 @@ def check(config: Config) -> None:
     ------
     ConfigError, ProviderError
     """
-    with named_as_here():
-        if find_spec("sentence_transformers") is None:
-            raise package_missing("none")
-        find_model(_model(config))
+    if find_spec("sentence_transformers") is None:
+        raise package_missing("none", FINE_TUNING)
+    find_model(_model(config), FINE_TUNING)
 
 
 def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell: Tell) -> Tuned:
@@ -172,7 +172,7 @@ def _train(
 
 def _fingerprints(rows: DataFrame, recipe: Recipe, n_classes: int) -> dict[str, str]:
     """Return for each variant a hash of what its models learn from, are asked, and how."""
-    model = models.name_of(*find_model(recipe.model))
+    model = models.name_of(*find_model(recipe.model, FINE_TUNING))
     how = json.dumps([model, asdict(recipe), n_classes, version("lakewinnow")])
     content = F.bit_xor(F.xxhash64(*(name for name in rows.columns if name != VARIANT)))
     return {
@@ -194,7 +194,7 @@ def _recipe(config: Config) -> Recipe:
 
 
 def _how(config: Config, answers: pa.Table, n_seeds: int) -> dict[str, object]:
-    folder, called = find_model(_model(config))
+    folder, called = find_model(_model(config), FINE_TUNING)
     return {
         "provider": "local",
         "model": models.name_of(folder, called),

@@ -12,6 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import Config
 from lakewinnow.core.evaluation.variants import BASELINE, CEILING, DROPPED, FIXED, ORDER
 from lakewinnow.core.types import IntArray
+from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.finetuning.openai.jobs import Dataset
 from lakewinnow.finetuning.openai.prices import Prices
@@ -139,7 +140,8 @@ def plan_of(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) 
 
 def access(config: Config) -> Access:
     """Return how to reach the service."""
-    return Access(config.finetune.base_url, timeout_s=config.finetune.timeout_s)
+    own = config.finetune
+    return Access(own.base_url, timeout_s=own.timeout_s, keys=FINE_TUNING)
 
 
 def prices(config: Config) -> Prices:

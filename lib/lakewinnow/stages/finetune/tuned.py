@@ -1,13 +1,11 @@
 """What fine-tuned models said, whoever trained them."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
-from lakewinnow.errors import LakewinnowError, Shown
 
 Tell = Callable[[int, int, str], object]  # done, of how many, and a note
 
@@ -38,20 +36,3 @@ class Tuned:
     how: Mapping[str, Any]
     left_out: Sequence[str] = field(default=())
     failed: Sequence[str] = field(default=())
-
-
-@contextmanager
-def named_as_here() -> Iterator[None]:
-    """Have errors of what is shared with embedding name the keys of fine-tuning."""
-    try:
-        yield
-    except LakewinnowError as error:
-        code, *rest = error.args
-        where, expected, got, hint = (
-            part.replace("embedding.openai.", "finetune.").replace("embedding.", "finetune.")
-            if isinstance(part, str) and not isinstance(part, Shown)
-            else part
-            for part in rest
-        )
-        hint = hint.replace("what was embedded by then", "what was done by then")
-        raise type(error)(code, where, expected, got, hint) from None
