@@ -1,4 +1,8 @@
-"""Find and fix label errors in text tables on a lake: confident learning as Spark jobs."""
+"""Find and fix label errors in text tables on a lake: confident learning as Spark jobs.
+
+``run(load_config("config.yaml"))`` does all of it; ``find_label_issues(labels, pred_probs)`` and
+its like work on arrays and frames of your own. ``lakewinnow guide`` in a shell shows more.
+"""
 
 from importlib import import_module
 from importlib.metadata import version
@@ -65,6 +69,10 @@ _HOMES = {
     "run": "pipeline",
     "session": "spark.sessions.session",
 }
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
 
 
 def __getattr__(name: str) -> Any:

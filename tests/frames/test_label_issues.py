@@ -1,10 +1,12 @@
 """`find_label_issues`: cleanlab's, of any kind of frame, partitions or bad rows beside."""
 
+import doctest
 import json
 from contextlib import nullcontext
 from typing import get_args
 
 import cleanlab.count
+import cleanlab.filter
 import numpy as np
 import pandas as pd
 import pytest
@@ -213,6 +215,73 @@ def test_arrays_give_what_frames_give():
     assert found.predicted_label.tolist() == np.take(CLASSES, expected.predicted_label).tolist()
 
 
+@pytest.mark.parametrize("score", ["self_confidence", "normalized_margin"])
+@pytest.mark.filterwarnings("ignore:May not flag")  # cleanlab's
+def test_labels_and_probabilities_by_position_are_as_in_cleanlab(score):
+    _, labels, pred_probs = generated()
+    expected = cleanlab.filter.find_label_issues(labels, pred_probs)
+    ranked = cleanlab.filter.find_label_issues(
+        labels, pred_probs, return_indices_ranked_by=score, filter_by="both"
+    )
+    for given in (labels, labels.tolist(), labels.astype(float), pd.Series(labels)):
+        np.testing.assert_array_equal(find_label_issues(given, pred_probs.tolist()), expected)
+        found = find_label_issues(
+            given, pred_probs, return_indices_ranked_by=score, filter_by="both"
+        )
+        np.testing.assert_array_equal(found, ranked)
+    by_name = find_label_issues(labels=labels, pred_probs=pred_probs)
+    np.testing.assert_array_equal(by_name, expected)
+
+
+def test_rows_left_out_are_no_issues_by_position():
+    _, labels, pred_probs = generated()
+    pred_probs = np.where(np.arange(300)[:, None] == 5, np.nan, pred_probs)
+    with pytest.warns(UserWarning, match="1 of 300 rows are left out") as caught:
+        found = find_label_issues(labels, pred_probs)
+    assert caught[0].filename == __file__
+    assert found.dtype == bool
+    assert not found[5]
+    assert found.any()
+
+
+def test_booleans_and_columns_of_numbers():
+    labels, pred_probs, _ = corpus(7, n_classes=2, n_rows=200, kind="continuous")
+    expected = find_label_issues(labels, pred_probs)
+    assert expected.any()
+    np.testing.assert_array_equal(find_label_issues(labels == 1, pred_probs), expected)
+    df = pd.DataFrame(pred_probs, columns=["no", "yes"]).assign(given=labels == 1)
+    for classes in (None, [False, True]):
+        found = find_label_issues(df, label="given", pred_probs=["no", "yes"], classes=classes)
+        np.testing.assert_array_equal(found.is_label_issue, expected)
+        assert found.predicted_label.dtype == "boolean"
+        assert found.predicted_label.tolist() == (pred_probs.argmax(axis=1) == 1).tolist()
+
+
+def test_booleans_floats_and_columns_of_numbers_on_spark(spark):
+    labels, pred_probs, _ = corpus(7, n_classes=2, n_rows=200, kind="continuous")
+    df = pd.DataFrame(pred_probs, columns=["no", "the yes"]).assign(
+        id=[f"{i:03}" for i in range(200)], is_yes=labels == 1, number=labels.astype(float)
+    )
+    expected = find_label_issues(labels, pred_probs)
+    for label, converted in (("is_yes", bool), ("number", float)):
+        found = find_label_issues(
+            spark.createDataFrame(df), label=label, pred_probs=["no", "the yes"], id="id"
+        )
+        rows = found.orderBy("id").toPandas()
+        assert rows.is_label_issue.tolist() == expected.tolist()
+        assert rows.predicted_label.tolist() == [
+            converted(k) for k in pred_probs.argmax(axis=1).tolist()
+        ]
+        assert rows.predicted_label.dtype == df[label].dtype
+
+
+def test_the_examples_of_the_docstring_run():
+    examples = doctest.DocTestFinder(recurse=False).find(find_label_issues, "find", globs={})
+    assert sum(len(of.examples) for of in examples) > 4
+    for example in examples:
+        assert doctest.DocTestRunner().run(example).failed == 0
+
+
 @pytest.mark.parametrize("dtype", ["int64", "float64", "Int64", object, "category"])
 def test_integers_are_in_their_order_whatever_their_dtype(dtype):
     labels, pred_probs, _ = corpus(3, n_classes=12, n_rows=200, kind="continuous")
@@ -330,9 +399,11 @@ ON_BOTH = [
     ({"label": "label"}, SchemaError, "missing_column"),
     ({"pred_probs": "prob"}, SchemaError, "missing_column"),
     ({"id": "key"}, SchemaError, "missing_column"),
-    ({"label": "weight"}, SchemaError, "wrong_column_type"),
     ({"pred_probs": "id"}, SchemaError, "wrong_column_type"),
     ({"id": "weight"}, SchemaError, "wrong_column_type"),
+    ({"pred_probs": ["weight", "id"]}, SchemaError, "wrong_column_type"),
+    ({"pred_probs": ["weight", "prob"]}, SchemaError, "missing_column"),
+    ({"return_indices_ranked_by": "self_confidence"}, ConfigError, "no_indices"),
     ({"pred_probs": np.zeros((9, 2))}, ConfigError, "not_a_column"),
     ({"label": np.zeros(9)}, ConfigError, "not_a_column"),
     ({"classes": ["ant", "ant"]}, ConfigError, "repeated_class"),
@@ -353,7 +424,10 @@ OF_ROWS = [
 ]
 
 
-@pytest.mark.parametrize(("settings", "error", "code"), ON_BOTH + OF_ROWS)
+@pytest.mark.parametrize(
+    ("settings", "error", "code"),
+    [*ON_BOTH, *OF_ROWS, ({"label": "weight"}, SchemaError, "wrong_column_type")],
+)
 @pytest.mark.filterwarnings("ignore:.*left out")
 def test_what_cannot_be(settings, error, code):
     df, *_ = generated(n_rows=30)
@@ -368,7 +442,8 @@ def test_what_cannot_be_on_spark(spark):
     frame = on_spark(
         spark, df.assign(weight=0.5), "id string, given string, probs array<double>, weight double"
     )
-    for settings, error, code in ON_BOTH + OF_ROWS[:1]:
+    fractions = ({"label": "weight"}, DataError, "too_many_bad_rows")
+    for settings, error, code in [*ON_BOTH, OF_ROWS[0], fractions]:
         with pytest.raises(error) as caught:
             find_label_issues(frame, **COLUMNS | settings)
         assert caught.value.code == code

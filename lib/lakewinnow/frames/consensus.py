@@ -4,7 +4,6 @@ Passes   4 (votes; consensus twice; annotators), and the result when it is read
 Shuffle  in each: annotations and (id, pred_probs) by id
 """
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,9 @@ from lakewinnow.core.crowd.crowdlab import Crowd
 from lakewinnow.core.crowd.multiannotator import ConsensusMethod, QualityMethod
 from lakewinnow.core.types import FloatArray
 from lakewinnow.errors import ConfigError, DataError, Shown, did_you_mean
-from lakewinnow.frames import frame
+from lakewinnow.frames import columns, pandas_columns
+from lakewinnow.frames.classes import class_names, class_names_in_memory
+from lakewinnow.frames.left_out import check_bad_rows, warn
 from lakewinnow.lake.inputs.source import column, text_of
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import annotations as passes
@@ -185,8 +186,10 @@ def find_consensus(
         quality_method=quality_method,
         max_bad_fraction=max_bad_fraction,
     )
-    frame.check_names(annotations.columns, {"id": id, "annotator": annotator, "label": label})
-    frame.check_names(rows.columns, {"id": id, "pred_probs": pred_probs})
+    columns.check_names(
+        annotations.columns, [("id", id), ("annotator", annotator), ("label", label)]
+    )
+    columns.check_names(rows.columns, [("id", id), ("pred_probs", pred_probs)])
     if isinstance(rows, pd.DataFrame) and isinstance(annotations, pd.DataFrame):
         return _in_memory(annotations, rows, of, classes, options)
     if isinstance(rows, pd.DataFrame) or isinstance(annotations, pd.DataFrame):
@@ -205,20 +208,20 @@ def _on_spark(
     classes: Sequence[object] | None,
     options: Options,
 ) -> Consensus:
-    frame.check_key("id", annotations.schema, of.id)
-    frame.check_key("id", rows.schema, of.id)
-    frame.check_key("annotator", annotations.schema, of.annotator)
-    label_type = frame.check_key("label", annotations.schema, of.label)
-    probs = frame.check_probabilities("pred_probs", rows.schema, of.pred_probs)
+    columns.check_key("id", annotations.schema, of.id)
+    columns.check_key("id", rows.schema, of.id)
+    columns.check_key("annotator", annotations.schema, of.annotator)
+    label_type = columns.check_key("label", annotations.schema, of.label)
+    probs = columns.check_probabilities("pred_probs", rows.schema, of.pred_probs)
     given = annotations.where(column(of.label).isNotNull()).select(
         text_of(of.id).alias(_ID),
         column(of.annotator).alias(c.ANNOTATOR),
         column(of.label).alias(c.LABEL),
     )
-    class_names = frame.class_names(given.select(c.LABEL), rows.select(probs.alias("p")), classes)
-    _check_classes(class_names)
+    classes = class_names(given.select(c.LABEL), rows.select(probs.alias("p")), classes)
+    _check_classes(classes)
     annotators, n_given = _annotators(given)
-    names = Names(class_names, [str(name) for name in annotators])
+    names = Names(classes, [str(name) for name in annotators])
 
     keyed = _with_annotations(rows.withColumn(_ID, text_of(of.id)), given)
     inputs = {
@@ -231,7 +234,7 @@ def _on_spark(
     needed = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
     votes, n_by_code, n_imprecise = passes.votes(needed, names)
-    frame.check_bad_rows(passes.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
+    check_bad_rows(passes.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
     _check_used(int(votes.labelled.sum()), n_given)
     has_labels = votes.labelled > 0
     names, votes = names.of_annotators(has_labels), votes.of_annotators(has_labels)
@@ -245,11 +248,11 @@ def _on_spark(
     stats = passes.annotators(needed, names, crowd).stats(votes, crowd.weights)
 
     found = udf.on_arrow(Judge(names, crowd), passes.CONSENSUS)(*inputs.values())
-    own = frame.own_names(passes.CONSENSUS.names, rows.columns)
-    columns = {name: F.col(_FOUND).getField(name) for name in own}
-    columns[c.CONSENSUS_LABEL] = columns[c.CONSENSUS_LABEL].cast(label_type)
+    own = columns.own_names(passes.CONSENSUS.names, rows.columns)
+    ours = {name: F.col(_FOUND).getField(name) for name in own}
+    ours[c.CONSENSUS_LABEL] = ours[c.CONSENSUS_LABEL].cast(label_type)
     judged = keyed.withColumn(_FOUND, found).select(
-        *map(column, rows.columns), *(columns[name].alias(own[name]) for name in own)
+        *map(column, rows.columns), *(ours[name].alias(own[name]) for name in own)
     )
     who = [annotators[at] for at in np.flatnonzero(has_labels)]
     is_integer = isinstance(label_type, IntegralType)
@@ -292,23 +295,25 @@ def _in_memory(
     options: Options,
 ) -> Consensus:
     given = annotations[annotations[of.label].notna()]
-    labels = frame.plain("label", given[of.label])
-    who = frame.plain("annotator", given[of.annotator])
-    ids = frame.strings(frame.plain("id", given[of.id]))
-    row_ids = frame.strings(frame.plain("id", rows[of.id]))
-    probs = frame.arrays("pred_probs", rows[of.pred_probs])
+    labels = pandas_columns.plain("label", given[of.label])
+    who = pandas_columns.plain("annotator", given[of.annotator])
+    ids = pandas_columns.strings(pandas_columns.plain("id", given[of.id]))
+    row_ids = pandas_columns.strings(pandas_columns.plain("id", rows[of.id]))
+    probs = pandas_columns.arrays("pred_probs", rows[of.pred_probs])
     lengths = [len(row) for row in probs if row is not None]
-    class_names = frame.class_names_in_memory(labels, lengths, classes)
-    _check_classes(class_names)
+    classes = class_names_in_memory(labels, lengths, classes)
+    _check_classes(classes)
     annotators = sorted(who.dropna().unique().tolist())
-    names = Names(class_names, [str(name) for name in annotators])
+    names = Names(classes, [str(name) for name in annotators])
 
-    batch = _batch(row_ids, probs, zip(ids, frame.strings(who), frame.strings(labels), strict=True))
+    batch = _batch(
+        row_ids,
+        probs,
+        zip(ids, pandas_columns.strings(who), pandas_columns.strings(labels), strict=True),
+    )
     checked = passes.check(batch, names)
     n_by_code = np.bincount(checked.codes, minlength=len(passes.CODES))
-    frame.check_bad_rows(
-        passes.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction, _HINT
-    )
+    check_bad_rows(passes.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction, _HINT)
     block = checked.block
     _check_used(len(block.label), len(given))
     have_labels, annotator = np.unique(block.annotator, return_inverse=True)
@@ -321,11 +326,13 @@ def _in_memory(
         quality_method=options.quality_method,
     )
     verdicts = passes.verdicts(checked, found.labels, names.classes)
-    verdicts[c.CONSENSUS_LABEL] = verdicts[c.CONSENSUS_LABEL].cast(frame.arrow_type(labels))
+    verdicts[c.CONSENSUS_LABEL] = verdicts[c.CONSENSUS_LABEL].cast(
+        pandas_columns.arrow_type(labels)
+    )
     who_have = [annotators[at] for at in have_labels]
     is_integer = is_integer_dtype(labels)
     table = _annotator_table(found.annotators, who_have, names.classes, is_integer=is_integer)
-    return Consensus(frame.append(rows, verdicts), table)
+    return Consensus(pandas_columns.append(rows, verdicts), table)
 
 
 def _batch(
@@ -361,10 +368,9 @@ def _check_used(n_used: int, n_given: int) -> None:
         expected, got = "annotations of rows that can be used", Shown(f"none of {n_given:,}")
         raise DataError("no_rows", "annotations", expected, got, _HINT)
     if n_used < n_given:
-        warnings.warn(
+        warn(
             f"{n_given - n_used:,} of {n_given:,} annotations are not used: of rows left out or not"
-            " there, without annotator, by labels that are no class, or repeated",
-            stacklevel=5,
+            " there, without annotator, by labels that are no class, or repeated"
         )
 
 

@@ -1,8 +1,9 @@
 """`find_label_issues` for those who have probabilities already: Spark, pandas or NumPy."""
 
+from __future__ import annotations  # help() shows ArrayLike, and not what it stands for
+
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -10,15 +11,18 @@ import pandas as pd
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType
+from pyspark.sql.types import BooleanType, IntegerType
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection import label_issues as core
 from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
-from lakewinnow.core.selection.scores import check_score
 from lakewinnow.errors import ConfigError, DataError, Shown
-from lakewinnow.frames import frame
+from lakewinnow.frames import columns, pandas_columns
+from lakewinnow.frames.classes import FALSE_TRUE, class_names, class_names_in_memory, label_index
+from lakewinnow.frames.left_out import check_bad_rows
+from lakewinnow.frames.options import Options
+from lakewinnow.frames.pandas_columns import as_name
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.spark.arrow import parquet_rows
@@ -32,57 +36,58 @@ _SCORE, _RANK = "__lw_score", "__lw_rank"
 _NEW_COLUMNS: Final = (*verdicts.VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
 
 MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
-_HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the caller wants found, checked."""
-
-    issue_filter: IssueFilter
-    rank_by: str
-    adjust_pred_probs: bool
-    max_bad_fraction: float
-    noise_model: NoiseModel | None
 
 
 @telling_of_loss()
 def find_label_issues(
-    df: DataFrame | pd.DataFrame | None = None,
+    df: DataFrame | pd.DataFrame | npt.ArrayLike | None = None,
+    pred_probs: str | Sequence[str] | npt.ArrayLike | None = None,
     *,
-    label: str | npt.ArrayLike,
-    pred_probs: str | npt.ArrayLike,
+    label: str | npt.ArrayLike | None = None,
+    labels: npt.ArrayLike | None = None,
     id: str | None = None,
     classes: Sequence[object] | None = None,
     filter_by: FilterBy = "prune_by_noise_rate",
     rank_by: str = "self_confidence",
+    return_indices_ranked_by: str | None = None,
     adjust_pred_probs: bool = False,
     frac_noise: float = 1.0,
     min_examples_per_class: int = 1,
     num_to_remove_per_class: Sequence[int] | None = None,
     max_bad_fraction: float = 0.1,
     noise_model: noise_models.Source | None = None,
-) -> DataFrame | pd.DataFrame:
+) -> DataFrame | pd.DataFrame | npt.NDArray[np.generic]:
     """Find label issues by confident learning, exactly as cleanlab does.
+
+    ``find_label_issues(labels, pred_probs)`` is as cleanlab's function of that name;
+    ``find_label_issues(df, label=..., pred_probs=...)`` adds columns to a frame.
 
     Parameters
     ----------
-    df : Spark DataFrame, pandas DataFrame, or None
-        None: `label` and `pred_probs` are arrays of shape (n,) and (n, K).
-    label, pred_probs : str
-        Columns of `df`. Labels are strings or integers. Probabilities are out-of-sample, one per
-        class in the order of `classes`: arrays of double, float or decimal, or an ML vector.
+    df : Spark or pandas DataFrame; or the labels, shape (n,)
+    pred_probs : column of `df`, a list of columns, or array of shape (n, K)
+        Out-of-sample probabilities, one per class in the order of `classes`. One column has arrays
+        of double, float or decimal, or an ML vector; a list names a column of numbers for each
+        class.
+    label : str
+        Column of `df`: strings, integers, booleans, or floats that are whole numbers. Or, without
+        `df`, an array of labels; the result is a pandas frame then.
+    labels : array of shape (n,)
+        The first argument by cleanlab's name.
     id : str, optional
         Column of unique ids, strings or integers, which break ties. Default: the content of the
         row for Spark, where rows that are equal in every column share a rank; the position for
         pandas and NumPy.
     classes : sequence, optional
-        Labels in the order of the probabilities. Default: 0 .. K-1 for integers, the sorted
-        distinct labels for strings.
+        Labels in the order of the probabilities. Default: 0 .. K-1 for numbers, False and True for
+        booleans, the sorted distinct labels for strings.
     filter_by, frac_noise, min_examples_per_class, num_to_remove_per_class
         As in ``cleanlab.filter.find_label_issues``; the last with `prune_by_class` only.
     rank_by, adjust_pred_probs
         The label quality score: self_confidence, normalized_margin, confidence_weighted_entropy.
+    return_indices_ranked_by : str, optional
+        With arrays of labels: return the indices of the issues, worst first by this score, and not
+        whether each row is one.
     max_bad_fraction : float
         More rows than this with probabilities or labels that cannot be used are an error.
     noise_model : NoiseModel, mapping or path, optional
@@ -91,11 +96,14 @@ def find_label_issues(
 
     Returns
     -------
-    DataFrame of the same kind (pandas for arrays)
+    DataFrame of the same kind
         The columns of `df` and predicted_label, predicted_prob, is_label_issue, label_score (lower
         is worse), label_rank (1 = worst; null: no issue), error_code (null, or why a row was left
         out: its other new columns are null then). A Spark DataFrame is lazy: the noise model has
         been estimated and the cuts are known, rows are judged when it is read.
+    array
+        For labels: bool of shape (n,), whether each row is an issue; or the indices of those that
+        are.
 
     Raises
     ------
@@ -106,9 +114,36 @@ def find_label_issues(
     DataError
         ``"too_many_bad_rows"``, ``"classes_do_not_fit"``, ``"too_many_classes"``, ``"no_rows"``,
         ``"wrong_length"`` for arrays, ``"other_classes"`` than the noise model's
+
+    Examples
+    --------
+    >>> import lakewinnow, pandas as pd
+    >>> labels = [0, 0, 0, 1, 1, 1]
+    >>> pred_probs = [[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.6, 0.4], [0.1, 0.9]]
+    >>> lakewinnow.find_label_issues(labels, pred_probs)
+    array([False, False,  True, False,  True, False])
+    >>> lakewinnow.find_label_issues(labels, pred_probs, return_indices_ranked_by="self_confidence")
+    array([2, 4])
+
+    Of a frame, by names of columns:
+
+    >>> df = pd.DataFrame(pred_probs, columns=["p_bad", "p_good"]).assign(label=labels)
+    >>> found = lakewinnow.find_label_issues(df, label="label", pred_probs=["p_bad", "p_good"])
+    >>> found[found.is_label_issue][["predicted_label", "label_score", "label_rank"]]
+       predicted_label  label_score  label_rank
+    2                1          0.1           1
+    4                0          0.4           2
     """
-    check_score(rank_by, adjusted=adjust_pred_probs)
+    if df is not None and not isinstance(df, (DataFrame, pd.DataFrame)):
+        labels = df
+    if return_indices_ranked_by is not None:
+        if labels is None:
+            expected, hint = "labels and pred_probs as arrays", "a frame's rows have label_rank"
+            got = Shown("label" if df is None else "a frame")
+            raise ConfigError("no_indices", "return_indices_ranked_by", expected, got, hint)
+        rank_by = return_indices_ranked_by
     counts = None if num_to_remove_per_class is None else tuple(num_to_remove_per_class)
+    model = None if noise_model is None else noise_models.model_of(noise_model, "noise_model")
     options = Options(
         issue_filter=IssueFilter(
             filter_by=filter_by,
@@ -119,25 +154,46 @@ def find_label_issues(
         rank_by=rank_by,
         adjust_pred_probs=adjust_pred_probs,
         max_bad_fraction=max_bad_fraction,
-        noise_model=None
-        if noise_model is None
-        else noise_models.model_of(noise_model, "noise_model"),
+        noise_model=model,
     )
-    if options.noise_model is not None:
+    if model is not None:
         if classes is not None:
-            options.noise_model.check_classes([str(name) for name in classes], "classes")
-        classes = options.noise_model.classes
-    if df is None:
-        rows, given, probs = _of_arrays(np.asarray(label), np.asarray(pred_probs))
-        return _in_memory(rows, given, probs, frame.row_ids(rows, None), classes, options)
-    if not isinstance(label, str) or not isinstance(pred_probs, str):
+            model.check_classes([as_name(name) for name in classes], "classes")
+        classes = model.classes
+    if isinstance(df, (DataFrame, pd.DataFrame)):
+        return _of_frame(df, label, pred_probs, id, classes, options)
+    found = _of_arrays(label if labels is None else labels, pred_probs, classes, options)
+    if labels is None:
+        return found
+    if return_indices_ranked_by is None:
+        return found[c.IS_LABEL_ISSUE].fillna(value=False).to_numpy(bool)
+    return found[c.LABEL_RANK].dropna().sort_values().index.to_numpy()
+
+
+def _of_frame(
+    df: DataFrame | pd.DataFrame,
+    label: object,
+    pred_probs: object,
+    id_column: str | None,
+    classes: Sequence[object] | None,
+    options: Options,
+) -> DataFrame | pd.DataFrame:
+    of_probs = [pred_probs] if isinstance(pred_probs, str) else pred_probs
+    if not isinstance(label, str) or not _are_names(of_probs):
         got = Shown(type(pred_probs if isinstance(label, str) else label).__name__)
         raise ConfigError("not_a_column", "label, pred_probs", "names of columns of df", got)
-    frame.check_names(df.columns, {"label": label, "pred_probs": pred_probs, "id": id})
+    wanted = [("label", label), *(("pred_probs", name) for name in of_probs), ("id", id_column)]
+    columns.check_names(df.columns, wanted)
+    names = pred_probs if isinstance(pred_probs, str) else of_probs
     if isinstance(df, pd.DataFrame):
-        ids = frame.row_ids(df, id)
-        return _in_memory(df, df[label], df[pred_probs], ids, classes, options)
-    return _on_spark(df, label, pred_probs, id, classes, options)
+        ids = pandas_columns.row_ids(df, id_column)
+        probs = pandas_columns.probabilities("pred_probs", df, names)
+        return _in_memory(df, df[label], probs, ids, classes, options)
+    return _on_spark(df, label, names, id_column, classes, options)
+
+
+def _are_names(values: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(values, (list, tuple)) and all(isinstance(of, str) for of in values)
 
 
 # --- Spark --------------------------------------------------------------------------------------
@@ -146,18 +202,21 @@ def find_label_issues(
 def _on_spark(
     df: DataFrame,
     label: str,
-    pred_probs: str,
+    pred_probs: str | Sequence[str],
     id_column: str | None,
     classes: Sequence[object] | None,
     options: Options,
 ) -> DataFrame:
-    frame.check_key("label", df.schema, label)
-    probs = frame.check_probabilities("pred_probs", df.schema, pred_probs)
-    names = frame.class_names(df.select(column(label)), df.select(probs.alias("p")), classes)
+    given, label_type = columns.check_label(df.schema, label)
+    probs = columns.check_probabilities("pred_probs", df.schema, pred_probs)
+    if classes is None and isinstance(label_type, BooleanType):
+        classes = FALSE_TRUE
+    names = class_names(df.select(given.alias("l")), df.select(probs.alias("p")), classes)
+    of_probs = [pred_probs] if isinstance(pred_probs, str) else pred_probs
     keyed = df.withColumns(
         {
-            _ROW_ID: frame.row_id(df, id_column, [label, pred_probs]),
-            _LABEL: frame.label_index(df, label, names),
+            _ROW_ID: columns.row_id(df, id_column, [label, *of_probs]),
+            _LABEL: label_index(given, label_type, names),
             _PROBS: probs,
         }
     )
@@ -166,19 +225,21 @@ def _on_spark(
         F.col(_LABEL).alias(c.LABEL),
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
-    rows = parquet_rows.of(df, id_column, label, pred_probs, names) or selected
+    by_tasks = isinstance(pred_probs, str) and parquet_rows.of(
+        df, id_column, label, pred_probs, names
+    )
+    rows = by_tasks or selected
     earlier = options.noise_model
     # Most often no row is bad: then the second pass, which checks them all, finds that the first
     # one, which did not, is right, and the others need not check again.
     state = confident_learning.self_confidence(rows, len(names))
     thresholds = earlier.thresholds if earlier else state.thresholds()
     checked = valid_probs.joint(rows, thresholds)
-    frame.check_bad_rows(
+    check_bad_rows(
         valid_probs.CODES,
         checked.n_by_code,
         checked.n_imprecise,
         options.max_bad_fraction,
-        _HINT,
     )
     to_blocks = confident_learning.trusted_blocks
     if not checked.is_sound:
@@ -236,7 +297,7 @@ def _ranked(
         found[c.IS_LABEL_ISSUE] = F.col(_RANK).isNotNull()
     else:
         found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], found[c.LABEL_RANK])
-    own = frame.own_names(_NEW_COLUMNS, df.columns)
+    own = columns.own_names(_NEW_COLUMNS, df.columns)
     return joined.select(
         *(F.col(numbered).alias(name) for numbered, name in theirs.items()),
         *(found[name].alias(own[name]) for name in _NEW_COLUMNS),
@@ -247,14 +308,18 @@ def _ranked(
 
 
 def _of_arrays(
-    label: npt.NDArray[np.generic], pred_probs: npt.NDArray[np.generic]
-) -> tuple[pd.DataFrame, pd.Series, pd.Series]:
-    """Return a frame of no columns, and the two that are not in it."""
-    if len(label) != len(pred_probs):
-        got = Shown(f"{len(label):,} labels and {len(pred_probs):,} rows of pred_probs")
+    label: npt.ArrayLike | None,
+    pred_probs: npt.ArrayLike | None,
+    classes: Sequence[object] | None,
+    options: Options,
+) -> pd.DataFrame:
+    """Return what is found beside no columns, a row for each label."""
+    given, probs = pd.Series(np.asarray(label), name="label"), list(np.asarray(pred_probs))
+    if len(given) != len(probs):
+        got = Shown(f"{len(given):,} labels and {len(probs):,} rows of pred_probs")
         raise DataError("wrong_length", "label, pred_probs", "arrays of the same length", got)
-    given, probs = pd.Series(label, name="label"), pd.Series(list(pred_probs), name="pred_probs")
-    return pd.DataFrame(index=range(len(label))), given, probs
+    df, values = pd.DataFrame(index=given.index), pd.Series(probs, name="pred_probs")
+    return _in_memory(df, given, values, pandas_columns.row_ids(df, None), classes, options)
 
 
 def _in_memory(
@@ -265,17 +330,15 @@ def _in_memory(
     classes: Sequence[object] | None,
     options: Options,
 ) -> pd.DataFrame:
-    labels = frame.plain("label", label)
-    probs = frame.arrays("pred_probs", pred_probs)
+    labels = pandas_columns.plain("label", label, with_bools=True)
+    probs = pandas_columns.arrays("pred_probs", pred_probs)
     lengths = (len(row) for row in probs if row is not None)
-    names = frame.class_names_in_memory(labels, lengths, classes)
+    names = class_names_in_memory(labels, lengths, classes)
     index: dict[str | None, int] = {name: k for k, name in enumerate(names)}
-    known = pd.Series([index.get(name) for name in frame.strings(labels)], dtype="Int64")
+    known = pd.Series([index.get(name) for name in pandas_columns.strings(labels)], dtype="Int64")
     checked = valid_probs.check_series(pd.Series(ids), known, pd.Series(probs), len(names))
     n_by_code = np.bincount(checked.codes, minlength=len(valid_probs.CODES))
-    frame.check_bad_rows(
-        valid_probs.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction, _HINT
-    )
+    check_bad_rows(valid_probs.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction)
     block = checked.block
     found = core.find_label_issues(
         block.labels,
@@ -288,11 +351,11 @@ def _in_memory(
         noise_model=options.noise_model,
     )
     predicted = pa.array(names).take(pa.array(block.pred_probs.argmax(axis=1)))
-    columns = {
-        c.PREDICTED_LABEL: predicted.cast(frame.arrow_type(labels)),
+    verdict = {
+        c.PREDICTED_LABEL: predicted.cast(pandas_columns.arrow_type(labels)),
         c.PREDICTED_PROB: block.pred_probs.max(axis=1),
         c.IS_LABEL_ISSUE: found.is_label_issue,
         c.LABEL_SCORE: found.label_score,
         c.LABEL_RANK: pa.array(found.label_rank, mask=~found.is_label_issue),
     }
-    return frame.append(df, verdicts.spread(columns, checked))
+    return pandas_columns.append(df, verdicts.spread(verdict, checked))

@@ -5,7 +5,6 @@ Shuffle  by id, for the ranks
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -20,8 +19,10 @@ from lakewinnow import columns as c
 from lakewinnow.core.multilabel import filters as core
 from lakewinnow.core.multilabel.one_vs_rest import estimate_noise_models
 from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
-from lakewinnow.core.selection.scores import check_score
-from lakewinnow.frames import frame
+from lakewinnow.frames import columns, pandas_columns
+from lakewinnow.frames.classes import class_names, class_names_in_memory
+from lakewinnow.frames.left_out import check_bad_rows
+from lakewinnow.frames.options import Options
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.lists import spread
@@ -41,27 +42,6 @@ _ADDED: Final = (
     c.ISSUE_LABELS,
     c.ERROR_CODE,
 )
-
-_HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Columns:
-    """What the caller's columns are called."""
-
-    labels: str
-    pred_probs: str
-    id: str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Options:
-    """What the caller wants found, checked."""
-
-    issue_filter: IssueFilter
-    rank_by: str
-    adjust_pred_probs: bool
-    max_bad_fraction: float
 
 
 @telling_of_loss()
@@ -129,7 +109,6 @@ def find_multilabel_issues(
     The filters `low_*` look at rows as a whole; there issue_labels are those that
     `confident_learning` finds in the rows they flag, perhaps none.
     """
-    check_score(rank_by, adjusted=adjust_pred_probs)
     counts = None if num_to_remove_per_class is None else tuple(num_to_remove_per_class)
     options = Options(
         issue_filter=IssueFilter(
@@ -142,34 +121,39 @@ def find_multilabel_issues(
         adjust_pred_probs=adjust_pred_probs,
         max_bad_fraction=max_bad_fraction,
     )
-    of = Columns(labels=labels, pred_probs=pred_probs, id=id)
-    frame.check_names(df.columns, {"labels": labels, "pred_probs": pred_probs, "id": id})
+    names = (labels, pred_probs, id)
+    columns.check_names(df.columns, zip(("labels", "pred_probs", "id"), names, strict=True))
     if isinstance(df, pd.DataFrame):
-        return _in_memory(df, of, classes, options)
-    return _on_spark(df, of, classes, options)
+        return _in_memory(df, *names, classes, options)
+    return _on_spark(df, *names, classes, options)
 
 
 # --- Spark --------------------------------------------------------------------------------------
 
 
 def _on_spark(
-    df: DataFrame, of: Columns, classes: Sequence[object] | None, options: Options
+    df: DataFrame,
+    labels: str,
+    pred_probs: str,
+    id_column: str | None,
+    classes: Sequence[object] | None,
+    options: Options,
 ) -> DataFrame:
-    label_type = frame.check_key("labels", df.schema, of.labels, is_list=True)
-    probs = frame.check_probabilities("pred_probs", df.schema, of.pred_probs)
-    given = df.select(F.explode(column(of.labels)).alias(c.LABEL))
-    names = frame.class_names(given, df.select(probs.alias(c.PRED_PROBS)), classes)
+    label_type = columns.check_key("labels", df.schema, labels, is_list=True)
+    probs = columns.check_probabilities("pred_probs", df.schema, pred_probs)
+    given = df.select(F.explode(column(labels)).alias(c.LABEL))
+    names = class_names(given, df.select(probs.alias(c.PRED_PROBS)), classes)
 
-    keyed = df.withColumn(_ROW_ID, frame.row_id(df, of.id, [of.labels, of.pred_probs]))
+    keyed = df.withColumn(_ROW_ID, columns.row_id(df, id_column, [labels, pred_probs]))
     inputs = {
         c.ROW_ID: F.col(_ROW_ID),
-        c.LABEL: column(of.labels).cast("array<string>"),
+        c.LABEL: column(labels).cast("array<string>"),
         c.PRED_PROBS: probs,
     }
     rows = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
     state, n_by_code = passes.thresholds(rows, names)
-    frame.check_bad_rows(passes.CODES, n_by_code, 0, options.max_bad_fraction, _HINT)
+    check_bad_rows(passes.CODES, n_by_code, 0, options.max_bad_fraction)
     thresholds = state.thresholds()
     joints = passes.joints(rows, thresholds, names)
     models = estimate_noise_models(names, state, joints)
@@ -203,7 +187,7 @@ def _ranked(judged: DataFrame, df: DataFrame, labels_type: ArrayType) -> DataFra
     found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], F.col(_RANK))
     for name in (c.PREDICTED_LABELS, c.ISSUE_LABELS):
         found[name] = found[name].cast(labels_type)
-    own = frame.own_names(_ADDED, df.columns)
+    own = columns.own_names(_ADDED, df.columns)
     return judged.join(ranks, _ROW_ID, "left").select(
         *map(column, df.columns), *(found[name].alias(own[name]) for name in _ADDED)
     )
@@ -213,17 +197,22 @@ def _ranked(judged: DataFrame, df: DataFrame, labels_type: ArrayType) -> DataFra
 
 
 def _in_memory(
-    df: pd.DataFrame, of: Columns, classes: Sequence[object] | None, options: Options
+    df: pd.DataFrame,
+    labels: str,
+    pred_probs: str,
+    id_column: str | None,
+    classes: Sequence[object] | None,
+    options: Options,
 ) -> pd.DataFrame:
-    labels, lists = frame.lists("labels", df[of.labels])
-    probs = frame.arrays("pred_probs", df[of.pred_probs])
+    entries, lists = pandas_columns.lists("labels", df[labels])
+    probs = pandas_columns.arrays("pred_probs", df[pred_probs])
     lengths = [len(row) for row in probs if row is not None]
-    names = frame.class_names_in_memory(labels, lengths, classes)
-    ids = frame.row_ids(df, of.id)
+    names = class_names_in_memory(entries, lengths, classes)
+    ids = pandas_columns.row_ids(df, id_column)
 
     checked = passes.check(passes.batch(pa.array(ids), pa.array(lists), pa.array(probs)), names)
     n_by_code = np.bincount(checked.codes, minlength=len(passes.CODES))
-    frame.check_bad_rows(passes.CODES, n_by_code, 0, options.max_bad_fraction, _HINT)
+    check_bad_rows(passes.CODES, n_by_code, 0, options.max_bad_fraction)
     block = checked.block
     found = core.find_label_issues(
         [np.flatnonzero(row).tolist() for row in block.labels],
@@ -234,11 +223,11 @@ def _in_memory(
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    columns = passes.verdicts(
+    found_columns = passes.verdicts(
         checked, names, found.is_label_issue, found.is_class_issue, found.label_score
     )
     rank = pa.array(found.label_rank, mask=~found.is_label_issue)
-    columns[c.LABEL_RANK] = spread(rank, checked.rows, len(df))
+    found_columns[c.LABEL_RANK] = spread(rank, checked.rows, len(df))
     for name in (c.PREDICTED_LABELS, c.ISSUE_LABELS):
-        columns[name] = columns[name].cast(pa.list_(frame.arrow_type(labels)))
-    return frame.append(df, {name: columns[name] for name in _ADDED})
+        found_columns[name] = found_columns[name].cast(pa.list_(pandas_columns.arrow_type(entries)))
+    return pandas_columns.append(df, {name: found_columns[name] for name in _ADDED})

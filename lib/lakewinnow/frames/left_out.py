@@ -1,0 +1,63 @@
+"""Rows that cannot be used: a warning, or an error where they are many."""
+
+import contextlib
+import traceback
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.spark.passes import valid_probs
+
+_HERE: Final = Path(__file__).parent
+HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
+
+
+def check_bad_rows(
+    codes: Sequence[str],
+    n_by_code: npt.NDArray[np.int64],
+    n_imprecise: int,
+    max_bad_fraction: float,
+    hint: str = HINT,
+) -> None:
+    """Warn of the rows that are left out.
+
+    Parameters
+    ----------
+    codes, n_by_code : reasons, the first of which is none, and how many rows have them
+    n_imprecise : rows whose probabilities sum to 1 only roughly
+
+    Raises
+    ------
+    DataError : "too_many_bad_rows", or "classes_do_not_fit" where that is most rows' fault
+    """
+    n_rows, n_bad = int(n_by_code.sum()), int(n_by_code[1:].sum())
+    found = zip(codes[1:], n_by_code[1:].tolist(), strict=True)
+    reasons = ", ".join(f"{n:,} {code}" for code, n in found if n)
+    if n_bad > max_bad_fraction * n_rows:
+        if 2 * n_by_code[codes.index(valid_probs.WRONG_LENGTH)] > n_rows:
+            expected = "a name for each of the probabilities, in their order"
+            hint = "list all classes, those without a row too"
+            got = Shown("another number of names than most rows have probabilities")
+            raise DataError("classes_do_not_fit", "classes", expected, got, hint)
+        expected = f"at most {max_bad_fraction:.0%} of the rows to be left out"
+        got = Shown(f"{n_bad:,} of {n_rows:,}: {reasons}")
+        raise DataError("too_many_bad_rows", "pred_probs", expected, got, hint)
+    if n_bad:
+        warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}")
+    if n_imprecise:
+        warn(f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01")
+
+
+def warn(message: str) -> None:
+    """Warn of a frame's rows, and name the line that called one of our functions."""
+    level = 1
+    for caller in traceback.extract_stack()[::-1]:
+        if Path(caller.filename).parent != _HERE and caller.filename != contextlib.__file__:
+            break
+        level += 1
+    warnings.warn(message, stacklevel=level)
