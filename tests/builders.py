@@ -19,7 +19,7 @@ from pyarrow import dataset
 from pyspark.sql.pandas.types import to_arrow_schema
 
 import lakewinnow
-from lakewinnow.config.file import load_config, parse_config
+from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import ChecksConfig
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import Observer
@@ -62,7 +62,7 @@ def make_config(path, workspace="unused", **sections):
     source = {"path": path and str(path), "text": "text", "label": "label"}
     source |= sections.pop("input", {})
     checks = WITHOUT_CHECKS | sections.pop("checks", {})
-    return parse_config(
+    return configfile.parse_config(
         {"input": source, "workspace": str(workspace), "checks": checks, **sections}
     )
 
@@ -174,7 +174,7 @@ def sample_run(spark):
     """Run the quickstart's sample once for all tests that only read its workspace."""
     workspace = tempfile.mkdtemp(prefix="lakewinnow-tests-")
     atexit.register(shutil.rmtree, workspace, ignore_errors=True)
-    config = load_config(
+    config = configfile.load_config(
         ROOT / "conf" / "quickstart.yaml",
         overrides=[f"workspace={workspace}", "crossval.folds=5"],
     )

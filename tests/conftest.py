@@ -12,7 +12,9 @@ import pytest
 
 from builders import lake_in, sample_run
 from connect import connect_server
+from lakewinnow.config import file, schema
 from lakewinnow.spark.sessions.session import session, stop
+from lakewinnow.typed_json import to_json
 
 os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
 
@@ -24,6 +26,24 @@ if os.environ.get("CI"):
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
 _SHARES = 4  # of files dealt between Spark's two: one for classic, which has the longest tests, too
+
+
+def _also_by_the_schema(parse):
+    """Return the loader, that the JSON Schema takes what it takes being tested by the way."""
+    import jsonschema
+
+    validator = jsonschema.Draft7Validator(schema.json_schema())
+
+    def parse_config(raw):
+        config = parse(raw)
+        validator.validate(to_json(raw))
+        return config
+
+    return parse_config
+
+
+if importlib.util.find_spec("jsonschema"):
+    file.parse_config = _also_by_the_schema(file.parse_config)
 
 
 def pytest_addoption(parser):

@@ -147,6 +147,6 @@ def schema_of(hint: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         return {"enum": list(args)}
     if origin in (list, tuple):
         return {"type": "array", "items": schema_of(args[0], definitions)}
-    if origin is dict:
+    if isinstance(origin, type) and issubclass(origin, Mapping):
         return {"type": "object", "additionalProperties": schema_of(args[1], definitions)}
     return {"type": _TYPES[hint]} if hint in _TYPES else {}

@@ -1,13 +1,19 @@
 """`lakewinnow init`: a configuration that loads, guessed from what the columns look like."""
 
+import json
+import re
+
+import jsonschema
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from builders import messages
 from lakewinnow.cli import init as starter
+from lakewinnow.config import schema
 from lakewinnow.config.file import load_config
-from lakewinnow.errors import DataError
+from lakewinnow.errors import ConfigError, DataError
 
 N_ROWS = 60
 TEXTS = [text for text, _ in messages(N_ROWS)]
@@ -15,6 +21,14 @@ LABELS = [label for _, label in messages(N_ROWS)]
 NUMBERS = [i * 0.37 for i in range(N_ROWS)]
 NAMES = [f"{i}.png" for i in range(N_ROWS)]
 VECTORS = pa.array([[x, 1.0] for x in NUMBERS], pa.list_(pa.float32()))
+
+
+def fits_its_schema(path):
+    """Check a configuration as an editor does, by the schema that its first line names."""
+    text = path.read_text(encoding="utf-8")
+    [named] = re.findall(r"^# yaml-language-server: \$schema=(\S+)\n", text)
+    with (path.parent / named).open(encoding="utf-8") as file:
+        jsonschema.validate(yaml.safe_load(text), json.load(file))
 
 
 @pytest.fixture
@@ -25,6 +39,7 @@ def guess(tmp_path):
         pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
         told = starter.write(str(tmp_path / "rows.parquet"), tmp_path / "lakewinnow.yaml")
         assert str(tmp_path / "lakewinnow.yaml") in told
+        fits_its_schema(tmp_path / "lakewinnow.yaml")
         return load_config(tmp_path / "lakewinnow.yaml").input
 
     return guessed
@@ -72,3 +87,21 @@ def test_a_table_without_a_label_or_without_content_is_an_error(guess, columns):
     with pytest.raises(DataError) as caught:
         guess(**columns)
     assert caught.value.code == "no_such_column"
+
+
+def test_an_older_schema_is_replaced_and_a_configuration_is_not(tmp_path):
+    pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows.parquet")
+    (tmp_path / "lakewinnow.schema.json").write_text("{}")
+    starter.write(str(tmp_path / "rows.parquet"), tmp_path / "mine.yaml")
+    assert json.loads((tmp_path / "lakewinnow.schema.json").read_text()) == schema.json_schema()
+    with pytest.raises(ConfigError) as caught:
+        starter.write(str(tmp_path / "rows.parquet"), tmp_path / "mine.yaml")
+    assert caught.value.code == "file_exists"
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path):
+    pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows.parquet")
+    with pytest.raises(ConfigError) as caught:
+        starter.write(str(tmp_path / "rows.parquet"), tmp_path / "conf" / "mine.yaml")
+    assert caught.value.code == "cannot_write"
+    assert "No such file or directory" in str(caught.value)

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 import yaml
 from pyarrow import csv, dataset
 
+from lakewinnow.config import schema
 from lakewinnow.config.file import bundled
 from lakewinnow.config.formats import format_of
 from lakewinnow.errors import ConfigError, DataError, Shown
@@ -19,6 +20,7 @@ _TEXT_LENGTH: Final = 20  # characters, on average: less is a name or a category
 _LABEL_NAMES: Final = ("label", "class", "category", "target", "intent", "completion", "sentiment")
 
 _TEMPLATE: Final = """\
+# yaml-language-server: $schema={schema}
 # Written by `lakewinnow init {path}`. Every other key, with its default: {base}
 # Columns of the first {n_rows:,} rows:
 {columns}
@@ -49,10 +51,13 @@ class _Guess:
 def write(path: str, output: Path) -> str:
     """Write a configuration for the table at `path` and return what to tell the user.
 
+    The JSON Schema for editors goes beside it: it is found without a network, by colleagues who get
+    the folder, too, and has the checks that are installed here.
+
     Raises
     ------
     ConfigError
-        `output` is there already.
+        `output` is there already, or cannot be written.
     DataError
         There is no table at `path`, or no column that can be a text or a label.
     """
@@ -63,6 +68,7 @@ def write(path: str, output: Path) -> str:
     sample = _sample(Path(path).expanduser(), format_)
     guess = _guess(sample, path)
     text = _TEMPLATE.format(
+        schema=schema.FILE,
         path=path,
         path_yaml=_yaml(path),
         base=bundled("base.yaml"),
@@ -76,7 +82,12 @@ def write(path: str, output: Path) -> str:
         id_comment="" if guess.id else "  # none is unique: ids are made from each row's content",
         name=Path(path).stem.split(".")[0] or "mine",
     )
-    output.write_text(text, encoding="utf-8")
+    try:
+        output.write_text(text, encoding="utf-8")
+        output.with_name(schema.FILE).write_text(schema.written(), encoding="utf-8")
+    except OSError as error:
+        got, hint = Shown(error.strerror or str(error)), "name another with -o FILE"
+        raise ConfigError("cannot_write", str(output), "a place to write to", got, hint) from error
     keys = ", ".join(f"input.{key}" for key in guess.content)
     return f"Wrote {output}: check {keys} and input.label, then\n  lakewinnow run {output}"
 

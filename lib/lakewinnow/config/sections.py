@@ -36,7 +36,7 @@ class InputConfig:
     table: str | None = None
     """A table of the catalog: catalog.schema.name."""
     format: Format | None = None
-    """csv | json (lines) | parquet | delta | iceberg. null: told by the path's ending."""
+    """json: a document a line. null: the path's ending says it."""
     version: int | str | None = None
     """Of a delta or iceberg table: a version number, a snapshot id, or a time such as
     2026-01-31T12:00:00 (UTC unless it says otherwise). null: the newest."""
@@ -45,7 +45,7 @@ class InputConfig:
     text: str | None = None
     """Column of strings. Required unless `embedding` or `features` is given."""
     label: str
-    """Required: column of strings or integers."""
+    """Required: column of strings or integers, the given labels."""
     id: str | None = None
     """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
@@ -78,7 +78,7 @@ class OpenAIConfig:
     base_url: str | None = None
     """null: OpenAI's."""
     api_version: str | None = None
-    """Of Azure OpenAI, whose endpoint is `base_url` and whose deployment is `embedding.model`."""
+    """Azure OpenAI only: its endpoint is `base_url`, its deployment is `embedding.model`."""
     mode: Literal["sync", "batch"] = "sync"
     """sync | batch (half the price, within a day)."""
     concurrency: Count = 4
@@ -166,7 +166,7 @@ class LogisticParams:
     )
     """balanced | null | {class name: weight}."""
     max_iter: Count = 200
-    """Most steps of the solver."""
+    """The solver stops after so many steps."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -247,7 +247,7 @@ class OutliersConfig:
     threshold: Fraction | None = None
     """Higher flags more. null: cleanlab's, 0.37037 by embedding and 0.13 by pred_probs."""
     method: Literal["entropy", "least_confidence"] = "entropy"
-    """By pred_probs."""
+    """How pred_probs are judged."""
 
     def judged_by(self, has_vectors: bool) -> Literal["embedding", "pred_probs"]:  # noqa: FBT001
         """Return what the rows are judged by: vectors, where there are some."""
@@ -381,7 +381,7 @@ class DriftConfig:
     """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
     compared."""
     format: Format | None = None
-    """Of such a table. null: told by its ending."""
+    """Of such a table. null: its ending says it."""
     by: str | None = None
     """Or a column of the input, a source or a date (taken by month): each value against the other
     rows, at most 12 values."""
@@ -502,9 +502,9 @@ class EvaluateConfig:
     trusted_fraction: Fraction = 1.0
     """Of those rows; the others are rows like any other."""
     format: Format | None = None
-    """Of reference and holdout. null: told by their endings."""
+    """Of reference and holdout. null: their endings say it."""
     params: Options = field(default_factory=dict)
-    """Of those models, over crossval.params: {class_weight: null}, say."""
+    """Of those models, over `crossval.params`: {class_weight: null}, say."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
     """A stratified sample of more rows is trained on. A task's peak memory is about (these + 20,000
     of the holdout) × dimensions × 20 bytes."""
@@ -533,7 +533,7 @@ class ExportConfig:
     """4: each row to train on is written four times, with the labels that it may have in proportion
     to how probable they are: for trainers that take one label an example."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
-    """USD to train on a million tokens once: the cost of an epoch is told."""
+    """USD to train on a million tokens once; with it, the summary says what an epoch costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -557,6 +557,7 @@ class FinetuneConfig:
     ) = None
     """What to train on. null: local all that there are, openai [baseline, dropped, fixed]."""
     epochs: Count = 3
+    """How often each row is learnt from."""
     seeds: Count | None = None
     """Models of each variant. null: local 3, openai 1."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
@@ -564,9 +565,9 @@ class FinetuneConfig:
     layers: Literal["all"] | Count | None = None
     """local: how many learn, from the top, or all. null: 3 on a CPU, all on a GPU."""
     learning_rate: Annotated[float, Between(0, 1)] = 5e-5
-    """local."""
+    """local: of the optimiser."""
     batch_size: Count = 16
-    """local."""
+    """local: examples in a step."""
     base_url: str | None = None
     """openai: of a compatible server. null: OpenAI."""
     suffix: str = "lakewinnow"

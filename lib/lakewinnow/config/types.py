@@ -6,7 +6,7 @@ A field's annotation is its check: `Annotated[int, AtLeast(2)]`, say.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 Options = Mapping[str, Any]
 
@@ -16,6 +16,11 @@ class AtLeast:
     """The smallest value a number may have."""
 
     bound: float
+
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """What a JSON Schema says of the number."""
+        return {"minimum": self.bound}
 
     def __str__(self) -> str:
         return f"at least {self.bound:g}"
@@ -30,6 +35,11 @@ class Above:
     """What a number must be above."""
 
     bound: float
+
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """What a JSON Schema says of the number."""
+        return {"exclusiveMinimum": self.bound}
 
     def __str__(self) -> str:
         return f"above {self.bound:g}"
@@ -46,6 +56,11 @@ class Between:
     low: float
     high: float
 
+    @property
+    def json_schema(self) -> Mapping[str, Any]:
+        """What a JSON Schema says of the number."""
+        return {"minimum": self.low, "maximum": self.high}
+
     def __str__(self) -> str:
         return f"from {self.low:g} to {self.high:g}"
 
@@ -57,6 +72,8 @@ class Between:
 @dataclass(frozen=True)
 class OrInteger:
     """Lets a text be written as a whole number, 0 for "0": labels often are numbers."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {"type": ["string", "integer"]}
 
     def __str__(self) -> str:
         return "or a whole number"

@@ -1,0 +1,125 @@
+"""The JSON Schema of a configuration, for editors, and the texts of its keys.
+
+It refuses the values, the ranges and the unknown keys that the loader refuses. No key is required,
+since a file may say a part of a configuration only, over which others are laid.
+"""
+
+import ast
+import inspect
+import json
+import textwrap
+from collections.abc import Iterator
+from dataclasses import MISSING, Field, fields, is_dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from lakewinnow.config.sections import Config, LogisticParams
+from lakewinnow.config.types import KeysOf
+from lakewinnow.config.values import key_of, section_of
+from lakewinnow.typed_json import schema_of, to_json
+
+DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the one that every editor knows
+FILE: Final = "lakewinnow.schema.json"
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a file of the configuration."""
+    params = {"properties": {"params": _section(LogisticParams)}}
+    is_logistic = {"properties": {"classifier": {"const": "logistic"}}}
+    return {
+        "$schema": DIALECT,
+        "title": "A configuration of lakewinnow, or a part of one",
+        **_section(Config),
+        "if": {"properties": {"crossval": is_logistic}},
+        "then": {"properties": {"crossval": params, "evaluate": params}},
+    }
+
+
+def written() -> str:
+    """Return the JSON Schema as the content of a file."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def texts_of(section: type) -> dict[str, str]:
+    """Return the text below each field of a section; of an inner section that has none, its own."""
+    found: dict[str, str] = {}
+    for cls in section.__mro__:
+        if is_dataclass(cls):
+            [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+            found.update(_texts_in(body))
+    for name, hint in get_type_hints(section).items():
+        inner = section_of(hint)
+        if inner is not None and name not in found:
+            found[name] = text_of(inner)
+    return found
+
+
+def text_of(section: type) -> str:
+    """Return what a section is about: the first paragraph of its docstring."""
+    return " ".join(inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0].split())
+
+
+def _texts_in(body: Any) -> Iterator[tuple[str, str]]:
+    for field, text in pairwise(body.body):
+        match field, text:
+            case (
+                ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(said))),
+            ):
+                yield name, " ".join(said.split())
+
+
+def default_of(f: "Field[Any]") -> Any:
+    """Return the default of a field; `MISSING` where it is required."""
+    return f.default if f.default_factory is MISSING else f.default_factory()
+
+
+def _section(section: type, *, is_part: bool = True) -> dict[str, Any]:
+    hints, texts = get_type_hints(section, include_extras=True), texts_of(section)
+    required = [key_of(f) for f in fields(section) if default_of(f) is MISSING]
+    return {
+        "description": text_of(section),
+        "type": "object",
+        "properties": {
+            key_of(f): _value(hints[f.name], texts.get(f.name), default_of(f))
+            for f in fields(section)
+        },
+        **({} if is_part else {"required": required}),
+        "additionalProperties": False,
+    }
+
+
+def _value(hint: Any, text: str | None, default: Any) -> dict[str, Any]:
+    section = section_of(hint)
+    about = {} if text is None else {"description": text}
+    if section is not None:  # null: off, or the section with its defaults
+        return {**_section(section), **about, "type": ["object", "null"]}
+    if default is not MISSING:
+        about["default"] = to_json(default)
+    inner = get_args(hint)[0] if get_origin(hint) is tuple else None
+    if inner is not None and (section := _listed(inner)) is not None:
+        return {"type": "array", "items": _section(section, is_part=False), **about}
+    return {**_flat(schema_of(hint, {})), **about}
+
+
+def _listed(hint: Any) -> type | None:
+    if get_origin(hint) is Annotated and isinstance(get_args(hint)[1], KeysOf):
+        of: type = get_args(hint)[1].section
+        return of
+    return section_of(hint)
+
+
+def _flat(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the same schema, without `anyOf` where an editor shows the choices better: or null."""
+    options = schema.get("anyOf", [])
+    if len(options) == 2 and options[1] == {"type": "null"}:
+        first = options[0]
+        if "enum" in first:
+            return {"enum": [*first["enum"], None]}
+        if isinstance(first.get("type"), str):
+            return {**first, "type": [first["type"], "null"]}
+    return schema
+
+
+if __name__ == "__main__":
+    print(written(), end="")  # noqa: T201
