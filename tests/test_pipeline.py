@@ -562,9 +562,17 @@ def test_a_holdout_that_will_not_do_is_an_error(again, finished, tmp_path, rows,
     assert (finished / "manifest.json").exists()  # what it says was published still is
 
 
-def test_a_holdout_of_other_columns_is_found_before_anything_is_written(again, tmp_path):
+def test_columns_that_are_not_there_are_found_before_anything_is_written(again, tmp_path):
     path = write_csv(tmp_path / "holdout.csv", [("a", "login")], ("text", "queue"))
     with pytest.raises(SchemaError) as caught:
         again(tmp_path / "out", evaluate={"holdout": str(path)})
     assert (caught.value.code, caught.value.where) == ("missing_column", "evaluate.holdout")
+    assert not (tmp_path / "out").exists()
+    keys = {"evaluate": {"trusted": "sure"}, "output": {"partition_by": ["month"]}}
+    with pytest.raises(SchemaError) as caught:
+        again(tmp_path / "out", **keys)
+    assert [problem.where for problem in caught.value.problems] == [
+        "output.partition_by",
+        "evaluate.trusted",
+    ]
     assert not (tmp_path / "out").exists()

@@ -5,7 +5,7 @@ found together (all the misspelt keys of a configuration, say) travel as one `La
 `problems` are printed one by one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from typing import ClassVar, Self
@@ -118,3 +118,23 @@ def did_you_mean(got: str, known: Sequence[str]) -> str:
         name for name in known if name.casefold() == got.casefold()
     ]
     return f"did you mean {near[0]!r}?" if near else ""
+
+
+def check_columns(
+    columns: Iterable[object], wanted: Iterable[tuple[str, str | None]], of: str = "table"
+) -> None:
+    """Make sure that columns which keys or parameters name are there; None names none.
+
+    Raises
+    ------
+    SchemaError : "missing_column", for each that is not there
+    """
+    known = list(map(str, columns))
+    expected = f"one of the {of}'s columns ({', '.join(known)})"
+    problems = [
+        SchemaError("missing_column", where, expected, name, did_you_mean(name, known))
+        for where, name in wanted
+        if name is not None and name not in known
+    ]
+    if problems:
+        raise SchemaError.together(problems)

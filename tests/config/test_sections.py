@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from builders import ROOT
-from lakewinnow.config.combinations import value_at
+from lakewinnow.config.combinations import named_columns, value_at
 from lakewinnow.config.file import dump, load_config, parse_config, to_dict
 from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config, InputConfig
@@ -319,6 +319,29 @@ def test_naming_one_classifier_parameter_keeps_the_others():
 )
 def test_what_cannot_go_together_is_an_error(raw, code, where):
     assert problems_of(raw) == [(code, where)]
+
+
+def test_keys_that_name_columns_of_the_input():
+    raw = {
+        **without_text(features=["a", "b"], id="i"),
+        "output": {"partition_by": ["month", "a"]},
+        "checks": {
+            "nulls": {"columns": ["c"]},
+            "groups": {"columns": ["d"]},
+            "non_iid": {"by": "e"},
+        },
+    }
+    assert list(named_columns(parse_config(raw))) == [
+        ("input.label", "l"),
+        ("input.id", "i"),
+        ("input.features", "a"),
+        ("input.features", "b"),
+        ("checks.nulls.columns", "c"),
+        ("checks.non_iid.by", "e"),
+        ("checks.groups.columns", "d"),
+        ("output.partition_by", "month"),
+        ("output.partition_by", "a"),
+    ]
 
 
 def test_checks_that_nobody_asked_for_fit_what_rows_have():

@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import fields, replace
-from typing import Any, Final, get_args
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, Final, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
@@ -16,8 +16,8 @@ from lakewinnow.config.sections import (
     LogisticParams,
     NearDuplicatesConfig,
 )
-from lakewinnow.config.types import Format
-from lakewinnow.config.values import check_types
+from lakewinnow.config.types import Format, OfInput
+from lakewinnow.config.values import check_types, key_of
 from lakewinnow.errors import ConfigError, Shown
 
 _LEAST_JACCARD: Final = 0.3
@@ -255,17 +255,20 @@ def _check_groups(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("no_groups", "checks.groups.columns", expected, [], hint)
 
 
-def named_columns(config: Config) -> dict[str, tuple[str, ...]]:
-    """Return the columns of the input that keys outside of `input` name."""
-    nulls, groups, non_iid = config.checks.nulls, config.checks.groups, config.checks.non_iid
-    drift = config.checks.drift
-    return {
-        "output.partition_by": config.output.partition_by,
-        "checks.nulls.columns": () if nulls is None else nulls.columns or (),
-        "checks.groups.columns": () if groups is None else groups.columns,
-        "checks.non_iid.by": () if non_iid is None else (non_iid.by,),
-        "checks.drift.by": () if drift is None or drift.by is None else (drift.by,),
-    }
+def named_columns(section: object, inside: str = "") -> Iterator[tuple[str, str]]:
+    """Give the columns of the input that keys name, with these keys."""
+    hints = get_type_hints(type(section), include_extras=True)
+    of: Any = section
+    for f in fields(of):
+        key, value = inside + key_of(f), getattr(section, f.name)
+        if is_dataclass(value):
+            yield from named_columns(value, f"{key}.")
+        elif value is not None and _is_of_column(hints[f.name]):
+            yield from ((key, name) for name in ((value,) if isinstance(value, str) else value))
+
+
+def _is_of_column(hint: Any) -> bool:
+    return any(isinstance(of, OfInput) or _is_of_column(of) for of in get_args(hint))
 
 
 def value_at(config: object, key: str) -> Any:

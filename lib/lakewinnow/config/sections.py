@@ -16,6 +16,7 @@ from lakewinnow.config.types import (
     Action,
     AtLeast,
     Between,
+    ColumnName,
     Count,
     EngineName,
     Format,
@@ -42,23 +43,23 @@ class InputConfig:
     2026-01-31T12:00:00 (UTC unless it says otherwise). null: the newest."""
     options: Options = field(default_factory=dict)
     """Passed to the Spark reader. CSV is read as RFC 4180 with a header."""
-    text: str | None = None
+    text: ColumnName | None = None
     """Column of strings. Required unless `embedding` or `features` is given."""
-    label: str
+    label: ColumnName
     """Required: column of strings or integers, the given labels."""
-    id: str | None = None
+    id: ColumnName | None = None
     """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     """Fixed, ordered list; quote numbers that begin with 0. null: the labels there are, sorted."""
     max_text_length: Count = 100_000
     """Characters. Longer rows go to quarantine."""
-    pred_probs: str | None = None
+    pred_probs: ColumnName | None = None
     """Bring your own: column of arrays (or vectors) of one probability a class, in the order of
     `classes`. Skips embed and crossval."""
-    embedding: str | None = None
+    embedding: ColumnName | None = None
     """Bring your own: column of arrays (or vectors) of numbers, of an image, say. Skips embed. With
     `text` too, both together say which rows are equal."""
-    features: tuple[str, ...] | None = None
+    features: tuple[ColumnName, ...] | None = None
     """Columns of numbers and categories in place of text: [age, income, job]. They are imputed,
     scaled and one-hot encoded. Skips embed."""
     max_bad_fraction: Fraction = 0.1
@@ -337,7 +338,7 @@ class ImbalanceConfig:
 class NullsConfig:
     """Rows without a value in any of some columns, and each column's share of such rows."""
 
-    columns: tuple[str, ...] | None = None
+    columns: tuple[ColumnName, ...] | None = None
     """null: input.features, else all but text and label."""
 
 
@@ -345,7 +346,7 @@ class NullsConfig:
 class NonIidConfig:
     """Whether rows that are alike come together, in the order of a column."""
 
-    by: str
+    by: ColumnName
     """The column: a table has no order by itself."""
 
 
@@ -353,7 +354,7 @@ class NonIidConfig:
 class GroupsConfig:
     """Groups of rows that the classifier does badly on, by values of columns and by clusters."""
 
-    columns: tuple[str, ...] = ()
+    columns: tuple[ColumnName, ...] = ()
     """Columns whose values make groups."""
     clusters: bool = True
     """Rows that are near to each other make groups too."""
@@ -382,7 +383,7 @@ class DriftConfig:
     compared."""
     format: Format | None = None
     """Of such a table. null: its ending says it."""
-    by: str | None = None
+    by: ColumnName | None = None
     """Or a column of the input, a source or a date (taken by month): each value against the other
     rows, at most 12 values."""
     max_texts: Annotated[int, AtLeast(100)] = 5000
@@ -477,7 +478,7 @@ class OutputConfig:
 
     format: OutputFormat = "parquet"
     """Of clean/, review/ and dropped/."""
-    partition_by: tuple[str, ...] = ()
+    partition_by: tuple[ColumnName, ...] = ()
     """Columns of the input."""
     rows_per_file: Count = 500_000
     """Of parquet, and on Spark of delta and iceberg."""
@@ -496,7 +497,7 @@ class EvaluateConfig:
     holdout: str | None = None
     """Trusted rows with the input's columns, other rows than the input's: models trained on the
     labels as given, without issues, fixed, … are compared on them."""
-    trusted: str | None = None
+    trusted: ColumnName | None = None
     """Or a column of the input, which says true of rows whose labels you trust: these are the
     holdout, and are neither learnt from nor in clean/."""
     trusted_fraction: Fraction = 1.0

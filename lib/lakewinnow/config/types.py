@@ -80,6 +80,20 @@ class OrInteger:
 
 
 @dataclass(frozen=True)
+class OfInput:
+    """Says of a text that it names a column of the input, which is then to be there."""
+
+    json_schema: ClassVar[Mapping[str, Any]] = {}
+
+    def __str__(self) -> str:
+        return "that names a column"
+
+    def holds(self, _: object) -> bool:
+        """Whether a value will do: which columns there are is not known yet."""
+        return True
+
+
+@dataclass(frozen=True)
 class KeysOf:
     """The section whose keys a mapping may have, which stays a mapping: what it lacks matters."""
 
@@ -94,5 +108,6 @@ Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg"]
 OutputFormat = Literal["parquet", "delta", "iceberg"]
+ColumnName = Annotated[str, OfInput()]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]

@@ -18,31 +18,13 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from lakewinnow.errors import SchemaError, Shown, did_you_mean
+from lakewinnow.errors import SchemaError, Shown
 from lakewinnow.lake.inputs.source import column, own_name, text_of
 from lakewinnow.spark.passes import valid_probs
 
 STRINGS_OR_INTEGERS: Final = "strings or integers"
 _UNHASHABLE: Final = re.compile(r"\b(map<|variant)")
 _WHOLE_FLOATS: Final = 2**53  # beyond, not every whole number is a float
-
-
-def check_names(columns: Iterable[str], wanted: Iterable[tuple[str, str | None]]) -> None:
-    """Raise SchemaError "missing_column" for the names, with their parameters, of no column."""
-    known = [str(name) for name in columns]
-    problems = [
-        SchemaError(
-            "missing_column",
-            where,
-            f"one of the frame's columns ({', '.join(known)})",
-            name,
-            did_you_mean(name, known),
-        )
-        for where, name in wanted
-        if name is not None and name not in known
-    ]
-    if problems:
-        raise SchemaError.together(problems)
 
 
 def check_key(where: str, schema: StructType, name: str, *, is_list: bool = False) -> DataType:

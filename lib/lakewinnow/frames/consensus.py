@@ -23,7 +23,7 @@ from lakewinnow.core.crowd.annotators import AnnotatorStats
 from lakewinnow.core.crowd.crowdlab import Crowd
 from lakewinnow.core.crowd.multiannotator import ConsensusMethod, QualityMethod
 from lakewinnow.core.types import FloatArray
-from lakewinnow.errors import ConfigError, DataError, Shown, did_you_mean
+from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, did_you_mean
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
 from lakewinnow.frames.left_out import check_bad_rows, warn
@@ -186,10 +186,9 @@ def find_consensus(
         quality_method=quality_method,
         max_bad_fraction=max_bad_fraction,
     )
-    columns.check_names(
-        annotations.columns, [("id", id), ("annotator", annotator), ("label", label)]
-    )
-    columns.check_names(rows.columns, [("id", id), ("pred_probs", pred_probs)])
+    wanted = [("id", id), ("annotator", annotator), ("label", label)]
+    check_columns(annotations.columns, wanted, "frame")
+    check_columns(rows.columns, [("id", id), ("pred_probs", pred_probs)], "frame")
     if isinstance(rows, pd.DataFrame) and isinstance(annotations, pd.DataFrame):
         return _in_memory(annotations, rows, of, classes, options)
     if isinstance(rows, pd.DataFrame) or isinstance(annotations, pd.DataFrame):

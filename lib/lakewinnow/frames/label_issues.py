@@ -17,7 +17,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection import label_issues as core
 from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
-from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.errors import ConfigError, DataError, Shown, check_columns
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import FALSE_TRUE, class_names, class_names_in_memory, label_index
 from lakewinnow.frames.left_out import check_bad_rows
@@ -183,7 +183,7 @@ def _of_frame(
         got = Shown(type(pred_probs if isinstance(label, str) else label).__name__)
         raise ConfigError("not_a_column", "label, pred_probs", "names of columns of df", got)
     wanted = [("label", label), *(("pred_probs", name) for name in of_probs), ("id", id_column)]
-    columns.check_names(df.columns, wanted)
+    check_columns(df.columns, wanted, "frame")
     names = pred_probs if isinstance(pred_probs, str) else of_probs
     if isinstance(df, pd.DataFrame):
         ids = pandas_columns.row_ids(df, id_column)

@@ -19,6 +19,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.multilabel import filters as core
 from lakewinnow.core.multilabel.one_vs_rest import estimate_noise_models
 from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
+from lakewinnow.errors import check_columns
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
 from lakewinnow.frames.left_out import check_bad_rows
@@ -122,7 +123,8 @@ def find_multilabel_issues(
         max_bad_fraction=max_bad_fraction,
     )
     names = (labels, pred_probs, id)
-    columns.check_names(df.columns, zip(("labels", "pred_probs", "id"), names, strict=True))
+    wanted = zip(("labels", "pred_probs", "id"), names, strict=True)
+    check_columns(df.columns, wanted, "frame")
     if isinstance(df, pd.DataFrame):
         return _in_memory(df, *names, classes, options)
     return _on_spark(df, *names, classes, options)

@@ -9,12 +9,12 @@ from lakewinnow.config.combinations import named_columns
 from lakewinnow.config.formats import format_of, input_format
 from lakewinnow.config.sections import CleanConfig, Config, InputConfig, TextConfig
 from lakewinnow.config.types import Format
-from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown
+from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted as trusted_
 from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
-from lakewinnow.lake.inputs.source import Source, check_columns, read_source
+from lakewinnow.lake.inputs.source import Source, read_source
 from lakewinnow.lake.inputs.word_list import WordList, read_words
 from lakewinnow.lake.training.training_sets import HALVED, LEAST_TO_CHOOSE
 from lakewinnow.lake.vectors.embedding_store import store_of
@@ -40,7 +40,7 @@ def open_inputs(spark: SparkSession, config: Config) -> tuple[Source, Source | N
         check_store(spark, path, key)
     check_format(spark, config.output.format, "output.format")
     source = read_source(spark, config.input, input_format(config.input))
-    check_columns(source, named_columns(config))
+    check_columns(source.schema.names, named_columns(config))
     evaluate_ = config.evaluate
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate_.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here

@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from builders import make_config, write_csv
 from lakewinnow.config.formats import input_format
 from lakewinnow.errors import DataError, SchemaError
-from lakewinnow.lake.inputs.source import check_columns, column, own_name, read_source, text_key
+from lakewinnow.lake.inputs.source import column, own_name, read_source, text_key
 
 
 def open_source(spark, path=None, **input_):
@@ -166,16 +166,6 @@ def test_what_is_no_parquet_is_a_schema_error(spark, tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"text,label\r\n")
     error = opening_fails(spark, tmp_path / "x.parquet")
     assert (error.code, error.where) == ("cannot_read", "input.path")
-
-
-def test_partition_columns_are_the_inputs(spark, two_rows):
-    source = open_source(spark, two_rows)
-    check_columns(source, {"output.partition_by": ["label"]})
-    with pytest.raises(SchemaError) as caught:
-        check_columns(source, {"output.partition_by": ["lable", "label", "month"]})
-    assert [(p.code, p.where) for p in caught.value.problems] == [
-        ("missing_column", "output.partition_by")
-    ] * 2
 
 
 def test_the_fingerprint_is_of_the_present_content(spark, tmp_path):

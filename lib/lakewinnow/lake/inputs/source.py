@@ -30,7 +30,7 @@ from pyspark.sql.types import (
 
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.text import key as key_of
-from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.errors import DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.inputs.text_files.reading import read_csv, read_json
@@ -155,25 +155,6 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
-def check_columns(source: Source, wanted: Mapping[str, Sequence[str]]) -> None:
-    """Raise SchemaError "missing_column" for columns, by key, that the input does not have."""
-    columns = source.schema.names
-    problems = [
-        SchemaError(
-            "missing_column",
-            key,
-            f"one of the table's columns ({', '.join(columns)})",
-            name,
-            did_you_mean(name, columns),
-        )
-        for key, names in wanted.items()
-        for name in names
-        if name not in columns
-    ]
-    if problems:
-        raise SchemaError.together(problems)
-
-
 def _open(
     spark: SparkSession, config: InputConfig, format_: str
 ) -> tuple[DataFrame, StructType, list[str]]:
@@ -276,28 +257,6 @@ def _near_path(config: InputConfig) -> str:
 
 
 def _check_columns(schema: StructType, config: InputConfig) -> None:
-    wanted = {
-        "input.text": (config.text,),
-        "input.label": (config.label,),
-        "input.id": (config.id,),
-        "input.pred_probs": (config.pred_probs,),
-        "input.embedding": (config.embedding,),
-        "input.features": config.features or (),
-    }
-    problems = [
-        SchemaError(
-            "missing_column",
-            key,
-            f"one of the table's columns ({', '.join(schema.names)})",
-            name,
-            did_you_mean(name, schema.names),
-        )
-        for key, names in wanted.items()
-        for name in names
-        if name is not None and name not in schema.names
-    ]
-    if problems:
-        raise SchemaError.together(problems)
     checks: Sequence[tuple[str, str | None, Callable[[DataType], bool], str]] = (
         ("input.text", config.text, _is_text, "a string column"),
         ("input.label", config.label, _is_key, "a string or integer column"),
@@ -314,6 +273,8 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
             for name in config.features or ()
         ),
     )
+    check_columns(schema.names, ((key, name) for key, name, *_ in checks))
+    problems = []
     for key, name, is_allowed, expected in checks:
         if name is not None and not is_allowed(schema[name].dataType):
             got = Shown(f"{name} {schema[name].dataType.simpleString()}")

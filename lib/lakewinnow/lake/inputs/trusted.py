@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StringType
 
 from lakewinnow.config.sections import EvaluateConfig, InputConfig
-from lakewinnow.errors import DataError, SchemaError, Shown, did_you_mean
+from lakewinnow.errors import DataError, SchemaError, Shown
 from lakewinnow.lake.inputs.source import Source, column
 
 KEY = "evaluate.trusted"
@@ -58,10 +58,6 @@ def held_out(
 
 def _truth(source: Source, name: str) -> Column:
     """Return the column as boolean; null where a text says neither."""
-    if name not in source.schema.names:
-        expected = f"one of the table's columns ({', '.join(source.schema.names)})"
-        hint = did_you_mean(name, source.schema.names)
-        raise SchemaError("missing_column", KEY, expected, name, hint)
     kind = source.schema[name].dataType
     if not isinstance(kind, BooleanType | StringType):
         expected = "a column of booleans, or of text that says true or false"
