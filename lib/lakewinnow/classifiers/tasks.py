@@ -15,13 +15,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark import cloudpickle
 from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    DoubleType,
-    FloatType,
-    IntegerType,
-    StringType,
-    StructField,
     StructType,
 )
 
@@ -29,6 +22,7 @@ from lakewinnow import columns as c
 from lakewinnow.classifiers.base import Classifier, Features, Fit, Integers, Models
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 IS_POOLED: Final = "is_pooled"  # learnt from here, scored in its own shard
 GROUP: Final = "group"  # of folds, that one task trains models for
@@ -36,19 +30,9 @@ CPU_SECONDS: Final = "cpu_seconds"
 NOTE: Final = "note"
 MADE: Final = "made"
 
-_TOLD = [
-    StructField(CPU_SECONDS, DoubleType(), nullable=False),
-    StructField(NOTE, StringType(), nullable=True),
-]
-SCORED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.LABEL, IntegerType(), nullable=False),
-        StructField(c.PRED_PROBS, ArrayType(FloatType(), containsNull=False), nullable=False),
-        *_TOLD,
-    ]
-)
-MADE_OF_ROWS = StructType([StructField(MADE, BinaryType(), nullable=False), *_TOLD])
+_FIGURES: Final = {CPU_SECONDS: "double", NOTE: "string?"}
+SCORED = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>", **_FIGURES})
+MADE_OF_ROWS = schema({MADE: "binary", **_FIGURES})
 
 
 def score_shard(

@@ -8,16 +8,6 @@ from typing import Any, Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    DoubleType,
-    FloatType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import EmbeddingConfig
@@ -26,6 +16,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 EMBEDDED: Final = "embedded"
 REFUSED: Final = "refused"
@@ -36,26 +27,21 @@ SECONDS: Final = "seconds"
 COUNTS: Final = (EMBEDDED, REFUSED, c.TOKENS, REQUESTS)
 
 # A row is a text's vector, or why it has none; a task's last row has no key and tells what it took.
-MADE = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=True),
-        StructField(c.VECTOR, ArrayType(FloatType(), containsNull=False), nullable=True),
-        StructField(c.ERROR_CODE, StringType(), nullable=True),
-        StructField(c.ERROR, StringType(), nullable=True),
-        StructField(EMBEDDED, LongType(), nullable=True),
-        StructField(REFUSED, LongType(), nullable=True),
-        StructField(c.TOKENS, LongType(), nullable=True),
-        StructField(REQUESTS, LongType(), nullable=True),
-        StructField(DEBT, DoubleType(), nullable=True),
-        StructField(STOPPED, StringType(), nullable=True),
-    ]
+MADE = schema(
+    {
+        c.TEXT_KEY: "binary?",
+        c.VECTOR: "array<float>?",
+        c.ERROR_CODE: "string?",
+        c.ERROR: "string?",
+        EMBEDDED: "bigint?",
+        REFUSED: "bigint?",
+        c.TOKENS: "bigint?",
+        REQUESTS: "bigint?",
+        DEBT: "double?",
+        STOPPED: "string?",
+    }
 )
-TIMED = StructType(
-    [
-        StructField(c.TOKENS, LongType(), nullable=False),
-        StructField(SECONDS, DoubleType(), nullable=False),
-    ]
-)
+TIMED = schema({c.TOKENS: "bigint", SECONDS: "double"})
 
 
 def embed(

@@ -9,22 +9,18 @@ from collections.abc import Mapping
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake.inputs.source import own_name
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark.schemas import schema
 
 _REFUSED = "refused"
 _REJECTED = "rejected"
-REFUSED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.ERROR_CODE, StringType(), nullable=False),
-        StructField(c.ERROR, StringType(), nullable=False),
-    ]
+REFUSED = schema(
+    {c.ROW_ID: "string", c.TEXT_KEY: "binary", c.ERROR_CODE: "string", c.ERROR: "string"}
 )
 
 

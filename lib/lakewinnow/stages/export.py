@@ -21,7 +21,6 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ExportConfig
@@ -35,6 +34,7 @@ from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.schemas import schema
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"
@@ -44,13 +44,7 @@ _SPLITS: Final = ("train", "validation")
 _NONE: Final = (0, 0, 0)
 _EXAMPLE, _SPLIT, _HASH, _CLASS = "example", "split", "hash", "class"
 _COPY, _SOFT = "copy", "soft"
-_COPIES: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(_SOFT, IntegerType(), nullable=False),
-        StructField(_COPY, IntegerType(), nullable=False),
-    ]
-)
+_COPIES: Final = schema({c.ROW_ID: "string", _SOFT: "int", _COPY: "int"})
 
 
 def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageReport:

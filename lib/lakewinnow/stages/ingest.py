@@ -13,10 +13,6 @@ from dataclasses import replace
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
-    BinaryType,
-    IntegerType,
-    StringType,
-    StructField,
     StructType,
 )
 
@@ -35,6 +31,7 @@ from lakewinnow.lake.inputs.acceptance import (
 )
 from lakewinnow.lake.inputs.source import MALFORMED, Source, column, content_hash, own_name, text_of
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 # Names of what is computed on the way, beside columns that may have any name.
@@ -45,17 +42,17 @@ _LABEL, _GIVEN = "__lw_label", "__lw_given"
 
 def corpus_schema(source: StructType) -> StructType:
     """Return the corpus schema; `source` holds every input column but the text, as it came."""
-    return StructType(
-        [
-            StructField(c.ROW_ID, StringType(), nullable=False),
-            StructField(c.TEXT, StringType(), nullable=False),
-            StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-            StructField(c.LABEL, IntegerType(), nullable=False),
-            StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-            StructField(c.FOLD, IntegerType(), nullable=False),
-            StructField(c.SHARD, IntegerType(), nullable=False),
-            StructField(c.SOURCE, source, nullable=False),
-        ]
+    return schema(
+        {
+            c.ROW_ID: "string",
+            c.TEXT: "string",
+            c.TEXT_KEY: "binary",
+            c.LABEL: "int",
+            c.GIVEN_LABEL: "string",
+            c.FOLD: "int",
+            c.SHARD: "int",
+            c.SOURCE: source,
+        }
     )
 
 

@@ -15,7 +15,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from pyspark.sql import DataFrame
-from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import LabelIssuesConfig
@@ -28,13 +27,14 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes.confident_learning import Judge
 from lakewinnow.spark.passes.judged import judged
+from lakewinnow.spark.schemas import schema
 
 _SHOWN_CLASSES: Final = 20  # in an error: a table may have thousands
-LABEL_RANKS = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.LABEL_RANK, IntegerType(), nullable=False),  # 1 = worst
-    ]
+LABEL_RANKS = schema(
+    {
+        c.ROW_ID: "string",
+        c.LABEL_RANK: "int",  # 1 = worst
+    }
 )
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, StringType, StructField, StructType
+from pyspark.sql.types import StringType, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.formats import input_format
@@ -29,15 +29,11 @@ from lakewinnow.lake.vectors.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 _FIT_ROWS: Final = 50_000
-_FITTED = StructType(
-    [
-        StructField("preprocessor", BinaryType(), nullable=False),
-        StructField("figures", StringType(), nullable=False),
-    ]
-)
+_FITTED = schema({"preprocessor": "binary", "figures": "string"})
 
 
 def run(lake: Lake, config: InputConfig) -> StageReport:

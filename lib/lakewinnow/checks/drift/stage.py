@@ -23,7 +23,7 @@ from typing import Any, Final
 import numpy as np
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StringType, StructField, StructType
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift import noise, sides, told, vectors
@@ -40,18 +40,19 @@ from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.redaction import preview
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.schemas import schema
 
 __all__ = ["by_chance", "run"]
 
 TABLE: Final = "checks/drift"
-DRIFTED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.DRIFT_GROUP, StringType(), nullable=False),
-        StructField(c.DRIFT_SCORE, DoubleType(), nullable=False),
-        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-        StructField(c.TEXT_PREVIEW, StringType(), nullable=False),
-    ]
+DRIFTED = schema(
+    {
+        c.ROW_ID: "string",
+        c.DRIFT_GROUP: "string",
+        c.DRIFT_SCORE: "double",
+        c.GIVEN_LABEL: "string",
+        c.TEXT_PREVIEW: "string",
+    }
 )
 _FEWEST_PERMUTATIONS: Final = 999
 _TESTS: Final = 11  # of a comparison, at most

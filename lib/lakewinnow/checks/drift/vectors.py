@@ -11,7 +11,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift.sides import CELL
@@ -24,17 +23,13 @@ from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import apply_to_groups
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 N_DISTANCE: Final = 1000  # texts of a side, whose distances are taken
 N_EXAMPLES: Final = 20  # of a pair
 _ENOUGH: Final = 0.9  # of the reference's texts that have a vector
-_FOUND = StructType(
-    [
-        StructField("pair", IntegerType(), nullable=False),
-        StructField("found", StringType(), nullable=False),
-    ]
-)
+_FOUND = schema({"pair": "int", "found": "string"})
 
 
 Joints: TypeAlias = tuple[Counts, Counts]

@@ -7,25 +7,18 @@ Shuffle  one, by text key
 """
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BooleanType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.schemas import schema
 
-EXACT_DUPLICATES = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(
-            c.EXACT_DUPLICATE_SET, StringType(), nullable=False
-        ),  # smallest row_id of the set
-        StructField("labels_differ", BooleanType(), nullable=False),
-    ]
+EXACT_DUPLICATES = schema(
+    {
+        c.ROW_ID: "string",
+        c.EXACT_DUPLICATE_SET: "string",  # smallest row_id of the set
+        "labels_differ": "boolean",
+    }
 )
 
 

@@ -16,14 +16,6 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BinaryType,
-    BooleanType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
 from scipy.sparse import csr_matrix
 from sklearn.cluster import DBSCAN
 
@@ -33,18 +25,19 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 TABLE: Final = "checks/clusters"
 KIND: Final = "cluster"
 _MIN_NEAR: Final = 5  # rows within the distance, itself among them, that make a row a core
 _NOISE: Final = -1
-_CLUSTERED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField("cluster", IntegerType(), nullable=False),  # -1: in none
-        StructField("is_core", BooleanType(), nullable=False),
-    ]
+_CLUSTERED = schema(
+    {
+        c.ROW_ID: "string",
+        c.TEXT_KEY: "binary",
+        "cluster": "int",  # -1: in none
+        "is_core": "boolean",
+    }
 )
 
 

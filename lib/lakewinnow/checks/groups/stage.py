@@ -23,7 +23,7 @@ from typing import Any, Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.groups import clusters
@@ -32,20 +32,14 @@ from lakewinnow.lake.corpus import accepted, input_column, n_accepted
 from lakewinnow.lake.row_checks import GROUPS, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
 
 _MEMBERS: Final = "checks/group_members"
 _KIND: Final = "kind"  # the column, or clusters.KIND
 _GROUP: Final = "group"
 _TICKS: Final = "ticks"
 _TICK: Final = 2.0**-32  # self-confidence is summed in whole numbers of these: in any order
-_MEMBER = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(_KIND, StringType(), nullable=False),
-        StructField(_GROUP, StringType(), nullable=False),
-        StructField(_TICKS, LongType(), nullable=False),
-    ]
-)
+_MEMBER = schema({c.ROW_ID: "string", _KIND: "string", _GROUP: "string", _TICKS: "bigint"})
 
 
 def run(lake: Lake, source: InputConfig, config: GroupsConfig) -> StageReport:

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import NearDuplicatesConfig
@@ -26,6 +25,7 @@ from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 THRESHOLD: Final = 0.8
@@ -38,32 +38,10 @@ _REMEMBERED: Final = 500_000  # texts that a task knows again: 50 MB
 _BUCKET: Final = "bucket"
 _ORDER: Final = "order"
 
-_BUCKETS = StructType(
-    [
-        StructField(_BUCKET, LongType(), nullable=False),
-        StructField(_ORDER, LongType(), nullable=False),
-        StructField(TEXT_ID, LongType(), nullable=False),
-    ]
-)
-_CANDIDATES = StructType(
-    [
-        StructField(OTHER, LongType(), nullable=False),
-        StructField(ONE, LongType(), nullable=False),
-    ]
-)
-_TEXTS = StructType(
-    [
-        StructField(TEXT_ID, LongType(), nullable=False),
-        StructField(c.TEXT, StringType(), nullable=False),
-    ]
-)
-PAIRS = StructType(
-    [
-        StructField(ONE, LongType(), nullable=False),
-        StructField(OTHER, LongType(), nullable=False),
-        StructField(SIMILARITY, DoubleType(), nullable=False),
-    ]
-)
+_BUCKETS = schema({_BUCKET: "bigint", _ORDER: "bigint", TEXT_ID: "bigint"})
+_CANDIDATES = schema({OTHER: "bigint", ONE: "bigint"})
+_TEXTS = schema({TEXT_ID: "bigint", c.TEXT: "string"})
+PAIRS = schema({ONE: "bigint", OTHER: "bigint", SIMILARITY: "double"})
 
 
 def shingle_size(config: NearDuplicatesConfig, mean_length: float) -> int:

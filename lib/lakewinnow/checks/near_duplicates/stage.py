@@ -24,7 +24,6 @@ from typing import Any, Final
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.near_duplicates import by_embedding, by_text
@@ -37,20 +36,21 @@ from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.schemas import schema
 
 _FOLDER: Final = "near_duplicates"  # of the workspace, meanwhile
 _ROWS, _PAIRS, _SETS = (f"{_FOLDER}/{name}" for name in ("rows", "pairs", "sets"))
 _VERSION: Final = "version"  # a hash of a row's text as it is
 _LENGTH: Final = "length"  # of its normal form
 _SHOWN_LABELS: Final = 3
-_KEYED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-        StructField(_VERSION, LongType(), nullable=False),
-        StructField(TEXT_ID, LongType(), nullable=False),
-        StructField(_LENGTH, IntegerType(), nullable=False),
-    ]
+_KEYED = schema(
+    {
+        c.ROW_ID: "string",
+        c.GIVEN_LABEL: "string",
+        _VERSION: "bigint",
+        TEXT_ID: "bigint",
+        _LENGTH: "int",
+    }
 )
 
 

@@ -37,15 +37,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    BooleanType,
-    DoubleType,
-    IntegerType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers.tasks import vectors_missing
@@ -60,20 +51,19 @@ from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import apply_to_cogroups
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
-NEIGHBORS = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.N_ROWS, IntegerType(), nullable=False),  # that have the text
-        # The nearest other texts, the nearest first; fewer than k where there are no more.
-        StructField(c.NEIGHBORS, ArrayType(BinaryType(), containsNull=False), nullable=False),
-        StructField(c.DISTANCES, ArrayType(DoubleType(), containsNull=False), nullable=False),
-        StructField(c.NEIGHBOR_ROWS, ArrayType(IntegerType(), containsNull=False), nullable=False),
-        # Of a row to its k nearest rows, those of its own text first; null: there is but one row.
-        StructField(c.MEAN_DISTANCE, DoubleType(), nullable=True),
-        StructField(c.IN_REFERENCE, BooleanType(), nullable=False),
-    ]
+NEIGHBORS = schema(
+    {
+        c.TEXT_KEY: "binary",
+        c.N_ROWS: "int",  # that have the text
+        c.NEIGHBORS: "array<binary>",
+        c.DISTANCES: "array<double>",
+        c.NEIGHBOR_ROWS: "array<int>",
+        c.MEAN_DISTANCE: "double?",
+        c.IN_REFERENCE: "boolean",
+    }
 )
 
 _NOTHING: Final[Mapping[str, list[object]]] = {name: [] for name in NEIGHBORS.names}

@@ -20,7 +20,6 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig, NonIidConfig
@@ -33,17 +32,18 @@ from lakewinnow.lake.observed import MAX, Observed
 from lakewinnow.lake.row_checks import NON_IID, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 _BY: Final = "by"
 _NOTE: Final = "note"  # in one row: the figures, as JSON
 _LEAST_ROWS: Final = 3
-_FOUND = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.IS_NON_IID_ISSUE, BooleanType(), nullable=False),
-        StructField(c.NON_IID_SCORE, DoubleType(), nullable=True),
-        StructField(_NOTE, StringType(), nullable=True),
-    ]
+_FOUND = schema(
+    {
+        c.ROW_ID: "string",
+        c.IS_NON_IID_ISSUE: "boolean",
+        c.NON_IID_SCORE: "double?",
+        _NOTE: "string?",
+    }
 )
 
 

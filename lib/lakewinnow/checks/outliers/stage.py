@@ -18,14 +18,6 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BinaryType,
-    BooleanType,
-    DoubleType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import OutliersConfig
@@ -41,22 +33,18 @@ from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes.confident_learning import trusted_blocks
 from lakewinnow.spark.passes.quantiles import quantiles
 from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
 
 _CERTAINTY: Final = "certainty"
-_JUDGED = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.OUTLIER_SCORE, DoubleType(), nullable=True),
-        StructField(c.IS_OUTLIER_ISSUE, BooleanType(), nullable=False),
-        StructField(c.MEAN_DISTANCE, DoubleType(), nullable=True),
-    ]
+_JUDGED = schema(
+    {
+        c.TEXT_KEY: "binary",
+        c.OUTLIER_SCORE: "double?",
+        c.IS_OUTLIER_ISSUE: "boolean",
+        c.MEAN_DISTANCE: "double?",
+    }
 )
-_CERTAIN = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(_CERTAINTY, DoubleType(), nullable=False),
-    ]
-)
+_CERTAIN = schema({c.ROW_ID: "string", _CERTAINTY: "double"})
 
 
 def run(lake: Lake, config: OutliersConfig, *, by: str) -> StageReport:

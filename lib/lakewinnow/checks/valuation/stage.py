@@ -11,7 +11,6 @@ Where texts are compared with a sample of texts, rows of that sample are judged,
 
 import pyarrow as pa
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ValuationConfig
@@ -22,13 +21,9 @@ from lakewinnow.lake.row_checks import VALUATION, WHY
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
 
-_VALUED = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.DATA_VALUATION_SCORE, DoubleType(), nullable=False),
-    ]
-)
+_VALUED = schema({c.ROW_ID: "string", c.DATA_VALUATION_SCORE: "double"})
 
 
 def run(lake: Lake, config: ValuationConfig) -> StageReport:

@@ -10,15 +10,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql.types import (
-    ArrayType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.core.evaluation.paired_comparison import Outcome
@@ -28,6 +19,7 @@ from lakewinnow.embedding.local.sentence_transformers import device
 from lakewinnow.finetuning.local.training import Recipe, train
 from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT, weights_of
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 # Of the rows that a task takes, beside those of `training_sets`
 SEED: Final = "seed"
@@ -40,17 +32,17 @@ DEVICE: Final = "device"
 PREDICTED: Final = "predicted"  # of the test rows, in the order of their ids
 LOSSES: Final = "losses"
 TRUE_LABELS: Final = "true_labels"
-ANSWERS = StructType(
-    [
-        StructField(VARIANT, StringType(), nullable=False),
-        StructField(SEED, IntegerType(), nullable=False),
-        StructField(N_ROWS, LongType(), nullable=False),
-        StructField(N_LAYERS, IntegerType(), nullable=False),
-        StructField(DEVICE, StringType(), nullable=False),
-        StructField(PREDICTED, ArrayType(IntegerType(), containsNull=False), nullable=False),
-        StructField(LOSSES, ArrayType(DoubleType(), containsNull=False), nullable=False),
-        StructField(TRUE_LABELS, ArrayType(IntegerType(), containsNull=False), nullable=False),
-    ]
+ANSWERS = schema(
+    {
+        VARIANT: "string",
+        SEED: "int",
+        N_ROWS: "bigint",
+        N_LAYERS: "int",
+        DEVICE: "string",
+        PREDICTED: "array<int>",
+        LOSSES: "array<double>",
+        TRUE_LABELS: "array<int>",
+    }
 )
 
 

@@ -14,23 +14,18 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StructField, StructType
 
 from lakewinnow.core.checks.components import components
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.schemas import schema
 
 ONE, OTHER = "one", "other"  # the ends of a pair; `one` is the larger
 NODE, ROOT = "node", "root"
 # What one task takes: about 100 bytes a pair, and 2 s a million.
 IN_ONE_TASK: Final = 5_000_000
-_ROOTS: Final = StructType(
-    [
-        StructField(NODE, LongType(), nullable=False),
-        StructField(ROOT, LongType(), nullable=False),
-    ]
-)
+_ROOTS: Final = schema({NODE: "bigint", ROOT: "bigint"})
 
 
 def publish_roots(lake: Lake, pairs: str, roots: str, most: int = IN_ONE_TASK) -> int:

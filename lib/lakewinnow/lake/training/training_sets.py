@@ -15,14 +15,6 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BinaryType,
-    DoubleType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import Config
@@ -48,6 +40,7 @@ from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.portable.unions import union
+from lakewinnow.spark.schemas import schema
 
 # Of the rows of training sets, beside row_id, text_key and label
 VARIANT: Final = "variant"  # the training set
@@ -64,14 +57,7 @@ HALVED: Final = "is_halved"
 LEAST_ROWS: Final = 50  # to train on
 LEAST_SHARE: Final = 0.01  # of a row, that a label is worth learning for
 MOST_LABELS: Final = 5  # of a row
-SOFT_ROWS = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.LABEL, IntegerType(), nullable=False),
-        StructField(WEIGHT, DoubleType(), nullable=False),
-    ]
-)
+SOFT_ROWS = schema({c.ROW_ID: "string", c.TEXT_KEY: "binary", c.LABEL: "int", WEIGHT: "double"})
 
 
 def is_halved(trusted: Lake) -> bool:

@@ -22,12 +22,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    FloatType,
-    IntegerType,
-    StringType,
-    StructField,
     StructType,
 )
 
@@ -36,19 +30,20 @@ from lakewinnow.config.sections import HALF, Config, EmbeddingConfig, EmbeddingI
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.object_stores import engine_path
 
-EMBEDDINGS = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.PROVIDER, StringType(), nullable=False),
-        StructField(c.MODEL, StringType(), nullable=False),
-        StructField(c.DIMENSIONS, IntegerType(), nullable=False),
-        StructField(c.VECTOR, ArrayType(FloatType(), containsNull=False), nullable=True),
-        StructField(c.ERROR_CODE, StringType(), nullable=True),
-        StructField(c.ERROR, StringType(), nullable=True),
-    ]
+EMBEDDINGS = schema(
+    {
+        c.TEXT_KEY: "binary",
+        c.PROVIDER: "string",
+        c.MODEL: "string",
+        c.DIMENSIONS: "int",
+        c.VECTOR: "array<float>?",
+        c.ERROR_CODE: "string?",
+        c.ERROR: "string?",
+    }
 )
 APPENDING = "_appending"  # a folder for each append that is under way
 _ROW_GROUP_BYTES: Final = 32 * 2**20

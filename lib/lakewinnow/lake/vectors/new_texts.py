@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BinaryType, LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import EmbeddingIdentity
@@ -23,19 +22,13 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 _ROWS_PER_BUCKET = 512
 _MOST_BUCKETS = 2**16  # as many as the first two bytes of a key tell apart
 
-NEW_TEXTS = StructType(
-    [
-        StructField(c.TEXT_KEY, BinaryType(), nullable=False),
-        StructField(c.TEXT, StringType(), nullable=False),
-        StructField(c.BUCKET, LongType(), nullable=False),
-        StructField(c.TOKENS, LongType(), nullable=False),
-    ]
-)
+NEW_TEXTS = schema({c.TEXT_KEY: "binary", c.TEXT: "string", c.BUCKET: "bigint", c.TOKENS: "bigint"})
 
 
 def wanted_and_stored(

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import DoubleType, IntegerType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState
@@ -27,6 +26,7 @@ from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
 from lakewinnow.spark.passes.valid_probs import WRONG_LENGTH
+from lakewinnow.spark.schemas import schema
 
 ANNOTATORS: Final = "annotators"
 LABELS: Final = "labels"
@@ -42,14 +42,14 @@ CODES: Final = (
     "id_null",
 )
 
-CONSENSUS: Final = StructType(
-    [
-        StructField(c.CONSENSUS_LABEL, StringType()),
-        StructField(c.CONSENSUS_QUALITY_SCORE, DoubleType()),
-        StructField(c.ANNOTATOR_AGREEMENT, DoubleType()),
-        StructField(c.NUM_ANNOTATIONS, IntegerType()),
-        StructField(c.ERROR_CODE, StringType()),
-    ]
+CONSENSUS: Final = schema(
+    {
+        c.CONSENSUS_LABEL: "string?",
+        c.CONSENSUS_QUALITY_SCORE: "double?",
+        c.ANNOTATOR_AGREEMENT: "double?",
+        c.NUM_ANNOTATIONS: "int?",
+        c.ERROR_CODE: "string?",
+    }
 )
 
 

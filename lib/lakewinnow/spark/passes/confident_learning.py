@@ -16,15 +16,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    DoubleType,
-    IntegerType,
-    LongType,
-    ShortType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.confident_learning import (
@@ -48,19 +39,14 @@ from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import states
 from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
 
 WORST_FIRST: Final = (c.LABEL_SCORE, c.ROW_ID)  # lower is worse; the id breaks ties
 
 # What a selection pass found: a histogram bin of a cell, or (bin -1) a row that may be selected.
-_TALLY = StructType(
-    [
-        StructField("cell", IntegerType(), nullable=False),
-        StructField("bin", ShortType(), nullable=False),
-        StructField("score", DoubleType(), nullable=True),
-        StructField(c.ROW_ID, StringType(), nullable=True),
-        StructField("n", LongType(), nullable=False),
-    ]
+_TALLY = schema(
+    {"cell": "int", "bin": "smallint", "score": "double?", c.ROW_ID: "string?", "n": "bigint"}
 )
 _NO_BIN: Final = -1
 

@@ -7,26 +7,26 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes.confident_learning import Judge, trusted_blocks
+from lakewinnow.spark.schemas import schema
 
-JUDGED: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-        StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
-        StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
-        StructField(c.SUGGESTED_LABEL, StringType(), nullable=False),
-        StructField(c.SUGGESTED_PROB, DoubleType(), nullable=False),
-        StructField(c.GIVEN_LABEL_PROB, DoubleType(), nullable=False),
-        StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
-        StructField(c.LABEL_SCORE, DoubleType(), nullable=False),
-    ]
+JUDGED: Final = schema(
+    {
+        c.ROW_ID: "string",
+        c.GIVEN_LABEL: "string",
+        c.PREDICTED_LABEL: "string",
+        c.PREDICTED_PROB: "double",
+        c.SUGGESTED_LABEL: "string",
+        c.SUGGESTED_PROB: "double",
+        c.GIVEN_LABEL_PROB: "double",
+        c.IS_LABEL_ISSUE: "boolean",
+        c.LABEL_SCORE: "double",
+    }
 )
 
 

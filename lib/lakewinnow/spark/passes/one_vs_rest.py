@@ -14,14 +14,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DoubleType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.core.multilabel import filters as multilabel
@@ -39,19 +31,20 @@ from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
 from lakewinnow.spark.passes.valid_probs import UNKNOWN_LABEL, WRONG_LENGTH
+from lakewinnow.spark.schemas import schema
 
 # Codes as small integers, so that a pass can count them: those of the faults, then these.
 CODES: Final = (*(fault.code for fault in Fault), WRONG_LENGTH, UNKNOWN_LABEL)
 LEAST_PROB: Final = 0.5  # of a class, for a row to be predicted to belong to it
 
-JUDGED: Final = StructType(
-    [
-        StructField(c.PREDICTED_LABELS, ArrayType(StringType())),
-        StructField(c.IS_LABEL_ISSUE, BooleanType()),
-        StructField(c.LABEL_SCORE, DoubleType()),
-        StructField(c.ISSUE_LABELS, ArrayType(StringType())),
-        StructField(c.ERROR_CODE, StringType()),
-    ]
+JUDGED: Final = schema(
+    {
+        c.PREDICTED_LABELS: "array<string?>?",
+        c.IS_LABEL_ISSUE: "boolean?",
+        c.LABEL_SCORE: "double?",
+        c.ISSUE_LABELS: "array<string?>?",
+        c.ERROR_CODE: "string?",
+    }
 )
 
 

@@ -7,7 +7,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import DataFrame
-from pyspark.sql.types import ArrayType, FloatType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.calibration import GRID, LossState
@@ -18,13 +17,9 @@ from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes import states
 from lakewinnow.spark.passes.confident_learning import trusted_blocks
+from lakewinnow.spark.schemas import schema
 
-SOFT_LABELS: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.SOFT_LABEL, ArrayType(FloatType(), containsNull=False), nullable=False),
-    ]
-)
+SOFT_LABELS: Final = schema({c.ROW_ID: "string", c.SOFT_LABEL: "array<float>"})
 
 
 def joint_and_losses(

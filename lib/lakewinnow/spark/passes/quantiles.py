@@ -12,17 +12,17 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DoubleType, StructField, StructType
 
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
 
 MOST_VALUES: Final = 1_000_000  # distinct ones, some 100 bytes each in the one task that merges
 RELATIVE_ERROR: Final = 2.0**-18
 
 _VALUE, _WEIGHT = "value", "weight"
-_FOUND = StructType([StructField(_VALUE, DoubleType(), nullable=False)])
+_FOUND = schema({_VALUE: "double"})
 
 
 def quantiles(

@@ -13,22 +13,16 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+from lakewinnow.spark.schemas import schema
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
 Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
 
-_CELLS = StructType(
-    [
-        StructField("name", StringType(), nullable=False),
-        StructField("cell", LongType(), nullable=False),
-        StructField("value", LongType(), nullable=False),
-    ]
-)
+_CELLS = schema({"name": "string", "cell": "bigint", "value": "bigint"})
 
 
 def total(

@@ -13,7 +13,6 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DoubleType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.selection.label_issues import LOW, flag
@@ -24,22 +23,19 @@ from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import confident_learning, valid_probs
 from lakewinnow.spark.passes.confident_learning import Judge
+from lakewinnow.spark.schemas import schema
 
-VERDICT: Final = StructType(
-    [
-        StructField(c.PREDICTED_LABEL, StringType()),
-        StructField(c.PREDICTED_PROB, DoubleType()),
-        StructField(c.IS_LABEL_ISSUE, BooleanType()),
-        StructField(c.LABEL_SCORE, DoubleType()),
-        StructField(c.ERROR_CODE, StringType()),
-    ]
+VERDICT: Final = schema(
+    {
+        c.PREDICTED_LABEL: "string?",
+        c.PREDICTED_PROB: "double?",
+        c.IS_LABEL_ISSUE: "boolean?",
+        c.LABEL_SCORE: "double?",
+        c.ERROR_CODE: "string?",
+    }
 )
-_ISSUE: Final = StructType(
-    [
-        StructField(c.ROW_ID, StringType()),
-        StructField(c.IS_LABEL_ISSUE, BooleanType()),
-        StructField(c.LABEL_SCORE, DoubleType()),
-    ]
+_ISSUE: Final = schema(
+    {c.ROW_ID: "string?", c.IS_LABEL_ISSUE: "boolean?", c.LABEL_SCORE: "double?"}
 )
 
 

@@ -20,8 +20,6 @@ A class that the training folds lack has probability 0. See `by_shards` and `by_
 
 from typing import Any
 
-from pyspark.sql.types import ArrayType, FloatType, IntegerType, StringType, StructField, StructType
-
 from lakewinnow import columns as c
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.classifiers import tasks
@@ -32,19 +30,14 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.observed import LINES, SUM, Observed
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.crossval import by_global_models, by_shards
 from lakewinnow.stages.crossval.corpus import Corpus, Told
 from lakewinnow.stages.crossval.modes import choose_mode
 
 __all__ = ["PRED_PROBS", "choose_mode", "run"]
 
-PRED_PROBS = StructType(
-    [
-        StructField(c.ROW_ID, StringType(), nullable=False),
-        StructField(c.LABEL, IntegerType(), nullable=False),
-        StructField(c.PRED_PROBS, ArrayType(FloatType(), containsNull=False), nullable=False),
-    ]
-)
+PRED_PROBS = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>"})
 
 
 def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> StageReport:

@@ -18,14 +18,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    BooleanType,
-    DoubleType,
-    IntegerType,
-    StringType,
-    StructField,
-    StructType,
-)
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ChecksConfig, CleanConfig
@@ -34,38 +27,41 @@ from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.row_checks import RowCheck
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.decide import alike, class_budget, reasons
 from lakewinnow.stages.decide.alike import Kind
 from lakewinnow.stages.decide.own import with_own_decisions
 from lakewinnow.stages.decide.strength import strongest
 
-_FIRST = [
-    StructField(c.ROW_ID, StringType(), nullable=False),
-    StructField(c.TEXT_PREVIEW, StringType(), nullable=False),
-    StructField(c.GIVEN_LABEL, StringType(), nullable=False),
-    StructField(c.PREDICTED_LABEL, StringType(), nullable=False),
-    StructField(c.PREDICTED_PROB, DoubleType(), nullable=False),
-    StructField(c.SUGGESTED_LABEL, StringType(), nullable=False),
-    StructField(c.SUGGESTED_PROB, DoubleType(), nullable=False),
-    StructField(c.GIVEN_LABEL_PROB, DoubleType(), nullable=False),
-    StructField(c.IS_LABEL_ISSUE, BooleanType(), nullable=False),
-    StructField(c.LABEL_SCORE, DoubleType(), nullable=False),  # lower is worse
-    StructField(c.LABEL_RANK, IntegerType(), nullable=True),  # 1 = worst; null: not an issue
-    StructField(c.IS_EXACT_DUPLICATE_ISSUE, BooleanType(), nullable=False),
-    StructField(c.EXACT_DUPLICATE_SET, StringType(), nullable=True),
-    StructField(
-        c.EXACT_DUPLICATE_OF, StringType(), nullable=True
-    ),  # null: it is the one that stays
-]
-_LAST = [
-    StructField(c.DECISION, StringType(), nullable=False),
-    StructField(c.NEW_LABEL, StringType(), nullable=True),  # null: the given one stays
-    StructField(c.DECIDED_BY, StringType(), nullable=True),  # null: not by the user
-    StructField(c.REASON, StringType(), nullable=True),  # null: nothing is wrong with the row
-]
+_FIRST = schema(
+    {
+        c.ROW_ID: "string",
+        c.TEXT_PREVIEW: "string",
+        c.GIVEN_LABEL: "string",
+        c.PREDICTED_LABEL: "string",
+        c.PREDICTED_PROB: "double",
+        c.SUGGESTED_LABEL: "string",
+        c.SUGGESTED_PROB: "double",
+        c.GIVEN_LABEL_PROB: "double",
+        c.IS_LABEL_ISSUE: "boolean",
+        c.LABEL_SCORE: "double",  # lower is worse
+        c.LABEL_RANK: "int?",  # 1 = worst; null: not an issue
+        c.IS_EXACT_DUPLICATE_ISSUE: "boolean",
+        c.EXACT_DUPLICATE_SET: "string?",
+        c.EXACT_DUPLICATE_OF: "string?",  # null: it is the one that stays
+    }
+).fields
+_LAST = schema(
+    {
+        c.DECISION: "string",
+        c.NEW_LABEL: "string?",  # null: the given one stays
+        c.DECIDED_BY: "string?",  # null: not by the user
+        c.REASON: "string?",  # null: nothing is wrong with the row
+    }
+).fields
 
 
-def schema(found: list[RowCheck]) -> StructType:
+def issues_schema(found: list[RowCheck]) -> StructType:
     """Return the columns of issues/, of a run that makes these checks."""
     return StructType(
         [*_FIRST, *(f for check in found for f in (*check.fields, *check.decided)), *_LAST]
@@ -128,7 +124,7 @@ def run(
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )
-    lake.publish("issues", issues, schema=schema(others))
+    lake.publish("issues", issues, schema=issues_schema(others))
     return StageReport(
         rows_in=n_rows,
         rows_out=lake.rows("issues"),

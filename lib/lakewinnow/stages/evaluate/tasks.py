@@ -8,16 +8,6 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers.base import Classifier
@@ -26,6 +16,7 @@ from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT, weights_of
 from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.schemas import schema
 
 # Of the rows that a task takes, beside those of `training_sets`
 IS_TEST: Final = "is_test"
@@ -40,16 +31,16 @@ CONVERGED: Final = "converged"
 PREDICTED: Final = "predicted"  # of the test rows, in the order of their ids
 LOSSES: Final = "losses"
 TRUE_LABELS: Final = "true_labels"  # of model 0 only
-ANSWERS = StructType(
-    [
-        StructField(VARIANT, StringType(), nullable=False),
-        StructField(MODEL, IntegerType(), nullable=False),
-        StructField(N_ROWS, LongType(), nullable=False),
-        StructField(CONVERGED, BooleanType(), nullable=False),
-        StructField(PREDICTED, ArrayType(IntegerType(), containsNull=False), nullable=False),
-        StructField(LOSSES, ArrayType(DoubleType(), containsNull=False), nullable=False),
-        StructField(TRUE_LABELS, ArrayType(IntegerType(), containsNull=False), nullable=False),
-    ]
+ANSWERS = schema(
+    {
+        VARIANT: "string",
+        MODEL: "int",
+        N_ROWS: "bigint",
+        CONVERGED: "boolean",
+        PREDICTED: "array<int>",
+        LOSSES: "array<double>",
+        TRUE_LABELS: "array<int>",
+    }
 )
 
 
