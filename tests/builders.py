@@ -23,6 +23,7 @@ from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import ChecksConfig
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import Observer
+from lakewinnow.typed_json import to_json
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "conf" / "sample"
@@ -99,10 +100,30 @@ def corpus_row(row_id, text, /, label=0, *, fold=0, shard=0, **source):
     }
 
 
-def make_commit(lake, stage, **details):
-    """Put the record of a stage into a workspace."""
-    report = StageReport(rows_in=0, rows_out=0, reads={}, details=details)
+_FIGURES = {
+    "ingest": {
+        "classes": [],
+        "class_counts": [],
+        "rejected": {},
+        "n_shards": 1,
+        "own_vectors": False,
+        "input_columns": {"type": "struct", "fields": []},
+    },
+    "crossval": {"mode": "shard", "why": "", "not_converged": 0, "cpu_seconds": 0.0},
+    "decide": {"decisions": {}, "own_decisions": {}, "dropped_for": {}, "kept_for_class": {}},
+}
+
+
+def make_commit(lake, stage, **figures):
+    """Put the record of a stage into a workspace; figures that are not given are of no rows."""
+    figures = _FIGURES.get(stage, {}) | figures
+    report = StageReport(rows_in=0, rows_out=0, reads={}, figures=figures)
     lake.commit(stage, "made by a test", 0.0, report)
+
+
+def found_by(report):
+    """Return what a stage has found, as JSON, and its warnings."""
+    return {**to_json(report.figures), "warnings": [*report.warnings]}
 
 
 def make_pred_probs(lake, labels, pred_probs):

@@ -34,7 +34,7 @@ config = lakewinnow.load_config(overrides=sys.argv[1:])
 lakewinnow.run(config, spark, until="noise")
 lake = Lake(spark, config.workspace)
 stage = lake.committed("crossval")
-how, figures = stage.details["how"], lake.committed("noise").details["crossval"]
+how, figures = stage.figures, lake.committed("noise").figures
 named = {"seconds": stage.seconds, "rows_out": stage.rows_out}
 print(json.dumps([named, how["cpu_seconds"], figures["accuracy"]]))
 """

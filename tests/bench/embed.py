@@ -61,7 +61,7 @@ for source in sys.argv[2:]:
     texts = lake.read("corpus").select("text_key", "text")
     started = time.perf_counter()
     lake.publish("same", texts.mapInArrow(same, texts.schema))
-    print(commit.seconds, commit.details["embedded"], time.perf_counter() - started)
+    print(commit.seconds, commit.figures["embedded"], time.perf_counter() - started)
 """
 
 

@@ -52,8 +52,8 @@ def test_the_rates_say_how_long_it_takes_at_least():
 
 
 def test_the_record_has_what_was_paid_where_something_was():
-    assert Cost(Limits()).details(10, 1) == {}
-    assert Cost(PRICED).details(1_000_000, 3) == {
+    assert Cost(Limits()).figures(10, 1) == {}
+    assert Cost(PRICED).figures(1_000_000, 3) == {
         "tokens": 1_000_000,
         "requests": 3,
         "cost_usd": 0.02,

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from browser import chromium
+from lakewinnow.figures.examples import Examples
+from lakewinnow.figures.summary import Summary
 from lakewinnow.report import MOST_IN_MATRIX, Report, charts
 from lakewinnow.report.charts import Node
 from lakewinnow.stages.report import MOST_CLASSES, N_BINS, N_DRIFTED, WORST
+from lakewinnow.typed_json import from_json
 
 NASTY = "<script>alert('x')</script> \" & {{ 7 * 7 }}"
 
@@ -23,6 +26,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
     joint = generator.integers(1, 50, (n_classes, n_classes)) + 500 * np.eye(n_classes, dtype=int)
     shown = classes[:MOST_CLASSES]
     row = {
+        "drift_group": "this run",
         "row_id": "r",
         "text_preview": preview,
         "given_label": classes[0],
@@ -35,8 +39,10 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "drift_score": 0.987,
     }
     counted = {"kept": [5] * N_BINS, "flagged": [1] * N_BINS}
-    figures = {"rows": 900, "accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8}
-    to = {"accuracy": 0.05, "accuracy_low": 0.01, "accuracy_high": 0.09}
+    accuracy = {"accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8}
+    f1 = {"macro_f1": 0.6, "macro_f1_low": 0.5, "macro_f1_high": 0.7}
+    to = {"accuracy": 0.05, "accuracy_low": 0.01, "accuracy_high": 0.09, "verdict": "better"}
+    figures = {"rows": 900, "recall": {}, **accuracy, **f1}
     summary = {
         "rows": {"in": 1010, "clean": 900, "review": 20, "dropped": 80, "quarantine": 10},
         "label_issues": {
@@ -46,21 +52,37 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
             "class_counts": dict.fromkeys(classes, 30),
             "most_often_predicted": {classes[0]: classes[1]},
         },
-        "crossval": {"accuracy": 0.8123, "log_loss": 0.5},
+        "crossval": {
+            "accuracy": 0.8123,
+            "log_loss": 0.5,
+            "balanced_log_loss": 0.5,
+            "ece": 0.1,
+            "prior_log_loss": 1.0,
+            "balanced_prior_log_loss": 1.0,
+        },
         "quarantine": {"text_null": 10},
         "decisions": {"keep": 850, "fix": 50, "review": 20, "drop": 80},
         "dropped": {"label issues": 70, "exact duplicates": 10},
-        "exact_duplicates": {"sets": 4, "rows": 14, "sets_whose_labels_differ": 1},
-        "evaluate": {
-            "baseline": {**figures, "macro_f1": 0.6},
-            "fixed": {**figures, "macro_f1": 0.65, "to_baseline": to},
+        "evaluate": {"baseline": figures, "fixed": {**figures, "to_baseline": {**f1, **to}}},
+        "detection": {
+            "rows": 1000,
+            "errors": 90,
+            "found": 60,
+            "recall": 0.67,
+            "precision": 0.6,
+            "auroc": 0.9,
+            "average_precision": 0.8,
+            "fixed_right": 0.5,
+            "harmed": 0.01,
         },
-        "drift": {
-            "false_alarms": 0.05,
-            "left_out": {},
-            "comparisons": [compared(new, classes) for new in ("this run", "chat")],
+        "checks": {
+            "exact_duplicates": {"sets": 4, "rows": 14, "sets_whose_labels_differ": 1},
+            "drift": {
+                "false_alarms": 0.05,
+                "left_out": {},
+                "comparisons": [compared(new, classes) for new in ("this run", "chat")],
+            },
         },
-        "detection": {"errors": 90, "found": 60, "recall": 0.67, "precision": 0.6, "auroc": 0.9},
     }
     manifest = {
         "versions": {"lakewinnow": "0.1.0", "python": "3.11"},
@@ -120,7 +142,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         },
         "drifted": {"this run": [row] * N_DRIFTED},
     }
-    return Report(summary, manifest, noise_model, examples)
+    return Report(from_json(Summary, summary), manifest, noise_model, from_json(Examples, examples))
 
 
 def compared(name, classes):
@@ -181,8 +203,9 @@ def test_shows_what_has_drifted_and_the_rows_that_have_most():
 
 def test_says_nothing_of_drift_that_nobody_asked_for():
     report = made_up()
-    asked = {name: of for name, of in report.summary.items() if name != "drift"}
-    assert "rift" not in visible(replace(report, summary=asked).html())
+    asked = {name: of for name, of in report.summary.checks.items() if name != "drift"}
+    summary = replace(report.summary, checks=asked)
+    assert "rift" not in visible(replace(report, summary=summary).html())
 
 
 def test_no_text_of_a_row_can_be_markup():
@@ -200,7 +223,7 @@ def test_its_size_is_bounded(n_classes):
     report = made_up(n_classes, name="a class with quite a long name {}", preview="語" * 200)
     page = report.html()
     assert len(page.encode()) < 3_000_000
-    assert report.figures()["noise_matrix"].html.count('<th scope="row">') == min(
+    assert report.pictures()["noise_matrix"].html.count('<th scope="row">') == min(
         n_classes, MOST_IN_MATRIX
     )
 

@@ -3,7 +3,7 @@
 import numpy as np
 from pyspark.sql import functions as F
 
-from builders import lake_in, make_commit
+from builders import found_by, lake_in, make_commit
 from lakewinnow.stages import evaluate
 from stages.test_evaluate import Case, blobs, own_vectors_config, put_rows
 
@@ -30,24 +30,22 @@ def test_no_row_has_a_part_both_in_the_choice_and_in_the_report(spark, tmp_path)
     case = Case(spark, tmp_path)
     case.lake.publish("checks/label_issues", case.lake.read("issues").drop("decision"))
     trusted = halves(spark, tmp_path / "halves", misled=False)
-    details = evaluate.choose(case.lake, config_of(), trusted).details
-    choice = details["choice"]
+    choice = found_by(evaluate.choose(case.lake, config_of(), trusted))
     assert verdicts(choice) == {"fix": "better", "drop": "better"}
     assert choice["label_issues"] in ("fix", "drop")
     assert choice["why"] == f"{choice['label_issues']}: better models on 300 trusted rows"
     assert (choice["test_rows"], choice["kept_for_evaluate"]) == (300, 300)
     assert (choice["asked"], choice["is_verified"]) == ("auto", True)
-    assert (choice["is_unchanged"], details["warnings"]) == (False, [])
+    assert (choice["is_unchanged"], choice["warnings"]) == (False, [])
 
     trusted = halves(spark, tmp_path / "misled", misled=True)
-    details = evaluate.choose(case.lake, config_of(require_improvement=True), trusted).details
-    choice = details["choice"]
+    choice = found_by(evaluate.choose(case.lake, config_of(require_improvement=True), trusted))
     assert verdicts(choice) == {"fix": "worse", "drop": "worse"}
     assert (choice["label_issues"], choice["is_unchanged"]) == ("keep", True)
-    [warning] = details["warnings"]
+    [warning] = choice["warnings"]
     assert "on 300 trusted rows (fix -" in warning
     assert warning.endswith("the input is published unchanged")
-    reported = evaluate.run(case.lake, config_of(), trusted=trusted).details
+    reported = found_by(evaluate.run(case.lake, config_of(), trusted=trusted))
     assert reported["comparison"]["test_rows"] == 300
     assert reported["evaluate"]["fixed"]["to_baseline"]["verdict"] == "better"
 
@@ -56,11 +54,11 @@ def test_without_enough_trusted_rows_a_fix_is_not_verified(spark, tmp_path):
     lake, few = lake_in(spark, tmp_path / "out"), lake_in(spark, tmp_path / "few")
     lake.publish("checks/label_issues", spark.range(5).select(F.col("id").alias("row_id")))
     make_commit(few, "ingest", is_halved=False)
-    alone, too_few = (evaluate.choose(lake, config_of(), of).details for of in (None, few))
+    alone, too_few = (found_by(evaluate.choose(lake, config_of(), of)) for of in (None, few))
     for details in (alone, too_few):
-        assert details["choice"]["label_issues"] == "fix"
-        assert not details["choice"]["is_verified"]
+        assert details["label_issues"] == "fix"
+        assert not details["is_verified"]
     assert "name evaluate.holdout" in alone["warnings"][0]
     assert "fewer than 200 trusted rows" in too_few["warnings"][0]
-    strict = evaluate.choose(lake, config_of(require_improvement=True), few).details
-    assert (strict["choice"]["label_issues"], strict["choice"]["is_unchanged"]) == ("keep", True)
+    strict = found_by(evaluate.choose(lake, config_of(require_improvement=True), few))
+    assert (strict["label_issues"], strict["is_unchanged"]) == ("keep", True)

@@ -225,10 +225,10 @@ def run(lake, **config):
 
 def test_each_shard_is_cross_validated_by_itself(two_shards, clouds, shards):
     report, found = run(two_shards, rows_per_shard=45)
-    assert (report.rows_in, report.rows_out, report.details["warnings"]) == (90, 90, [])
-    how = report.details["how"]
-    assert (how["mode"], how["C"], how["not_converged"]) == ("shard", 1.0, 0)
-    assert how["cpu_seconds"] > 0
+    assert (report.rows_in, report.rows_out, report.warnings) == (90, 90, [])
+    how = report.figures
+    assert (how.mode, how.C, how.not_converged) == ("shard", 1.0, 0)
+    assert how.cpu_seconds > 0
     for inside in (shards == 0, shards == 1):
         expected = score(as_shard(*(array[inside] for array in clouds)), n_classes=4)
         np.testing.assert_allclose(found[inside], probs(expected), atol=1e-6)
@@ -275,15 +275,15 @@ def test_rows_of_one_text_have_one_vector_and_one_fold(lake, clouds, mode):
 
 def test_fits_that_do_not_converge_are_a_warning(two_shards):
     report, _ = run(two_shards, params={**PARAMS, "max_iter": 1})
-    assert report.details["how"]["not_converged"] == 8
-    [warning] = report.details["warnings"]
+    assert report.figures.not_converged == 8
+    [warning] = report.warnings
     assert "shard 0 fold 0, 1, 2, 3; shard 1 fold 0" in warning
 
 
 def test_the_shards_have_one_c(two_shards):
     report, _ = run(two_shards, params={**PARAMS, "C": "auto"}, rows_per_shard=45)
-    how = report.details["how"]
-    assert how["losses"][str(how["C"])] <= how["losses"]["1.0"]
+    how = report.figures
+    assert how.losses[str(how.C)] <= how.losses["1.0"]
 
 
 def test_a_class_too_rare_for_a_shard_is_learnt_from_the_others(lake, clouds, shards):
@@ -304,7 +304,7 @@ def test_a_class_too_rare_for_a_shard_is_learnt_from_the_others(lake, clouds, sh
 
 def test_global_models_of_all_rows_are_one_cross_validation(two_shards, clouds):
     report, found = run(two_shards, mode="global")
-    assert report.details["how"]["mode"] == "global"
+    assert report.figures.mode == "global"
     np.testing.assert_allclose(found, probs(score(as_shard(*clouds), n_classes=4)), atol=1e-5)
 
 
@@ -422,5 +422,5 @@ def test_the_mode_is_chosen_by_rows_features_and_classes(n_rows, n_features, n_c
 
 def test_why_a_mode_was_chosen_is_told(two_shards):
     report, _ = run(two_shards, mode="auto", rows_per_shard=45)
-    assert report.details["how"]["mode"] == "global"
-    assert "11 rows a class" in report.details["how"]["why"]
+    assert report.figures.mode == "global"
+    assert "11 rows a class" in report.figures.why

@@ -80,12 +80,12 @@ def decided(spark, tmp_path_factory):
         report = decide.run(lake, config, checks or make_checks(), own)
         found = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
         assert found.keys() == ROWS.keys()
-        assert report.details["decisions"] == Counter(row["decision"] for row in found.values())
+        assert report.figures.decisions == Counter(row["decision"] for row in found.values())
         is_fixed = {name for name, row in found.items() if row["decision"] == "fix"}
         assert is_fixed == {name for name, row in found.items() if row["new_label"] is not None}
         if warnings is not None:
-            warnings += report.details["warnings"]
-        assert dropped_for in (None, report.details["dropped_for"])
+            warnings += report.warnings
+        assert dropped_for in (None, report.figures.dropped_for)
         return found
 
     return run
@@ -254,8 +254,8 @@ def test_the_best_rows_stay_of_a_class_that_would_be_emptied(lake, action):
     kept = {name for name, row in found.items() if row["decision"] == "keep"}
     best = {f"a{i}" for i in range(10) if (7 * i % 10) >= 7}
     assert kept == best | {"c2", "d"}
-    assert report.details["kept_for_class"] == {"a": 3, "c": 1, "d": 1}
-    assert len(report.details["warnings"]) == 3
+    assert report.figures.kept_for_class == {"a": 3, "c": 1, "d": 1}
+    assert len(report.warnings) == 3
     assert "kept: at most 0.7 of a class may go" in found["d"]["reason"]
     assert "kept" not in found["c1"]["reason"]
 
@@ -334,7 +334,7 @@ def test_of_a_near_set_the_best_row_stays_that_nothing_else_takes(lake):
     assert near == {
         "n1": "n3", "n2": "n3", "n3": None, "n4": "n3", "m1": "m2", "m2": None, "alone": None,
     }  # fmt: skip
-    assert report.details["dropped_for"] == {"exact duplicates": 1, "near duplicates": 2}
+    assert report.figures.dropped_for == {"exact duplicates": 1, "near duplicates": 2}
     assert found["n4"]["reason"] == "near duplicate of n3"
     assert found["n2"]["reason"] == "exact duplicate of n3; near duplicate of n3"
     assert found["m2"]["reason"] == "near duplicates have differing labels: a, c"

@@ -27,7 +27,7 @@ def with_texts(lake, *texts):
 def run(lake, config=SMALL):
     """Return how many distinct texts there are and how many of them were embedded."""
     report = embed.run(lake, SOURCE, config)
-    return report.details["texts"], report.details["embedded"]
+    return report.figures.texts, report.figures.embedded
 
 
 def vectors_of(lake):
@@ -73,7 +73,7 @@ def test_rounds_embed_all_and_leave_nothing_behind(lake, monkeypatch):
     rounds = []
     config = replace(SMALL, batch_size=16)
     report = embed.run(with_texts(lake, *texts), SOURCE, config, lambda *told: rounds.append(told))
-    assert report.details["embedded"] == 300
+    assert report.figures.embedded == 300
     assert len(rounds) > 2
     assert [done for done, _, _ in rounds] == sorted({done for done, _, _ in rounds})
     assert rounds[-1] == (300, 300, "")
@@ -106,7 +106,7 @@ def test_half_precision_is_filed_apart_and_compresses_to_about_half(lake):
     whole = lake.files.size("embeddings")
     lake.files.delete("embeddings")
     report = embed.run(lake, SOURCE, replace(large, precision="float16"))
-    assert report.details["identity"]["model"].endswith("+float16")
+    assert report.figures.identity.model.endswith("+float16")
     assert lake.files.size("embeddings") < 0.7 * whole  # the larger the files, the nearer to half
     vectors = vectors_of(lake)
     rounded = StaticEmbedder(large).embed(texts).astype(np.float16).astype(np.float32)

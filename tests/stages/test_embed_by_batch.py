@@ -61,10 +61,10 @@ def test_all_chunks_are_under_way_before_the_first_is_waited_for(lake, server):
     assert server.calls["POST batches"] == len(records(lake)) >= 3
     assert f"{len(records(lake))} batches under way" in {note for _, _, note in told}
     assert told[-1][:2] == (60, 60)
-    assert report.details["embedded"] == 60
+    assert report.figures.embedded == 60
     assert {record["status"] for record in records(lake)} == {"completed"}
     assert not lake.files.exists("batches/_plan_by_key.json")
-    assert embed.run(lake, SOURCE, config_of(server)).details["embedded"] == 0
+    assert embed.run(lake, SOURCE, config_of(server)).figures.embedded == 0
 
 
 def test_a_killed_run_waits_again_and_submits_nothing_twice(lake, server, monkeypatch):
@@ -82,7 +82,7 @@ def test_a_killed_run_waits_again_and_submits_nothing_twice(lake, server, monkey
     more = [corpus_row(f"more {i}", f"another {i}") for i in range(3)]
     make_table(lake, "corpus", more)  # the corpus has grown meanwhile
     report = embed.run(lake, SOURCE, config_of(server))
-    assert report.details["embedded"] == 63
+    assert report.figures.embedded == 63
     assert len(stored(lake)) == len(set(stored(lake))) == 63
     assert set(server.paid.values()) == {1}
     assert n_batches < server.calls["POST batches"] <= 2 * n_batches  # of the three new texts
@@ -121,7 +121,7 @@ def test_a_text_that_fails_goes_to_quarantine(lake, server):
     fails = Plan(fails=lambda text: (400, None, "not this") if text == bad else None)
     server.plans = [fails] * 9
     report = embed.run(lake, SOURCE, config_of(server))
-    assert report.details["refused"] == {"embedding_refused": 1}
+    assert report.figures.refused == {"embedding_refused": 1}
     assert len(read_rows(lake.files.root, "quarantine")) == 2
 
 
@@ -141,7 +141,7 @@ def test_batches_under_way_are_cancelled_on_request(lake, server, monkeypatch):
     assert {record["status"] for record in records(lake)} <= {"cancelling", "cancelled"}
     server.plans = []
     report = embed.run(lake, SOURCE, config)
-    assert report.details["embedded"] == 60
+    assert report.figures.embedded == 60
 
 
 def test_another_model_has_a_plan_of_its_own(lake, server):

@@ -38,7 +38,7 @@ def test_layers_of_a_transformer_are_those_of_this_process(lake):
         provider="sentence-transformers", layers=(2, 3), long_texts="split-mean"
     )
     report = embed.run(lake, SOURCE, config)
-    assert report.details["identity"]["model"].endswith("+layers-2-3+split-mean")
+    assert report.figures.identity.model.endswith("+layers-2-3+split-mean")
     vectors = vectors_of(lake.files.root)
     embedder = registry.load(config)
     for text in TEXTS[::2]:

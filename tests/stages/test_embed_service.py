@@ -78,17 +78,17 @@ def test_each_text_is_paid_for_once_and_the_bill_is_kept(lake, server):
     assert server.paid == dict.fromkeys(TEXTS, 1)
     assert stored(lake) == set(map(text_key, TEXTS))
     billed = sum(request.tokens for request in server.log)
-    assert report.details["tokens"] == billed
-    assert report.details["requests"] == len(server.log)
-    assert report.details["cost_usd"] == pytest.approx(billed / 1e6)
-    assert embed.run(lake, SOURCE, config_of(server)).details["embedded"] == 0
+    assert report.figures.tokens == billed
+    assert report.figures.requests == len(server.log)
+    assert report.figures.cost_usd == pytest.approx(billed / 1e6)
+    assert embed.run(lake, SOURCE, config_of(server)).figures.embedded == 0
     assert server.paid == dict.fromkeys(TEXTS, 1)
 
 
 def test_a_text_that_is_refused_goes_to_quarantine_and_no_other(lake, server):
     server.refuses = lambda text: "not this one" if text == TEXTS[7] else None
     report = embed.run(lake, SOURCE, config_of(server))
-    assert report.details["refused"] == {"embedding_refused": 1}
+    assert report.figures.refused == {"embedding_refused": 1}
     assert stored(lake) == set(map(text_key, TEXTS)) - {text_key(TEXTS[7])}
     quarantine = {row["row_id"]: row for row in read_rows(lake.files.root, "quarantine")}
     assert set(quarantine) == {"x", "007"}
@@ -96,7 +96,7 @@ def test_a_text_that_is_refused_goes_to_quarantine_and_no_other(lake, server):
     assert accepted(lake).where("row_id = '007'").count() == 0
     assert set(server.paid) == set(TEXTS) - {TEXTS[7]}
     server.refuses = lambda _: None
-    assert embed.run(lake, SOURCE, config_of(server)).details["refused"] == {}
+    assert embed.run(lake, SOURCE, config_of(server)).figures.refused == {}
     assert [row["row_id"] for row in read_rows(lake.files.root, "quarantine")] == ["x"]
     assert server.paid == dict.fromkeys(TEXTS, 1)
 

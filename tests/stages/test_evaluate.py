@@ -17,7 +17,7 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
-from builders import corpus_row, lake_in, make_commit, make_config, make_table, write_csv
+from builders import corpus_row, found_by, lake_in, make_commit, make_config, make_table, write_csv
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.sections import EvaluateConfig
@@ -64,7 +64,7 @@ def detection(spark, lake, tmp_path):
         path = write_csv(tmp_path / "reference.csv", reference, ("text", "label", "key"))
         config = make_config(path, input=input_)
         report = evaluate.run(lake, config, reference=read_source(spark, config.input, "csv"))
-        return report.details["detection"]
+        return found_by(report)["detection"]
 
     return evaluated
 
@@ -272,7 +272,7 @@ class Case:
             for row, true, wrong, flagged in zip(rows, truth, is_wrong, is_issue, strict=True)
         ]
         make_table(self.lake, "issues", decide(issues), DECIDED)
-        make_commit(self.lake, "crossval", how={"C": 1.0, "standardize": False})
+        make_commit(self.lake, "crossval", C=1.0, standardize=False)
         probs = np.full((n_rows, 3), 0.05)
         probs[np.arange(n_rows), truth] = 0.9
         probs = [
@@ -302,7 +302,7 @@ def own_vectors_config(classifier="logistic", clean=None, **evaluate_):
 
 def test_a_gain_that_is_there_is_found(spark, tmp_path):
     case = Case(spark, tmp_path)
-    details = case.run().details
+    details = found_by(case.run())
     found = details["evaluate"]
     assert list(found) == ["baseline", "control", "dropped", "fixed", "soft", "clean"]
     n_wrong = int(case.is_wrong.sum())
@@ -326,7 +326,7 @@ def test_a_gain_that_is_there_is_found(spark, tmp_path):
 
 
 def test_a_gain_that_is_not_there_is_not_claimed(spark, tmp_path):
-    found = Case(spark, tmp_path, noise=0.0, found=0.0).run().details["evaluate"]
+    found = found_by(Case(spark, tmp_path, noise=0.0, found=0.0).run())["evaluate"]
     for name in ("control", "dropped", "fixed", "clean"):
         assert found[name]["to_baseline"]["verdict"] == "no difference shown"
 
@@ -334,17 +334,17 @@ def test_a_gain_that_is_not_there_is_not_claimed(spark, tmp_path):
 @pytest.mark.slow
 def test_the_same_rows_give_the_same_figures_and_seeds_others(spark, tmp_path):
     case = Case(spark, tmp_path)
-    first = case.run(seeds=1).details
-    assert case.run(seeds=1).details == first
+    first = found_by(case.run(seeds=1))
+    assert found_by(case.run(seeds=1)) == first
     assert first["comparison"]["models"] == 5
-    assert case.run(seeds=2).details["evaluate"]["baseline"] != first["evaluate"]["baseline"]
+    assert found_by(case.run(seeds=2))["evaluate"]["baseline"] != first["evaluate"]["baseline"]
 
 
 def test_no_text_of_the_holdout_is_trained_on(spark, tmp_path):
     case = Case(spark, tmp_path)
     leaked = [corpus_row(f"train again {i}", f"test {i}", 2) for i in range(4)]
     make_table(case.lake, "corpus", leaked)
-    details = case.run(seeds=1).details
+    details = found_by(case.run(seeds=1))
     assert details["comparison"]["in_holdout_too"] == 4
     assert details["comparison"]["input_rows"] == 500 == details["evaluate"]["baseline"]["rows"]
     [warning] = details["warnings"]
@@ -353,7 +353,9 @@ def test_no_text_of_the_holdout_is_trained_on(spark, tmp_path):
 
 @pytest.mark.slow
 def test_a_sample_has_every_class(spark, tmp_path):
-    found = Case(spark, tmp_path, n_rows=1500).run(max_train_rows=300, seeds=1).details["evaluate"]
+    found = found_by(Case(spark, tmp_path, n_rows=1500).run(max_train_rows=300, seeds=1))[
+        "evaluate"
+    ]
     assert found["baseline"]["rows"] == 300
     assert found["baseline"]["recall"].keys() == {"a", "b", "c"}
 
@@ -362,9 +364,9 @@ def test_a_sample_has_every_class(spark, tmp_path):
 def test_a_large_holdout_is_sampled(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(training_sets, "MAX_TEST_ROWS", 100)
     case = Case(spark, tmp_path)
-    details = case.run(seeds=1).details
+    details = found_by(case.run(seeds=1))
     assert details["comparison"]["test_rows"] == 100
-    assert case.run(seeds=1).details == details
+    assert found_by(case.run(seeds=1)) == details
 
 
 @pytest.mark.slow
@@ -383,8 +385,8 @@ def test_the_ceiling_is_that_of_the_reference(spark, tmp_path):
         trusted=case.trusted,
         reference=read_source(spark, config.input, "parquet"),
     )
-    found = report.details["evaluate"]
-    assert report.details["detection"]["recall"] == 1.0
+    found = found_by(report)["evaluate"]
+    assert found_by(report)["detection"]["recall"] == 1.0
     assert found["ceiling"]["accuracy"] == found["fixed"]["accuracy"]
     assert list(found)[-1] == "ceiling"
 
@@ -398,7 +400,7 @@ def test_what_people_decided_is_a_version_of_its_own(spark, tmp_path):
         return issues
 
     case = Case(spark, tmp_path, decide=decide)
-    found = case.run(seeds=1, clean={"decisions": "mine.csv"}).details["evaluate"]
+    found = found_by(case.run(seeds=1, clean={"decisions": "mine.csv"}))["evaluate"]
     n_wrong, n_fixed = int(case.is_wrong.sum()), int(case.is_wrong[::2].sum())
     assert found["reviewed"]["rows"] == 500
     assert found["clean"]["rows"] == 500 - n_wrong + n_fixed
@@ -442,7 +444,7 @@ def test_embeddings_of_another_length_are_an_error(spark, tmp_path):
 
 def test_without_weights_there_is_no_control_and_no_soft(spark, tmp_path):
     classifier = "sklearn.neighbors.KNeighborsClassifier"
-    found = Case(spark, tmp_path).run(seeds=1, classifier=classifier).details["evaluate"]
+    found = found_by(Case(spark, tmp_path).run(seeds=1, classifier=classifier))["evaluate"]
     assert list(found) == ["baseline", "dropped", "fixed", "clean"]
     assert found["fixed"]["to_baseline"]["verdict"] == "better"
     assert "to_control" not in found["fixed"]

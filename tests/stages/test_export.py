@@ -19,6 +19,7 @@ from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError
 from lakewinnow.stages import export
 from lakewinnow.stages.crossval import PRED_PROBS
+from lakewinnow.typed_json import to_json
 
 N = 200
 ISSUES = StructType(
@@ -114,7 +115,7 @@ def test_examples_that_are_too_long_are_left_out_and_counted(lake):
     make_table(lake, "issues", [{**KEPT, "row_id": "long"}], ISSUES)
     report = export.run(fill(lake), ExportConfig(format="openai-chat", max_tokens=300))
     assert report.rows_in - report.rows_out == 1
-    assert "1 examples of more than 300 tokens" in report.details["warnings"][0]
+    assert "1 examples of more than 300 tokens" in report.warnings[0]
     assert json.loads(path(lake, "counts.json").read_text())["too_long"] == 1
 
 
@@ -164,6 +165,6 @@ def test_soft_copies_have_labels_in_proportion_to_how_probable_they_are(lake):
     once = [[text_of(i), "c" if i == 9 else "abc"[i % 3]] for i in stay if text_of(i) in held]
     assert sorted(validation) == sorted(once)
     assert sum(one[0] == other[0] for one, other in pairwise(train)) < len(train) / 10  # apart
-    exported = report.details["exports"]["train"]
+    exported = to_json(report.figures)["exports"]["train"]
     assert exported["rows"] == len(expected)
     assert exported["usd_per_epoch"] == pytest.approx(exported["tokens"] * 25 / 1e6)

@@ -15,6 +15,7 @@ from lakewinnow import pipeline
 from lakewinnow.errors import ConfigError, ProviderError
 from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.stages import finetune, noise
+from lakewinnow.typed_json import to_json
 
 CLASSES = ["bad", "good"]
 DECIDED = StructType(
@@ -92,7 +93,8 @@ class Case:
         config = make_config("x.csv", evaluate={"holdout": "y.csv"}, finetune=finetune_)
         tell = (lambda *_: None) if told is None else lambda *of: told.append(of)
         given = {"trusted": self.trusted, "reference": reference, "tell": tell}
-        return finetune.run(self.lake, config, **given).details
+        report = finetune.run(self.lake, config, **given)
+        return {**to_json(report.figures), "warnings": report.warnings}
 
 
 @pytest.fixture(scope="module")

@@ -20,6 +20,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import ConfigError
 from lakewinnow.stages import label_issues, noise
+from lakewinnow.typed_json import to_json
 
 POLITENESS = SHARED / "data" / "politeness" / "train.csv"
 
@@ -76,7 +77,7 @@ def test_flags_scores_and_ranks_are_cleanlabs(given, settings, rank_by):
         labels, pred_probs, method=rank_by, adjust_pred_probs=bool(adjusted)
     )
     n_issues = assert_are_cleanlabs(lake.files.root, labels, pred_probs, scores, **settings)
-    figures = report.details["label_issues"]
+    figures = to_json(report.figures)
     assert 0 < n_issues == figures["n"] == sum(figures["by_class"].values())
     assert list(figures["class_counts"].values()) == np.bincount(labels).tolist()
 
@@ -150,7 +151,7 @@ def test_the_posterior_flags_where_it_suggests_another_label(given):
         f"class {k}" for k in pred_probs.argmax(axis=1)
     ]
     issues = [row for row in rows if row["is_label_issue"]]
-    figures = report.details["label_issues"]
+    figures = to_json(report.figures)
     assert 0 < len(issues) == figures["n"]
     assert all(given != other for given, other in figures["most_often_predicted"].items())
     worst_first = sorted(issues, key=lambda row: (row["label_score"], row["row_id"]))

@@ -13,6 +13,7 @@ from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.core.noise.calibration import prior_of
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.stages import noise
+from lakewinnow.typed_json import to_json
 
 
 def assert_is_cleanlabs(model, labels, pred_probs):
@@ -98,7 +99,7 @@ def test_the_training_prior_is_the_classifiers(lake, params, classifier, is_bala
     np.testing.assert_allclose(model.calibration.training_prior, priors[expected])
     if expected != "weighted":
         assert model.calibration.temperature == pytest.approx(1, abs=0.1)
-    figures = report.details["crossval"]
+    figures = to_json(report.figures)
     assert figures["temperature"] == model.calibration.temperature
     assert figures["calibrated_balanced_log_loss"] < figures["balanced_prior_log_loss"]
 
@@ -118,4 +119,4 @@ def test_probabilities_that_know_nothing_are_a_warning(lake, sample):
     labels = np.arange(60) % 3
     pred_probs = np.random.default_rng(0).dirichlet(np.ones(3), 60)
     make_pred_probs(lake, labels, pred_probs)
-    assert len(noise.run(lake).details["warnings"]) == 1
+    assert len(noise.run(lake).warnings) == 1

@@ -31,6 +31,7 @@ from core.noise.test_noise_model import model_of
 from lakewinnow.config.sections import OutputConfig
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError
+from lakewinnow.figures.rows import SoftLabels
 from lakewinnow.stages import ingest, publish
 
 # The input's columns, some of which have our names, or names that have to be quoted.
@@ -190,7 +191,7 @@ def test_soft_labels_are_the_posterior_or_what_a_person_said(lake, is_taken):
         make_table(lake, "corpus", rows, ingest.corpus_schema(kept))
         name = "lakewinnow_soft_label"
     report = run(lake, soft_labels=True)
-    assert report.details == {"soft_labels": {"column": name, "classes": ["a", "9"]}}
+    assert report.figures.soft_labels == SoftLabels(column=name, classes=["a", "9"])
     found = [row[name] for row in rows_of(lake, "clean")]
     expected = Posterior.of(model).probs(labels, pred_probs)[[0, 1, 2, 6, 7]]
     expected[1:3] = [[1, 0], [0, 1]]  # kept, and fixed, by Ann

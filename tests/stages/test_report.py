@@ -10,12 +10,13 @@ from lakewinnow.checks.drift.stage import DRIFTED
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import report
 from lakewinnow.stages.report import N_BINS, N_DRIFTED, SET_EXAMPLES, WORST
+from lakewinnow.typed_json import to_json
 
 
 @pytest.fixture(scope="module")
 def found(spark, sample):
     """The stage's details and the rows of issues/."""
-    return report.run(Lake(spark, sample)).details["report"], read_rows(sample, "issues")
+    return to_json(report.run(Lake(spark, sample)).figures), read_rows(sample, "issues")
 
 
 def test_counts_rows_by_score(found):
@@ -63,8 +64,8 @@ def test_shows_the_rows_that_have_drifted_most(lake):
     told = StageReport(rows_in=9, rows_out=len(rows), reads={}, writes=("checks/drift",))
     lake.commit("drift", "of a test", 0.0, told)
     found = report._drifted(lake)
-    assert [row["row_id"] for row in found["mail"]] == ["mail 01", "mail 00"]
-    assert [row["drift_score"] for row in found["chat"]] == [i / 100 for i in range(12, 2, -1)]
+    assert [row.row_id for row in found["mail"]] == ["mail 01", "mail 00"]
+    assert [row.drift_score for row in found["chat"]] == [i / 100 for i in range(12, 2, -1)]
 
 
 def test_the_page_lies_in_the_workspace_and_is_the_result(spark, sample):
@@ -74,4 +75,4 @@ def test_the_page_lies_in_the_workspace_and_is_the_result(spark, sample):
     n = read_json(sample, "summary.json")["label_issues"]["n"]
     assert f"<h1>{n:,} of " in page
     assert result._repr_html_().startswith("<iframe")
-    assert set(result.figures()) >= {"flow", "noise_matrix", "confident_joint", "label_scores"}
+    assert set(result.pictures()) >= {"flow", "noise_matrix", "confident_joint", "label_scores"}

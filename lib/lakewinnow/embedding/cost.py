@@ -97,7 +97,7 @@ class Cost:
         usd = self.usd(n_tokens)
         return f"{n_tokens:,} tokens" + ("" if usd is None else f", {usd:.4f} USD")
 
-    def details(self, n_tokens: int, n_requests: int) -> dict[str, Any]:
+    def figures(self, n_tokens: int, n_requests: int) -> dict[str, Any]:
         """Return what was used, for the record; nothing of a provider that counts nothing."""
         if self.limits.usd_per_million_tokens == 0:
             return {}

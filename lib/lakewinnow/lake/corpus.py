@@ -5,14 +5,13 @@ quarantine/ is written again with them. Where ingest's own quarantine/ must be k
 in `rejected/`.
 """
 
-from collections.abc import Mapping
-
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.inputs.source import own_name
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.schemas import schema
@@ -37,7 +36,7 @@ def n_accepted(lake: Lake) -> int:
     return lake.rows("corpus") - lake.rows(_REFUSED)
 
 
-def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> Mapping[str, int]:
+def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> dict[str, int]:
     """Move the rows of some texts to quarantine/, and those of earlier calls back.
 
     Parameters
@@ -58,7 +57,7 @@ def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> M
         lake.publish(_REJECTED, lake.read("quarantine"))
     lake.publish(_REFUSED, rows, schema=REFUSED)
     rejected = lake.read(_REJECTED)
-    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
     added = {own_name(name, schema.names): name for name in (c.ROW_ID, c.ERROR_CODE, c.ERROR)}
     ours = rows.select(
         *input_columns(schema, config), *(F.col(name).alias(own) for own, name in added.items())

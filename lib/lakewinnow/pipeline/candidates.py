@@ -12,10 +12,10 @@ does. Labels that are wrong at random are as unlikely under one embedding as und
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Final, cast
 
 import numpy as np
 from pyspark.sql import functions as F
@@ -25,6 +25,8 @@ from lakewinnow.config.sections import Config, EmbeddingConfig
 from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.embedding import candidates, registry
 from lakewinnow.errors import LakewinnowError, ProviderError, Shown
+from lakewinnow.figures.labels import Candidate, Candidates
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.vectors.embedding_store import store_of
@@ -47,7 +49,7 @@ def with_best(config: Config, lake: Lake, stages: Stages, observer: Observer) ->
     return replace(config, embedding=_best(lake, config.embedding))
 
 
-def compare(lake: Lake, config: Config, observer: Observer) -> StageReport:
+def compare(lake: Lake, config: Config, observer: Observer) -> StageReport[Candidates]:
     """Try every candidate on a sample of the corpus; the best is in the report.
 
     Raises
@@ -65,41 +67,39 @@ def compare(lake: Lake, config: Config, observer: Observer) -> StageReport:
     for i, section in enumerate(sections):
         tell = partial(_tell, observer, f"{i + 1} of {len(sections)}")
         try:
-            figures, told = _try(lake, sample, replace(config, embedding=section), tell)
+            compared, told = _try(lake, sample, replace(config, embedding=section), tell)
         except LakewinnowError as error:
             raise candidates.at(error, i) from error
-        tried.append(figures)
+        tried.append(compared)
         warnings += [f"{candidates.KEY}[{i}]: {warning}" for warning in told]
-    best = int(np.argmin([figures["log_loss"] for figures in tried]))
+    best = int(np.argmin([of.log_loss for of in tried]))
     n_rows = sample.rows("corpus")
     lake.files.delete(FOLDER)
     return StageReport(
         rows_in=lake.rows("corpus"),
         rows_out=n_rows,
         reads={"corpus": 1},
-        details={
-            "candidates": {"rows": n_rows, "used": best, "compared": tried},
-            "warnings": warnings,
-        },
+        figures=Candidates(rows=n_rows, used=best, compared=tried),
+        warnings=warnings,
     )
 
 
 def _best(lake: Lake, config: EmbeddingConfig) -> EmbeddingConfig:
     """Return the section that was chosen; what the candidates have cost it may no longer spend."""
-    found = lake.details("candidates")["candidates"]
-    section: EmbeddingConfig = candidates.sections(config)[found["used"]]
+    found = lake.figures("candidates", Candidates)
+    section: EmbeddingConfig = candidates.sections(config)[found.used]
     most = section.openai.max_cost_usd
     if most is None:
         return section
-    left = max(most - sum(of["cost_usd"] or 0.0 for of in found["compared"]), _LEAST_USD)
+    left = max(most - sum(of.cost_usd or 0.0 for of in found.compared), _LEAST_USD)
     return replace(section, openai=replace(section.openai, max_cost_usd=left))
 
 
 def _take_sample(lake: Lake, config: Config) -> Lake:
     """Put rows of smallest hash, stratified by class, into a workspace of their own."""
     sample = Lake(lake.spark, lake.files.path(FOLDER))
-    ingested = lake.details("ingest")
-    counts = np.array(ingested["class_counts"], np.int64)
+    ingested = lake.figures("ingest", Ingested)
+    counts = np.array(ingested.class_counts, np.int64)
     wanted = quotas(counts[None, :], config.embedding.candidate_rows)[0]
     n_shards = max(1, -(-int(wanted.sum()) // config.crossval.rows_per_shard))
     rows = stratified(
@@ -112,11 +112,9 @@ def _take_sample(lake: Lake, config: Config) -> Lake:
     shard = content.shard(c.TEXT_KEY, n_shards, config.crossval.seed)
     sample.publish("corpus", rows.withColumn(c.SHARD, shard))
     sample.publish("quarantine", lake.read("quarantine").limit(0))  # embed may add to it
-    details = {**ingested, "class_counts": wanted.tolist(), "n_shards": n_shards}
+    figures = replace(ingested, class_counts=wanted.tolist(), n_shards=n_shards)
     n_rows = sample.rows("corpus")
-    report: StageReport[None] = StageReport(
-        rows_in=n_rows, rows_out=n_rows, reads={}, details=details
-    )
+    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, figures=figures)
     sample.commit("ingest", "of the corpus", 0.0, report)
     return sample
 
@@ -128,31 +126,25 @@ def _in_store_of(lake: Lake, section: EmbeddingConfig) -> EmbeddingConfig:
 
 def _try(
     lake: Lake, sample: Lake, config: Config, tell: Callable[[int, int, str], None]
-) -> tuple[dict[str, Any], list[str]]:
+) -> tuple[Candidate, list[str]]:
     """Embed and cross-validate the sample; return the figures, and warnings."""
     started = time.monotonic()
     section = _in_store_of(lake, config.embedding)
-    embedded = embed.run(sample, config.input, section, tell).details
-    validated = crossval.run(sample, section, config.crossval).details
-    found = noise.run(sample, crossval=config.crossval).details
-    figures = {
-        **embedded["identity"],
-        "layers": section.layers if section.layers == "final" else list(section.layers),
-        "log_loss": found["crossval"]["calibrated_balanced_log_loss"],
-        "temperature": found["crossval"]["temperature"],
-        "C": validated["how"].get("C"),
-        "embedded": embedded["embedded"],
-        "seconds": round(time.monotonic() - started, 1),
-        "cost_usd": _cost_usd(section, embedded),
-    }
-    return figures, [*validated["warnings"], *found["warnings"]]
-
-
-def _cost_usd(section: EmbeddingConfig, embedded: Mapping[str, Any]) -> float | None:
-    """Return what the sample's new texts have cost; None where the price is not known."""
-    free = registry.load(section).limits.usd_per_million_tokens == 0
-    cost: float | None = embedded.get("cost_usd", 0.0 if free else None)
-    return cost
+    embedded = embed.run(sample, config.input, section, tell).figures
+    validated = crossval.run(sample, section, config.crossval)
+    found = noise.run(sample, crossval=config.crossval)
+    is_free = registry.load(section).limits.usd_per_million_tokens == 0
+    tried = Candidate(
+        **vars(embedded.identity),
+        layers=section.layers if section.layers == "final" else list(section.layers),
+        log_loss=cast("float", found.figures.calibrated_balanced_log_loss),
+        temperature=cast("float", found.figures.temperature),
+        C=validated.figures.C,
+        embedded=embedded.embedded,
+        seconds=round(time.monotonic() - started, 1),
+        cost_usd=0.0 if is_free else embedded.cost_usd,
+    )
+    return tried, [*validated.warnings, *found.warnings]
 
 
 def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Estimate]]:

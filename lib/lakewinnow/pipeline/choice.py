@@ -1,9 +1,10 @@
 """What becomes of label issues, where the configuration leaves that to what trusted rows show."""
 
 from dataclasses import replace
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, Final, cast, get_args, get_type_hints
 
 from lakewinnow.config.sections import CleanConfig, Config
+from lakewinnow.figures.models import Choice
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.stages import Stages
 from lakewinnow.stages import evaluate
@@ -25,11 +26,11 @@ def with_choice(
     stages.run("choose", lambda: evaluate.choose(lake, config, trusted))
     if lake.committed("choose") is None:  # the run stops before
         return config, ""
-    found = lake.details("choose")["choice"]
-    clean: CleanConfig = replace(config.clean, label_issues=found["label_issues"])
-    if found["is_unchanged"]:
+    found = lake.figures("choose", Choice)
+    clean: CleanConfig = replace(config.clean, label_issues=cast("Any", found.label_issues))
+    if found.is_unchanged:
         clean = _unchanging(clean)
-    return replace(config, clean=clean), found["why"]
+    return replace(config, clean=clean), found.why
 
 
 def _unchanging(clean: CleanConfig) -> CleanConfig:

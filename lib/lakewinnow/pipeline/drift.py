@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from lakewinnow import columns as c
 from lakewinnow.config.sections import Config, DriftConfig
 from lakewinnow.errors import DataError
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs.earlier_run import EarlierRun, is_workspace, open_run
@@ -59,12 +60,8 @@ def compare(
     warnings = _take_in(taken_in, reference, lake, config, wanted, tell)
     report = run(taken_in=taken_in)
     lake.files.delete(FOLDER)
-    warnings += report.details.get("warnings", [])
-    return replace(
-        report,
-        bytes_in=report.bytes_in + reference.n_bytes,
-        details={**report.details, "warnings": warnings},
-    )
+    n_bytes = report.bytes_in + reference.n_bytes
+    return replace(report, bytes_in=n_bytes, warnings=[*warnings, *report.warnings])
 
 
 def _take_in(
@@ -88,7 +85,7 @@ def _take_in(
         sample = _sample(taken_in, wanted.max_texts)
         store = store_of(lake, config.embedding).files.root
         embed.run(sample, like, replace(config.embedding, store=store), tell)
-    n_rejected = sum(ingested.details["rejected"].values())
+    n_rejected = sum(ingested.figures.rejected.values())
     if not n_rejected:
         return []
     return [f"{KEY}: {n_rejected:,} of {ingested.rows_in:,} rows cannot be used"]
@@ -104,9 +101,7 @@ def _sample(taken_in: Lake, n_texts: int) -> Lake:
     sample.publish("corpus", rows.join(some, c.TEXT_KEY))
     sample.publish("quarantine", taken_in.read("quarantine").limit(0))  # embed may add to it
     n_rows = sample.rows("corpus")
-    details = taken_in.details("ingest")
-    report: StageReport[None] = StageReport(
-        rows_in=n_rows, rows_out=n_rows, reads={}, details=details
-    )
+    figures = taken_in.figures("ingest", Ingested)
+    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, figures=figures)
     sample.commit("ingest", "of the reference", 0.0, report)
     return sample

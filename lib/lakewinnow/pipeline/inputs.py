@@ -10,13 +10,14 @@ from lakewinnow.config.formats import format_of, input_format
 from lakewinnow.config.sections import CleanConfig, Config, InputConfig, TextConfig
 from lakewinnow.config.types import Format
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown, check_columns
+from lakewinnow.figures.rows import Holdout, Ingested
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted as trusted_
 from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source, read_source
 from lakewinnow.lake.inputs.word_list import WordList, read_words
-from lakewinnow.lake.training.training_sets import HALVED, LEAST_TO_CHOOSE
+from lakewinnow.lake.training.training_sets import LEAST_TO_CHOOSE
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.sessions.packages import check_format, check_store
@@ -76,7 +77,7 @@ def take_in(
     lake: Lake,
     config: Config,
     tell: Callable[[int, int, str], None],
-) -> StageReport:
+) -> StageReport[Holdout]:
     """Ingest the holdout into a workspace of its own, and embed what the run's store lacks.
 
     Raises
@@ -85,7 +86,7 @@ def take_in(
         At "evaluate.holdout": the codes of ingest; ``"holdout_rejected"``: more than
         `input.max_bad_fraction` of its rows cannot be used, or have labels that the input has not.
     """
-    classes = tuple(lake.details("ingest")["classes"])
+    classes = tuple(lake.figures("ingest", Ingested).classes)
     like = replace(config.input, classes=classes, id=None)
     where = "evaluate.holdout" if config.evaluate.trusted is None else trusted_.KEY
     split = config.crossval
@@ -95,7 +96,7 @@ def take_in(
         ingested = ingest.run(trusted, holdout, like, split)
     except DataError as error:
         raise error.at(where) from error
-    rejected = ingested.details["rejected"]
+    rejected = ingested.figures.rejected
     n_rejected = sum(rejected.values())
     if n_rejected > like.max_bad_fraction * ingested.rows_in:
         reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
@@ -107,29 +108,27 @@ def take_in(
             "its labels are to be the input's; see holdout/quarantine/ in the workspace",
         )
     is_halved = config.clean.is_to_be_chosen and ingested.rows_out >= 2 * LEAST_TO_CHOOSE
-    details = {**ingested.details, HALVED: is_halved}
-    trusted.commit("ingest", holdout.fingerprint, 0.0, replace(ingested, details=details))
+    figures = replace(ingested.figures, is_halved=is_halved)
+    trusted.commit("ingest", holdout.fingerprint, 0.0, replace(ingested, figures=figures))
     if like.has_own_vectors:
-        vectors = own_vectors.run(trusted, like)
+        n_passes, n_embedded = own_vectors.run(trusted, like).reads["corpus"], 0
     else:
         store = store_of(lake, config.embedding).files.root
-        vectors = embed.run(trusted, like, replace(config.embedding, store=store), tell)
-    embedded = vectors.details.get("embedded", 0)
+        embedded = embed.run(trusted, like, replace(config.embedding, store=store), tell)
+        n_passes, n_embedded = embedded.reads["corpus"], embedded.figures.embedded
     return StageReport(
         rows_in=ingested.rows_in,
         rows_out=ingested.rows_out,
-        reads={"holdout/corpus": vectors.reads.get("corpus", 1)},
+        reads={"holdout/corpus": n_passes},
         bytes_in=ingested.bytes_in,
         writes=("holdout/corpus", "holdout/quarantine"),
-        details={
-            "holdout": {
-                "rows": ingested.rows_out,
-                "of_input": config.evaluate.trusted is not None,
-                "rejected": rejected,
-                "class_counts": dict(zip(classes, ingested.details["class_counts"], strict=True)),
-                "embedded": embedded,
-            }
-        },
+        figures=Holdout(
+            rows=ingested.rows_out,
+            of_input=config.evaluate.trusted is not None,
+            rejected=rejected,
+            class_counts=dict(zip(classes, figures.class_counts, strict=True)),
+            embedded=n_embedded,
+        ),
     )
 
 

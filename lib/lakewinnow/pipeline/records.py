@@ -4,18 +4,33 @@ import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyspark
 from pyspark.sql import SparkSession
 
 from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import Config
+from lakewinnow.figures.labels import (
+    Candidates,
+    Classifier,
+    Crossvalidated,
+    Embedded,
+    LabelIssues,
+    OwnVectors,
+    PredProbs,
+)
+from lakewinnow.figures.models import Choice, Evaluated, Finetuned
+from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
+from lakewinnow.figures.summary import SCHEMA_VERSION, Summary
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.report import Report
-from lakewinnow.report.charts import Figure
+from lakewinnow.report.charts import Picture
 from lakewinnow.spark.sessions.engines import engine_of, is_sail
+from lakewinnow.typed_json import from_json
+
+F = TypeVar("F")
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,8 @@ class RunResult:
         The contents of summary.json and manifest.json.
     report : Report, optional
         What report.html shows, which a notebook shows in the place of the result.
+    figures : Summary, optional
+        The summary as dataclasses; None when the run stopped at an earlier stage.
     """
 
     workspace: str
@@ -38,55 +55,60 @@ class RunResult:
     summary: Mapping[str, Any]
     manifest: Mapping[str, Any]
     report: Report | None = None
+    figures: Summary | None = None
 
-    def figures(self) -> dict[str, Figure]:
+    def pictures(self) -> dict[str, Picture]:
         """Return the report's pictures by name: flow, label_scores, noise_matrix, confident_joint.
 
         Empty when the run stopped before the report.
         """
-        return {} if self.report is None else self.report.figures()
+        return {} if self.report is None else self.report.pictures()
 
     def _repr_html_(self) -> str | None:
         return None if self.report is None else self.report.in_notebook()
 
 
-# In summary.json under this name: all that the stage tells.
-_WHOLE: Final = {
-    "embedding": "embed",
-    "vectors": "own_vectors",
+_CHECKS: Final = {
     "exact_duplicates": "duplicates",
     **{name: name for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation")},
-    **{name: name for name in ("near_duplicates", "text", "pii")},
+    **{name: name for name in ("near_duplicates", "text", "pii", "drift")},
 }
 
 
-def summary_of(rows: Mapping[str, int], details: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Return what goes into summary.json: the figures of all stages."""
-    summary: dict[str, Any] = {
-        "rows": rows,
-        "label_issues": details["label_issues"]["label_issues"],
-        "crossval": {**_chosen(details.get("crossval", {})), **details["noise"]["crossval"]},
-        "quarantine": details["ingest"]["rejected"],
-        "decisions": details["decide"]["decisions"],
-        "dropped": details["decide"]["dropped_for"],
-    }
-    if "soft_labels" in details["publish"]:
-        summary["soft_labels"] = details["publish"]["soft_labels"]
-    if details["decide"]["own_decisions"]:
-        summary["own_decisions"] = details["decide"]["own_decisions"]
-    for name, stage in (("candidates", "candidates"), ("choice", "choose"), ("exports", "export")):
-        if stage in details:
-            summary[name] = details[stage][name]
-    for name, stage in _WHOLE.items():
-        if stage in details:
-            summary[name] = details[stage]
-    if "drift" in details:
-        summary["drift"] = details["drift"]
-    holdout, evaluated, tuned = (
-        details.get(stage, {}) for stage in ("holdout", "evaluate", "finetune")
+def summary_of(rows: Mapping[str, int], found: Mapping[str, Mapping[str, Any]]) -> Summary:
+    """Return what goes into summary.json: the figures of all stages, by name as they were kept."""
+
+    def of(stage: str, cls: type[F]) -> F | None:
+        return from_json(cls, found[stage]) if stage in found else None
+
+    ingested, decided = from_json(Ingested, found["ingest"]), from_json(Decided, found["decide"])
+    models = of("crossval", Crossvalidated)
+    exported, evaluated = of("export", Exported), of("evaluate", Evaluated) or Evaluated()
+    tuned = of("finetune", Finetuned)
+    return Summary(
+        rows=from_json(Rows, rows),
+        label_issues=from_json(LabelIssues, found["label_issues"]),
+        crossval=Classifier(
+            **vars(from_json(PredProbs, found["noise"])),
+            mode=models.mode if models else None,
+            C=models.C if models else None,
+            standardize=models.standardize if models else None,
+        ),
+        quarantine=ingested.rejected,
+        decisions=decided.decisions,
+        dropped=decided.dropped_for,
+        soft_labels=from_json(Published, found["publish"]).soft_labels,
+        own_decisions=decided.own_decisions or None,
+        candidates=of("candidates", Candidates),
+        choice=of("choose", Choice),
+        exports=exported.exports if exported else None,
+        embedding=of("embed", Embedded),
+        vectors=of("own_vectors", OwnVectors),
+        holdout=of("holdout", Holdout),
+        **vars(evaluated),
+        **(vars(tuned) if tuned else {}),
+        checks={name: found[stage] for name, stage in _CHECKS.items() if stage in found},
     )
-    figures = {**holdout, **evaluated, **tuned}
-    return {**summary, **figures}
 
 
 def manifest_of(
@@ -111,6 +133,7 @@ def manifest_of(
         for commit in commits
     ]
     return {
+        "schema_version": SCHEMA_VERSION,
         "versions": {
             "python": platform.python_version(),
             "engine": str(engine_of(spark)),
@@ -130,12 +153,11 @@ def manifest_of(
     }
 
 
-def _chosen(details: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the crossval stage chose; what it took to choose is in the manifest."""
-    how = details.get("how", {})
-    return {key: how[key] for key in ("mode", "C", "standardize") if key in how}
-
-
 def _how(commit: Commit) -> dict[str, Any]:
     """Return how a stage went about it, where it had a choice."""
-    return {"details": commit.figures["how"]} if "how" in commit.figures else {}
+    if commit.name == "crossval":
+        return {"details": commit.figures}
+    if commit.name == "choose":  # its other figures are in summary.json
+        names = ("asked", "label_issues", "is_verified", "why")
+        return {"details": {name: commit.figures[name] for name in names}}
+    return {}

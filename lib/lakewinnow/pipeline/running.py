@@ -13,6 +13,8 @@ from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.embedding import registry as embedders
+from lakewinnow.figures.models import Finetuned
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import redaction
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -104,7 +106,7 @@ def run(
     stages.claim_workspace()
 
     stages.run("ingest", lambda: ingest.run(lake, source, config.input, config.crossval))
-    classes = lake.details("ingest")["classes"]
+    classes = lake.figures("ingest", Ingested).classes
     label_issues.checked_filter(config.label_issues, classes)
     if config.input.pred_probs is None:
         classifiers.load(config.crossval, classes)
@@ -184,7 +186,7 @@ def _fine_tune(
         "finetune",
         lambda: finetune.run(lake, config, trusted=trusted, reference=reference, tell=tell),
     )
-    if lake.details("finetune")["finetuning"]["failed"]:
+    if lake.figures("finetune", Finetuned).finetuning.failed:
         lake.revoke("finetune")  # so that the next run begins those jobs again
 
 

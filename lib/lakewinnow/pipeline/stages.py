@@ -10,6 +10,7 @@ from typing import Any, Final
 from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.figures.examples import Examples
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -20,6 +21,7 @@ from lakewinnow.lake.workspace import Commit, Lake, StageReport
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, manifest_of, summary_of
 from lakewinnow.report import Report
+from lakewinnow.typed_json import from_json
 
 STAGES: Final = (
     "ingest",
@@ -162,9 +164,10 @@ class Stages:
             ``"rows_unaccounted"``
         """
         workspace = self._lake.files.root
-        details = {commit.name: commit.figures for commit in self._commits}
-        if "publish" not in details:
-            return RunResult(workspace, {}, dict(details.get("candidates", {})), {})
+        found = {commit.name: commit.figures for commit in self._commits}
+        if "publish" not in found:
+            tried = {"candidates": found["candidates"]} if "candidates" in found else {}
+            return RunResult(workspace, {}, tried, {})
         ingested = self._lake.committed("ingest")
         n_in = ingested.rows_in if ingested else 0
         rows = {"in": n_in, **{t: self._lake.rows(t) for t in (*OUTPUTS, "quarantine")}}
@@ -176,19 +179,20 @@ class Stages:
                 rows,
                 "run again with --restart; if it stays, please report it",
             )
-        summary = summary_of(rows, details)
+        summary = summary_of(rows, found)
         manifest = manifest_of(self._config, self._lake.spark, self._source, self._commits, rows)
         if self._noise_model is not None:
             used = self._noise_model
             manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
-        self._lake.files.write_json("summary.json", summary)
+        self._lake.files.write_json("summary.json", summary.to_json())
         shown = None
-        if "report" in details:
+        if "report" in found:
             noise_model = self._lake.files.read_json("noise_model.json")
-            shown = Report(summary, manifest, noise_model, details["report"]["report"])
+            examples = from_json(Examples, found["report"])
+            shown = Report(summary, manifest, noise_model, examples)
             self._lake.files.write_text("report.html", shown.html())
         self._lake.files.write_json("manifest.json", manifest)
-        return RunResult(workspace, rows, summary, manifest, shown)
+        return RunResult(workspace, rows, summary.to_json(), manifest, shown, summary)
 
 
 def _fingerprints(

@@ -13,8 +13,10 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lakewinnow.figures.examples import Examples, Histogram
+from lakewinnow.figures.summary import Summary
 from lakewinnow.report import charts, findings, words
-from lakewinnow.report.charts import Figure, Node
+from lakewinnow.report.charts import Node, Picture
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
 _MOST_CLASSES: Final = 200  # rows of the table of classes
@@ -29,14 +31,15 @@ class Report:
 
     Attributes
     ----------
-    summary, manifest, noise_model : the contents of these files
-    examples : the details of the stage `report`
+    summary : the figures of the run
+    manifest, noise_model : the contents of these files
+    examples : what the stage `report` has found
     """
 
-    summary: Mapping[str, Any]
+    summary: Summary
     manifest: Mapping[str, Any]
     noise_model: Mapping[str, Any]
-    examples: Mapping[str, Any]
+    examples: Examples
 
     def html(self) -> str:
         """Return the page."""
@@ -51,7 +54,7 @@ class Report:
             ).format(self.html())
         )
 
-    def figures(self) -> dict[str, Figure]:
+    def pictures(self) -> dict[str, Picture]:
         """Return the pictures by name; notebooks show them."""
         found = {"flow": self._flow(), "label_scores": self._histogram()}
         shown, noise_matrix = self._matrix("noise_matrix")
@@ -66,7 +69,8 @@ class Report:
 
     def _context(self) -> dict[str, Any]:
         summary, config = self.summary, self.manifest["config"]
-        pictures = self.figures()
+        as_json = summary.to_json()
+        pictures = self.pictures()
         shown, _ = self._matrix("noise_matrix")
         return {
             "style": Markup(_style()),  # noqa: S704 - ours
@@ -83,8 +87,9 @@ class Report:
             "warnings": self.manifest["warnings"],
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings.of_checks({k: v for k, v in summary.items() if k != "drift"}),
-            "drift": list(findings.drift(summary["drift"])) if "drift" in summary else [],
+            "findings": findings.of_checks({k: v for k, v in as_json.items() if k != "drift"}),
+            "drift": list(findings.drift(as_json["drift"])) if "drift" in as_json else [],
+            "costs": list(words.costs(as_json)),
             "stages": self._stages(),
             "compared": self._compared(),
             "bar": charts.bar,
@@ -93,18 +98,17 @@ class Report:
             "words": words,
         }
 
-    def _flow(self) -> Figure:
-        rows, decisions = self.summary["rows"], self.summary["decisions"]
-        n_fixed = decisions.get("fix", 0)
+    def _flow(self) -> Picture:
+        rows, n_fixed = self.summary.rows, self.summary.decisions.get("fix", 0)
         nodes = [
-            Node("stay as they are", rows["clean"] - n_fixed, "kept"),
+            Node("stay as they are", rows.clean - n_fixed, "kept"),
             Node("stay with another label", n_fixed, "fixed"),
-            Node("to review", rows["review"], "review"),
+            Node("to review", rows.review, "review"),
         ]
-        for cause, n in self.summary["dropped"].items():
+        for cause, n in self.summary.dropped.items():
             nodes.append(Node("dropped", n, "dropped", _FOR.get(cause, cause)))
-        nodes.append(Node("in quarantine", rows["quarantine"], "quarantine"))
-        return charts.flow(rows["in"], nodes)
+        nodes.append(Node("in quarantine", rows.quarantine, "quarantine"))
+        return charts.flow(rows.in_, nodes)
 
     def _matrix(self, name: str) -> tuple[list[str], list[list[float]]]:
         """Return a K × K matrix, or its part of the classes with the worst labels."""
@@ -114,28 +118,27 @@ class Report:
         return [names[k] for k in kept], [[values[i][j] for j in kept] for i in kept]
 
     def _classes(self) -> list[dict[str, Any]]:
-        issues = self.summary["label_issues"]
+        issues = self.summary.label_issues
         thresholds = dict(
             zip(self.noise_model["classes"], self.noise_model["thresholds"], strict=True)
         )
         return [
             {
                 "name": of["class_name"],
-                "rows": issues["class_counts"].get(of["class_name"], 0),
-                "issues": issues["by_class"].get(of["class_name"], 0),
+                "rows": issues.class_counts.get(of["class_name"], 0),
+                "issues": issues.by_class.get(of["class_name"], 0),
                 "quality": of["label_quality_score"],
                 "missed": of["inverse_label_noise"],
                 "threshold": thresholds[of["class_name"]],
-                "predicted": issues["most_often_predicted"].get(of["class_name"], ""),
+                "predicted": issues.most_often_predicted.get(of["class_name"], ""),
             }
             for of in self.noise_model["label_health"]["classes"][:_MOST_CLASSES]
         ]
 
-    def _histogram(self) -> Figure:
-        counted = self.examples["histogram"]
-        return charts.histogram("All rows", _stacked(counted))
+    def _histogram(self) -> Picture:
+        return charts.histogram("All rows", _stacked(self.examples.histogram))
 
-    def _histograms(self) -> list[Figure]:
+    def _histograms(self) -> list[Picture]:
         """Return the label scores by class; by self-confidence, with the confident threshold."""
         rules = self.manifest["config"]["label_issues"]
         is_self_confidence = (
@@ -152,8 +155,8 @@ class Report:
                 _stacked(counted),
                 marks={"threshold": thresholds[name]} if is_self_confidence else None,
             )
-            for name, counted in self.examples["histograms"].items()
-            if sum(map(sum, counted.values()))
+            for name, counted in self.examples.histograms.items()
+            if sum(counted.kept) + sum(counted.flagged)
         ]
 
     def _stages(self) -> list[dict[str, Any]]:
@@ -164,17 +167,19 @@ class Report:
     def _compared(self) -> dict[str, list[dict[str, Any]]]:
         """Return, of each comparison that was made, its rows with the intervals as pictures."""
         found = {}
-        for name in ("evaluate", "finetune"):
-            figures = self.summary.get(name)
+        compared = {"evaluate": self.summary.evaluate, "finetune": self.summary.finetune}
+        for name, figures in compared.items():
             if figures:
-                least = min(of["accuracy_low"] for of in figures.values())
-                most = max(of["accuracy_high"] for of in figures.values())
+                least = min(of.accuracy_low for of in figures.values())
+                most = max(of.accuracy_high for of in figures.values())
                 found[name] = [
                     {
                         "name": variant,
-                        **of,
+                        **vars(of),
                         "picture": charts.interval(
-                            *(of[f"accuracy{end}"] for end in ("_low", "", "_high")),
+                            of.accuracy_low,
+                            of.accuracy,
+                            of.accuracy_high,
                             least=least,
                             most=most,
                         ),
@@ -184,8 +189,8 @@ class Report:
         return found
 
 
-def _stacked(counted: Mapping[str, list[int]]) -> dict[str, list[int]]:
-    return {"kept": counted["kept"], "issue": counted["flagged"]}
+def _stacked(counted: Histogram) -> dict[str, list[int]]:
+    return {"kept": counted.kept, "issue": counted.flagged}
 
 
 def _style() -> str:

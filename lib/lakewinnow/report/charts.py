@@ -16,7 +16,7 @@ _GAP: Final = 6
 
 
 @dataclass(frozen=True)
-class Figure:
+class Picture:
     """A picture, as notebooks and pages show it.
 
     Attributes
@@ -43,7 +43,7 @@ class Node:
     note: str = ""
 
 
-def flow(n_rows: int, nodes: Sequence[Node]) -> Figure:
+def flow(n_rows: int, nodes: Sequence[Node]) -> Picture:
     """Draw a stream that parts into several, as wide as the rows in them are many.
 
     A stream is at least as high as a line of text, so small ones look larger than they are.
@@ -68,7 +68,7 @@ def flow(n_rows: int, nodes: Sequence[Node]) -> Figure:
         left += height
         top += height + _GAP
     said = ", ".join(f"{node.n_rows:,} {node.name}" for node in nodes)
-    return Figure(
+    return Picture(
         Markup(
             '<div class="flow" style="height:{0}px"><p><b>{1:,}</b><br>rows in</p>'
             '<svg viewBox="0 0 100 {0}" preserveAspectRatio="none" role="img"'
@@ -93,7 +93,7 @@ def heat_map(
     down: str,
     form: str = ".2f",
     highest: float | None = None,
-) -> Figure:
+) -> Picture:
     """Show a matrix of non-negative numbers as a table whose cells are the darker the larger.
 
     Parameters
@@ -121,7 +121,7 @@ def heat_map(
         body.append(
             Markup('<tr><th scope="row">{}</th>{}</tr>').format(name, Markup("").join(cells))
         )
-    return Figure(
+    return Picture(
         Markup(
             '<div class="wide"><table class="heat"><caption>rows: {}; columns: {}</caption>'
             "<thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>"
@@ -134,7 +134,7 @@ def histogram(
     counts: Mapping[str, Sequence[int]],
     *,
     marks: Mapping[str, float] | None = None,
-) -> Figure:
+) -> Picture:
     """Draw counts over 0 .. 1 in equal bins, stacked.
 
     Parameters
@@ -162,7 +162,7 @@ def histogram(
     bars += [mark.format(100 * at) for at in marks.values()]
     totals = ", ".join(f"{sum(numbers):,} {kind}" for kind, numbers in counts.items())
     told = "; ".join(f"{name} {at:.2f}" for name, at in marks.items())
-    return Figure(
+    return Picture(
         Markup(
             '<figure class="histogram"><figcaption>{0}</figcaption><svg viewBox="0 0 100 100"'
             ' preserveAspectRatio="none" role="img" aria-label="{0}: {1}. {2}">{3}</svg>'

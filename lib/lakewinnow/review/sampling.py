@@ -28,6 +28,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
@@ -79,7 +80,7 @@ def draw(
         ``"another_sample"`` is there
     """
     files.check(lake.files, is_drawn=False)
-    classes = list(lake.details("ingest")["classes"])
+    classes = lake.figures("ingest", Ingested).classes
     frame = lake.read("issues").where(F.col(c.DECIDED_BY).isNull())
     by_score, by_prob = _histograms(frame)
     n_rows = by_score.sum(axis=1).tolist()

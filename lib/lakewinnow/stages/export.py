@@ -15,7 +15,7 @@ for validation is written once, with its label: whoever stops by a loss wants it
 
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from lakewinnow.core.evaluation.apportionment import apportion
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.figures.rows import Exported, Ingested, Split
 from lakewinnow.lake import ordered_files
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.training import examples as finetuning
@@ -35,6 +36,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.schemas import schema
+from lakewinnow.typed_json import to_json
 
 EXPORTS: Final = "exports"
 _STAGING: Final = "_staging/exports"
@@ -47,7 +49,7 @@ _COPY, _SOFT = "copy", "soft"
 _COPIES: Final = schema({c.ROW_ID: "string", _SOFT: "int", _COPY: "int"})
 
 
-def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageReport:
+def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageReport[Exported]:
     """Write the files.
 
     Parameters
@@ -59,35 +61,32 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     DataError
         ``"too_few_examples"``: fewer than 10 to train on.
     """
-    classes = lake.details("ingest")["classes"]
+    classes = lake.figures("ingest", Ingested).classes
     examples = _examples(lake, config, classes, F.col(c.TEXT) if text is None else text)
-    counts = _count(examples, config, classes)
-    n_too_long = counts.pop("too_long")
-    if counts["train"]["rows"] < _FEWEST:
+    counts, n_too_long = _count(examples, config, classes)
+    if counts["train"].rows < _FEWEST:
         raise DataError(
             "too_few_examples",
             "export",
             f"at least {_FEWEST} examples to train on",
-            counts["train"]["rows"],
+            counts["train"].rows,
             "lower export.validation_fraction, or drop less",
         )
     examples = examples.where(F.col("tokens") <= config.max_tokens)
     target = _STAGING if lake.files.renames_folders else EXPORTS
     lake.files.delete(target)
-    for split in _SPLITS:
-        if split in counts:
-            chosen = examples.where(F.col(_SPLIT) == split)
-            n_bytes = counts[split]["bytes"]
-            counts[split]["files"] = _write(lake, chosen, split, target, config, n_bytes)
+    for split, of in counts.items():
+        chosen = examples.where(F.col(_SPLIT) == split)
+        of.files.extend(_write(lake, chosen, split, target, config, of.bytes))
     if config.format in finetuning.JSONL:
         _check(lake, target, config, classes)
     else:
         card = finetuning.dataset_card(classes, counts)
         lake.files.write_text(f"{target}/README.md", card)
-    lake.files.write_json(f"{target}/counts.json", {**counts, "too_long": n_too_long})
+    lake.files.write_json(f"{target}/counts.json", {**to_json(counts), "too_long": n_too_long})
     if target != EXPORTS:
         lake.files.move(target, EXPORTS)
-    n_rows = sum(of["rows"] for of in counts.values())
+    n_rows = sum(of.rows for of in counts.values())
     soft = () if config.soft_copies is None else ("pred_probs",)
     too_long = f"{n_too_long:,} examples of more than {config.max_tokens:,} tokens are left out"
     return StageReport(
@@ -95,7 +94,8 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
         rows_out=n_rows,
         reads={name: 1 + len(counts) for name in ("corpus", "issues", *soft)},
         writes=(f"{EXPORTS}/counts.json",),
-        details={"exports": counts, "warnings": [too_long] if n_too_long else []},
+        figures=Exported(exports=counts),
+        warnings=[too_long] if n_too_long else [],
     )
 
 
@@ -167,28 +167,31 @@ def _copies(
         )
 
 
-def _count(examples: DataFrame, config: ExportConfig, classes: list[str]) -> dict[str, Any]:
+def _count(
+    examples: DataFrame, config: ExportConfig, classes: list[str]
+) -> tuple[dict[str, Split], int]:
+    """Return what is to be written, its files yet to come; and how many examples are too long."""
     fits = (F.col("tokens") <= config.max_tokens).alias("fits")
     counted = examples.groupBy(_SPLIT, _CLASS, fits)
     sums = counted.agg(F.count("*"), F.sum("bytes"), F.sum("tokens")).collect()
     found = {(split, name): numbers for split, name, fit, *numbers in sums if fit}
-    counts: dict[str, Any] = {"too_long": sum(n for _, _, fit, n, *_ in sums if not fit)}
+    price, counts = config.price_per_million_tokens, {}
     for split in _SPLITS:
         by_class = {name: found[split, name] for name in classes if (split, name) in found}
         rows, n_bytes, tokens = (
             map(sum, zip(*by_class.values(), strict=True)) if by_class else _NONE
         )
         if rows or split == "train":
-            counts[split] = {
-                "rows": rows,
-                "bytes": n_bytes,
-                "tokens": tokens,
-                "by_class": {name: n for name, (n, *_) in by_class.items()},
-            }
-    if config.price_per_million_tokens is not None:
-        usd = counts["train"]["tokens"] * config.price_per_million_tokens / 1e6
-        counts["train"]["usd_per_epoch"] = round(usd, 6)
-    return counts
+            is_priced = split == "train" and price is not None
+            counts[split] = Split(
+                rows=rows,
+                bytes=n_bytes,
+                tokens=tokens,
+                by_class={name: n for name, (n, *_) in by_class.items()},
+                usd_per_epoch=round(tokens * (price or 0) / 1e6, 6) if is_priced else None,
+                files=[],
+            )
+    return counts, sum(n for _, _, fit, n, *_ in sums if not fit)
 
 
 def _write(

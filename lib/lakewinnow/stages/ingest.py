@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CrossvalConfig, InputConfig
 from lakewinnow.errors import DataError, EngineError, Shown
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import forget_refused
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.inputs.acceptance import (
@@ -56,7 +57,9 @@ def corpus_schema(source: StructType) -> StructType:
     )
 
 
-def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfig) -> StageReport:
+def run(
+    lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfig
+) -> StageReport[Ingested]:
     """Split the source into corpus and quarantine.
 
     Raises
@@ -82,15 +85,15 @@ def run(lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfi
         reads={},
         bytes_in=source.n_bytes * (3 if n_rejected else 2),
         writes=("corpus", "quarantine"),
-        details={
-            "classes": found.classes,
-            "class_counts": [found.accepted[name] for name in found.classes],
-            "rejected": dict(sorted(found.rejected.items())),
-            "n_shards": n_shards,
-            "own_vectors": config.has_own_vectors,
-            "input_columns": source.schema.jsonValue(),
-            "warnings": list(warnings(found, crossval.folds)),
-        },
+        figures=Ingested(
+            classes=found.classes,
+            class_counts=[found.accepted[name] for name in found.classes],
+            rejected=dict(sorted(found.rejected.items())),
+            n_shards=n_shards,
+            own_vectors=config.has_own_vectors,
+            input_columns=source.schema.jsonValue(),
+        ),
+        warnings=[*warnings(found, crossval.folds)],
     )
 
 

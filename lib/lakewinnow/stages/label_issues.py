@@ -11,8 +11,8 @@ Shuffle  none but the ranking of the issues
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from pyspark.sql import DataFrame
 
@@ -23,6 +23,7 @@ from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.scores import check_score
 from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.figures.labels import LabelIssues
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes.confident_learning import Judge
@@ -38,7 +39,7 @@ LABEL_RANKS = schema(
 )
 
 
-def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
+def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssues]:
     """Flag, score and rank.
 
     Raises
@@ -61,7 +62,7 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport:
         rows_out=n_rows,
         reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
         writes=("checks/label_issues", "checks/label_ranks"),
-        details={"label_issues": _figures(found, noise_model, config)},
+        figures=_figures(found, noise_model, config),
     )
 
 
@@ -122,9 +123,7 @@ def _check_class_names(names: Iterable[str], classes: Sequence[str]) -> None:
         raise ConfigError.together(problems)
 
 
-def _figures(
-    found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig
-) -> Mapping[str, Any]:
+def _figures(found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig) -> LabelIssues:
     issues = found.where(c.IS_LABEL_ISSUE)
     other = c.SUGGESTED_LABEL if config.method == "posterior" else c.PREDICTED_LABEL
     counted = issues.groupBy(c.GIVEN_LABEL, other).count().collect()
@@ -134,10 +133,10 @@ def _figures(
         by_class[given] += n
         likeliest.setdefault(given, predicted)
     counts = dict(zip(noise_model.classes, noise_model.counts.tolist(), strict=True))
-    return {
-        "n": by_class.total(),
-        "rows": sum(counts.values()),
-        "by_class": {name: by_class[name] for name in noise_model.classes},
-        "class_counts": counts,
-        "most_often_predicted": likeliest,
-    }
+    return LabelIssues(
+        n=by_class.total(),
+        rows=sum(counts.values()),
+        by_class={name: by_class[name] for name in noise_model.classes},
+        class_counts=counts,
+        most_often_predicted=likeliest,
+    )

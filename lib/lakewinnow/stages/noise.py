@@ -8,7 +8,7 @@ Shuffle  none but those sums
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import pyarrow as pa
@@ -18,18 +18,20 @@ from lakewinnow.core.noise.calibration import prior_of
 from lakewinnow.core.noise.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.figures.labels import PredProbs
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning, posterior
 
 _NO_BETTER = (
-    "the classifier is no better than the class shares (log loss {log_loss:.3f} against"
-    " {prior_log_loss:.3f}): its label issues mean little"
+    "the classifier is no better than the class shares (log loss {0.log_loss:.3f} against"
+    " {0.prior_log_loss:.3f}): its label issues mean little"
 )
 
 
 def run(
     lake: Lake, earlier: NoiseModel | None = None, crossval: CrossvalConfig | None = None
-) -> StageReport:
+) -> StageReport[PredProbs]:
     """Estimate the noise model and the quality of the probabilities it rests on.
 
     Parameters
@@ -38,22 +40,23 @@ def run(
         estimated then, noise_model.json is that model's with the counts of these rows
     crossval : how the probabilities were made; None: by somebody else
     """
-    classes = tuple(lake.details("ingest")["classes"])
+    classes = tuple(lake.figures("ingest", Ingested).classes)
     pred_probs = lake.read("pred_probs")
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
     thresholds = earlier.thresholds if earlier else threshold_state.thresholds()
-    figures = calibration.figures()
+    figures = PredProbs(**calibration.figures())
     if earlier is None:
         priors = _training_priors(crossval, classes, threshold_state.counts)
         joint_state, losses = posterior.joint_and_losses(pred_probs, thresholds, priors)
         model = NoiseModel.estimate(classes, threshold_state, joint_state)
         model = model.with_calibration(losses.best(priors))
-        figures["calibrated_balanced_log_loss"] = float(losses.balanced_losses().min())
+        least = float(losses.balanced_losses().min())
+        figures = replace(figures, calibrated_balanced_log_loss=least)
     else:
         joint_state = confident_learning.joint(pred_probs, thresholds)
         model = earlier.of_batch(threshold_state, joint_state)
     if model.calibration is not None:
-        figures["temperature"] = model.calibration.temperature
+        figures = replace(figures, temperature=model.calibration.temperature)
     lake.files.write_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
     for name, table in _health_tables(model, n_rows).items():
@@ -63,10 +66,8 @@ def run(
         rows_out=n_rows,
         reads={"pred_probs": 2},
         writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
-        details={
-            "crossval": figures,
-            "warnings": [_NO_BETTER.format(**figures)] if _is_no_better(figures) else [],
-        },
+        figures=figures,
+        warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
     )
 
 
@@ -106,7 +107,7 @@ def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:
     }
 
 
-def _is_no_better(figures: Mapping[str, float]) -> bool:
+def _is_no_better(figures: PredProbs) -> bool:
     """Whether neither the plain nor the class-balanced loss beats that of guessing."""
-    plain = figures["log_loss"] >= figures["prior_log_loss"]
-    return plain and figures["balanced_log_loss"] >= figures["balanced_prior_log_loss"]
+    plain = figures.log_loss >= figures.prior_log_loss
+    return plain and figures.balanced_log_loss >= figures.balanced_prior_log_loss

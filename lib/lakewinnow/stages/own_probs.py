@@ -15,7 +15,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import valid_probs
 
 
-def run(lake: Lake, config: InputConfig) -> StageReport:
+def run(lake: Lake, config: InputConfig) -> StageReport[None]:
     """Take the probabilities that ingest has checked; doubles stay doubles."""
     name = config.pred_probs or ""
     corpus = lake.read("corpus")

@@ -13,7 +13,7 @@ import json
 import pickle
 from collections.abc import Iterable, Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
@@ -24,6 +24,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.embedding import features
+from lakewinnow.figures.labels import OwnVectors
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.vectors.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -31,12 +32,13 @@ from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
 from lakewinnow.spark.schemas import schema
 from lakewinnow.spark.sessions import cluster
+from lakewinnow.typed_json import from_json, to_json
 
 _FIT_ROWS: Final = 50_000
 _FITTED = schema({"preprocessor": "binary", "figures": "string"})
 
 
-def run(lake: Lake, config: InputConfig) -> StageReport:
+def run(lake: Lake, config: InputConfig) -> StageReport[OwnVectors]:
     """Write a vector for every distinct content."""
     corpus = lake.read("corpus")
     source: StructType = corpus.schema[c.SOURCE].dataType  # type: ignore[assignment]
@@ -47,7 +49,7 @@ def run(lake: Lake, config: InputConfig) -> StageReport:
         fitted, figures = _fit(rows, names, text_may_be_numbers=input_format(config) == "csv")
         vectors = map_batches(rows, partial(_transform_batches, fitted=fitted), VECTORS)
     else:
-        name, figures = config.embedding or "", {"embedding": config.embedding}
+        name, figures = config.embedding or "", OwnVectors(embedding=config.embedding)
         vector = content.as_vector(F.col(c.SOURCE).getField(name), source[name].dataType)
         vectors = cluster.once(corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)), [c.TEXT_KEY])
     lake.publish("vectors", vectors)
@@ -56,7 +58,7 @@ def run(lake: Lake, config: InputConfig) -> StageReport:
         rows_out=lake.rows("vectors"),
         reads={"corpus": 1 if config.features is None else 2},
         writes=("vectors",),
-        details=figures,
+        figures=figures,
     )
 
 
@@ -67,11 +69,11 @@ def _feature(source: StructType, name: str) -> Column:
 
 def _fit(
     rows: DataFrame, names: tuple[str, ...], *, text_may_be_numbers: bool
-) -> tuple[bytes, dict[str, Any]]:
+) -> tuple[bytes, OwnVectors]:
     fit = partial(_fit_sample, names=names, text_may_be_numbers=text_may_be_numbers)
     sample = rows.orderBy(c.TEXT_KEY).limit(_FIT_ROWS)
     [fitted] = apply_to_groups(sample, (), fit, _FITTED).collect()
-    return bytes(fitted.preprocessor), json.loads(fitted.figures)
+    return bytes(fitted.preprocessor), from_json(OwnVectors, json.loads(fitted.figures))
 
 
 def _fit_sample(sample: pa.Table, names: tuple[str, ...], *, text_may_be_numbers: bool) -> pa.Table:
@@ -79,13 +81,14 @@ def _fit_sample(sample: pa.Table, names: tuple[str, ...], *, text_may_be_numbers
     columns = sample.sort_by(c.TEXT_KEY).drop_columns(c.TEXT_KEY).columns
     arrays = [column.combine_chunks() for column in columns]
     preprocessor = features.fit(arrays, text_may_be_numbers=text_may_be_numbers)
-    figures = {
-        "numeric": [names[i] for i in preprocessor.numeric],
-        "categorical": [names[i] for i in preprocessor.categorical],
-        "dimensions": preprocessor.dimensions,
-        "fitted_on": len(sample),
-    }
-    fitted = {"preprocessor": [pickle.dumps(preprocessor)], "figures": [json.dumps(figures)]}
+    figures = OwnVectors(
+        numeric=[names[i] for i in preprocessor.numeric],
+        categorical=[names[i] for i in preprocessor.categorical],
+        dimensions=preprocessor.dimensions,
+        fitted_on=len(sample),
+    )
+    as_json = json.dumps(to_json(figures))
+    fitted = {"preprocessor": [pickle.dumps(preprocessor)], "figures": [as_json]}
     return pa.Table.from_batches([arrow.record_batch(_FITTED, fitted)])
 
 

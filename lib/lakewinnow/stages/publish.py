@@ -19,24 +19,25 @@ from lakewinnow.config.sections import InputConfig, OutputConfig
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.figures.rows import Decided, Ingested, Published, SoftLabels
 from lakewinnow.lake.corpus import accepted, input_columns, n_accepted
 from lakewinnow.lake.inputs.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.spark.passes.posterior import soft_labels
+from lakewinnow.spark.passes import posterior
 
 _ADDED = (c.ROW_ID, c.PREDICTED_LABEL, c.PREDICTED_PROB, c.LABEL_SCORE, c.REASON)
 
 
 def run(
     lake: Lake, source: InputConfig, output: OutputConfig, text: Column | None = None
-) -> StageReport:
+) -> StageReport[Published]:
     """Write the three tables.
 
     Parameters
     ----------
     text : what is written for the text of a row of corpus/, `lake.redaction`'s; None: the text
     """
-    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
     corpus, issues = accepted(lake), lake.read("issues")
 
     changed = issues.where(F.col(c.DECISION) != "keep")
@@ -45,14 +46,14 @@ def run(
     kept = corpus.join(decided, c.ROW_ID, "left").where(
         F.col(c.DECISION).isNull() | F.col(c.DECISION).isin("keep", "fix")
     )
-    columns, details = input_columns(schema, source, F.col(c.NEW_LABEL), text), {}
+    columns, soft_labels = input_columns(schema, source, F.col(c.NEW_LABEL), text), None
     if output.soft_labels:
         model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-        soft = soft_labels(lake.read("pred_probs"), Posterior.of(model))
+        soft = posterior.soft_labels(lake.read("pred_probs"), Posterior.of(model))
         kept = kept.join(soft, c.ROW_ID)
         name = own_name(c.SOFT_LABEL, schema.names)
         columns.append(_soft_label(model.classes).alias(name))
-        details = {"soft_labels": {"column": name, "classes": list(model.classes)}}
+        soft_labels = SoftLabels(column=name, classes=list(model.classes))
     lake.publish(
         "clean",
         kept.select(*columns),
@@ -72,7 +73,7 @@ def run(
         rows_out=sum(map(lake.rows, tables)),
         reads={"corpus": 3, "issues": 3} | ({"pred_probs": 1} if output.soft_labels else {}),
         writes=tables,
-        details=details,
+        figures=Published(soft_labels=soft_labels),
     )
 
 
@@ -93,7 +94,7 @@ def check_drop_fraction(lake: Lake, most: float) -> None:
     DataError
         ``"too_many_dropped"``: more than `clean.max_drop_fraction` would go.
     """
-    decisions = lake.details("decide")["decisions"]
+    decisions = lake.figures("decide", Decided).decisions
     n_dropped, n_rows = decisions.get("drop", 0), sum(decisions.values())
     if n_dropped > most * n_rows:
         raise DataError(

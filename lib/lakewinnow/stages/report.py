@@ -10,15 +10,29 @@ Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whateve
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from operator import itemgetter
-from typing import Any, Final
+from typing import Final, TypeVar
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
+from lakewinnow.figures.examples import (
+    DriftExample,
+    DuplicateExample,
+    DuplicateSet,
+    Examples,
+    Histogram,
+    LabelChange,
+    LabelExample,
+    OutlierExample,
+)
+from lakewinnow.figures.labels import LabelIssues
+from lakewinnow.figures.rows import Decided
 from lakewinnow.lake.workspace import Lake, StageReport
 
+T = TypeVar("T")
 MOST_CLASSES: Final = 24  # with the most label issues; the others are in the tables by class alone
 WORST: Final = 5  # examples of a class
 N_BINS: Final = 25
@@ -28,16 +42,6 @@ N_SETS: Final = 6  # of each kind, the largest
 SET_EXAMPLES: Final = 3
 N_CHANGES: Final = 20
 
-_EXAMPLE: Final = (
-    c.ROW_ID,
-    c.TEXT_PREVIEW,
-    c.GIVEN_LABEL,
-    c.PREDICTED_LABEL,
-    c.SUGGESTED_LABEL,
-    c.SUGGESTED_PROB,
-    c.LABEL_SCORE,
-    c.DECISION,
-)
 # By kind: the stage that finds them, and the column of a row's set.
 _SETS: Final = {
     "exact": ("duplicates", c.EXACT_DUPLICATE_SET),
@@ -45,39 +49,39 @@ _SETS: Final = {
 }
 
 
-def run(lake: Lake) -> StageReport:
+def run(lake: Lake) -> StageReport[Examples]:
     """Collect them."""
     issues = lake.read("issues")
-    by_class: Mapping[str, int] = lake.details("label_issues")["label_issues"]["by_class"]
+    by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssues).by_class
     most_first = sorted(by_class, key=lambda name: (-by_class[name], name))
     classes = most_first[:MOST_CLASSES]
     overall, of_class = _histograms(issues, classes)
-    n_fixed = lake.details("decide")["decisions"].get("fix", 0)
+    n_fixed = lake.figures("decide", Decided).decisions.get("fix", 0)
     sets = {
         kind: of
         for kind, (stage, of) in _SETS.items()
         if of in issues.columns and _found_sets(lake, stage)
     }
-    details = {
-        "histogram": overall,
-        "histograms": of_class,
-        "changes": _changes(issues) if n_fixed else [],
-        "worst": _worst(issues, classes),
-        "outliers": _outliers(issues),
-        "sets": {kind: _largest_sets(issues, name) for kind, name in sets.items()},
-        "drifted": _drifted(lake),
-    }
+    examples = Examples(
+        histogram=overall,
+        histograms=of_class,
+        changes=_changes(issues) if n_fixed else [],
+        worst=_worst(issues, classes),
+        outliers=_outliers(issues),
+        sets={kind: _largest_sets(issues, name) for kind, name in sets.items()},
+        drifted=_drifted(lake),
+    )
     return StageReport(
         rows_in=lake.rows("issues"),
         rows_out=0,
         reads={"issues": 2 + bool(n_fixed) + 2 * len(sets)},
-        details={"report": details},
+        figures=examples,
     )
 
 
 def _histograms(
     issues: DataFrame, classes: Sequence[str]
-) -> tuple[dict[str, list[int]], dict[str, dict[str, list[int]]]]:
+) -> tuple[Histogram, dict[str, Histogram]]:
     """Count rows by label score, flagged or not: of all, and of each of some classes."""
     name = F.when(F.col(c.GIVEN_LABEL).isin(list(classes)), F.col(c.GIVEN_LABEL))
     at = F.least(F.floor(F.col(c.LABEL_SCORE) * N_BINS), F.lit(N_BINS - 1)).cast("int")
@@ -85,11 +89,17 @@ def _histograms(
     overall = _empty()
     of_class = {shown: _empty() for shown in classes}
     for of, is_issue, i, n in counted.collect():
-        kind = "flagged" if is_issue else "kept"
-        overall[kind][i] += n
-        if of is not None:
-            of_class[of][kind][i] += n
+        for histogram in (overall, *([of_class[of]] if of is not None else [])):
+            (histogram.flagged if is_issue else histogram.kept)[i] += n
     return overall, of_class
+
+
+def _columns(cls: type) -> list[str]:
+    return [f.name for f in fields(cls)]
+
+
+def _example(cls: type[T], row: Row) -> T:
+    return cls(**{name: row[name] for name in _columns(cls)})
 
 
 def _found_sets(lake: Lake, stage: str) -> bool:
@@ -97,51 +107,51 @@ def _found_sets(lake: Lake, stage: str) -> bool:
     return commit is not None and commit.figures["sets"] > 0
 
 
-def _empty() -> dict[str, list[int]]:
-    return {"kept": [0] * N_BINS, "flagged": [0] * N_BINS}
+def _empty() -> Histogram:
+    return Histogram(kept=[0] * N_BINS, flagged=[0] * N_BINS)
 
 
-def _changes(issues: DataFrame) -> list[dict[str, Any]]:
+def _changes(issues: DataFrame) -> list[LabelChange]:
     """Return which labels were put in the place of which, the most frequent first."""
     counted = issues.where(F.col(c.NEW_LABEL).isNotNull()).groupBy(c.GIVEN_LABEL, c.NEW_LABEL)
     most = counted.count().orderBy(F.desc("count"), c.GIVEN_LABEL, c.NEW_LABEL).limit(N_CHANGES)
-    return [{"given": given, "new": new, "rows": n} for given, new, n in most.collect()]
+    return [LabelChange(given=given, new=new, rows=n) for given, new, n in most.collect()]
 
 
-def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[LabelExample]]:
     """Return the worst label issues of each of some classes."""
     flagged = issues.where(F.col(c.IS_LABEL_ISSUE) & F.col(c.GIVEN_LABEL).isin(list(classes)))
     in_class = Window.partitionBy(c.GIVEN_LABEL).orderBy(c.LABEL_RANK)
     ranked = flagged.withColumn("nth", F.row_number().over(in_class)).where(f"nth <= {WORST}")
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in classes}
+    found: dict[str, list[LabelExample]] = {name: [] for name in classes}
     # Sorted here, as Spark takes a sample, in a job of its own, before it sorts
-    rows = ranked.select(c.LABEL_RANK, *_EXAMPLE).collect()
+    rows = ranked.select(c.LABEL_RANK, *_columns(LabelExample)).collect()
     for row in sorted(rows, key=itemgetter(c.LABEL_RANK)):
-        found[row[c.GIVEN_LABEL]].append({name: row[name] for name in _EXAMPLE})
+        found[row[c.GIVEN_LABEL]].append(_example(LabelExample, row))
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _outliers(issues: DataFrame) -> list[dict[str, Any]]:
+def _outliers(issues: DataFrame) -> list[OutlierExample]:
     if c.IS_OUTLIER_ISSUE not in issues.columns:
         return []
     furthest = issues.where(c.IS_OUTLIER_ISSUE).orderBy(c.OUTLIER_SCORE, c.ROW_ID)
-    names = (c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.OUTLIER_SCORE, c.DECISION)
-    return [row.asDict() for row in furthest.select(*names).limit(N_OUTLIERS).collect()]
+    rows = furthest.select(*_columns(OutlierExample)).limit(N_OUTLIERS).collect()
+    return [_example(OutlierExample, row) for row in rows]
 
 
-def _drifted(lake: Lake) -> dict[str, list[dict[str, Any]]]:
+def _drifted(lake: Lake) -> dict[str, list[DriftExample]]:
     """Return, of what was compared, the rows that are least like the reference."""
     commit = lake.committed("drift")
     if commit is None or not commit.rows_out:
         return {}
     rows = lake.read("checks/drift").orderBy(F.desc(c.DRIFT_SCORE), c.ROW_ID)
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[DriftExample]] = {}
     for row in rows.collect():
-        found.setdefault(row[c.DRIFT_GROUP], []).append(row.asDict())
+        found.setdefault(row[c.DRIFT_GROUP], []).append(_example(DriftExample, row))
     return {name: some[:N_DRIFTED] for name, some in found.items()}
 
 
-def _largest_sets(issues: DataFrame, of: str) -> list[dict[str, Any]]:
+def _largest_sets(issues: DataFrame, of: str) -> list[DuplicateSet]:
     """Return the largest sets of rows that are alike, with a few of their rows."""
     rows = issues.where(F.col(of).isNotNull())
     sizes = rows.groupBy(of).agg(
@@ -149,23 +159,17 @@ def _largest_sets(issues: DataFrame, of: str) -> list[dict[str, Any]]:
     )
     largest = sizes.orderBy(F.desc("n"), of).limit(N_SETS).collect()
     in_set = Window.partitionBy(of).orderBy(c.ROW_ID)
-    shown = (of, c.ROW_ID, c.TEXT_PREVIEW, c.GIVEN_LABEL, c.DECISION)
     some = (
         rows.where(F.col(of).isin([row[of] for row in largest]))
         .withColumn("nth", F.row_number().over(in_set))
         .where(f"nth <= {SET_EXAMPLES}")
-        .select("nth", *shown)
+        .select("nth", of, *_columns(DuplicateExample))
         .collect()
     )
-    examples: dict[str, list[dict[str, Any]]] = {row[of]: [] for row in largest}
+    examples: dict[str, list[DuplicateExample]] = {row[of]: [] for row in largest}
     for one in sorted(some, key=itemgetter("nth")):
-        examples[one[of]].append({name: one[name] for name in shown})
+        examples[one[of]].append(_example(DuplicateExample, one))
     return [
-        {
-            "set": row[of],
-            "rows": row["n"],
-            "labels": row["n_labels"],
-            "examples": examples[row[of]],
-        }
+        DuplicateSet(set=row[of], rows=row["n"], labels=row["n_labels"], examples=examples[row[of]])
         for row in largest
     ]

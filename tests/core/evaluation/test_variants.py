@@ -6,6 +6,7 @@ import pytest
 from lakewinnow.core.evaluation import paired_comparison as comparison
 from lakewinnow.core.evaluation import variants
 from lakewinnow.core.evaluation.paired_comparison import Outcome
+from lakewinnow.typed_json import to_json
 
 CLASSES = ["a", "b", "c"]
 TRUTH = np.random.default_rng(0).integers(2, size=200)  # none of c
@@ -22,7 +23,8 @@ def outcome_of(share_right, seed, *, losses=0.5, wrong=None):
 def compared(**outcomes):
     first = {name: of.first for name, of in outcomes.items()}
     n_rows = dict.fromkeys(outcomes, 100)
-    return variants.compare(outcomes, first, TRUTH, CLASSES, n_rows)
+    found, mix_matters = variants.compare(outcomes, first, TRUTH, CLASSES, n_rows)
+    return to_json(found), mix_matters
 
 
 def test_a_training_set_is_better_worse_or_not_shown_to_be_either():

@@ -8,16 +8,17 @@ whoever asks whether to change labels at all would rather keep them than make th
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-from lakewinnow.core.evaluation.variants import BASELINE, BETTER, DROPPED, FIXED
+from lakewinnow.core.evaluation.variants import BASELINE, DROPPED, FIXED
+from lakewinnow.figures.models import BETTER, Variant
 
 KEEP: Final = "keep"
 # By what is done: the training set that shows it. Rows for review are not in clean/ either.
 SHOWN_BY: Final = {KEEP: BASELINE, "drop": DROPPED, "review": DROPPED, "fix": FIXED}
 
 
-def best_action(compared: Mapping[str, Any], actions: Sequence[str]) -> str:
+def best_action(compared: Mapping[str, Variant], actions: Sequence[str]) -> str:
     """Return the action to take; "keep" where no other one is shown to be better.
 
     Parameters
@@ -25,10 +26,10 @@ def best_action(compared: Mapping[str, Any], actions: Sequence[str]) -> str:
     compared : by training set, as `variants.compare` returns it
     actions : that may be taken, the one that is preferred of equally good ones first
     """
-    found = {action: compared.get(SHOWN_BY[action], {}) for action in actions if action != KEEP}
-    better = [
-        action
-        for action, figures in found.items()
-        if figures.get("to_baseline", {}).get("verdict") == BETTER
-    ]
-    return max(better, key=lambda action: found[action]["accuracy"], default=KEEP)
+    shown = ((action, compared.get(SHOWN_BY[action])) for action in actions if action != KEEP)
+    better = {
+        action: of.accuracy
+        for action, of in shown
+        if of is not None and of.to_baseline is not None and of.to_baseline.verdict == BETTER
+    }
+    return max(better, key=lambda action: better[action], default=KEEP)

@@ -12,13 +12,14 @@ ceiling   the reference's labels, where there is a reference
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final, Literal
 
 import numpy as np
 
 from lakewinnow.core.evaluation import paired_comparison as comparison
 from lakewinnow.core.evaluation.paired_comparison import FIGURES, Interval, Outcome
 from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.figures.models import BETTER, NOT_SHOWN, WORSE, Difference, Variant
 
 BASELINE: Final = "baseline"
 CONTROL: Final = "control"
@@ -30,10 +31,6 @@ CLEAN: Final = "clean"
 CEILING: Final = "ceiling"
 ORDER: Final = (BASELINE, CONTROL, DROPPED, FIXED, SOFT, REVIEWED, CLEAN, CEILING)
 
-BETTER: Final = "better"
-WORSE: Final = "worse"
-NOT_SHOWN: Final = "no difference shown"
-
 
 def compare(
     tries: Mapping[str, Outcome],
@@ -41,7 +38,7 @@ def compare(
     true_labels: IntArray,
     classes: Sequence[str],
     n_rows: Mapping[str, int],
-) -> tuple[dict[str, Any], bool]:
+) -> tuple[dict[str, Variant], bool]:
     """Return the figures of each training set, and whether the class mix has a part in them.
 
     A training set is called better or worse where the interval of the difference in accuracy does
@@ -62,24 +59,26 @@ def compare(
     right = {name: outcome.predicted[0] == true_labels for name, outcome in whole.items()}
     both = BASELINE in right and CONTROL in right
     by_mix = np.array_equal(right[BASELINE], right[CONTROL]) if both else True
-    compared: dict[str, Any] = {}
+    compared = {}
     for name, outcome in tries.items():
         recalls = comparison.recalls(outcome, true_labels, n_classes).tolist()
-        found: dict[str, Any] = {
-            "rows": n_rows[name],
+        to_baseline = to_control = None
+        if name != BASELINE and BASELINE in tries:
+            p = comparison.mcnemar_p(right[name], right[BASELINE])
+            to_baseline = _difference(values, name, BASELINE, p)
+        if name not in (BASELINE, CONTROL) and not by_mix:
+            to_control = _difference(values, name, CONTROL)
+        compared[name] = Variant(
+            rows=n_rows[name],
             **_with_intervals(*values[name]),
-            "recall": {
+            recall={
                 of: recall
                 for of, recall in zip(classes, recalls[:-1], strict=True)
                 if recall == recall  # of a class that the holdout has
             },
-        }
-        if name != BASELINE and BASELINE in tries:
-            p = comparison.mcnemar_p(right[name], right[BASELINE])
-            found["to_baseline"] = {**_difference(values, name, BASELINE), "p": p}
-        if name not in (BASELINE, CONTROL) and not by_mix:
-            found["to_control"] = _difference(values, name, CONTROL)
-        compared[name] = found
+            to_baseline=to_baseline,
+            to_control=to_control,
+        )
     return compared, not by_mix
 
 
@@ -97,10 +96,10 @@ def _with_intervals(means: FloatArray, resampled: FloatArray) -> dict[str, float
 
 
 def _difference(
-    values: Mapping[str, Sequence[FloatArray]], name: str, other: str
-) -> dict[str, Any]:
+    values: Mapping[str, Sequence[FloatArray]], name: str, other: str, p: float | None = None
+) -> Difference:
     (mean, drawn), (other_mean, other_drawn) = values[name], values[other]
-    found: dict[str, Any] = _with_intervals(mean - other_mean, drawn - other_drawn)
+    found = _with_intervals(mean - other_mean, drawn - other_drawn)
     accuracy = Interval(found["accuracy"], found["accuracy_low"], found["accuracy_high"])
-    verdict = BETTER if accuracy.low > 0 else WORSE
-    return {**found, "verdict": verdict if accuracy.excludes_zero else NOT_SHOWN}
+    shown: Literal["better", "worse"] = BETTER if accuracy.low > 0 else WORSE
+    return Difference(**found, p=p, verdict=shown if accuracy.excludes_zero else NOT_SHOWN)

@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from lakewinnow import columns as c
 from lakewinnow.config.sections import EmbeddingIdentity
 from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore, OwnVectors
 from lakewinnow.lake.workspace import Lake
@@ -32,7 +33,7 @@ class EarlierRun:
     @property
     def has_own_vectors(self) -> bool:
         """Whether the vectors were the input's own."""
-        return bool(self.lake.details("ingest").get("own_vectors"))
+        return self.lake.figures("ingest", Ingested).own_vectors
 
     def vectors(self, identity: EmbeddingIdentity) -> DataFrame:
         """Return (text_key, vector) of an embedding, none where that run had another."""

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.core.text import BYTES_PER_TOKEN
+from lakewinnow.figures.rows import Split
 
 # How OpenAI's own tool prepared prompts and completions for a classifier.
 SEPARATOR: Final = "\n\n###\n\n"
@@ -86,13 +87,13 @@ def _fault_of_prompt(example: Any, labels: set[str]) -> str | None:
     return None if example["completion"].removeprefix(" ") in labels else "no class"
 
 
-def dataset_card(classes: Sequence[str], counts: Mapping[str, Mapping[str, Any]]) -> str:
+def dataset_card(classes: Sequence[str], splits: Mapping[str, Split]) -> str:
     """Return the README.md by which the Hugging Face library `datasets` names the classes."""
     names = "\n".join(f"          '{i}': {json.dumps(name)}" for i, name in enumerate(classes))
-    splits = "\n".join(
-        f"  - name: {name}\n    num_examples: {of['rows']}" for name, of in counts.items()
+    counts = "\n".join(
+        f"  - name: {name}\n    num_examples: {of.rows}" for name, of in splits.items()
     )
-    files = "\n".join(f"  - split: {name}\n    path: data/{name}-*" for name in counts)
+    files = "\n".join(f"  - split: {name}\n    path: data/{name}-*" for name in splits)
     return f"""---
 configs:
 - config_name: default
@@ -108,6 +109,6 @@ dataset_info:
         names:
 {names}
   splits:
-{splits}
+{counts}
 ---
 """

@@ -33,6 +33,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.types import FloatArray
 from lakewinnow.errors import DataError
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.inputs import reference
 from lakewinnow.lake.training.sample import stratified
@@ -53,7 +54,6 @@ LEAST_TO_CHOOSE: Final = 100  # fewer test rows could not show a gain below abou
 # Halves of a holdout that something is chosen by, which are the folds that it was taken in with
 CHOOSING: Final = 0
 REPORTING: Final = 1
-HALVED: Final = "is_halved"
 LEAST_ROWS: Final = 50  # to train on
 LEAST_SHARE: Final = 0.01  # of a row, that a label is worth learning for
 MOST_LABELS: Final = 5  # of a row
@@ -62,7 +62,7 @@ SOFT_ROWS = schema({c.ROW_ID: "string", c.TEXT_KEY: "binary", c.LABEL: "int", WE
 
 def is_halved(trusted: Lake) -> bool:
     """Whether a half of the holdout is to choose by, so that the other alone is reported on."""
-    return bool(trusted.details("ingest").get(HALVED, False))
+    return trusted.figures("ingest", Ingested).is_halved
 
 
 def test_rows(

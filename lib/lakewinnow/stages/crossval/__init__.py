@@ -26,6 +26,8 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
+from lakewinnow.figures.labels import Crossvalidated
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.observed import LINES, SUM, Observed
 from lakewinnow.lake.vectors.embedding_store import store_of
@@ -40,7 +42,9 @@ __all__ = ["PRED_PROBS", "choose_mode", "run"]
 PRED_PROBS = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>"})
 
 
-def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> StageReport:
+def run(
+    lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig
+) -> StageReport[Crossvalidated]:
     """Cross-validate the corpus.
 
     Raises
@@ -51,8 +55,8 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
         ``"embedding_missing"``: the store has lost vectors that an earlier stage put there;
         ``"classifier_failed"``: the user's did, with shard and fold; ``"models_too_large"``.
     """
-    ingest = lake.details("ingest")
-    classifier = classifiers.load(config, ingest["classes"])
+    ingested = lake.figures("ingest", Ingested)
+    classifier = classifiers.load(config, ingested.classes)
     store = store_of(lake, embedding)
     corpus = Corpus(
         accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
@@ -60,8 +64,8 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
         store.n_rows(),
         store.may_repeat,
         n_accepted(lake),
-        len(ingest["classes"]),
-        ingest["n_shards"],
+        len(ingested.classes),
+        ingested.n_shards,
         config,
     )
     mode, why = str(config.mode), "configured"
@@ -85,10 +89,8 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> Stage
         reads={"corpus": _passes(corpus, mode, classifier)},
         bytes_in=store.size(),
         writes=("pred_probs",),
-        details={
-            "how": {"mode": mode, "why": why, **_how(told)},
-            "warnings": _warnings(told),
-        },
+        figures=_figures(mode, why, told),
+        warnings=_warnings(told),
     )
 
 
@@ -98,13 +100,16 @@ def _passes(corpus: Corpus, mode: str, classifier: Classifier) -> int:
     return 1 if corpus.n_shards == 1 else 2 + (not classifier.is_settled)
 
 
-def _how(told: Told) -> dict[str, Any]:
+def _figures(mode: str, why: str, told: Told) -> Crossvalidated:
     settings: dict[str, Any] = {}
     for note in told.notes:  # the first that chose something: later ones were given it
         chosen = {key: note[key] for key in ("C", "losses", "standardize") if key in note}
         settings = {**chosen, **settings}
     failed = sum(len(note["not_converged"]) for note in told.notes)
-    return {**settings, "not_converged": failed, "cpu_seconds": round(told.cpu_seconds, 3)}
+    cpu_seconds = round(told.cpu_seconds, 3)
+    return Crossvalidated(
+        mode=mode, why=why, **settings, not_converged=failed, cpu_seconds=cpu_seconds
+    )
 
 
 def _warnings(told: Told) -> list[str]:

@@ -14,7 +14,6 @@ Shuffle  one by row id (the text preview, what the other checks say of each row)
 """
 
 from collections import Counter
-from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -22,6 +21,7 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.figures.rows import Decided, Ingested
 from lakewinnow.lake import redaction, row_checks
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
@@ -74,7 +74,7 @@ def run(
     checks: ChecksConfig,
     own: Decisions | None = None,
     chosen: str = "",
-) -> StageReport:
+) -> StageReport[Decided]:
     """Combine what the checks found, and what the user decided, into one decision a row.
 
     Parameters
@@ -91,7 +91,7 @@ def run(
     n_rows = lake.rows("checks/label_issues")
     others = row_checks.enabled(checks)
     if own is not None:
-        decisions.check_labels(own, lake.details("ingest")["classes"])
+        decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
     rows, warnings = with_own_decisions(rows, own)
     rows = rows.withColumn("by_label", reasons.by_label(config))
     acting = [check for check in others if check.action(config) != "keep"]
@@ -134,11 +134,8 @@ def run(
             **{check.table: 2 if check in acting else 1 for check in others},
         },
         writes=("issues",),
-        details={
-            **_figures(lake.read("issues"), config, others, kinds),
-            "kept_for_class": budget.kept,
-            "warnings": [*warnings, *budget.warnings(config.max_class_fraction)],
-        },
+        figures=_figures(lake.read("issues"), config, others, kinds, budget.kept),
+        warnings=[*warnings, *budget.warnings(config.max_class_fraction)],
     )
 
 
@@ -157,8 +154,12 @@ def _wanted(check: RowCheck, config: CleanConfig) -> Column:
 
 
 def _figures(
-    issues: DataFrame, config: CleanConfig, others: list[RowCheck], kinds: list[Kind]
-) -> dict[str, Any]:
+    issues: DataFrame,
+    config: CleanConfig,
+    others: list[RowCheck],
+    kinds: list[Kind],
+    kept_for_class: dict[str, int],
+) -> Decided:
     """Count decisions, the user's, and the dropped rows by what dropped them (label first)."""
     cause = F.when(F.col(c.DECIDED_BY).isNotNull(), "own decisions").when(
         reasons.by_label(config) == "drop", "label issues"
@@ -178,8 +179,9 @@ def _figures(
             own[decision] += n
         if decision == "drop":
             dropped_for[why] += n
-    return {
-        "decisions": dict(sorted(counted.items())),
-        "own_decisions": dict(sorted(own.items())),
-        "dropped_for": dict(sorted(dropped_for.items(), key=lambda of: (-of[1], of[0]))),
-    }
+    return Decided(
+        decisions=dict(sorted(counted.items())),
+        own_decisions=dict(sorted(own.items())),
+        dropped_for=dict(sorted(dropped_for.items(), key=lambda of: (-of[1], of[0]))),
+        kept_for_class=kept_for_class,
+    )

@@ -19,7 +19,7 @@ class Budget:
     """Classes that more would leave than may: how many may, and how many therefore stay."""
 
     allowed: Mapping[str, int]
-    kept: Mapping[str, int]
+    kept: dict[str, int]
 
     def warnings(self, most: float) -> list[str]:
         """Say of which classes rows stay that checks would take; at most `most` of a class goes."""

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity, InputConfig
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.figures.labels import Embedded
 from lakewinnow.lake.corpus import refuse
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.embed import in_rounds
@@ -53,7 +54,7 @@ class Estimate:
 
 def run(
     lake: Lake, source: InputConfig, config: EmbeddingConfig, tell: Tell = lambda *_: None
-) -> StageReport:
+) -> StageReport[Embedded]:
     """Embed what is new.
 
     Parameters
@@ -86,13 +87,13 @@ def run(
         rows_in=n_texts,
         rows_out=n_texts,
         reads={"corpus": 1},
-        details={
-            "identity": vars(todo.identity),
-            "texts": n_texts,
-            "embedded": spent.embedded,
-            "refused": refused,
-            **todo.cost.details(spent.tokens, spent.requests),
-        },
+        figures=Embedded(
+            identity=todo.identity,
+            texts=n_texts,
+            embedded=spent.embedded,
+            refused=refused,
+            **todo.cost.figures(spent.tokens, spent.requests),
+        ),
     )
 
 

@@ -17,19 +17,20 @@ Memory   a task: five times the vectors of `evaluate.max_train_rows` rows and `M
 from dataclasses import replace
 
 from lakewinnow.config.sections import Config
+from lakewinnow.figures.models import Evaluated
 from lakewinnow.lake.inputs import reference as reference_
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import detection, training
 from lakewinnow.stages.evaluate.choosing import choose
-from lakewinnow.stages.evaluate.report import comparison_of
+from lakewinnow.stages.evaluate.report import comparison_of, warnings
 
 __all__ = ["choose", "run"]
 
 
 def run(
     lake: Lake, config: Config, *, reference: Source | None = None, trusted: Lake | None = None
-) -> StageReport:
+) -> StageReport[Evaluated]:
     """Compare issues with the reference, and models with each other on the holdout.
 
     Parameters
@@ -45,7 +46,7 @@ def run(
     EngineError
         ``"embedding_missing"``, ``"classifier_failed"``
     """
-    found: StageReport[None] = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={})
+    found = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={}, figures=Evaluated())
     true_labels = None
     if reference is not None:
         true_labels = reference_.true_labels(reference, config.input)
@@ -53,11 +54,11 @@ def run(
     if trusted is None:
         return found
     trained = training.run(lake, trusted, config, true_labels)
-    compared = comparison_of(trained)
     reads = {"issues": 1, "corpus": 2, "pred_probs": 1, "holdout/corpus": 2}
     return replace(
         found,
         reads={name: n + found.reads.get(name, 0) for name, n in reads.items()},
         rows_out=len(trained.true_labels),
-        details={**found.details, **compared},
+        figures=replace(comparison_of(trained), detection=found.figures.detection),
+        warnings=warnings(trained),
     )

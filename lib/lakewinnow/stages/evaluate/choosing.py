@@ -11,13 +11,13 @@ choice says how good it was. Ways are compared by labels alone: what other check
 they take out whichever way is chosen. See `core.choice` for the rule.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from lakewinnow.config.sections import Config
 from lakewinnow.core.evaluation import choice, variants
 from lakewinnow.core.evaluation.choice import KEEP, SHOWN_BY
 from lakewinnow.core.evaluation.variants import BASELINE, DROPPED, FIXED
+from lakewinnow.figures.models import Choice
 from lakewinnow.lake.training import training_sets
 from lakewinnow.lake.training.training_sets import CHOOSING, REPORTING
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -30,7 +30,7 @@ _NO_ROWS: Final = (
 )
 
 
-def choose(lake: Lake, config: Config, trusted: Lake | None) -> StageReport:
+def choose(lake: Lake, config: Config, trusted: Lake | None) -> StageReport[Choice]:
     """Choose what becomes of label issues.
 
     Parameters
@@ -60,41 +60,38 @@ def choose(lake: Lake, config: Config, trusted: Lake | None) -> StageReport:
     n_rows = len(trained.true_labels)
     is_unchanged = config.clean.require_improvement and action == KEEP
     shown = "better models" if action != KEEP else "no change is shown to make better models"
-    found = {
-        "asked": asked,
-        "label_issues": action,
-        "is_verified": True,
-        "is_unchanged": is_unchanged,
-        "why": f"{action}: {shown} on {n_rows:,} trusted rows",
-        "test_rows": n_rows,
-        "kept_for_evaluate": training_sets.test_rows(trusted, config, REPORTING).count(),
-        "compared": {of: compared[SHOWN_BY[of]] for of in actions if SHOWN_BY[of] in compared},
-    }
+    found = Choice(
+        asked=asked,
+        label_issues=action,
+        is_verified=True,
+        is_unchanged=is_unchanged,
+        why=f"{action}: {shown} on {n_rows:,} trusted rows",
+        test_rows=n_rows,
+        kept_for_evaluate=training_sets.test_rows(trusted, config, REPORTING).count(),
+        compared={of: compared[SHOWN_BY[of]] for of in actions if SHOWN_BY[of] in compared},
+    )
     return StageReport(
         rows_in=lake.rows("checks/label_issues"),
         rows_out=n_rows,
         reads={"checks/label_issues": 1, "corpus": 2, "holdout/corpus": 2},
-        details={
-            "choice": found,
-            "how": _told(found),
-            "warnings": [_unchanged(found)] if is_unchanged else [],
-        },
+        figures=found,
+        warnings=[_unchanged(found)] if is_unchanged else [],
     )
 
 
-def _unverified(lake: Lake, config: Config, trusted: Lake | None) -> StageReport:
+def _unverified(lake: Lake, config: Config, trusted: Lake | None) -> StageReport[Choice]:
     """Do without a comparison: fix, or nothing where an improvement is required."""
     is_unchanged = config.clean.require_improvement
     action = KEEP if is_unchanged else UNVERIFIED
     least = 2 * training_sets.LEAST_TO_CHOOSE
     few = f"fewer than {least:,} trusted rows, of which half are kept to report on"
-    found = {
-        "asked": config.clean.label_issues,
-        "label_issues": action,
-        "is_verified": False,
-        "is_unchanged": is_unchanged,
-        "why": f"{action}: not verified, {'no trusted rows' if trusted is None else few}",
-    }
+    found = Choice(
+        asked=config.clean.label_issues,
+        label_issues=action,
+        is_verified=False,
+        is_unchanged=is_unchanged,
+        why=f"{action}: not verified, {'no trusted rows' if trusted is None else few}",
+    )
     if is_unchanged:
         warning = f"clean.require_improvement: {few}: the input is published unchanged"
     elif trusted is None:
@@ -105,23 +102,19 @@ def _unverified(lake: Lake, config: Config, trusted: Lake | None) -> StageReport
         rows_in=lake.rows("checks/label_issues"),
         rows_out=0,
         reads={},
-        details={"choice": found, "how": _told(found), "warnings": [warning]},
+        figures=found,
+        warnings=[warning],
     )
 
 
-def _told(found: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the manifest says of the choice; its figures are in summary.json."""
-    return {name: found[name] for name in ("asked", "label_issues", "is_verified", "why")}
-
-
-def _unchanged(found: Mapping[str, Any]) -> str:
+def _unchanged(found: Choice) -> str:
     differences = ", ".join(
-        f"{action} {100 * to['accuracy']:+.1f} points"
-        f" [{100 * to['accuracy_low']:+.1f}, {100 * to['accuracy_high']:+.1f}]"
-        for action, figures in found["compared"].items()
-        if (to := figures.get("to_baseline"))
+        f"{action} {100 * to.accuracy:+.1f} points"
+        f" [{100 * to.accuracy_low:+.1f}, {100 * to.accuracy_high:+.1f}]"
+        for action, figures in (found.compared or {}).items()
+        if (to := figures.to_baseline)
     )
     return (
-        f"clean.require_improvement: nothing is shown to help on {found['test_rows']:,} trusted"
+        f"clean.require_improvement: nothing is shown to help on {found.test_rows:,} trusted"
         f" rows ({differences}): the input is published unchanged"
     )

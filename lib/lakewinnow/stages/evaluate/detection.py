@@ -11,6 +11,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.evaluation.paired_comparison import average_precision
 from lakewinnow.errors import DataError
+from lakewinnow.figures.models import Detection, Evaluated
 from lakewinnow.lake.inputs.reference import KEY, TRUE_LABEL, key
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -18,7 +19,9 @@ from lakewinnow.lake.workspace import Lake, StageReport
 _SCORE_BINS = 100_000  # label scores are compared to five decimals: a bounded table on the driver
 
 
-def run(lake: Lake, reference: Source, truth: DataFrame, source: InputConfig) -> StageReport:
+def run(
+    lake: Lake, reference: Source, truth: DataFrame, source: InputConfig
+) -> StageReport[Evaluated]:
     """Compare flags, label scores and suggested labels with the reference.
 
     Rows meet by `input.id`, else by text (or embedding, or features); those that the reference
@@ -65,18 +68,18 @@ def run(lake: Lake, reference: Source, truth: DataFrame, source: InputConfig) ->
         counted[name].to_numpy(bool)
         for name in ("is_error", c.IS_LABEL_ISSUE, "would_change", "would_be_right")
     )
-    figures = {
-        "rows": int(n.sum()),
+    figures = Detection(
+        rows=int(n.sum()),
         **_detection(counted["score"].to_numpy(), is_error, is_flagged, n),
-        "fixed_right": _share(n[would_be_right].sum(), n[is_error].sum()),
-        "harmed": _share(n[would_change_ & ~is_error].sum(), n[~is_error].sum()),
-    }
+        fixed_right=_share(n[would_be_right].sum(), n[is_error].sum()),
+        harmed=_share(n[would_change_ & ~is_error].sum(), n[~is_error].sum()),
+    )
     return StageReport(
         rows_in=lake.rows("issues"),
-        rows_out=figures["rows"],
+        rows_out=figures.rows,
         reads={"issues": 1, "corpus": 1},
         bytes_in=reference.n_bytes,
-        details={"detection": figures},
+        figures=Evaluated(detection=figures),
     )
 
 

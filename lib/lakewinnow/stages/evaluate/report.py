@@ -1,41 +1,40 @@
 """What the models of the training sets come to: figures with intervals, and what may be said."""
 
-from typing import Any
-
 from lakewinnow.core.evaluation import paired_comparison as comparison
 from lakewinnow.core.evaluation import variants
 from lakewinnow.core.evaluation.variants import BASELINE
+from lakewinnow.figures.models import Comparison, Evaluated
 from lakewinnow.lake.training import training_sets
 from lakewinnow.stages.evaluate import tasks
 from lakewinnow.stages.evaluate.training import Trained
 
 
-def comparison_of(trained: Trained) -> dict[str, Any]:
-    """Return the details of the stage: the figures of each training set, and how they came about.
+def comparison_of(trained: Trained) -> Evaluated:
+    """Return the figures of each training set, and how they came about.
 
     See `core.variants.compare`.
     """
     compared, class_mix_matters = variants.compare(
         trained.on_parts, trained.on_all, trained.true_labels, trained.classes, trained.n_rows
     )
-    return {
-        "evaluate": compared,
-        "comparison": {
-            "test_rows": len(trained.true_labels),
-            "input_rows": trained.n_input,
-            "in_holdout_too": trained.n_leaked,
-            "seeds": trained.n_seeds,
-            "parts": tasks.N_PARTS,
-            "models": len(trained.on_parts[BASELINE].predicted),
-            "resamples": comparison.N_RESAMPLES,
-            "confidence": comparison.CONFIDENCE,
-            "class_mix_matters": class_mix_matters,
-        },
-        "warnings": _warnings(trained),
-    }
+    return Evaluated(
+        evaluate=compared,
+        comparison=Comparison(
+            test_rows=len(trained.true_labels),
+            input_rows=trained.n_input,
+            in_holdout_too=trained.n_leaked,
+            seeds=trained.n_seeds,
+            parts=tasks.N_PARTS,
+            models=len(trained.on_parts[BASELINE].predicted),
+            resamples=comparison.N_RESAMPLES,
+            confidence=comparison.CONFIDENCE,
+            class_mix_matters=class_mix_matters,
+        ),
+    )
 
 
-def _warnings(trained: Trained) -> list[str]:
+def warnings(trained: Trained) -> list[str]:
+    """Say what was left out, and which models were stopped."""
     told = training_sets.warnings(trained.n_leaked, trained.left_out)
     if trained.not_converged:
         told.append(

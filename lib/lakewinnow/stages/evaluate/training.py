@@ -27,6 +27,8 @@ from lakewinnow.core.evaluation.variants import BASELINE, CEILING, CONTROL, ORDE
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.errors import DataError
+from lakewinnow.figures.labels import Crossvalidated
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.training import training_sets
 from lakewinnow.lake.training.training_sets import REPORTING, VARIANT
 from lakewinnow.lake.vectors.embedding_store import OwnVectors, store_of
@@ -90,7 +92,7 @@ def run(
     ------
     See `evaluate.run`.
     """
-    classes = lake.details("ingest")["classes"]
+    classes = lake.figures("ingest", Ingested).classes
     classifier = _classifier(lake, config, classes)
     holdout = training_sets.test_rows(trusted, config, part)
     sample = training_sets.sample(lake, holdout, config.evaluate.max_train_rows, len(classes))
@@ -156,11 +158,11 @@ def _classifier(lake: Lake, config: Config, classes: list[str]) -> Classifier:
     params = {**config.crossval.params, **config.evaluate.params}
     classifier = classifiers.load(replace(config.crossval, params=params), classes)
     if isinstance(classifier, Logistic):
-        chosen = lake.details("crossval")["how"]
-        if classifier.C == "auto":
-            classifier = replace(classifier, C=chosen["C"])
-        if classifier.standardize == "auto":
-            classifier = replace(classifier, standardize=chosen["standardize"])
+        chosen = lake.figures("crossval", Crossvalidated)
+        if classifier.C == "auto" and chosen.C is not None:
+            classifier = replace(classifier, C=chosen.C)
+        if classifier.standardize == "auto" and chosen.standardize is not None:
+            classifier = replace(classifier, standardize=chosen.standardize)
     return classifier
 
 

@@ -11,13 +11,12 @@ Memory   a local task: its texts, 1 GiB at most of what lower layers make of the
 See `local` and `by_service`.
 """
 
-from typing import Any
-
 from lakewinnow.config.sections import Config
 from lakewinnow.core.evaluation import paired_comparison as comparison
 from lakewinnow.core.evaluation import variants
 from lakewinnow.core.evaluation.variants import BASELINE
 from lakewinnow.errors import ConfigError
+from lakewinnow.figures.models import Finetuned, Finetuning
 from lakewinnow.lake.inputs import reference as reference_
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.training import training_sets
@@ -70,7 +69,7 @@ def run(
     trusted: Lake,
     reference: Source | None = None,
     tell: Tell = lambda *_: None,
-) -> StageReport:
+) -> StageReport[Finetuned]:
     """Fine-tune a model on each training set, and compare what they say of the holdout.
 
     Parameters
@@ -94,31 +93,31 @@ def run(
         rows_in=lake.rows("issues"),
         rows_out=len(tuned.true_labels),
         reads={"issues": 1, "corpus": 2, "pred_probs": 1, "holdout/corpus": 2},
-        details=_details(tuned),
+        figures=_figures(tuned),
+        warnings=_warnings(tuned),
     )
 
 
-def _details(tuned: Tuned) -> dict[str, Any]:
+def _figures(tuned: Tuned) -> Finetuned:
     """Return the figures of each training set, and how they came about."""
     first = {name: outcome.first for name, outcome in tuned.outcomes.items()}
     compared, class_mix_matters = variants.compare(
         tuned.outcomes, first, tuned.true_labels, tuned.classes, tuned.n_rows
     )
-    return {
-        "finetune": compared,
-        "finetuning": {
-            **tuned.how,
-            "failed": list(tuned.failed),
-            "test_rows": len(tuned.true_labels),
-            "input_rows": tuned.n_input,
-            "in_holdout_too": tuned.n_leaked,
-            "models": max(len(outcome.predicted) for outcome in tuned.outcomes.values()),
-            "resamples": comparison.N_RESAMPLES,
-            "confidence": comparison.CONFIDENCE,
-            "class_mix_matters": class_mix_matters,
-        },
-        "warnings": _warnings(tuned),
-    }
+    return Finetuned(
+        finetune=compared,
+        finetuning=Finetuning(
+            **vars(tuned.recipe),
+            failed=list(tuned.failed),
+            test_rows=len(tuned.true_labels),
+            input_rows=tuned.n_input,
+            in_holdout_too=tuned.n_leaked,
+            models=max(len(outcome.predicted) for outcome in tuned.outcomes.values()),
+            resamples=comparison.N_RESAMPLES,
+            confidence=comparison.CONFIDENCE,
+            class_mix_matters=class_mix_matters,
+        ),
+    )
 
 
 def _warnings(tuned: Tuned) -> list[str]:

@@ -8,7 +8,7 @@ what there is: no job is begun twice, and no question is asked twice.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pyspark.sql import DataFrame
@@ -18,6 +18,7 @@ from lakewinnow.config.sections import Config
 from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.evaluation.variants import CONTROL, ORDER, SOFT
 from lakewinnow.errors import ConfigError, ProviderError, Shown
+from lakewinnow.figures.models import Job, Recipe
 from lakewinnow.finetuning.openai.asking import Answer, Questions, class_of
 from lakewinnow.finetuning.openai.jobs import SUCCEEDED, JobRun, JobState
 from lakewinnow.finetuning.openai.service import JobService
@@ -161,7 +162,7 @@ def _tuned(plan: Plan, done: Sequence[tuple[str, JobState]], kept: Kept, config:
                 for name in ("n_prompt_tokens", "n_answer_tokens")
             ]
             cost = rates.usd(state.trained_tokens or 0, *n_tokens)
-            jobs.append({**_shown(state, cost), "dataset": written.variant})
+            jobs.append(_job(state, cost, written.variant))
             if state.status == SUCCEEDED:
                 said = [class_of(answers[of].text, plan.classes) for of in plan.row_ids]
                 predicted.append(said)
@@ -169,9 +170,9 @@ def _tuned(plan: Plan, done: Sequence[tuple[str, JobState]], kept: Kept, config:
             labels = np.array(predicted, np.int64)
             outcomes[written.variant] = Outcome(labels, np.full(labels.shape, np.nan))
             unmapped[written.variant] = int((labels == len(plan.classes)).sum())
-    failed = [job for job in jobs if job["status"] != SUCCEEDED]
+    failed = [job for job in jobs if job.status != SUCCEEDED]
     if not outcomes:
-        told = "; ".join(f"{job['dataset']}: {job['status']} {job['error']}" for job in failed)
+        told = "; ".join(f"{job.dataset}: {job.status} {job.error}" for job in failed)
         expected = "at least one training set whose jobs succeed"
         raise ProviderError("jobs_failed", "finetune.provider", expected, Shown(told))
     return Tuned(
@@ -181,27 +182,27 @@ def _tuned(plan: Plan, done: Sequence[tuple[str, JobState]], kept: Kept, config:
         n_rows={of.variant: of.n_rows for of in plan.written},
         n_leaked=plan.sample.n_leaked,
         n_input=plan.sample.n_input,
-        how={
-            "provider": "openai",
-            "model": str(config.finetune.model),
-            "epochs": config.finetune.epochs,
-            "seeds": n_seeds,
-            "jobs": jobs,
-            "unmapped": unmapped,
-        },
-        failed=[f"{job['dataset']}: {job['status']}: {job['error']}" for job in failed],
+        recipe=Recipe(
+            provider="openai",
+            model=str(config.finetune.model),
+            epochs=config.finetune.epochs,
+            seeds=n_seeds,
+            jobs=jobs,
+            unmapped=unmapped,
+        ),
+        failed=[f"{job.dataset}: {job.status}: {job.error}" for job in failed],
     )
 
 
-def _shown(state: JobState, cost: float | None) -> dict[str, Any]:
-    """Return what the summary says of a job."""
-    return {
-        "seed": state.seed,
-        "job_id": state.job_id,
-        "status": state.status,
-        "error": state.error,
-        "model": state.model,
-        "trained_tokens": state.trained_tokens,
-        "cost_usd": None if cost is None else round(cost, 6),
-        "checkpoints": state.checkpoints,
-    }
+def _job(state: JobState, cost: float | None, dataset: str) -> Job:
+    return Job(
+        seed=state.seed,
+        job_id=state.job_id,
+        status=state.status,
+        error=state.error,
+        model=state.model,
+        trained_tokens=state.trained_tokens,
+        cost_usd=None if cost is None else round(cost, 6),
+        checkpoints=state.checkpoints,
+        dataset=dataset,
+    )

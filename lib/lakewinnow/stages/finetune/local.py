@@ -38,6 +38,8 @@ from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import models
 from lakewinnow.embedding.local.sentence_transformers import find_model, package_missing
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.figures import models as figures
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.finetuning.local import tasks
 from lakewinnow.finetuning.local.training import Recipe
 from lakewinnow.lake import redaction
@@ -83,7 +85,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
         ``"too_few_to_train_on"``
     """
     own = config.finetune
-    classes = lake.details("ingest")["classes"]
+    classes = lake.figures("ingest", Ingested).classes
     holdout = training_sets.test_rows(trusted, config)
     sample = training_sets.sample(lake, holdout, own.max_train_rows, len(classes))
     wanted = [name for name in own.variants or _VARIANTS if name != CEILING or truth is not None]
@@ -123,7 +125,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
         n_rows=n_rows,
         n_leaked=sample.n_leaked,
         n_input=sample.n_input,
-        how=_how(config, answers, n_seeds),
+        recipe=_trained(config, answers, n_seeds),
         left_out=[name for name in variants if name not in outcomes],
     )
 
@@ -193,13 +195,13 @@ def _recipe(config: Config) -> Recipe:
     return Recipe(_model(config), own.layers, own.epochs, own.learning_rate, own.batch_size)
 
 
-def _how(config: Config, answers: pa.Table, n_seeds: int) -> dict[str, object]:
+def _trained(config: Config, answers: pa.Table, n_seeds: int) -> figures.Recipe:
     folder, called = find_model(_model(config), FINE_TUNING)
-    return {
-        "provider": "local",
-        "model": models.name_of(folder, called),
-        "layers": answers.column(tasks.N_LAYERS)[0].as_py(),
-        "device": answers.column(tasks.DEVICE)[0].as_py(),
-        "epochs": config.finetune.epochs,
-        "seeds": n_seeds,
-    }
+    return figures.Recipe(
+        provider="local",
+        model=models.name_of(folder, called),
+        layers=answers.column(tasks.N_LAYERS)[0].as_py(),
+        device=answers.column(tasks.DEVICE)[0].as_py(),
+        epochs=config.finetune.epochs,
+        seeds=n_seeds,
+    )

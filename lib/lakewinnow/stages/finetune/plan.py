@@ -14,6 +14,7 @@ from lakewinnow.core.evaluation.variants import BASELINE, CEILING, DROPPED, FIXE
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.openai.access import Access
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.finetuning.openai.jobs import Dataset
 from lakewinnow.finetuning.openai.prices import Prices
 from lakewinnow.lake import redaction
@@ -110,7 +111,7 @@ class Plan:
 def plan_of(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> Plan:
     """Write the files to learn from, and find out what is to be asked."""
     own = config.finetune
-    classes = lake.details("ingest")["classes"]
+    classes = lake.figures("ingest", Ingested).classes
     text = redaction.text(config.clean, config.checks).alias(c.TEXT)
     holdout = training_sets.test_rows(trusted, config)
     sample = training_sets.sample(lake, holdout, own.max_train_rows, len(classes))

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
+from lakewinnow.figures.models import Recipe
 
 Tell = Callable[[int, int, str], object]  # done, of how many, and a note
 
@@ -22,7 +22,7 @@ class Tuned:
     n_rows : rows of each training set
     n_leaked : rows of the input that have a text of the holdout
     n_input : rows of the input that can be trained on, of which the training sets are a sample
-    how : what was trained
+    recipe : what was trained
     left_out : training sets of too few rows
     failed : what became of jobs that brought no model
     """
@@ -33,6 +33,6 @@ class Tuned:
     n_rows: Mapping[str, int]
     n_leaked: int
     n_input: int
-    how: Mapping[str, Any]
+    recipe: Recipe
     left_out: Sequence[str] = field(default=())
     failed: Sequence[str] = field(default=())

@@ -1,0 +1,104 @@
+"""How good the labels are, and the classifier that says so: from embed to label_issues."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from lakewinnow.config.sections import EmbeddingIdentity
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnVectors:
+    """The vectors that came with the rows: embeddings, or features made into vectors."""
+
+    embedding: Annotated[str | None, "the column of embeddings"] = None
+    numeric: Annotated[list[str] | None, "features that are taken as numbers"] = None
+    categorical: Annotated[list[str] | None, "features that are taken as categories"] = None
+    dimensions: Annotated[int | None, "numbers in a vector that features make"] = None
+    fitted_on: Annotated[int | None, "rows that scales and categories were learnt from"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedded:
+    """The texts that were embedded, and what that took."""
+
+    identity: Annotated[EmbeddingIdentity, "whose embeddings they are"]
+    texts: Annotated[int, "distinct texts"]
+    embedded: Annotated[int, "of these, new to the store"]
+    refused: Annotated[dict[str, int], "rows whose text the provider refused, by error code"]
+    tokens: Annotated[int | None, "that the provider counted"] = None
+    requests: Annotated[int | None, "that the provider was sent"] = None
+    cost_usd: Annotated[float | None, "what they cost"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """One of the embeddings that were compared."""
+
+    provider: str
+    model: str
+    dimensions: int
+    layers: Annotated[str | list[int], "hidden layers that a vector is made of, or final"]
+    log_loss: Annotated[float, "of held-out given labels, classes weighted equally"]
+    temperature: Annotated[float, "that the classifier's scores are divided by"]
+    C: Annotated[float | None, "inverse strength of the classifier's penalty"]
+    embedded: Annotated[int, "texts that were new to the store"]
+    seconds: float
+    cost_usd: Annotated[float | None, "null where the price is not known"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """How the embeddings compare on a sample."""
+
+    rows: Annotated[int, "rows of the sample"]
+    used: Annotated[int, "which of them the run uses, from 0"]
+    compared: list[Candidate]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossvalidated:
+    """How the probabilities were made."""
+
+    mode: Annotated[str, "shard or global"]
+    why: Annotated[str, "what the mode was chosen for"]
+    C: Annotated[float | None, "inverse strength of the classifier's penalty"] = None
+    losses: Annotated[dict[str, float] | None, "held-out log loss of each C that was tried"] = None
+    standardize: Annotated[bool | None, "whether vectors were scaled"] = None
+    not_converged: Annotated[int, "models that stopped before they converged"]
+    cpu_seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredProbs:
+    """What the probabilities are worth, out of sample, by the labels as given."""
+
+    accuracy: Annotated[float, "share of rows whose likeliest class is their label"]
+    log_loss: float
+    balanced_log_loss: Annotated[float, "the mean of the classes' log losses"]
+    ece: Annotated[float, "expected calibration error"]
+    prior_log_loss: Annotated[float, "log loss of guessing by the shares of the classes"]
+    balanced_prior_log_loss: Annotated[float, "the same, classes weighted equally"]
+    calibrated_balanced_log_loss: Annotated[
+        float | None, "balanced log loss at the best temperature"
+    ] = None
+    temperature: Annotated[float | None, "that the scores are divided by"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier(PredProbs):
+    """The classifier, and what its probabilities are worth on rows that it has not learnt from."""
+
+    mode: Annotated[str | None, "shard or global"] = None
+    C: Annotated[float | None, "inverse strength of its penalty"] = None
+    standardize: Annotated[bool | None, "whether vectors were scaled"] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LabelIssues:
+    """The labels that look wrong."""
+
+    n: Annotated[int, "rows whose label looks wrong"]
+    rows: Annotated[int, "accepted rows"]
+    by_class: Annotated[dict[str, int], "rows whose label looks wrong by given label"]
+    class_counts: Annotated[dict[str, int], "accepted rows by given label"]
+    most_often_predicted: Annotated[dict[str, str], "by given label, the label that most get"]

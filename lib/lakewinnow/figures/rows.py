@@ -1,0 +1,87 @@
+"""Where the rows of the input go: ingest, the trusted holdout, decide and publish."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+Counts = dict[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Where the rows of the input went: in = clean + review + dropped + quarantine."""
+
+    in_: Annotated[int, "rows of the input"]
+    clean: Annotated[int, "rows that stay, some with another label"]
+    review: Annotated[int, "rows for a person to look at"]
+    dropped: Annotated[int, "rows that go"]
+    quarantine: Annotated[int, "rows that could not be read or used"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ingested:
+    """The rows that can be worked with."""
+
+    classes: Annotated[list[str], "in their order"]
+    class_counts: Annotated[list[int], "accepted rows of each class"]
+    rejected: Annotated[Counts, "rows in quarantine by error code"]
+    n_shards: Annotated[int, "parts of the corpus, each a fair sample of it"]
+    own_vectors: Annotated[bool, "whether rows came with embeddings or features"]
+    input_columns: Annotated[dict[str, Any], "the schema of the input, as Spark writes it"]
+    is_halved: Annotated[
+        bool, "of a holdout: whether one half is to choose by and one to report on"
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Holdout:
+    """The trusted rows that models are asked about."""
+
+    rows: Annotated[int, "rows that can be used"]
+    of_input: Annotated[bool, "whether they were rows of the input (evaluate.trusted)"]
+    rejected: Annotated[Counts, "rows that cannot be used by error code"]
+    class_counts: Annotated[Counts, "rows of each class"]
+    embedded: Annotated[int, "texts that were new to the store"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decided:
+    """What becomes of the rows."""
+
+    decisions: Annotated[Counts, "rows by decision: keep, fix, review, drop"]
+    own_decisions: Annotated[Counts, "of these, the user's own"]
+    dropped_for: Annotated[Counts, "dropped rows by what dropped them"]
+    kept_for_class: Annotated[Counts, "rows that stay by class, as too much of it would go"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoftLabels:
+    """A column of clean/ that has a probability for each class."""
+
+    column: Annotated[str, "its name"]
+    classes: Annotated[list[str], "of its numbers, in their order"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """What clean/ has beside the input's columns."""
+
+    soft_labels: SoftLabels | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """The examples for training, or those for validation."""
+
+    rows: Annotated[int, "examples"]
+    bytes: Annotated[int, "of their lines"]
+    tokens: Annotated[int, "of their texts and labels, about"]
+    by_class: Annotated[Counts, "examples of each class"]
+    usd_per_epoch: Annotated[float | None, "what training on them once costs"] = None
+    files: Annotated[list[str], "in exports/"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exported:
+    """The files for fine-tuning."""
+
+    exports: Annotated[dict[str, Split], "by split: train, validation"]
