@@ -1,7 +1,7 @@
 """Array types, and the block of rows that every pass over the data works on."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,14 @@ FloatArray: TypeAlias = npt.NDArray[np.float64]
 IntArray: TypeAlias = npt.NDArray[np.int64]
 BoolArray: TypeAlias = npt.NDArray[np.bool_]
 ObjectArray: TypeAlias = npt.NDArray[np.object_]  # of str or bytes
+
+
+@runtime_checkable
+class Takeable(Protocol):
+    """Row ids that know how to take some of them."""
+
+    def take(self, rows: IntArray) -> Sequence[str]:
+        """Return the ids of some rows."""
 
 
 class Block(NamedTuple):
@@ -29,5 +37,6 @@ class Block(NamedTuple):
 
     def take(self, rows: IntArray) -> "Block":
         """Return some of the rows."""
-        row_ids = [self.row_ids[row] for row in rows.tolist()]
-        return Block(self.labels[rows], self.pred_probs[rows], row_ids)
+        ids = self.row_ids
+        taken = ids.take(rows) if isinstance(ids, Takeable) else [ids[row] for row in rows.tolist()]
+        return Block(self.labels[rows], self.pred_probs[rows], taken)

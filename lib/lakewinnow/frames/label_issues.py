@@ -3,6 +3,7 @@
 from __future__ import annotations  # help() shows ArrayLike, and not what it stands for
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final, TypeGuard
 
 import numpy as np
@@ -16,7 +17,7 @@ from pyspark.sql.types import BooleanType, IntegerType
 from lakewinnow import columns as c
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection import label_issues as core
-from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
+from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter, plan_selection
 from lakewinnow.errors import ConfigError, DataError, Shown, check_columns
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import FALSE_TRUE, class_names, class_names_in_memory, label_index
@@ -26,7 +27,8 @@ from lakewinnow.frames.pandas_columns import as_name
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.spark.arrow import parquet_rows
-from lakewinnow.spark.passes import confident_learning, valid_probs, verdicts
+from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+from lakewinnow.spark.passes import confident_learning, local_issues, valid_probs, verdicts
 from lakewinnow.spark.passes.confident_learning import Judge
 from lakewinnow.spark.sessions.session import telling_of_loss
 
@@ -225,16 +227,17 @@ def _on_spark(
         F.col(_LABEL).alias(c.LABEL),
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
-    by_tasks = isinstance(pred_probs, str) and parquet_rows.of(
+    from_files = isinstance(pred_probs, str) and parquet_rows.of(
         df, id_column, label, pred_probs, names
     )
-    rows = by_tasks or selected
+    rows = from_files or selected
     earlier = options.noise_model
     # Most often no row is bad: then the second pass, which checks them all, finds that the first
     # one, which did not, is right, and the others need not check again.
     state = confident_learning.self_confidence(rows, len(names))
     thresholds = earlier.thresholds if earlier else state.thresholds()
-    checked = valid_probs.joint(rows, thresholds)
+    with_margins = isinstance(rows, ParquetRows) and options.issue_filter.is_of_margins
+    checked = valid_probs.joint(rows, thresholds, with_margins=with_margins)
     check_bad_rows(
         valid_probs.CODES,
         checked.n_by_code,
@@ -246,20 +249,26 @@ def _on_spark(
         to_blocks = valid_probs.blocks
         state = valid_probs.thresholds(rows, len(names))
         if not earlier:
-            checked = valid_probs.joint(rows, state.thresholds())
+            checked = valid_probs.joint(rows, state.thresholds(), with_margins=with_margins)
     joint = checked.joint
     model = earlier.of_batch(state, joint) if earlier else NoiseModel.estimate(names, state, joint)
-    cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, to_blocks)
-    judge = Judge(
+    judge_by = partial(
+        Judge,
         classes=model.classes,
         thresholds=model.thresholds,
         issue_filter=options.issue_filter,
-        cuts=cuts,
         rank_by=options.rank_by,
         adjust_pred_probs=options.adjust_pred_probs,
     )
-    issues = verdicts.issues(rows, judge, is_sound=checked.is_sound)
-    ranks = issues.select(  # rows that share an id need not share a verdict, or a score
+    if isinstance(rows, ParquetRows):
+        plan = plan_selection(options.issue_filter, model, below_zero=checked.below_zero)
+        cuts, issues = local_issues.find(rows, plan, judge_by, to_blocks)
+        judge, ranks = judge_by(cuts=cuts), local_issues.as_frame(df.sparkSession, issues)
+    else:
+        cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, to_blocks)
+        judge = judge_by(cuts=cuts)
+        ranks = verdicts.ranks(rows, judge, is_sound=checked.is_sound)
+    ranks = ranks.select(  # rows that share an id need not share a verdict, or a score
         F.col(c.ROW_ID).alias(_ROW_ID),
         F.col(c.LABEL_SCORE).alias(_SCORE),
         F.col(c.LABEL_RANK).alias(_RANK),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import lakewinnow.core.selection.scan
-from lakewinnow.core.selection.cells import NONE, Cells
+from lakewinnow.core.selection.cells import NONE, Cells, count_margins, margin_counters
 from lakewinnow.core.selection.n_lowest import Budget, Selection, Tally
-from lakewinnow.core.selection.scan import scan, selected
+from lakewinnow.core.selection.scan import scan, selected, undecided
 from lakewinnow.core.selection.scores import SCORES
 from lakewinnow.core.types import Block
 
@@ -119,6 +119,13 @@ def scans_of_parts(block, rng, n_parts):
     return tallies_of
 
 
+def test_margins_have_as_many_counters_as_memory_allows():
+    assert margin_counters(2).shape == (2, 2, 2048)
+    assert margin_counters(100).shape == (100, 100, 128)
+    assert margin_counters(512).shape == (512, 512, 8)
+    assert margin_counters(513) is None
+
+
 @pytest.mark.parametrize("ids", IDS, ids=lambda ids: ids.__name__)
 @pytest.mark.parametrize("seed", range(24))
 def test_each_cell_selects_the_rows_that_sorting_would(seed, ids):
@@ -135,12 +142,28 @@ def test_each_cell_selects_the_rows_that_sorting_would(seed, ids):
         budget=Budget(int(rng.choice([1, 64, 4096])), int(rng.choice([0, 5, 50, 1000]))),
         n_tallies=n_parts if rng.random() < 0.5 else None,
     )
+    if rng.random() < 0.5:
+        counters = np.zeros((n_classes, n_classes, rng.choice([8, 64])), np.int64)
+        for part in np.array_split(rng.permutation(len(block.labels)), n_parts):
+            count_margins(counters, *block.take(part)[:2])
+        plan = plan.narrowed_by(counters)
+    for _ in range(rng.integers(0, 3)):
+        if not plan.done:
+            plan = plan.refine(Tally.merge(scans_of_parts(block, rng, n_parts)(plan)))
+
     cuts, _ = passes(plan, scans_of_parts(block, rng, n_parts))
     expected = by_sorting(block, cells, needs)
-    np.testing.assert_array_equal(selected(block, cuts), expected.any(axis=0))
     for at in range(len(cells)):
         of_one = cuts.take(np.arange(len(cells)) == at)
         np.testing.assert_array_equal(selected(block, of_one), expected[at])
+
+    is_open = undecided(block, plan)  # all that the next passes have to see; the others are settled
+    held = block.take(np.flatnonzero(is_open))
+    of_held, _ = passes(plan, scans_of_parts(held, rng, n_parts))
+    np.testing.assert_array_equal(of_held.score, cuts.score)
+    assert of_held.row_id == cuts.row_id
+    sure = selected(block, plan.sure_cuts)
+    np.testing.assert_array_equal(sure[~is_open], expected.any(axis=0)[~is_open])
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(2**10, 300), NARROW], ids=str)

@@ -1,7 +1,8 @@
-"""Rows that tasks read from Parquet files themselves are those of the frame."""
+"""Rows that threads read from Parquet files are those of the frame."""
 
 import warnings
 from itertools import pairwise
+from threading import Event
 
 import numpy as np
 import pyarrow as pa
@@ -12,13 +13,14 @@ from pyspark.sql import functions as F
 from core.generate import corpus
 from lakewinnow import find_label_issues
 from lakewinnow.spark.arrow import parquet_rows
+from lakewinnow.spark.passes import local_issues
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 COLUMNS = {"label": "given", "pred_probs": "probs", "id": "id"}
 
 
-def table(n_rows=300, labels="names", number=None, **columns):
-    given, pred_probs, _ = corpus(11, n_classes=len(CLASSES), n_rows=n_rows, kind="continuous")
+def table(n_rows=300, labels="names", number=None, kind="continuous", **columns):
+    given, pred_probs, _ = corpus(11, n_classes=len(CLASSES), n_rows=n_rows, kind=kind)
     return {
         "id": pa.array([f"r{i:03}" for i in range(n_rows)]),
         "given": pa.array([CLASSES[k] for k in given] if labels == "names" else given.tolist()),
@@ -61,10 +63,15 @@ BAD = {
 }
 
 
+@pytest.mark.parametrize("most_held", [0, local_issues.MOST_HELD])
 @pytest.mark.parametrize(
     ("columns", "options"),
     [
         (table(), {}),
+        (table(), {"filter_by": "prune_by_class", "frac_noise": 0.5}),
+        (table(), {"filter_by": "low_normalized_margin", "adjust_pred_probs": True}),
+        (table(), {"filter_by": "confident_learning"}),
+        (table(kind="ties", id=pa.array(["r1", "r2"] * 150)), {}),
         (table(labels="positions"), {}),
         (table(labels="positions"), {"classes": [3, 2, 1, 0]}),
         (table(number=pa.float32()), {"filter_by": "both"}),
@@ -73,7 +80,10 @@ BAD = {
         (BAD, {"classes": CLASSES, "max_bad_fraction": 0.9}),
     ],
 )
-def test_what_is_found_is_what_is_found_in_any_other_frame(columns, options, spark, tmp_path):
+def test_what_is_found_is_what_is_found_in_any_other_frame(
+    columns, options, most_held, spark, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(local_issues, "MOST_HELD", most_held)
     df = spark.read.parquet(write(tmp_path / "a folder", columns))
     assert rows_of(df) is not None
     other = df.where(F.rand() >= 0)  # the same rows, but no more the files themselves
@@ -81,11 +91,22 @@ def test_what_is_found_is_what_is_found_in_any_other_frame(columns, options, spa
     assert found_in(df, **options) == found_in(other, **options)
 
 
-def test_tasks_read_each_row_once(spark, tmp_path):
+def test_threads_read_each_row_once(spark, tmp_path):
     columns = table()
     rows = rows_of(spark.read.parquet(write(tmp_path / "a folder", columns)))
-    read = rows.select("row_id").mapInArrow(lambda batches: batches, "row_id string")
-    assert sorted(row[0] for row in read.collect()) == columns["id"].to_pylist()
+    assert rows.n_rows == 300
+    shares = rows.select("row_id").scan(lambda batches: [b.to_pydict()["row_id"] for b in batches])
+    read = [row_id for share in shares for batch in share for row_id in batch]
+    assert sorted(read) == columns["id"].to_pylist()
+
+
+def test_threads_end_early_once_another_has_failed(spark, tmp_path):
+    rows = rows_of(spark.read.parquet(write(tmp_path / "a folder", table())))
+    is_over = Event()
+    batches = rows._batches(rows.parts, is_over)
+    assert len(next(batches)) == 70
+    is_over.set()
+    assert list(batches) == []
 
 
 @pytest.mark.parametrize(

@@ -147,16 +147,9 @@ class JointState:
         pred_probs : float64, shape (n, K)
         thresholds : float64, shape (K,); states counted under different ones do not add up
         """
-        predicted = pred_probs.argmax(axis=1)
-        guesses = _guesses(pred_probs, thresholds, predicted)
-        counted = guesses != NOT_COUNTED
         counts = self.counts.copy()
-        cells = guesses[counted] * len(counts) + labels[counted]
-        np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
-        off_diagonal = counted & (guesses != labels)
-        largest = pred_probs[np.arange(len(labels)), predicted]
-        issues = off_diagonal & ~_unflagged(labels, pred_probs, largest)
-        return type(self)(counts, self.n_label_issues + int(np.count_nonzero(issues)))
+        n_label_issues = count_guesses(counts, labels, pred_probs, thresholds)
+        return type(self)(counts, self.n_label_issues + n_label_issues)
 
     def merge(self, other: Self) -> Self:
         """Return the state of both sets of rows."""
@@ -188,6 +181,21 @@ class JointState:
         counts = np.zeros((n_classes, n_classes), np.int64)
         np.add.at(counts, (rows[is_cell, 0], rows[is_cell, 1]), rows[is_cell, 2])
         return cls(counts, int(rows[~is_cell, 2].sum()))
+
+
+def count_guesses(
+    counts: IntArray, labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray
+) -> int:
+    """Add a block of rows to the counts of a `JointState`, in place; return its label issues."""
+    predicted = pred_probs.argmax(axis=1)
+    guesses = _guesses(pred_probs, thresholds, predicted)
+    counted = guesses != NOT_COUNTED
+    cells = guesses[counted] * len(counts) + labels[counted]
+    np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
+    off_diagonal = counted & (guesses != labels)
+    largest = pred_probs[np.arange(len(labels)), predicted]
+    issues = off_diagonal & ~_unflagged(labels, pred_probs, largest)
+    return int(np.count_nonzero(issues))
 
 
 def check_labels(labels: IntArray, n_classes: int) -> None:

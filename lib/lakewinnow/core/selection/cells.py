@@ -10,12 +10,16 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
+from lakewinnow.core.selection.intervals import steps
 from lakewinnow.core.selection.scores import SCORES
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 NONE: Final = -1  # in `Cells.true`: the score is the row's own, no class is set against it
 ANY: Final = -1  # in `Cells.given`: the one cell, of all rows
 SCORES_AT_ONCE: Final = 2**16  # half a MiB each array, so that they stay in the cache
+MOST_COUNTERS: Final = 2**21  # of margins: 16 MiB
+LEAST_STEPS: Final = 8
+MOST_STEPS: Final = 2**11
 
 
 class Pairs(NamedTuple):
@@ -122,3 +126,34 @@ class Cells:
             of_margins = np.full((self.n_classes, self.n_classes), -1)
             of_margins[self.given[~is_row], self.true[~is_row]] = every[~is_row]
         return of_rows, of_margins
+
+
+def margin_counters(n_classes: int) -> IntArray | None:
+    """Return zeros for `count_margins`, shape (K, K, steps); None: there are too many classes."""
+    n_steps = min(MOST_COUNTERS // n_classes**2, MOST_STEPS)
+    if n_steps < LEAST_STEPS:
+        return None
+    return np.zeros((n_classes, n_classes, 1 << (n_steps.bit_length() - 1)), np.int64)
+
+
+def count_margins(counters: IntArray, labels: IntArray, pred_probs: FloatArray) -> None:
+    """Count, in place, the rows that are below a class's probability by so many steps.
+
+    Parameters
+    ----------
+    counters : int64, shape (K, K, steps), rows = given label, columns = the class set against it,
+        margins in equal steps from -1 to 0
+    labels : int64, shape (n,)
+    pred_probs : float64, shape (n, K)
+    """
+    n_classes, n_steps = counters.shape[1:]
+    own = pred_probs[np.arange(len(labels)), labels]
+    chunk = max(1, SCORES_AT_ONCE // n_classes)
+    for start in range(0, len(labels), chunk):
+        rows = slice(start, start + chunk)
+        margins = (own[rows, np.newaxis] - pred_probs[rows]).reshape(-1)
+        at = np.flatnonzero(margins < 0)
+        row = at // n_classes
+        cell = at + (labels[rows][row] - row) * n_classes
+        step = steps(margins[at], n_steps.bit_length())
+        np.add.at(counters.reshape(-1), cell * n_steps + step, 1)

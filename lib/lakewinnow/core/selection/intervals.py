@@ -104,7 +104,7 @@ class Intervals:
     def score_bins(self, at: IntArray, scores: FloatArray, bin_bits: int) -> IntArray:
         """Bin, 0 .. 2^bin_bits - 1, of each score in the interval at position `at`."""
         if self.are_whole:
-            return _steps(scores, bin_bits)
+            return steps(scores, bin_bits)
         low, high = self.low[at], self.high[at]
         return (score_images(scores) - low) >> _shift(low, high, bin_bits)
 
@@ -122,6 +122,20 @@ class Intervals:
         need = self.need - bin_.n_before
         return replace(self, need=need, population=bin_.n_rows, low=low, high=high)
 
+    def narrow_by_steps(self, below_zero: IntArray) -> Self:
+        """Narrow whole intervals to one step below 0, or to what is not below 0.
+
+        Parameters
+        ----------
+        below_zero : int64, shape (intervals, steps), number of scores in equal steps from -1 to 0
+        """
+        n_steps = below_zero.shape[1]
+        others = self.population - below_zero.sum(axis=1)
+        full, _ = full_bin(np.column_stack([below_zero, others]), self.need)
+        narrowed = self.narrow_scores(full, n_steps.bit_length())
+        high = np.where(full.number == n_steps, LAST_IMAGE, narrowed.high)
+        return replace(narrowed, high=high)
+
     def narrow_ids(self, bin_: FullBin, bin_bits: int) -> Self:
         """Narrow each interval of ids to one bin."""
         low, high = _bin(self.id_low, self.id_high, bin_.number, bin_bits)
@@ -134,6 +148,21 @@ class Intervals:
         for at, (begin, is_held) in prefixes.items():
             prefix[at], id_low[at], id_high[at] = begin, 0 if is_held else 1, LAST_ID_IMAGE
         return replace(self, prefix=prefix, id_low=id_low, id_high=id_high)
+
+
+def full_bin(counts: IntArray, need: IntArray) -> tuple[FullBin, BoolArray]:
+    """Find the bin in which each interval's need is met, and whether it is met at all.
+
+    Parameters
+    ----------
+    counts : int64, shape (intervals, bins)
+    need : int64, shape (intervals,)
+    """
+    upto = np.cumsum(counts, axis=1)
+    is_met = upto >= need[:, np.newaxis]
+    every, number = np.arange(len(need)), is_met.argmax(axis=1)
+    count = counts[every, number]
+    return FullBin(number, upto[every, number] - count, count), is_met[:, -1]
 
 
 def _shift(low: IntArray, high: IntArray, bin_bits: int) -> IntArray:
@@ -150,9 +179,12 @@ def _bin(
     return first, np.minimum(first + (ONE << shift) - 1, high)
 
 
-def _steps(scores: FloatArray, bin_bits: int) -> IntArray:
-    # Equal steps from -1 to 1; those at the ends take what lies beyond. A power of two as their
-    # number makes the product exact, so that each is an interval with known ends.
+def steps(scores: FloatArray, bin_bits: int) -> IntArray:
+    """Return the step, 0 .. 2^bin_bits - 1, of each score in equal steps from -1 to 1.
+
+    Those at the ends take what lies beyond. A power of two as their number makes the product exact,
+    so that each is an interval with known ends.
+    """
     half = 1 << (bin_bits - 1)
     return np.clip(np.floor(scores * half), -half, half - 1).astype(np.int64) + half
 

@@ -105,6 +105,11 @@ class IssueFilter:
                 f"use one of {', '.join(sorted(PRUNES))}",
             )
 
+    @property
+    def is_of_margins(self) -> bool:
+        """Whether rows are selected by their margins to other classes, and by nothing else."""
+        return self.filter_by == "prune_by_noise_rate"
+
 
 def plan_selection(
     issue_filter: IssueFilter,
@@ -112,6 +117,7 @@ def plan_selection(
     *,
     budget: Budget | None = None,
     n_tallies: int | None = None,
+    below_zero: IntArray | None = None,
 ) -> Selection:
     """Plan the passes that the filter needs; none (`plan.done`) where it looks at each row alone.
 
@@ -120,11 +126,13 @@ def plan_selection(
     issue_filter : the filter
     noise_model : of the rows that will be scanned
     budget, n_tallies : see `Selection.start`
+    below_zero : int64, shape (K, K, steps), the rows' from `cells.count_margins`, which save a pass
     """
     cells, needs = _cells_and_needs(issue_filter, noise_model)
     of_all_rows = issue_filter.filter_by in LOW
     populations = np.array([noise_model.n_rows]) if of_all_rows else noise_model.counts[cells.given]
-    return Selection.start(cells, needs, populations, budget=budget, n_tallies=n_tallies)
+    plan = Selection.start(cells, needs, populations, budget=budget, n_tallies=n_tallies)
+    return plan if below_zero is None else plan.narrowed_by(below_zero)
 
 
 def _cells_and_needs(issue_filter: IssueFilter, noise_model: NoiseModel) -> tuple[Cells, IntArray]:

@@ -23,8 +23,8 @@ from typing import Final, Self
 
 import numpy as np
 
-from lakewinnow.core.selection.cells import Cells
-from lakewinnow.core.selection.intervals import FullBin, Intervals
+from lakewinnow.core.selection.cells import NONE, Cells
+from lakewinnow.core.selection.intervals import FullBin, Intervals, full_bin
 from lakewinnow.core.selection.lowest_rows import Candidates
 from lakewinnow.core.selection.order import chunk_of_image
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
@@ -152,6 +152,17 @@ class Selection:
         return not len(self.open)
 
     @property
+    def n_undecided(self) -> int:
+        """At most how many rows lie where the plan still looks for a cut, by cell."""
+        return int(self.open.population.sum())
+
+    @property
+    def sure_cuts(self) -> Cuts:
+        """Cuts that select the rows that will be selected whatever the next passes find."""
+        low, _ = self.open.score_bounds
+        return self.cuts.add(self.open.cell, np.nextafter(low, -np.inf), {})
+
+    @property
     def collects(self) -> BoolArray:
         """Which open cells' rows the next pass collects; it counts those of the others."""
         rows = self.open.population
@@ -168,6 +179,20 @@ class Selection:
         """Logarithm of the number of bins per cell that counts."""
         n_bins = self.budget.counters // max(1, int(np.count_nonzero(~self.collects)))
         return min(max(n_bins.bit_length() - 1, MIN_BIN_BITS), MAX_BIN_BITS)
+
+    def narrowed_by(self, below_zero: IntArray) -> Self:
+        """Return the plan after a first pass that counts, where another pass has counted already.
+
+        Parameters
+        ----------
+        below_zero : int64, shape (K, K, steps), from `cells.count_margins`
+        """
+        cells = self.cuts.cells.take(self.open.cell)
+        if self.done or (cells.true == NONE).any():
+            return self
+        narrowed = self.open.narrow_by_steps(below_zero[cells.given, cells.true])
+        cuts, still_open = _close(self.cuts, narrowed)
+        return replace(self, cuts=cuts, open=still_open)
 
     def refine(self, tally: Tally) -> Self:
         """Plan the pass after this one, from what this one found in all blocks."""
@@ -197,11 +222,16 @@ def _narrow_scores(
 ) -> tuple[Cuts, Intervals]:
     full, is_met = _full_bin(intervals, bins, bin_bits)
     narrowed = intervals.narrow_scores(full, bin_bits)
-    _, last_score = narrowed.score_bounds
-    # not met: the cell has fewer rows than the caller said
-    cut = np.where(is_met, last_score, np.inf)
-    closed = (narrowed.need == full.n_rows) | ~is_met
-    return cuts.add(narrowed.cell[closed], cut[closed], {}), narrowed.take(~closed)
+    fewer = narrowed.take(~is_met)  # rows than the caller said
+    cuts = cuts.add(fewer.cell, np.full(len(fewer), np.inf), {})
+    return _close(cuts, narrowed.take(is_met))
+
+
+def _close(cuts: Cuts, intervals: Intervals) -> tuple[Cuts, Intervals]:
+    """Cut where a whole interval is needed, and return those that are still open."""
+    closed = intervals.need == intervals.population
+    _, last_score = intervals.score_bounds
+    return cuts.add(intervals.cell[closed], last_score[closed], {}), intervals.take(~closed)
 
 
 def _narrow_ids(
@@ -234,17 +264,11 @@ def _narrow_ids(
 
 
 def _full_bin(intervals: Intervals, bins: IntArray, bin_bits: int) -> tuple[FullBin, BoolArray]:
-    """Find the bin in which each interval's need is met, and whether it is met at all."""
     counts = np.zeros((len(intervals), 1 << bin_bits), np.int64)
-    every = np.arange(len(intervals))
     of_these = bins[np.isin(bins[:, 0], intervals.cell)]
     at = np.searchsorted(intervals.cell, of_these[:, 0])
     np.add.at(counts.reshape(-1), (at << bin_bits) + of_these[:, 1], of_these[:, 2])
-    upto = np.cumsum(counts, axis=1)
-    is_met = upto >= intervals.need[:, np.newaxis]
-    number = is_met.argmax(axis=1)
-    count = counts[every, number]
-    return FullBin(number, upto[every, number] - count, count), is_met[:, -1]
+    return full_bin(counts, intervals.need)
 
 
 def _common_prefix(first: bytes, last: bytes) -> bytes:

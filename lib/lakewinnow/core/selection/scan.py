@@ -30,6 +30,16 @@ def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
     return state.tally()
 
 
+def undecided(block: Block, plan: Selection) -> BoolArray:
+    """Rows of a block that lie where the plan still looks for a cut, shape (n,)."""
+    mask = np.zeros(len(block.labels), bool)
+    cells = plan.cuts.cells.take(plan.open.cell)
+    low, high = plan.open.score_bounds
+    for pairs in cells.pairs(block.labels, block.pred_probs, high):
+        mask[pairs.row[pairs.score >= low[pairs.cell]]] = True
+    return mask
+
+
 def selected(block: Block, cuts: Cuts) -> BoolArray:
     """Rows of a block that at least one cell selects, shape (n,)."""
     mask = np.zeros(len(block.labels), bool)

@@ -84,14 +84,18 @@ class Strings(Sequence[str]):
     """A string column of a batch, made into Python strings only if one is asked for."""
 
     def __init__(self, column: pa.Array) -> None:
-        self._column = column
+        self.column = column
 
     @cached_property
     def _strings(self) -> list[str]:
-        return list(self._column.to_pylist())
+        return list(self.column.to_pylist())
 
     def __len__(self) -> int:
-        return len(self._column)
+        return len(self.column)
+
+    def take(self, rows: NDArray[np.int64]) -> "Strings":
+        """Return the strings of some rows."""
+        return Strings(self.column.take(pa.array(rows)))
 
     @overload
     def __getitem__(self, at: int) -> str: ...
@@ -109,13 +113,16 @@ def row_ids(batch: pa.RecordBatch) -> Sequence[str]:
 
 
 def record_batch(
-    schema: StructType, columns: Mapping[str, Sequence[object] | pa.Array | NDArray[np.generic]]
+    schema: StructType,
+    columns: Mapping[str, Sequence[object] | Strings | pa.Array | NDArray[np.generic]],
 ) -> pa.RecordBatch:
     """Return columns as a batch of exactly this Spark schema."""
     arrow = to_arrow_schema(schema)
-    arrays = [
-        (value if isinstance(value, pa.Array) else pa.array(value)).cast(field.type)
-        for field in arrow
-        for value in [columns[field.name]]
-    ]
+    arrays = [_array(columns[field.name]).cast(field.type) for field in arrow]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow)
+
+
+def _array(values: Sequence[object] | Strings | pa.Array | NDArray[np.generic]) -> pa.Array:
+    if isinstance(values, Strings):
+        return values.column
+    return values if isinstance(values, pa.Array) else pa.array(values)

@@ -13,7 +13,7 @@ ends; as all partitions of a query run at once, there are as many as there are c
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -27,16 +27,13 @@ from lakewinnow.spark.sail.workers import Outsourced
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.engines import is_sail
 
-if TYPE_CHECKING:
-    from lakewinnow.spark.arrow.parquet_rows import ParquetRows
-
 _MOST_PLACED: Final = 64  # groups, of more it is no matter where each goes
 _PLACE, _SIDE = "__lw_place", "__lw_side"
 _SIDES: Final = ("__lw_0_", "__lw_1_")  # before the names of the columns of two frames
 
 
 def map_batches(
-    rows: "DataFrame | ParquetRows",
+    rows: DataFrame,
     function: Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]],
     schema: StructType | str,
 ) -> DataFrame:

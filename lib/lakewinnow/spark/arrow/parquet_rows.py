@@ -1,14 +1,15 @@
-"""Rows of somebody else's Parquet files, read by the tasks that want them.
+"""Rows of somebody else's Parquet files, read by threads of this process.
 
-Where a frame is nothing but the files of a folder on this machine, a pass in Python need not have
-its rows from the JVM, which takes every number of a list in its hands to make Arrow of it.
+Where a frame is nothing but the files of a folder on this machine, a pass needs no engine, which
+would start workers and take every number of a list in its hands.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from threading import Event
+from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import numpy as np
@@ -31,13 +32,15 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.engines import is_sail
 
+Result = TypeVar("Result")
+
 _BATCH_ROWS: Final = 2**16
-_MOST_NUMBERS: Final = 2**20  # of a batch: 8 MiB, which are used again; fresh memory is slow
+_BATCH_NUMBERS: Final = 2**18  # 2 MiB, which the processor's cache holds
 _MOST_FILES: Final = 10_000  # whose footers this process reads
+_MOST_ROWS: Final = 2**25  # whose issues this process holds, in some 60 bytes each
 
 _INTEGERS: Final[dict[DataType, pa.DataType]] = {
     ByteType(): pa.int8(),
@@ -74,7 +77,7 @@ class _Reading:
 
 @dataclass(frozen=True)
 class ParquetRows:
-    """(row_id, label, pred_probs) of files; to passes what a DataFrame of these columns is."""
+    """(row_id, label, pred_probs) of files on this machine."""
 
     sparkSession: SparkSession  # noqa: N815 - as a DataFrame's
     parts: tuple[_Part, ...]
@@ -85,22 +88,47 @@ class ParquetRows:
         """Return rows of which only some columns are read."""
         return replace(self, columns=columns)
 
-    def mapInArrow(  # noqa: N802 - as a DataFrame's
-        self,
-        function: Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]],
-        schema: StructType | str,
-    ) -> DataFrame:
-        """Give the rows to a function, batch by batch, as many tasks at once as there are cores."""
+    @property
+    def n_rows(self) -> int:
+        """Number of rows, good and bad."""
+        return sum(part.n_rows for part in self.parts)
+
+    def scan(self, function: Callable[[Iterator[pa.RecordBatch]], Result]) -> list[Result]:
+        """Give each thread's share of the rows to a function, and return what it returns of each.
+
+        Arrow and NumPy let go of the interpreter's lock, so threads do run at once.
+        """
+        is_over = Event()
         shares = _dealt(self.parts, cluster.parallelism(self.sparkSession))
-        read = partial(_map_share, self.reading, self.columns, shares, function)
-        tasks = self.sparkSession.range(0, len(shares), 1, len(shares))
-        return map_batches(tasks, read, schema)
+        with ThreadPoolExecutor(len(shares)) as pool:
+            try:
+                return list(pool.map(lambda share: function(self._batches(share, is_over)), shares))
+            finally:
+                is_over.set()  # Ctrl-C: the threads need not come to their end
+
+    def _batches(self, parts: Sequence[_Part], is_over: Event) -> Iterator[pa.RecordBatch]:
+        reading = self.reading
+        theirs = [getattr(reading, name) for name in self.columns]
+        n_classes = len(reading.classes)  # and a block's cells are not to cost more than its rows
+        size = max(1, n_classes, min(_BATCH_ROWS, _BATCH_NUMBERS // n_classes))
+        for part in parts:
+            with pq.ParquetFile(part.path) as file:
+                for batch in file.iter_batches(
+                    size, row_groups=[part.row_group], columns=theirs, use_threads=False
+                ):
+                    if is_over.is_set():
+                        return
+                    columns = {
+                        name: _as_ours(name, batch.column(getattr(reading, name)), reading)
+                        for name in self.columns
+                    }
+                    yield pa.RecordBatch.from_pydict(columns)
 
 
 def of(
     df: DataFrame, row_id: str | None, label: str, pred_probs: str, classes: Sequence[str]
 ) -> ParquetRows | None:
-    """Return the rows of a frame if its tasks can read them themselves, else None.
+    """Return the rows of a frame if this process can read them, else None.
 
     Parameters
     ----------
@@ -122,6 +150,8 @@ def of(
         if found is None:
             return None
         parts += found
+    if sum(part.n_rows for part in parts) > _MOST_ROWS:
+        return None
     reading = _Reading(
         row_id=row_id,
         label=label,
@@ -207,7 +237,7 @@ def _is_of(found: pa.DataType, expected: pa.DataType) -> bool:
 
 
 def _dealt(parts: Sequence[_Part], n: int) -> list[list[_Part]]:
-    """Deal parts to n tasks, each to the one that has the fewest rows; none gets nothing."""
+    """Deal parts to n threads, each to the one that has the fewest rows; none gets nothing."""
     shares: list[list[_Part]] = [[] for _ in range(n)]
     n_rows = np.zeros(n, np.int64)
     for part in parts:
@@ -217,38 +247,9 @@ def _dealt(parts: Sequence[_Part], n: int) -> list[list[_Part]]:
     return [share for share in shares if share] or [[]]
 
 
-def _map_share(
-    reading: _Reading,
-    columns: Sequence[str],
-    shares: Sequence[Sequence[_Part]],
-    function: Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]],
-    tasks: Iterable[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    mine = (shares[i] for task in tasks for i in task.column(0).to_pylist())
-    yield from function(_batches(reading, columns, (part for share in mine for part in share)))
-
-
-def _batches(
-    reading: _Reading, columns: Sequence[str], parts: Iterable[_Part]
-) -> Iterator[pa.RecordBatch]:
-    theirs = [getattr(reading, name) for name in columns]
-    size = max(1, min(_BATCH_ROWS, _MOST_NUMBERS // len(reading.classes)))
-    for part in parts:
-        with pq.ParquetFile(part.path) as file:
-            groups = file.iter_batches(
-                size, row_groups=[part.row_group], columns=theirs, use_threads=False
-            )
-            for batch in groups:
-                made = [
-                    _as_ours(name, batch.column(getattr(reading, name)), reading)
-                    for name in columns
-                ]
-                yield pa.RecordBatch.from_arrays(made, names=list(columns))
-
-
 def _as_ours(name: str, values: pa.Array, reading: _Reading) -> pa.Array:
     if name == c.PRED_PROBS:
-        return values.cast(reading.probs_type)
+        return values if pa.types.is_list(values.type) else values.cast(reading.probs_type)
     if name == c.ROW_ID:
         return values.cast(pa.string())
     if not reading.are_positions:

@@ -164,7 +164,7 @@ def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> st
 
 
 def cuts(
-    rows: DataFrame | ParquetRows,
+    rows: DataFrame,
     issue_filter: IssueFilter,
     noise_model: NoiseModel,
     to_blocks: ToBlocks = trusted_blocks,
@@ -174,13 +174,11 @@ def cuts(
     n_tasks = cluster.parallelism(rows.sparkSession)
     plan = plan_selection(issue_filter, noise_model, n_tallies=n_tasks)
     to_rows = partial(to_blocks, n_classes=len(noise_model.classes))
-    if not isinstance(rows, ParquetRows):
-        rows = rows.coalesce(n_tasks)
-    return select(rows, plan, to_rows)
+    return select(rows.coalesce(n_tasks), plan, to_rows)
 
 
 def select(
-    rows: DataFrame | ParquetRows,
+    rows: DataFrame,
     plan: Selection,
     to_blocks: Callable[[Iterable[pa.RecordBatch]], Iterator[Block]],
 ) -> tuple[Cuts, int]:

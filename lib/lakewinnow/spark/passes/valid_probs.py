@@ -24,8 +24,9 @@ from pyspark.sql.types import (
 )
 
 from lakewinnow import columns as c
-from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
+from lakewinnow.core.noise.confident_learning import JointState, ThresholdState, count_guesses
 from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.selection.cells import count_margins, margin_counters
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow import udf
@@ -171,11 +172,13 @@ class CheckedJoint:
     joint : JointState
     n_by_code : int64, shape (len(CODES),)
     n_imprecise : good rows whose sum is off by more than 1e-3
+    below_zero : int64, shape (K, K, steps), from `core.selection.cells.count_margins`, or None
     """
 
     joint: JointState
     n_by_code: IntArray
     n_imprecise: int
+    below_zero: IntArray | None
 
     @property
     def is_sound(self) -> bool:
@@ -183,40 +186,46 @@ class CheckedJoint:
         return not self.n_by_code[1:].any()
 
 
-def joint(rows: DataFrame | ParquetRows, thresholds: FloatArray) -> CheckedJoint:
+def joint(
+    rows: DataFrame | ParquetRows, thresholds: FloatArray, *, with_margins: bool
+) -> CheckedJoint:
     """Check every row and count confident guesses per given label, in one pass.
 
     Parameters
     ----------
     thresholds : float64, shape (K,)
+    with_margins : whether to count margins, so that their selection takes a pass less
     """
     n_classes = len(thresholds)
-    shapes = {
-        "counts": (n_classes, n_classes),
-        "n_label_issues": (1,),
-        "codes": (len(CODES),),
-        "imprecise": (1,),
+    below_zero = margin_counters(n_classes) if with_margins else None
+    zeros = {
+        "counts": np.zeros((n_classes, n_classes), np.int64),
+        "n_label_issues": np.zeros(1, np.int64),
+        "codes": np.zeros(len(CODES), np.int64),
+        "imprecise": np.zeros(1, np.int64),
     }
-    scan_joint = partial(_scan_joint, thresholds=thresholds)
+    if below_zero is not None:
+        zeros["below_zero"] = below_zero
+    scan_joint = partial(_scan_joint, thresholds=thresholds, zeros=zeros)
+    shapes = {name: array.shape for name, array in zeros.items()}
     sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
     state = JointState(sums["counts"], int(sums["n_label_issues"][0]))
-    return CheckedJoint(state, sums["codes"], int(sums["imprecise"][0]))
+    return CheckedJoint(state, sums["codes"], int(sums["imprecise"][0]), sums.get("below_zero"))
 
 
-def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
-    state = JointState.zero(len(thresholds))
-    codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
+def _scan_joint(
+    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, zeros: states.Arrays
+) -> states.Arrays:
+    sums = {name: array.copy() for name, array in zeros.items()}
     for batch in batches:
         checked = check_batch(batch, len(thresholds))
-        state = state.update(checked.block.labels, checked.block.pred_probs, thresholds)
-        codes += np.bincount(checked.codes, minlength=len(CODES))
-        n_imprecise += checked.n_imprecise
-    return {
-        "counts": state.counts,
-        "n_label_issues": np.array([state.n_label_issues]),
-        "codes": codes,
-        "imprecise": np.array([n_imprecise]),
-    }
+        labels, pred_probs, _ = checked.block
+        sums["n_label_issues"] += count_guesses(sums["counts"], labels, pred_probs, thresholds)
+        sums["codes"] += np.bincount(checked.codes, minlength=len(CODES))
+        sums["imprecise"] += checked.n_imprecise
+        if "below_zero" in sums:
+            count_margins(sums["below_zero"], labels, pred_probs)
+    return sums
 
 
 def error_code(values: Column) -> Column:

@@ -17,10 +17,10 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.core.selection.label_issues import LOW, flag
 from lakewinnow.core.selection.scores import label_scores
+from lakewinnow.core.types import Block, BoolArray
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.arrow.functions import map_batches
-from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import confident_learning, valid_probs
 from lakewinnow.spark.passes.confident_learning import Judge
 from lakewinnow.spark.schemas import schema
@@ -34,12 +34,10 @@ VERDICT: Final = schema(
         c.ERROR_CODE: "string?",
     }
 )
-_ISSUE: Final = schema(
-    {c.ROW_ID: "string?", c.IS_LABEL_ISSUE: "boolean?", c.LABEL_SCORE: "double?"}
-)
+ISSUE: Final = schema({c.ROW_ID: "string?", c.IS_LABEL_ISSUE: "boolean?", c.LABEL_SCORE: "double?"})
 
 
-def issues(rows: DataFrame | ParquetRows, judge: Judge, *, is_sound: bool) -> DataFrame:
+def ranks(rows: DataFrame, judge: Judge, *, is_sound: bool) -> DataFrame:
     """Rank the issues: a lazy frame of (label_score, row_id, label_rank).
 
     Parameters
@@ -47,8 +45,8 @@ def issues(rows: DataFrame | ParquetRows, judge: Judge, *, is_sound: bool) -> Da
     rows : (row_id, label, pred_probs)
     is_sound : whether all rows are valid
     """
-    doubtful = rows if isinstance(rows, ParquetRows) else rows.where(_may_be_issue(judge))
-    found = map_batches(doubtful, partial(_issues, judge=judge, is_sound=is_sound), _ISSUE)
+    doubtful = rows.where(_may_be_issue(judge))
+    found = map_batches(doubtful, partial(_issues, judge=judge, is_sound=is_sound), ISSUE)
     return confident_learning.ranks(found)
 
 
@@ -69,19 +67,28 @@ def _may_be_issue(judge: Judge) -> Column:
 def _issues(
     batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
 ) -> Iterator[pa.RecordBatch]:
-    adjust_by = judge.thresholds if judge.adjust_pred_probs else None
     to_blocks = confident_learning.trusted_blocks if is_sound else valid_probs.blocks
     for block in to_blocks(batches, len(judge.classes)):
-        rows = np.flatnonzero(flag(block, judge.issue_filter, judge.thresholds, judge.cuts))
-        labels, pred_probs = block.labels[rows], block.pred_probs[rows]
-        yield arrow.record_batch(
-            _ISSUE,
-            {
-                c.ROW_ID: [block.row_ids[row] for row in rows.tolist()],
-                c.IS_LABEL_ISSUE: np.ones(len(rows), bool),
-                c.LABEL_SCORE: label_scores(labels, pred_probs, judge.rank_by, adjust_by),
-            },
-        )
+        yield issues(block, judge)
+
+
+def issues(block: Block, judge: Judge, among: BoolArray | None = None) -> pa.RecordBatch:
+    """Return the issues of a block, a batch of the schema `ISSUE`.
+
+    Parameters
+    ----------
+    among : bool, shape (n,), rows to judge; None: all
+    """
+    is_issue = flag(block, judge.issue_filter, judge.thresholds, judge.cuts)
+    rows = np.flatnonzero(is_issue if among is None else is_issue & among)
+    labels, pred_probs, row_ids = block.take(rows)
+    adjust_by = judge.thresholds if judge.adjust_pred_probs else None
+    columns = {
+        c.ROW_ID: row_ids,
+        c.IS_LABEL_ISSUE: np.ones(len(rows), bool),
+        c.LABEL_SCORE: label_scores(labels, pred_probs, judge.rank_by, adjust_by),
+    }
+    return arrow.record_batch(ISSUE, columns)
 
 
 def is_plain(judge: Judge, *, is_sound: bool) -> bool:
