@@ -335,9 +335,9 @@ def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, t
 
 
 def test_each_stage_is_a_command():
-    from lakewinnow.pipeline import STAGES
+    from lakewinnow.pipeline.catalog import STAGES
 
-    assert tuple(STAGE_COMMANDS) == STAGES
+    assert tuple(STAGE_COMMANDS) == tuple(stage.name for stage in STAGES)
 
 
 # --- Ctrl-C -------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def test_trusted_rows_decide_and_are_neither_learnt_from_nor_published(spark, tm
             output={"mode": "overwrite"},
         )
         observer = Recorder()
-        return lakewinnow.run(config, spark, until="evaluate", observer=observer), observer
+        return lakewinnow.run(config, spark, observer=observer), observer
 
     result, observer = run()
     assert [name for name in observer.ran if name in BY_THE_HOLDOUT] == BY_THE_HOLDOUT

@@ -79,9 +79,9 @@ def run(options: argparse.Namespace) -> int:
             observer=observer,
             noise_model=noise_model,
         )
-    if options.until == "candidates" and "candidates" in result.summary:
+    if options.until == ("candidates",) and "candidates" in result.summary:
         print_candidates(result.summary["candidates"])
-    if options.until in ("publish", "evaluate", "export"):
+    if not options.until:
         print_summary(result, options.config, options.set)
     return 0
 
@@ -129,7 +129,11 @@ def finetune(options: argparse.Namespace) -> int:
         return 0
     with _watched_session(options, config) as (spark, observer):
         result = pipeline.run(
-            config, spark, until="finetune", restart=options.restart, observer=observer
+            config,
+            spark,
+            until=("report", "finetune"),
+            restart=options.restart,
+            observer=observer,
         )
     print_finetuned(result.summary)
     return ProviderError.exit_code if result.summary["finetuning"]["failed"] else 0

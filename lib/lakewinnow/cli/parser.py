@@ -83,7 +83,7 @@ def _add_runs(added: _Commands) -> None:
     """Add what runs everything."""
     run = added.add_parser("run", help="run everything: from the source table to clean/")
     _add_run_options(run)
-    run.set_defaults(command=commands.run, until="export", noise_model=None, wants_export=False)
+    run.set_defaults(command=commands.run, until=(), noise_model=None, wants_export=False)
     score = added.add_parser(
         "score", help="run everything on a new batch, judged by an earlier run's noise model"
     )
@@ -91,7 +91,7 @@ def _add_runs(added: _Commands) -> None:
     score.add_argument(
         "--noise-model", required=True, metavar="PATH", help="the earlier run's noise_model.json"
     )
-    score.set_defaults(command=commands.run, until="export", wants_export=False)
+    score.set_defaults(command=commands.run, until=(), wants_export=False)
 
 
 def _add_looks(added: _Commands) -> None:

@@ -13,6 +13,8 @@ from lakewinnow.errors import ConfigError, LakewinnowError, Shown
 KEY: Final = "embedding.candidates"
 _OF_PROVIDER: Final = ("model", "dimensions", "layers", "options")
 
+_TAKES_ANY: Final = ("static", "sentence-transformers")  # text that is not too long
+_LEAST_USD: Final = 1e-9  # what is left to spend is never 0, which would be no bound
 Section = TypeVar("Section")
 
 
@@ -27,6 +29,24 @@ def sections(config: EmbeddingConfig) -> tuple[EmbeddingConfig, ...]:
     return tuple(
         _over(rest if said.get("provider") in (None, rest.provider) else of_another, said)
         for said in config.candidates
+    )
+
+
+def chosen(config: EmbeddingConfig, i: int, spent_usd: float) -> EmbeddingConfig:
+    """Return the section of a candidate; what comparing them has cost it may no longer spend."""
+    section: EmbeddingConfig = sections(config)[i]
+    most = section.openai.max_cost_usd
+    if most is None:
+        return section
+    left = max(most - spent_usd, _LEAST_USD)
+    return replace(section, openai=replace(section.openai, max_cost_usd=left))
+
+
+def may_refuse(config: EmbeddingConfig) -> bool:
+    """Whether a text may be left without a vector, and its row go to quarantine/."""
+    return any(
+        section.provider not in _TAKES_ANY or section.long_texts == "quarantine"
+        for section in sections(config) or (config,)
     )
 
 

@@ -68,6 +68,14 @@ def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> d
     return dict(sorted(counts.items()))
 
 
+def readmit(lake: Lake) -> None:
+    """Move rows that an earlier embedding has refused back: this one refuses none."""
+    if lake.files.exists(_REFUSED):
+        lake.revoke("embed")
+        lake.publish("quarantine", lake.read(_REJECTED))
+        forget_refused(lake)
+
+
 def forget_refused(lake: Lake) -> None:
     """Forget what was refused: ingest has written, or will write, its quarantine/ anew."""
     lake.files.delete(_REFUSED)

@@ -6,8 +6,10 @@ is written in place. Either way nobody should trust a table before its stage's c
 after the last one is in place, so a killed run leaves no record, and the stage runs again.
 """
 
+import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
 import pyarrow as pa
@@ -38,6 +40,7 @@ class StageReport(Generic[F]):
     bytes_in : of what is read outside the workspace
     figures : a dataclass of what it found, which summary.json and later stages read; None: nothing
     details : the same as a mapping, of stages that have no dataclass yet
+    is_complete : whether the next run need not do it again
     """
 
     rows_in: int
@@ -48,11 +51,19 @@ class StageReport(Generic[F]):
     figures: F = cast("Any", None)  # noqa: RUF009
     warnings: Sequence[str] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
+    is_complete: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """The record that makes a stage's tables valid."""
+    """The record that makes a stage's tables valid.
+
+    Attributes
+    ----------
+    id : of this commit alone: the same stage, done again, has another
+    needs : for each stage whose tables it read, the id of the commit that made them
+    decided_by : for each setting and input from outside that decides the result, a hash
+    """
 
     name: str
     fingerprint: str
@@ -65,6 +76,12 @@ class Commit:
     tables: Mapping[str, int]  # rows by table
     figures: Mapping[str, Any]  # as JSON
     warnings: Sequence[str]
+    id: str
+    needs: Mapping[str, str]
+    decided_by: Mapping[str, str]
+
+
+_FIELDS = {field.name for field in fields(Commit)}
 
 
 class Lake:
@@ -152,9 +169,16 @@ class Lake:
             self.files.move(target, name)
 
     def commit(
-        self, name: str, fingerprint: str, seconds: float, report: StageReport[Any]
+        self,
+        name: str,
+        fingerprint: str,
+        seconds: float,
+        report: StageReport[Any],
+        *,
+        needs: Mapping[str, str] = MappingProxyType({}),
+        decided_by: Mapping[str, str] = MappingProxyType({}),
     ) -> Commit:
-        """Write the record that makes a stage's tables valid."""
+        """Write the record that makes a stage's tables valid; none, where they are incomplete."""
         size = {table: self.files.size(table) for table in {*report.reads, *report.writes}}
         found = report.details if report.figures is None else to_json(report.figures)
         commit = Commit(
@@ -169,14 +193,18 @@ class Lake:
             tables={table: self.rows(table) for table in report.writes if "." not in table},
             figures={k: v for k, v in found.items() if k != "warnings"},
             warnings=[*report.warnings, *found.get("warnings", ())],
+            id=uuid.uuid4().hex,
+            needs=dict(needs),
+            decided_by=dict(decided_by),
         )
-        self.files.write_json(f"{_COMMITS}/{name}.json", asdict(commit))
+        if report.is_complete:
+            self.files.write_json(f"{_COMMITS}/{name}.json", asdict(commit))
         return commit
 
     def committed(self, name: str) -> Commit | None:
         """Return a stage's record if its tables are still there."""
         record = self.files.read_json(f"{_COMMITS}/{name}.json")
-        if record is None or "figures" not in record:  # or of an earlier version of the package
+        if record is None or record.keys() != _FIELDS:  # or of an earlier version of the package
             return None
         commit = Commit(**record)
         return commit if all(self.files.exists(table) for table in commit.tables) else None

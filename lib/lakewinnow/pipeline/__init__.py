@@ -1,4 +1,7 @@
-"""The pipeline: `running` is the whole of it, `costs` says beforehand what would be paid."""
+"""The pipeline: `catalog` is the graph on one page, `running` does what is not done yet.
+
+`commits` knows which stages are done, `steps` what each calls, `records` what a run leaves.
+"""
 
 from lakewinnow.pipeline.costs import (
     cancel_batches,
@@ -10,10 +13,8 @@ from lakewinnow.pipeline.costs import (
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult
 from lakewinnow.pipeline.running import check, run
-from lakewinnow.pipeline.stages import STAGES
 
 __all__ = [
-    "STAGES",
     "Observer",
     "RunResult",
     "cancel_batches",

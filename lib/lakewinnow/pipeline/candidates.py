@@ -28,28 +28,16 @@ from lakewinnow.errors import LakewinnowError, ProviderError, Shown
 from lakewinnow.figures.labels import Candidate, Candidates
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.inputs import content
+from lakewinnow.lake.run import Run
 from lakewinnow.lake.training.sample import stratified
-from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.pipeline.observer import Observer
-from lakewinnow.pipeline.stages import Stages
+from lakewinnow.pipeline.nested import ReportProgress, in_store_of, with_rows
 from lakewinnow.stages import crossval, embed, noise
 
 FOLDER: Final = "candidates"
-_LEAST_USD: Final = 1e-9  # what is left to spend is never 0, which would be no bound
 
 
-def with_best(config: Config, lake: Lake, stages: Stages, observer: Observer) -> Config:
-    """Have the stage run where there are candidates; return what later stages are to work with."""
-    if not config.embedding.candidates:
-        return config
-    stages.run("candidates", lambda: compare(lake, config, observer))
-    if lake.committed("candidates") is None:  # the run stops before
-        return config
-    return replace(config, embedding=_best(lake, config.embedding))
-
-
-def compare(lake: Lake, config: Config, observer: Observer) -> StageReport[Candidates]:
+def compare(run: Run) -> StageReport[Candidates]:
     """Try every candidate on a sample of the corpus; the best is in the report.
 
     Raises
@@ -60,12 +48,13 @@ def compare(lake: Lake, config: Config, observer: Observer) -> StageReport[Candi
     DataError, EngineError
         As `embed.run` and `crossval.run`, at the candidate's key.
     """
+    lake, config = run.lake, run.config
     sections = candidates.sections(config.embedding)
     sample = _take_sample(lake, config)
     _check_cost(lake, sample, sections)
     tried, warnings = [], []
     for i, section in enumerate(sections):
-        tell = partial(_tell, observer, f"{i + 1} of {len(sections)}")
+        tell = partial(_tell, run.report_progress, f"{i + 1} of {len(sections)}")
         try:
             compared, told = _try(lake, sample, replace(config, embedding=section), tell)
         except LakewinnowError as error:
@@ -84,17 +73,6 @@ def compare(lake: Lake, config: Config, observer: Observer) -> StageReport[Candi
     )
 
 
-def _best(lake: Lake, config: EmbeddingConfig) -> EmbeddingConfig:
-    """Return the section that was chosen; what the candidates have cost it may no longer spend."""
-    found = lake.figures("candidates", Candidates)
-    section: EmbeddingConfig = candidates.sections(config)[found.used]
-    most = section.openai.max_cost_usd
-    if most is None:
-        return section
-    left = max(most - sum(of.cost_usd or 0.0 for of in found.compared), _LEAST_USD)
-    return replace(section, openai=replace(section.openai, max_cost_usd=left))
-
-
 def _take_sample(lake: Lake, config: Config) -> Lake:
     """Put rows of smallest hash, stratified by class, into a workspace of their own."""
     sample = Lake(lake.spark, lake.files.path(FOLDER))
@@ -110,18 +88,8 @@ def _take_sample(lake: Lake, config: Config) -> Lake:
         wanted,
     )
     shard = content.shard(c.TEXT_KEY, n_shards, config.crossval.seed)
-    sample.publish("corpus", rows.withColumn(c.SHARD, shard))
-    sample.publish("quarantine", lake.read("quarantine").limit(0))  # embed may add to it
     figures = replace(ingested, class_counts=wanted.tolist(), n_shards=n_shards)
-    n_rows = sample.rows("corpus")
-    report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, figures=figures)
-    sample.commit("ingest", "of the corpus", 0.0, report)
-    return sample
-
-
-def _in_store_of(lake: Lake, section: EmbeddingConfig) -> EmbeddingConfig:
-    """Return the section with the run's store in place of the sample's own."""
-    return replace(section, store=store_of(lake, section).files.root)
+    return with_rows(sample, lake, rows.withColumn(c.SHARD, shard), figures)
 
 
 def _try(
@@ -129,7 +97,7 @@ def _try(
 ) -> tuple[Candidate, list[str]]:
     """Embed and cross-validate the sample; return the figures, and warnings."""
     started = time.monotonic()
-    section = _in_store_of(lake, config.embedding)
+    section = in_store_of(lake, config.embedding)
     embedded = embed.run(sample, config.input, section, tell).figures
     validated = crossval.run(sample, section, config.crossval)
     found = noise.run(sample, crossval=config.crossval)
@@ -165,7 +133,7 @@ def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Est
 def _estimates(
     lake: Lake, sample: Lake, i: int, section: EmbeddingConfig
 ) -> tuple[embed.Estimate, embed.Estimate]:
-    stored = _in_store_of(lake, section)
+    stored = in_store_of(lake, section)
     try:
         return embed.estimate(sample, stored), embed.estimate(lake, stored)
     except LakewinnowError as error:
@@ -195,5 +163,5 @@ def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...])
             )
 
 
-def _tell(observer: Observer, which: str, done: int, total: int, note: str) -> None:
-    observer.progressed("candidates", done, total, ", ".join(filter(None, (which, note))))
+def _tell(report: ReportProgress, which: str, done: int, total: int, note: str) -> None:
+    report(done, total, ", ".join(filter(None, (which, note))))

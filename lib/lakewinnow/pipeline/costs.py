@@ -11,12 +11,14 @@ from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates as listed_embeddings
 from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.run import HOLDOUT, Run
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline import candidates
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.running import check, run
 from lakewinnow.pipeline.sessions import session_for
+from lakewinnow.pipeline.steps import as_embedded
 from lakewinnow.stages import embed
 
 if TYPE_CHECKING:  # services' clients take long to import
@@ -81,9 +83,11 @@ def estimate_finetuning(
     check(config, "finetune")
     run(config, spark, until="evaluate", restart=restart, observer=observer)
     lake = Lake(spark or session_for(config), config.workspace)
-    _, reference, _ = open_inputs(lake.spark, config)
-    trusted = Lake(lake.spark, lake.files.path("holdout"))
-    return finetune.estimate(lake, config, trusted=trusted, reference=reference)
+    this = Run(lake=lake, config=config, inputs=open_inputs(lake.spark, config))
+    trusted = Lake(lake.spark, lake.files.path(HOLDOUT))
+    return finetune.estimate(
+        lake, as_embedded(this), trusted=trusted, reference=this.inputs.reference
+    )
 
 
 def cancel_finetuning(config: Config) -> int:

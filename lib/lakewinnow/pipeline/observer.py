@@ -1,10 +1,14 @@
 """Who is told how a run goes."""
 
 from lakewinnow.lake.workspace import Commit
+from lakewinnow.plan.graph import Graph
 
 
 class Observer:
     """Is told how a run goes. This one tells nobody; to be derived from."""
+
+    def planned(self, graph: Graph) -> None:
+        """Tell which stages the run has, before anything else."""
 
     def started(self, name: str) -> None:
         """Tell that a stage begins."""

@@ -1,7 +1,7 @@
 """What a run leaves besides tables: the result, summary.json and manifest.json."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
@@ -11,6 +11,8 @@ from pyspark.sql import SparkSession
 
 from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import Config
+from lakewinnow.errors import EngineError
+from lakewinnow.figures.examples import Examples
 from lakewinnow.figures.labels import (
     Candidates,
     Classifier,
@@ -24,6 +26,8 @@ from lakewinnow.figures.models import Choice, Evaluated, Finetuned
 from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
 from lakewinnow.figures.summary import SCHEMA_VERSION, Summary
 from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.report import Report
 from lakewinnow.report.charts import Picture
@@ -68,11 +72,59 @@ class RunResult:
         return None if self.report is None else self.report.in_notebook()
 
 
+_ONLY_IN_RECORDS: Final = ("figures", "warnings", "id", "needs", "decided_by")
 _CHECKS: Final = {
     "exact_duplicates": "duplicates",
     **{name: name for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation")},
     **{name: name for name in ("near_duplicates", "text", "pii", "drift")},
 }
+
+
+def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
+    """Write summary.json, report.html and manifest.json; fail if a row is missing or doubled.
+
+    Parameters
+    ----------
+    commits : of the stages that are done; without publish nothing is written
+
+    Raises
+    ------
+    EngineError
+        ``"rows_unaccounted"``
+    """
+    lake, found = run.lake, {commit.name: commit.figures for commit in commits}
+    workspace = lake.files.root
+    if "publish" not in found:
+        return RunResult(workspace, {}, _summary_so_far(found), {})
+    n_in = next(commit.rows_in for commit in commits if commit.name == "ingest")
+    rows = {"in": n_in, **{table: lake.rows(table) for table in (*OUTPUTS, "quarantine")}}
+    if n_in != sum(n for table, n in rows.items() if table != "in"):
+        raise EngineError(
+            "rows_unaccounted",
+            "rows",
+            "in = clean + review + dropped + quarantine",
+            rows,
+            "run again with --restart; if it stays, please report it",
+        )
+    summary = summary_of(rows, found)
+    manifest = manifest_of(run.config, lake.spark, run.inputs.source, commits, rows)
+    if (used := run.inputs.noise_model) is not None:
+        manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
+    lake.files.write_json("summary.json", summary.to_json())
+    shown = None
+    if "report" in found:
+        noise_model = lake.files.read_json("noise_model.json")
+        shown = Report(summary, manifest, noise_model, from_json(Examples, found["report"]))
+        lake.files.write_text("report.html", shown.html())
+    lake.files.write_json("manifest.json", manifest)
+    return RunResult(workspace, rows, summary.to_json(), manifest, shown, summary)
+
+
+def _summary_so_far(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the figures of a run that ends before publish, under their names in summary.json."""
+    parts = {"candidates": "candidates", "label_issues": "label_issues", **_CHECKS}
+    named = {name: found[stage] for name, stage in parts.items() if stage in found}
+    return named | dict(found.get("evaluate", {})) | dict(found.get("finetune", {}))
 
 
 def summary_of(rows: Mapping[str, int], found: Mapping[str, Mapping[str, Any]]) -> Summary:
@@ -115,7 +167,7 @@ def manifest_of(
     config: Config,
     spark: SparkSession,
     source: Source,
-    commits: list[Commit],
+    commits: Sequence[Commit],
     rows: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return what goes into manifest.json: from what, with what and how all was made."""
@@ -129,7 +181,7 @@ def manifest_of(
         *(["pysail"] if is_sail(spark) else []),
     ]
     stages = [
-        {k: v for k, v in asdict(commit).items() if k not in ("figures", "warnings")} | _how(commit)
+        {k: v for k, v in asdict(commit).items() if k not in _ONLY_IN_RECORDS} | _how(commit)
         for commit in commits
     ]
     return {

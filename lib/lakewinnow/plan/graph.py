@@ -82,6 +82,10 @@ class Graph:
             {name: needs for name, needs in self.needs.items() if name in wanted},
         )
 
+    def writer(self, table: str, config: Config) -> str | None:
+        """Return the stage that writes a table."""
+        return _writers(self.stages, config).get(table)
+
     def what_needs(self, name: str) -> frozenset[str]:
         """Return the stage and all that need it, directly or through others."""
         found = {name}
@@ -90,19 +94,16 @@ class Graph:
                 found.add(other)
         return frozenset(found)
 
-    def fingerprints(self, decided_by: Mapping[str, Any]) -> dict[str, str]:
-        """Return a hash for each stage of all that decides its result.
+    def fingerprint(self, name: str, decided_by: Any, needed: Mapping[str, str]) -> str:
+        """Return a hash of all that decides a stage's result.
 
         Parameters
         ----------
-        decided_by : for each stage, JSON of its settings and of what it reads from outside
+        decided_by : JSON of its settings and of what it reads from outside
+        needed : the fingerprints of the stages that it needs
         """
-        found: dict[str, str] = {}
-        for name, stage in self.stages.items():
-            needed = {other: found[other] for other in self.needs[name]}
-            content = [name, stage.version, decided_by[name], needed]
-            found[name] = hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
-        return found
+        content = [name, self[name].version, decided_by, dict(needed)]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _writers(stages: Mapping[str, Stage], config: Config) -> dict[str, str]:

@@ -39,6 +39,10 @@ class Stage:
     is_on : whether a configuration asks for it
     on_demand : runs only where a stage that runs reads what it writes
     by_default : whether it runs though nobody has named it
+    resolved : a function of the configuration and the `Lake`, called when what the stage needs is
+        done: values that take the place of settings, where other settings give the same result
+    after : is called as `run` is, when the stage is done, by this run or an earlier one: finds what
+        would stop later stages
     before : is called as `run` is, before anything that the stage writes is touched
     version : rises when the same input would now give another result
     """
@@ -56,7 +60,9 @@ class Stage:
     is_on: Callable[[Config], bool] = _always
     on_demand: bool = False
     by_default: bool = True
+    resolved: Function | None = None
     before: Function | None = None
+    after: Function | None = None
     version: int = 1
 
 

@@ -49,7 +49,7 @@ _SETS: Final = {
 }
 
 
-def run(lake: Lake) -> StageReport[Examples]:
+def run(lake: Lake, *, has_drift: bool = False) -> StageReport[Examples]:
     """Collect them."""
     issues = lake.read("issues")
     by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssues).by_class
@@ -69,7 +69,7 @@ def run(lake: Lake) -> StageReport[Examples]:
         worst=_worst(issues, classes),
         outliers=_outliers(issues),
         sets={kind: _largest_sets(issues, name) for kind, name in sets.items()},
-        drifted=_drifted(lake),
+        drifted=_drifted(lake) if has_drift else {},
     )
     return StageReport(
         rows_in=lake.rows("issues"),

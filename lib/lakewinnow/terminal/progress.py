@@ -12,33 +12,12 @@ from rich.text import Text
 
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
+from lakewinnow.plan.graph import Graph
 from lakewinnow.report.words import duration
 from lakewinnow.spark.sessions.engines import Engine, engine_of
 from lakewinnow.spark.sessions.progress import JobProgress
 from lakewinnow.terminal import interrupts
 
-_TITLES: Final = {
-    "session": "start",
-    "ingest": "ingest",
-    "own_vectors": "own vectors",
-    "candidates": "candidates",
-    "embed": "embed",
-    "crossval": "cross-validate",
-    "own_probs": "probabilities",
-    "noise": "noise model",
-    "label_issues": "label issues",
-    "duplicates": "duplicates",
-    "near_duplicates": "near duplicates",
-    "text": "text",
-    "pii": "personal data",
-    "holdout": "holdout",
-    "choose": "choose",
-    "decide": "decide",
-    "publish": "publish",
-    "evaluate": "evaluate",
-    "finetune": "fine-tune",
-    "export": "export",
-}
 _SECONDS_A_LINE: Final = 30
 
 
@@ -50,6 +29,11 @@ class Progress(Observer):
         self._running: str | None = None
         self._since = self._last_line = time.monotonic()
         self._jobs: JobProgress | None = None
+        self._titles = {"session": "start"}
+
+    def planned(self, graph: Graph) -> None:
+        """Note what the stages are called."""
+        self._titles |= {name: stage.title for name, stage in graph.stages.items()}
 
     def watch(self, spark: SparkSession) -> None:
         """Follow this session's jobs, so that a running stage can say how far it is."""
@@ -67,12 +51,12 @@ class Progress(Observer):
         now = time.monotonic()
         if done < total and now - self._last_line >= _SECONDS_A_LINE:
             self._last_line = now
-            self._line(_round_line(name, done, total, note, now - self._since))
+            self._line(_round_line(self._titles[name], done, total, note, now - self._since))
 
     def finished(self, commit: Commit, *, resumed: bool) -> None:
         """Write a stage's line."""
         self._running = None
-        self._line(_stage_line(commit, resumed=resumed))
+        self._line(_stage_line(commit, self._titles[commit.name], resumed=resumed))
 
     def warned(self, message: str) -> None:
         """Write a warning."""
@@ -101,7 +85,9 @@ class LiveProgress(Progress):
 
     def progressed(self, name: str, done: int, total: int, note: str) -> None:
         """Note how far the running stage is."""
-        self._round = _round_line(name, done, total, note, time.monotonic() - self._since)
+        self._round = _round_line(
+            self._titles[name], done, total, note, time.monotonic() - self._since
+        )
 
     def __rich__(self) -> Text:
         """Draw the running stage; called a few times a second."""
@@ -113,7 +99,7 @@ class LiveProgress(Progress):
         share = self._jobs.share() if self._jobs else None
         done = f"{share:>11.0%} " if share is not None else " " * 12
         left = f"  {seconds * (1 - share) / share:.0f} s left" if share and seconds > 3 else ""
-        title = _TITLES.get(self._running, self._running)
+        title = self._titles[self._running]
         return Text(f"▸ {title:<16}{done}{seconds:>24.1f} s{left}", style="bold")
 
 
@@ -129,15 +115,14 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
         yield live
 
 
-def _round_line(name: str, done: int, total: int, note: str, seconds: float) -> Text:
+def _round_line(title: str, done: int, total: int, note: str, seconds: float) -> Text:
     rate = done / max(seconds, 1e-9)
     left = f", {duration((total - done) / rate)} left" if done else ""
     used = f", {note}" if note else ""
-    return Text(f"  {_TITLES.get(name, name):<16}{done:,} of {total:,}, {rate:,.0f}/s{used}{left}")
+    return Text(f"  {title:<16}{done:,} of {total:,}, {rate:,.0f}/s{used}{left}")
 
 
-def _stage_line(commit: Commit, *, resumed: bool) -> Text:
-    title = _TITLES.get(commit.name, commit.name)
+def _stage_line(commit: Commit, title: str, *, resumed: bool) -> Text:
     rows = f"{commit.rows_in:>12,} rows"
     if resumed:
         return Text(f"✓ {title:<16}{rows}  done by an earlier run", style="dim")

@@ -28,6 +28,11 @@ class EarlierNoiseModel:
     path: str
     sha256: str
 
+    @property
+    def fingerprint(self) -> str:
+        """What differs when the file does."""
+        return self.sha256
+
 
 def read(path: str | Path, where: str) -> EarlierNoiseModel:
     """Read a `noise_model.json`.

@@ -1,8 +1,16 @@
 """Whether shards or global models: by N, D and K, and why."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
-from lakewinnow.config.sections import CrossvalConfig
+from pyspark.sql import functions as F
+
+from lakewinnow import columns as c
+from lakewinnow.config.sections import Config, CrossvalConfig
+from lakewinnow.figures.labels import Embedded
+from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import n_accepted
+from lakewinnow.lake.workspace import Lake
 
 _FEW_ROWS: Final = 500  # of a class in a shard, to learn from
 _TRAINING_BYTES: Final = 20  # a feature, at the peak
@@ -35,3 +43,23 @@ def choose_mode(
     if training > _MAX_TRAINING_BYTES:
         return "shard", f"global models would take {training / 2**30:,.0f} GiB to train"
     return "global", f"a shard has but {in_shard:,} rows a class to learn from"
+
+
+def resolved(config: Config, lake: Lake) -> Mapping[str, Any]:
+    """Return the mode that `auto` chooses; of models of shards, `max_train_rows` decides nothing.
+
+    So a run that is done in one mode is done in the other where both come to the same.
+    """
+    crossval = config.crossval
+    mode = str(crossval.mode)
+    if mode == "auto":
+        n_classes = len(lake.figures("ingest", Ingested).classes)
+        mode, _ = choose_mode(n_accepted(lake), _n_features(lake), n_classes, crossval)
+    return {"crossval.mode": mode} | ({"crossval.max_train_rows": 0} if mode == "shard" else {})
+
+
+def _n_features(lake: Lake) -> int:
+    if not lake.figures("ingest", Ingested).own_vectors:
+        return lake.figures("embed", Embedded).identity.dimensions
+    first = lake.read("vectors").select(F.size(c.VECTOR)).first()
+    return int(first[0]) if first else 0

@@ -1,0 +1,71 @@
+"""What a stage is given: its workspace, the configuration, and what was opened from outside."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pyspark.sql import Column
+
+from lakewinnow.config.sections import Config
+from lakewinnow.lake import redaction
+from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.lake.inputs.earlier_run import EarlierRun
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.inputs.word_list import WordList
+from lakewinnow.lake.workspace import Lake
+
+HOLDOUT = "holdout"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """All that a run reads from outside its workspace; each knows the fingerprint of its content.
+
+    Attributes
+    ----------
+    source : the input
+    reference, holdout : of `evaluate`; the holdout may be rows of the input
+    decisions : the user's own, of `clean.decisions`
+    words : of `checks.text.words`
+    drift_reference : of `checks.drift.reference`
+    noise_model : an earlier run's, to judge these rows with
+    """
+
+    source: Source
+    reference: Source | None = None
+    holdout: Source | None = None
+    decisions: Decisions | None = None
+    words: WordList | None = None
+    drift_reference: Source | EarlierRun | None = None
+    noise_model: EarlierNoiseModel | None = None
+
+
+def _ignore(done: int, total: int, note: str) -> None:
+    """Report to nobody."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a stage is given.
+
+    Attributes
+    ----------
+    report_progress : takes how much of the stage is done, of how much, and a note
+    """
+
+    lake: Lake
+    config: Config
+    inputs: Inputs
+    report_progress: Callable[[int, int, str], None] = _ignore
+
+    @property
+    def text(self) -> Column:
+        """The text of a row of corpus/ as others may see it: see `lake.redaction`."""
+        return redaction.text(self.config.clean, self.config.checks)
+
+    @property
+    def trusted(self) -> Lake | None:
+        """The workspace that trusted rows are taken into, where there are some."""
+        if self.inputs.holdout is None:
+            return None
+        return Lake(self.lake.spark, self.lake.files.path(HOLDOUT))

@@ -1,0 +1,392 @@
+"""The graph on one page: every stage, what it reads and writes, and what decides its result.
+
+What a stage needs follows from what it reads; see `plan.graph`. A stage is done as long as none of
+its settings and of what it reads has changed; see `pipeline.records`.
+"""
+
+from typing import Final
+
+from lakewinnow.config.sections import Config
+from lakewinnow.embedding.candidates import may_refuse
+from lakewinnow.lake import row_checks
+from lakewinnow.plan.graph import Graph
+from lakewinnow.plan.stage import Names, Stage
+
+# How a service is asked decides no vector.
+_HOW_TO_EMBED: Final = (
+    "embedding.batch_size",
+    *(
+        f"embedding.openai.{key}"
+        for key in (
+            *("mode", "concurrency", "max_requests_per_minute", "max_tokens_per_minute"),
+            *("max_cost_usd", "price_per_million_tokens", "timeout_s", "max_retries", "poll_s"),
+        )
+    ),
+)
+_CLASSIFIER: Final = tuple(
+    f"crossval.{key}" for key in ("classifier", "params", "seed", "standardize")
+)
+_REDACTION: Final = ("checks.pii", "clean.pii", "clean.pii_tag")
+
+
+def _is_embedded(config: Config) -> bool:
+    return config.input.pred_probs is None and not config.input.has_own_vectors
+
+
+def _has_vectors(config: Config) -> bool:
+    return config.input.pred_probs is None
+
+
+def _written_by_ingest(config: Config) -> Names:
+    """Every row of corpus/ is accepted, but where a provider may refuse its text."""
+    refuses = _is_embedded(config) and may_refuse(config.embedding)
+    return ("corpus", "quarantine") if refuses else ("corpus", "quarantine", "accepted")
+
+
+def _written_by_embed(config: Config) -> Names:
+    return ("vectors", "accepted") if may_refuse(config.embedding) else ("vectors",)
+
+
+def _read_by_outliers(config: Config) -> Names:
+    outliers = config.checks.outliers
+    by = outliers.judged_by(_has_vectors(config)) if outliers else None
+    return ("accepted", "checks/neighbors" if by == "embedding" else "pred_probs")
+
+
+def _read_by_groups(config: Config) -> Names:
+    groups = config.checks.groups
+    clusters = ("checks/neighbors",) if groups and groups.clusters else ()
+    return ("accepted", "pred_probs", *clusters)
+
+
+def _read_by_near_duplicates(config: Config) -> Names:
+    near = config.checks.near_duplicates
+    return ("accepted", *(("checks/neighbors",) if near and near.by == "embedding" else ()))
+
+
+def _read_by_decide(config: Config) -> Names:
+    return (
+        *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
+        *(f"checks/{check.name}" for check in row_checks.enabled(config.checks)),
+        "checks/exact_duplicates?",
+    )
+
+
+def _read_by_publish(config: Config) -> Names:
+    soft = ("pred_probs", "noise_model.json") if config.output.soft_labels else ()
+    return ("accepted", "issues", *soft)
+
+
+def _read_by_export(config: Config) -> Names:
+    return ("accepted", "issues", *(("pred_probs",) if config.export.soft_copies else ()))
+
+
+STAGES: Final = (
+    Stage(
+        name="ingest",
+        title="ingest",
+        purpose="splits the source into the rows that can be worked with and quarantine/",
+        run="lakewinnow.pipeline.steps:ingest",
+        after="lakewinnow.pipeline.steps:check_classes",
+        writes=_written_by_ingest,
+        settings=("input", "crossval.folds", "crossval.seed", "crossval.rows_per_shard"),
+        outside=("source",),
+    ),
+    Stage(
+        name="own_vectors",
+        title="own vectors",
+        purpose="takes your own embeddings or features (input.embedding, input.features)",
+        run="lakewinnow.pipeline.steps:own_vectors",
+        reads=("corpus",),
+        writes=("vectors",),
+        is_on=lambda config: _has_vectors(config) and config.input.has_own_vectors,
+    ),
+    Stage(
+        name="candidates",
+        title="candidates",
+        purpose="compares embedding.candidates on a sample, and chooses the best",
+        run="lakewinnow.pipeline.candidates:compare",
+        reads=("corpus",),
+        writes=("candidates",),
+        settings=("embedding", *_CLASSIFIER, "crossval.mode", "crossval.max_train_rows"),
+        how=_HOW_TO_EMBED,
+        outside=("embedding", "classifier"),
+        is_on=lambda config: _is_embedded(config) and bool(config.embedding.candidates),
+    ),
+    Stage(
+        name="embed",
+        title="embed",
+        purpose="makes a vector of every text that the embedding store does not have yet",
+        run="lakewinnow.pipeline.steps:embed",
+        reads=("corpus", "candidates?"),
+        writes=_written_by_embed,
+        settings=("embedding",),
+        how=_HOW_TO_EMBED,
+        outside=("embedding",),
+        is_on=_is_embedded,
+    ),
+    Stage(
+        name="crossval",
+        title="cross-validate",
+        purpose="asks classifiers that have not seen a row how probable each class is for it",
+        run="lakewinnow.pipeline.steps:crossval",
+        reads=("accepted", "vectors"),
+        writes=("pred_probs",),
+        settings=("crossval",),
+        resolved="lakewinnow.stages.crossval.modes:resolved",
+        outside=("classifier",),
+        is_on=_has_vectors,
+    ),
+    Stage(
+        name="own_probs",
+        title="probabilities",
+        purpose="takes your own probabilities (input.pred_probs)",
+        run="lakewinnow.pipeline.steps:own_probs",
+        reads=("corpus",),
+        writes=("pred_probs",),
+        is_on=lambda config: config.input.pred_probs is not None,
+    ),
+    Stage(
+        name="noise",
+        title="noise model",
+        purpose="estimates how often labels of each class are wrong, and which they should be",
+        run="lakewinnow.pipeline.steps:noise",
+        reads=("pred_probs",),
+        writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
+        outside=("noise_model",),
+    ),
+    Stage(
+        name="label_issues",
+        title="label issues",
+        purpose="finds the rows whose label is to be doubted, and the likeliest label of each",
+        run="lakewinnow.pipeline.steps:label_issues",
+        reads=("pred_probs", "noise_model.json"),
+        writes=("checks/label_issues", "checks/label_ranks"),
+        settings=("label_issues",),
+    ),
+    Stage(
+        name="neighbors",
+        title="neighbours",
+        purpose="finds which texts are near to each text",
+        run="lakewinnow.pipeline.steps:neighbors",
+        reads=("accepted", "vectors"),
+        writes=("checks/neighbors",),
+        settings=("checks.neighbors",),
+        is_on=_has_vectors,
+        on_demand=True,
+    ),
+    Stage(
+        name="outliers",
+        title="outliers",
+        purpose="finds the rows that are like no others",
+        run="lakewinnow.pipeline.steps:outliers",
+        reads=_read_by_outliers,
+        writes=("checks/outliers",),
+        settings=("checks.outliers",),
+        is_on=lambda config: config.checks.outliers is not None,
+    ),
+    Stage(
+        name="imbalance",
+        title="imbalance",
+        purpose="finds whether a class is too rare",
+        run="lakewinnow.pipeline.steps:imbalance",
+        reads=("accepted", "noise_model.json"),
+        writes=("checks/imbalance",),
+        settings=("checks.imbalance",),
+        is_on=lambda config: config.checks.imbalance is not None,
+    ),
+    Stage(
+        name="nulls",
+        title="nulls",
+        purpose="finds the rows that are empty but for their label",
+        run="lakewinnow.pipeline.steps:nulls",
+        reads=("accepted",),
+        writes=("checks/nulls",),
+        settings=("checks.nulls",),
+        is_on=lambda config: config.checks.nulls is not None,
+    ),
+    Stage(
+        name="non_iid",
+        title="order of rows",
+        purpose="tests whether the order of the rows matters",
+        run="lakewinnow.pipeline.steps:non_iid",
+        reads=("accepted", "checks/neighbors"),
+        writes=("checks/non_iid",),
+        settings=("checks.non_iid",),
+        is_on=lambda config: config.checks.non_iid is not None,
+    ),
+    Stage(
+        name="groups",
+        title="groups",
+        purpose="finds groups of rows that the classifier does badly on",
+        run="lakewinnow.pipeline.steps:groups",
+        reads=_read_by_groups,
+        writes=("checks/groups",),
+        settings=("checks.groups",),
+        is_on=lambda config: config.checks.groups is not None,
+    ),
+    Stage(
+        name="valuation",
+        title="valuation",
+        purpose="finds rows that do more harm than good",
+        run="lakewinnow.pipeline.steps:valuation",
+        reads=("accepted", "checks/neighbors"),
+        writes=("checks/valuation",),
+        settings=("checks.valuation",),
+        is_on=lambda config: config.checks.valuation is not None,
+    ),
+    Stage(
+        name="duplicates",
+        title="duplicates",
+        purpose="finds rows whose texts are equal",
+        run="lakewinnow.pipeline.steps:duplicates",
+        reads=("accepted",),
+        writes=("checks/exact_duplicates",),
+        settings=("checks.exact_duplicates",),
+        is_on=lambda config: config.checks.exact_duplicates is not None,
+    ),
+    Stage(
+        name="near_duplicates",
+        title="near duplicates",
+        purpose="finds rows whose texts are almost equal",
+        run="lakewinnow.pipeline.steps:near_duplicates",
+        reads=_read_by_near_duplicates,
+        writes=("checks/near_duplicates",),
+        settings=("checks.near_duplicates",),
+        is_on=lambda config: config.checks.near_duplicates is not None,
+    ),
+    Stage(
+        name="text",
+        title="text",
+        purpose="holds the texts against the rules of checks.text",
+        run="lakewinnow.pipeline.steps:text",
+        reads=("accepted",),
+        writes=("checks/text",),
+        settings=("checks.text",),
+        outside=("words", "text_rules"),
+        is_on=lambda config: config.checks.text is not None,
+    ),
+    Stage(
+        name="pii",
+        title="personal data",
+        purpose="looks for personal data in the texts",
+        run="lakewinnow.pipeline.steps:pii",
+        reads=("accepted",),
+        writes=("checks/pii",),
+        settings=("checks.pii",),
+        is_on=lambda config: config.checks.pii is not None,
+    ),
+    Stage(
+        name="drift",
+        title="drift",
+        purpose="compares the rows with checks.drift.reference, or with each other by a column",
+        run="lakewinnow.pipeline.drift:compare",
+        reads=("accepted", "pred_probs", "noise_model.json", "vectors?", "candidates?"),
+        writes=("checks/drift",),
+        settings=("checks.drift", *_REDACTION),
+        outside=("drift_reference",),
+        is_on=lambda config: config.checks.drift is not None and config.checks.drift.is_asked,
+    ),
+    Stage(
+        name="holdout",
+        title="holdout",
+        purpose="takes in the rows whose labels are trusted, and embeds them",
+        run="lakewinnow.pipeline.steps:holdout",
+        reads=("corpus", "vectors?", "candidates?"),
+        writes=("holdout/corpus",),
+        settings=("clean.is_to_be_chosen", "embedding"),
+        how=_HOW_TO_EMBED,
+        outside=("holdout", "embedding"),
+        is_on=lambda config: config.evaluate.has_holdout,
+        on_demand=True,
+    ),
+    Stage(
+        name="choose",
+        title="choose",
+        purpose="chooses what becomes of label issues by models that are asked about trusted rows",
+        run="lakewinnow.pipeline.steps:choose",
+        reads=("accepted", "pred_probs", "checks/label_issues", "holdout/corpus?", "candidates?"),
+        writes=("choice",),
+        settings=("clean.label_issues", "clean.require_improvement", "evaluate", *_CLASSIFIER),
+        outside=("classifier",),
+        is_on=lambda config: config.clean.is_to_be_chosen,
+    ),
+    Stage(
+        name="decide",
+        title="decide",
+        purpose="decides what happens to each row",
+        run="lakewinnow.pipeline.steps:decide",
+        reads=_read_by_decide,
+        writes=("issues",),
+        settings=("clean", "checks.pii"),
+        how=("clean.max_drop_fraction",),
+        outside=("decisions",),
+    ),
+    Stage(
+        name="publish",
+        title="publish",
+        purpose="writes clean/, review/ and dropped/",
+        run="lakewinnow.pipeline.steps:publish",
+        before="lakewinnow.pipeline.steps:check_drop_fraction",
+        reads=_read_by_publish,
+        writes=("clean", "review", "dropped"),
+        settings=("output", "clean.max_drop_fraction", *_REDACTION),
+        how=("output.mode",),
+    ),
+    Stage(
+        name="report",
+        title="report",
+        purpose="collects what report.html shows",
+        run="lakewinnow.pipeline.steps:report",
+        reads=("issues", "checks/label_issues", "checks/drift?"),
+        writes=("report",),
+    ),
+    Stage(
+        name="evaluate",
+        title="evaluate",
+        purpose="compares the issues with evaluate.reference, and models on evaluate.holdout",
+        run="lakewinnow.pipeline.steps:evaluate",
+        reads=("accepted", "pred_probs", "issues", "holdout/corpus?", "candidates?"),
+        settings=("evaluate", *_CLASSIFIER),
+        outside=("reference", "classifier"),
+        is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
+    ),
+    Stage(
+        name="finetune",
+        title="fine-tune",
+        purpose="fine-tunes a model on each version of the labels, and compares them",
+        run="lakewinnow.pipeline.steps:finetune",
+        reads=("accepted", "pred_probs", "issues", "holdout/corpus", "candidates?"),
+        settings=(
+            *("finetune", "export", "evaluate", "crossval.seed", *_REDACTION),
+            *("embedding.provider", "embedding.model"),  # of the model, where none is named
+        ),
+        how=tuple(
+            f"finetune.{key}"
+            for key in ("max_cost_usd", "poll_s", "concurrency", "timeout_s", "max_retries")
+        ),
+        outside=("reference", "finetune_model"),
+        is_on=lambda config: config.evaluate.has_holdout,
+        by_default=False,
+    ),
+    Stage(
+        name="export",
+        title="export",
+        purpose="writes files for fine-tuning (export.format)",
+        run="lakewinnow.pipeline.steps:export",
+        reads=_read_by_export,
+        writes=("exports",),
+        settings=("export", *_REDACTION),
+        is_on=lambda config: config.export.format is not None,
+    ),
+)
+
+
+def graph_of(config: Config) -> Graph:
+    """Return the graph of all stages that a configuration turns on.
+
+    Raises
+    ------
+    ConfigError
+    """
+    return Graph.of(STAGES, config)

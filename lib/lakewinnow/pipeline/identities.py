@@ -1,0 +1,166 @@
+"""What decides a stage's result: its settings, and what it reads from outside, each as a hash.
+
+Hashes are of one key each, so that a plan can name the key that changed, and so that a record shows
+nothing of the values, some of which may be secrets.
+"""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Callable, Iterator, Mapping
+from importlib import import_module
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, Final
+
+from lakewinnow.config.file import to_dict
+from lakewinnow.config.sections import Config
+from lakewinnow.embedding import candidates, registry
+from lakewinnow.embedding.local import models
+from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.run import Inputs
+from lakewinnow.plan.stage import Stage, names_of
+
+_OURS: Final = "lakewinnow."
+
+
+def settings_of(stage: Stage, config: Config, resolved: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings that decide a stage's result, by their dotted keys.
+
+    Parameters
+    ----------
+    resolved : values that take the place of what is configured
+    """
+    found: dict[str, Any] = {}
+    whole = to_dict(config)
+    for key in names_of(stage.settings, config):
+        found |= _leaves(key, _at(whole, key, config))
+    for key in stage.how:
+        found = {name: value for name, value in found.items() if not _is_in(name, key)}
+        found = {name: _without(value, name, key) for name, value in found.items()}
+    return found | {key: value for key, value in resolved.items() if key in found}
+
+
+def outside_of(stage: Stage, config: Config, inputs: Inputs | None) -> dict[str, str]:
+    """Return what identifies the content of what a stage reads from outside, by its name.
+
+    Parameters
+    ----------
+    inputs : None: leaves out what has to be opened
+    """
+    found: dict[str, str] = {}
+    for name in stage.outside:
+        if name in _IDENTITIES:
+            found[name] = _IDENTITIES[name](config)
+        elif "." in name:
+            found[name] = _of_file(_at(to_dict(config), name, config))
+        elif inputs is not None and (opened := getattr(inputs, name)) is not None:
+            found[name] = opened.fingerprint
+    if isinstance(stage.run, str) and not stage.run.startswith(_OURS):
+        found["its code"] = _of_code(stage.run.replace(":", "."))
+    return found
+
+
+def hashes(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return a hash of each value, in the order of their names."""
+    return {
+        name: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+        for name, value in sorted(values.items())
+    }
+
+
+def _at(whole: Any, key: str, config: Config) -> Any:
+    for part in key.split("."):
+        if isinstance(whole, Mapping) and part not in whole:
+            return attrgetter(key)(config)  # what several keys come to
+        whole = whole[part] if whole is not None else None
+    return whole
+
+
+def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
+    if not isinstance(value, Mapping) or not value:
+        yield key, value
+        return
+    for name, inner in value.items():
+        yield from _leaves(f"{key}.{name}", inner)
+
+
+def _is_in(key: str, section: str) -> bool:
+    return key == section or key.startswith(f"{section}.")
+
+
+def _without(value: Any, key: str, how: str) -> Any:
+    """Leave `how` out of sections in a list, too: those of embedding.candidates."""
+    section, _, _ = key.rpartition(".")
+    if not isinstance(value, list) or not how.startswith(f"{section}."):
+        return value
+    first, *rest = how.removeprefix(f"{section}.").split(".")
+    return [_dropped(item, first, *rest) for item in value]
+
+
+def _dropped(item: Any, first: str, *rest: str) -> Any:
+    if not isinstance(item, Mapping) or first not in item:
+        return item
+    if not rest:
+        return {name: of for name, of in item.items() if name != first}
+    return {**item, first: _dropped(item[first], *rest)}
+
+
+# --- what is not opened by Spark ----------------------------------------------------------------
+
+
+def _of_embedding(config: Config) -> str:
+    """Return what vectors are filed under: a digest of the model's files is in it."""
+    if config.input.pred_probs is not None or config.input.has_own_vectors:
+        return ""
+    if config.embedding.candidates:
+        return repr(candidates.identify(config.embedding))
+    return repr(registry.identify(config.embedding))
+
+
+def _of_classifier(config: Config) -> str:
+    path = config.crossval.classifier
+    return "" if path == "logistic" else _of_code(path)
+
+
+def _of_text_rules(config: Config) -> str:
+    rules = () if config.checks.text is None else config.checks.text.rules
+    return " ".join(_of_code(rule.use) for rule in rules if "." in rule.use)
+
+
+def _of_finetuned(config: Config) -> str:
+    model = config.finetune.model or config.embedding.model
+    is_folder = config.finetune.provider == "local" and model and Path(model).is_dir()
+    return models.name_of(Path(model)) if model and is_folder else str(model)
+
+
+_IDENTITIES: Final[Mapping[str, Callable[[Config], str]]] = {
+    "embedding": _of_embedding,
+    "classifier": _of_classifier,
+    "text_rules": _of_text_rules,
+    "finetune_model": _of_finetuned,
+}
+
+
+def _of_code(path: str) -> str:
+    """Return a hash of the module that a user's function or class is in; of a package, its version.
+
+    A function may call others of its module, so that all of the module counts. What is installed
+    changes by its version.
+    """
+    module_name, _, name = path.rpartition(".")
+    made = getattr(import_module(module_name), name)
+    module = inspect.getmodule(made)
+    file = getattr(module, "__file__", None)
+    if file is None or not file.endswith(".py"):
+        return path
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+
+
+def _of_file(path: str | None) -> str:
+    """Return a hash of a file's content; "" where there is none."""
+    if path is None:
+        return ""
+    folder, _, name = absolute(path).rpartition("/")
+    content = Files(folder or "/").read_bytes(name)
+    return "" if content is None else hashlib.sha256(content).hexdigest()
