@@ -232,8 +232,11 @@ def _on_spark(
     }
     needed = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
-    votes, n_by_code, n_imprecise = passes.votes(needed, names)
-    check_bad_rows(passes.CODES, n_by_code, n_imprecise, options.max_bad_fraction, _HINT)
+    counted = passes.votes(needed, names)
+    check_bad_rows(
+        passes.CODES, counted.n_by_code, counted.n_imprecise, options.max_bad_fraction, _HINT
+    )
+    votes = counted.votes
     _check_used(int(votes.labelled.sum()), n_given)
     has_labels = votes.labelled > 0
     names, votes = names.of_annotators(has_labels), votes.of_annotators(has_labels)

@@ -154,11 +154,11 @@ def _on_spark(
     }
     rows = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
-    state, n_by_code = passes.thresholds(rows, names)
-    check_bad_rows(passes.CODES, n_by_code, 0, options.max_bad_fraction)
-    thresholds = state.thresholds()
+    checked = passes.thresholds(rows, names)
+    check_bad_rows(passes.CODES, checked.n_by_code, 0, options.max_bad_fraction)
+    thresholds = checked.state.thresholds()
     joints = passes.joints(rows, thresholds, names)
-    models = estimate_noise_models(names, state, joints)
+    models = estimate_noise_models(names, checked.state, joints)
     n_tallies = cluster.parallelism(df.sparkSession)
     plan = core.plan_selection(
         options.issue_filter, models, int(joints.n_rows[0]), n_tallies=n_tallies

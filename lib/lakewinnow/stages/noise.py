@@ -47,7 +47,8 @@ def run(
     figures = PredProbs(**calibration.figures())
     if earlier is None:
         priors = _training_priors(crossval, classes, threshold_state.counts)
-        joint_state, losses = posterior.joint_and_losses(pred_probs, thresholds, priors)
+        found = posterior.joint_and_losses(pred_probs, thresholds, priors)
+        joint_state, losses = found.joint, found.losses
         model = NoiseModel.estimate(classes, threshold_state, joint_state)
         model = model.with_calibration(losses.best(priors))
         least = float(losses.balanced_losses().min())

@@ -25,7 +25,8 @@ def test_one_pass_counts_guesses_and_losses(rows):
     table, labels, pred_probs, model = rows
     priors = np.vstack([np.full(4, 0.25), prior_of(model.counts)])
     for n in (1, 5):
-        joint, losses = posterior.joint_and_losses(table.repartition(n), model.thresholds, priors)
+        found = posterior.joint_and_losses(table.repartition(n), model.thresholds, priors)
+        joint, losses = found.joint, found.losses
         expected = JointState.zero(4).update(labels, pred_probs, model.thresholds)
         np.testing.assert_array_equal(joint.counts, expected.counts)
         assert joint.n_label_issues == expected.n_label_issues

@@ -6,13 +6,14 @@ at odds with the others. The votes are those of cleanlab 2.9.0 (`get_majority_vo
 leaves to chance what is level to the last: there the lower class wins here.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 
 from lakewinnow.core.noise.confident_learning import check_labels
+from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import DataError, Shown
 
@@ -115,7 +116,7 @@ def _check_range(name: str, positions: IntArray, length: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class VoteState:
+class VoteState(State):
     """Pass 1: how often labels are given and annotators agree; integers that add up.
 
     Attributes
@@ -165,11 +166,6 @@ class VoteState:
                 agreeing_clear=per_annotator(agrees),
             )
         )
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        names = (field.name for field in fields(self))
-        return type(self)(*(getattr(self, name) + getattr(other, name) for name in names))
 
     def of_annotators(self, chosen: BoolArray) -> Self:
         """Return the state with some of the annotators; the others have to be without label."""

@@ -12,11 +12,12 @@ import numpy as np
 from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState, shares
 from lakewinnow.core.crowd.crowdlab import LabelQuality, Weights
 from lakewinnow.core.noise.confident_learning import ThresholdState
+from lakewinnow.core.states import State
 from lakewinnow.core.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class AnnotatorState:
+class AnnotatorState(State):
     """How good each annotator's labels are; the pass that scores the rows sums it too.
 
     Attributes
@@ -64,16 +65,6 @@ class AnnotatorState:
             shared=self.shared + _count(block.annotator[is_shared], n_annotators),
             right_shared=self.right_shared
             + _count(block.annotator[is_right & is_shared], n_annotators),
-        )
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(
-            self.quality.merge(other.quality),
-            self.cells.merge(other.cells),
-            self.right + other.right,
-            self.shared + other.shared,
-            self.right_shared + other.right_shared,
         )
 
     def stats(self, votes: VoteState, weights: Weights | None) -> "AnnotatorStats":

@@ -14,11 +14,12 @@ import numpy as np
 from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState, majority_vote
 from lakewinnow.core.noise.confident_learning import EPSILON
 from lakewinnow.core.selection.scores import self_confidence
+from lakewinnow.core.states import State
 from lakewinnow.core.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class ConsensusState:
+class ConsensusState(State):
     """How consensus labels, annotators and model agree, over the rows of two annotations or more.
 
     Attributes
@@ -53,14 +54,6 @@ class ConsensusState:
         counts = np.bincount(label, minlength=len(self.consensus_counts))
         n_wrong = np.count_nonzero(block.pred_probs[several].argmax(axis=1) != label)
         return self.merge(type(self)(agreeing, counts, np.array([n_wrong])))
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(
-            self.agreeing_by_size + other.agreeing_by_size,
-            self.consensus_counts + other.consensus_counts,
-            self.n_model_errors + other.n_model_errors,
-        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from lakewinnow.core.selection import label_issues
 from lakewinnow.core.selection.cells import NONE, Cells
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
+from lakewinnow.core.states import State
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 
 CONFIDENT_LEARNING: Final = IssueFilter(filter_by="confident_learning")
@@ -46,7 +47,7 @@ def two_columns(pred_probs: FloatArray) -> FloatArray:
 
 
 @dataclass(frozen=True, eq=False)
-class OneVsRestThresholds:
+class OneVsRestThresholds(State):
     """Pass 1: the `ThresholdState` of every class.
 
     Attributes
@@ -79,10 +80,6 @@ class OneVsRestThresholds:
             ]
         )
 
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(self.limbs + other.limbs, self.counts + other.counts)
-
     def thresholds(self) -> FloatArray:
         """Mean probability of the given label, per class and label, shape (K, 2)."""
         return np.array([state.thresholds() for state in self.of_classes()]).reshape(-1, 2)
@@ -100,7 +97,7 @@ class OneVsRestThresholds:
 
 
 @dataclass(frozen=True, eq=False)
-class OneVsRestJoints:
+class OneVsRestJoints(State):
     """Pass 2: the `JointState` of every class.
 
     Attributes
@@ -139,14 +136,6 @@ class OneVsRestJoints:
             np.array([state.counts for state in states]),
             np.array([state.n_label_issues for state in states]),
             self.n_rows + np.count_nonzero(is_issue.any(axis=1)),
-        )
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(
-            self.counts + other.counts,
-            self.n_label_issues + other.n_label_issues,
-            self.n_rows + other.n_rows,
         )
 
     def of_classes(self) -> Iterator[JointState]:

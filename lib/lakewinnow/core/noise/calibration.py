@@ -17,6 +17,7 @@ from typing import Final, Self
 import numpy as np
 
 from lakewinnow.core.noise.metrics import LEAST_PROB
+from lakewinnow.core.states import State
 from lakewinnow.core.types import FloatArray, IntArray
 
 # 1 / temperature: 1/8 to 16. Two chains, as each square is one multiplication and the next octave.
@@ -59,7 +60,7 @@ class Calibration:
 
 
 @dataclass(frozen=True, eq=False)
-class LossState:
+class LossState(State):
     """Sums of log losses at every point of the grid, for each prior that may be the training prior.
 
     Attributes
@@ -95,10 +96,6 @@ class LossState:
                 np.add.at(mine, labels[rows], np.rint(losses / TICK).astype(np.int64))
         np.add.at(counts, labels, 1)
         return type(self)(ticks, counts)
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(self.ticks + other.ticks, self.counts + other.counts)
 
     def balanced_losses(self) -> FloatArray:
         """Mean over the classes that have rows of their mean loss, shape (priors, points)."""

@@ -13,6 +13,7 @@ from typing import Final, Literal, Self, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import ConfigError, DataError
 
@@ -28,7 +29,7 @@ PyMethod: TypeAlias = Literal["cnt", "eqn", "marginal", "marginal_ps"]
 
 
 @dataclass(frozen=True, eq=False)
-class ThresholdState:
+class ThresholdState(State):
     """Exact sum of self-confidence and number of rows, per given label.
 
     A float sum would change with the order of the blocks, so the sum is held in fixed point:
@@ -80,10 +81,6 @@ class ThresholdState:
         np.add.at(counts, labels, 1)
         return type(self)(limbs, counts)
 
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(self.limbs + other.limbs, self.counts + other.counts)
-
     def thresholds(self) -> FloatArray:
         """Mean self-confidence per given label, shape (K,) (eq. 2).
 
@@ -119,7 +116,7 @@ class ThresholdState:
 
 
 @dataclass(frozen=True, eq=False)
-class JointState:
+class JointState(State):
     """Number of rows per (guess, given label), and the number of label issues.
 
     Attributes
@@ -150,10 +147,6 @@ class JointState:
         counts = self.counts.copy()
         n_label_issues = count_guesses(counts, labels, pred_probs, thresholds)
         return type(self)(counts, self.n_label_issues + n_label_issues)
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(self.counts + other.counts, self.n_label_issues + other.n_label_issues)
 
     @property
     def confident_joint(self) -> IntArray:

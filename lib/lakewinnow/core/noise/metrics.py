@@ -8,6 +8,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from lakewinnow.core.states import State
 from lakewinnow.core.types import FloatArray, IntArray
 
 N_BINS: Final = 15  # of equal width, as in Guo et al. 2017
@@ -16,7 +17,7 @@ LEAST_PROB: Final = float(np.finfo(np.float64).eps)  # scikit-learn's clip in lo
 
 
 @dataclass(frozen=True, eq=False)
-class CalibrationState:
+class CalibrationState(State):
     """Counts of right predictions by confidence, and the sum of log losses.
 
     Attributes
@@ -54,10 +55,6 @@ class CalibrationState:
         np.add.at(losses[:, 0], labels, 1)
         np.add.at(losses[:, 1], labels, np.rint(loss / TICK).astype(np.int64))
         return type(self)(bins, losses)
-
-    def merge(self, other: Self) -> Self:
-        """Return the state of both sets of rows."""
-        return type(self)(self.bins + other.bins, self.losses + other.losses)
 
     def figures(self) -> dict[str, float]:
         """Return what the probabilities are worth.

@@ -6,7 +6,7 @@ itself: a bad one gets an error code and moves nobody else's result. Only intege
 numbers of annotators and classes reach the driver.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
@@ -20,8 +20,8 @@ from lakewinnow import columns as c
 from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState
 from lakewinnow.core.crowd.annotators import AnnotatorState
 from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd, LabelQuality
-from lakewinnow.core.noise.confident_learning import ThresholdState
 from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
@@ -59,6 +59,11 @@ class Names:
 
     classes: Sequence[str]
     annotators: Sequence[str]
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """M annotators, K classes."""
+        return len(self.annotators), len(self.classes)
 
     def of_annotators(self, chosen: BoolArray) -> "Names":
         """Return the names without some of the annotators'."""
@@ -117,84 +122,59 @@ def _repeated(row: IntArray, annotator: IntArray) -> IntArray:
     return again
 
 
-def votes(rows: DataFrame, names: Names) -> tuple[VoteState, IntArray, int]:
-    """Count the votes of the good rows and the bad rows, in one pass.
+@dataclass(frozen=True, eq=False)
+class CheckedVotes(State):
+    """The votes of the good rows, and what the others lack.
 
-    Returns
-    -------
-    state : VoteState
+    Attributes
+    ----------
+    votes : VoteState
     n_by_code : int64, shape (len(CODES),)
     n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
     """
-    zero = vars(VoteState.zero(len(names.annotators), len(names.classes)))
-    shapes = {name: array.shape for name, array in zero.items()}
-    shapes |= {"codes": (len(CODES),), "imprecise": (1,)}
-    sums = states.total(rows, partial(_scan_votes, names=names), shapes)
-    n_by_code, n_imprecise = sums.pop("codes"), int(sums.pop("imprecise")[0])
-    return VoteState(**sums), n_by_code, n_imprecise
+
+    votes: VoteState
+    n_by_code: IntArray
+    n_imprecise: int
 
 
-def _scan_votes(batches: Iterable[pa.RecordBatch], names: Names) -> states.Arrays:
-    state = VoteState.zero(len(names.annotators), len(names.classes))
-    codes, n_imprecise = np.zeros(len(CODES), np.int64), 0
-    for batch in batches:
-        checked = check(batch, names)
-        state = state.update(checked.block)
-        codes += np.bincount(checked.codes, minlength=len(CODES))
-        n_imprecise += checked.n_imprecise
-    return {**vars(state), "codes": codes, "imprecise": np.array([n_imprecise])}
+def votes(rows: DataFrame, names: Names) -> CheckedVotes:
+    """Count the votes of the good rows and the bad rows, in one pass."""
+    zero = CheckedVotes(VoteState.zero(*names.shape), np.zeros(len(CODES), np.int64), 0)
+    return states.summed(rows, zero, partial(_add_votes, names=names))
+
+
+def _add_votes(found: CheckedVotes, batch: pa.RecordBatch, names: Names) -> CheckedVotes:
+    checked = check(batch, names)
+    n_by_code = np.bincount(checked.codes, minlength=len(CODES))
+    zero = VoteState.zero(*names.shape)
+    return found.merge(CheckedVotes(zero.update(checked.block), n_by_code, checked.n_imprecise))
 
 
 def consensus(rows: DataFrame, names: Names, crowd: Crowd) -> ConsensusState:
     """Count how the consensus labels so far agree with annotators and model, in one pass."""
-    zero = vars(ConsensusState.zero(len(names.annotators), len(names.classes)))
-    shapes = {name: array.shape for name, array in zero.items()}
-    scan = partial(_scan_consensus, names=names, crowd=crowd)
-    return ConsensusState(**states.total(rows, scan, shapes))
+    zero = ConsensusState.zero(*names.shape)
+    return states.summed(rows, zero, partial(_add_consensus, names=names, crowd=crowd))
 
 
-def _scan_consensus(batches: Iterable[pa.RecordBatch], names: Names, crowd: Crowd) -> states.Arrays:
-    state = ConsensusState.zero(len(names.annotators), len(names.classes))
-    for batch in batches:
-        block = check(batch, names).block
-        state = state.update(block, crowd.consensus_labels(block))
-    return vars(state)
+def _add_consensus(
+    state: ConsensusState, batch: pa.RecordBatch, names: Names, crowd: Crowd
+) -> ConsensusState:
+    block = check(batch, names).block
+    return state.update(block, crowd.consensus_labels(block))
 
 
 def annotators(rows: DataFrame, names: Names, crowd: Crowd) -> AnnotatorState:
     """Sum up how good each annotator's labels are, in one pass."""
-    zero = _arrays(AnnotatorState.zero(len(names.annotators), len(names.classes)))
-    shapes = {name: array.shape for name, array in zero.items()}
-    sums = states.total(rows, partial(_scan_annotators, names=names, crowd=crowd), shapes)
-    return AnnotatorState(
-        quality=ThresholdState(sums["quality"], sums["n_quality"]),
-        cells=ThresholdState(sums["cells"], sums["n_cells"]),
-        right=sums["right"],
-        shared=sums["shared"],
-        right_shared=sums["right_shared"],
-    )
+    zero = AnnotatorState.zero(*names.shape)
+    return states.summed(rows, zero, partial(_add_annotators, names=names, crowd=crowd))
 
 
-def _scan_annotators(
-    batches: Iterable[pa.RecordBatch], names: Names, crowd: Crowd
-) -> states.Arrays:
-    state = AnnotatorState.zero(len(names.annotators), len(names.classes))
-    for batch in batches:
-        block = check(batch, names).block
-        state = state.update(block, crowd.label_quality(block))
-    return _arrays(state)
-
-
-def _arrays(state: AnnotatorState) -> dict[str, IntArray]:
-    return {
-        "quality": state.quality.limbs,
-        "n_quality": state.quality.counts,
-        "cells": state.cells.limbs,
-        "n_cells": state.cells.counts,
-        "right": state.right,
-        "shared": state.shared,
-        "right_shared": state.right_shared,
-    }
+def _add_annotators(
+    state: AnnotatorState, batch: pa.RecordBatch, names: Names, crowd: Crowd
+) -> AnnotatorState:
+    block = check(batch, names).block
+    return state.update(block, crowd.label_quality(block))
 
 
 @dataclass(frozen=True)

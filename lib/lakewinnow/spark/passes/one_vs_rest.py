@@ -27,6 +27,7 @@ from lakewinnow.core.noise.probabilities import Fault
 from lakewinnow.core.selection.label_issues import LOW, IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
 from lakewinnow.core.selection.scan import selected
+from lakewinnow.core.states import State
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
@@ -89,28 +90,27 @@ def blocks(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> Iterato
         yield check(batch, classes).block
 
 
-def thresholds(rows: DataFrame, classes: Sequence[str]) -> tuple[OneVsRestThresholds, IntArray]:
-    """Sum self-confidence over the good rows and count the bad ones, in one pass.
+@dataclass(frozen=True, eq=False)
+class CheckedThresholds(State):
+    """The thresholds of the good rows, and how many rows have each code, shape (len(CODES),)."""
 
-    Returns
-    -------
-    state : OneVsRestThresholds
-    n_by_code : int64, shape (len(CODES),)
-    """
-    zero = vars(OneVsRestThresholds.zero(len(classes)))
-    shapes = {name: array.shape for name, array in zero.items()} | {"codes": (len(CODES),)}
-    sums = states.total(rows, partial(_scan_thresholds, classes=classes), shapes)
-    n_by_code = sums.pop("codes")
-    return OneVsRestThresholds(**sums), n_by_code
+    state: OneVsRestThresholds
+    n_by_code: IntArray
 
 
-def _scan_thresholds(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> states.Arrays:
-    state, codes = OneVsRestThresholds.zero(len(classes)), np.zeros(len(CODES), np.int64)
-    for batch in batches:
-        checked = check(batch, classes)
-        state = state.update(checked.block.labels, checked.block.pred_probs)
-        codes += np.bincount(checked.codes, minlength=len(CODES))
-    return {**vars(state), "codes": codes}
+def thresholds(rows: DataFrame, classes: Sequence[str]) -> CheckedThresholds:
+    """Sum self-confidence over the good rows and count the bad ones, in one pass."""
+    zero = CheckedThresholds(OneVsRestThresholds.zero(len(classes)), np.zeros(len(CODES), np.int64))
+    return states.summed(rows, zero, partial(_add_thresholds, classes=classes))
+
+
+def _add_thresholds(
+    found: CheckedThresholds, batch: pa.RecordBatch, classes: Sequence[str]
+) -> CheckedThresholds:
+    checked = check(batch, classes)
+    state = found.state.update(checked.block.labels, checked.block.pred_probs)
+    n_by_code = found.n_by_code + np.bincount(checked.codes, minlength=len(CODES))
+    return CheckedThresholds(state, n_by_code)
 
 
 def joints(rows: DataFrame, thresholds: FloatArray, classes: Sequence[str]) -> OneVsRestJoints:
@@ -120,20 +120,15 @@ def joints(rows: DataFrame, thresholds: FloatArray, classes: Sequence[str]) -> O
     ----------
     thresholds : float64, shape (K, 2)
     """
-    zero = vars(OneVsRestJoints.zero(len(classes)))
-    shapes = {name: array.shape for name, array in zero.items()}
-    scan = partial(_scan_joints, thresholds=thresholds, classes=classes)
-    return OneVsRestJoints(**states.total(rows, scan, shapes))
+    add = partial(_add_joints, thresholds=thresholds, classes=classes)
+    return states.summed(rows, OneVsRestJoints.zero(len(classes)), add)
 
 
-def _scan_joints(
-    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, classes: Sequence[str]
-) -> states.Arrays:
-    state = OneVsRestJoints.zero(len(classes))
-    for batch in batches:
-        block = check(batch, classes).block
-        state = state.update(block.labels, block.pred_probs, thresholds)
-    return vars(state)
+def _add_joints(
+    state: OneVsRestJoints, batch: pa.RecordBatch, thresholds: FloatArray, classes: Sequence[str]
+) -> OneVsRestJoints:
+    block = check(batch, classes).block
+    return state.update(block.labels, block.pred_probs, thresholds)
 
 
 @dataclass(frozen=True, kw_only=True)

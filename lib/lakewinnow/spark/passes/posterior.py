@@ -1,6 +1,7 @@
 """The noise-model posterior where the rows are; `core` does the arithmetic."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -9,9 +10,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
-from lakewinnow.core.noise.calibration import GRID, LossState
+from lakewinnow.core.noise.calibration import LossState
 from lakewinnow.core.noise.confident_learning import JointState
 from lakewinnow.core.noise.posterior import Posterior
+from lakewinnow.core.states import State
 from lakewinnow.core.types import FloatArray
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
@@ -22,9 +24,15 @@ from lakewinnow.spark.schemas import schema
 SOFT_LABELS: Final = schema({c.ROW_ID: "string", c.SOFT_LABEL: "array<float>"})
 
 
-def joint_and_losses(
-    rows: DataFrame, thresholds: FloatArray, priors: FloatArray
-) -> tuple[JointState, LossState]:
+@dataclass(frozen=True, eq=False)
+class JointAndLosses(State):
+    """Confident guesses, and what chooses the calibration."""
+
+    joint: JointState
+    losses: LossState
+
+
+def joint_and_losses(rows: DataFrame, thresholds: FloatArray, priors: FloatArray) -> JointAndLosses:
     """Count confident guesses and sum what chooses the calibration, in one pass.
 
     Parameters
@@ -32,32 +40,19 @@ def joint_and_losses(
     thresholds : float64, shape (K,)
     priors : float64, shape (priors, K), each of which may be the training prior
     """
-    n_priors, n_classes = priors.shape
-    shapes = {
-        "counts": (n_classes, n_classes),
-        "n_label_issues": (1,),
-        "ticks": (n_priors, n_classes, len(GRID)),
-        "rows": (n_classes,),
-    }
-    scan = partial(_scan, thresholds=thresholds, priors=priors)
-    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan, shapes)
-    joint = JointState(sums["counts"], int(sums["n_label_issues"][0]))
-    return joint, LossState(sums["ticks"], sums["rows"])
+    zero = JointAndLosses(JointState.zero(len(thresholds)), LossState.zero(*priors.shape))
+    add = partial(_add, thresholds=thresholds, priors=priors)
+    return states.summed(rows.select(c.LABEL, c.PRED_PROBS), zero, add)
 
 
-def _scan(
-    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, priors: FloatArray
-) -> states.Arrays:
-    joint, losses = JointState.zero(len(thresholds)), LossState.zero(*priors.shape)
-    for block in trusted_blocks(batches, len(thresholds)):
+def _add(
+    found: JointAndLosses, batch: pa.RecordBatch, thresholds: FloatArray, priors: FloatArray
+) -> JointAndLosses:
+    joint, losses = found.joint, found.losses
+    for block in trusted_blocks([batch], len(thresholds)):
         joint = joint.update(block.labels, block.pred_probs, thresholds)
         losses = losses.update(block.labels, block.pred_probs, priors)
-    return {
-        "counts": joint.counts,
-        "n_label_issues": np.array([joint.n_label_issues]),
-        "ticks": losses.ticks,
-        "rows": losses.counts,
-    }
+    return JointAndLosses(joint, losses)
 
 
 def soft_labels(pred_probs: DataFrame, posterior: Posterior) -> DataFrame:

@@ -5,8 +5,8 @@ gets one value a cell, however many partitions there are. Threads of this proces
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from functools import partial
-from typing import TypeAlias
+from functools import partial, reduce
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -14,15 +14,37 @@ from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from lakewinnow.core.states import State
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.schemas import schema
 
 Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
+S = TypeVar("S", bound=State)
 Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
 
 _CELLS = schema({"name": "string", "cell": "bigint", "value": "bigint"})
+
+
+def summed(rows: DataFrame | ParquetRows, zero: S, update: Callable[[S, pa.RecordBatch], S]) -> S:
+    """Return the state of all rows.
+
+    Parameters
+    ----------
+    zero : the state of no rows
+    update : callable
+        Adds a batch to a state. Must pickle.
+    """
+    shapes = {name: array.shape for name, array in zero.arrays().items()}
+    scan = partial(_scan_state, zero=zero, update=update)
+    return zero.with_arrays(total(rows, scan, shapes))
+
+
+def _scan_state(
+    batches: Iterable[pa.RecordBatch], zero: S, update: Callable[[S, pa.RecordBatch], S]
+) -> Arrays:
+    return reduce(update, batches, zero).arrays()
 
 
 def total(
