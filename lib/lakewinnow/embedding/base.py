@@ -66,10 +66,8 @@ class TryLater(Exception):  # noqa: N818 - not an error yet
 
     Parameters
     ----------
-    reason : str
-        One line, without the texts and without secrets.
-    after : float, optional
-        Seconds that the provider asks to wait.
+    reason : one line, without the texts and without secrets
+    after : seconds that the provider asks to wait
     """
 
     def __init__(self, reason: str, after: float | None = None) -> None:
@@ -82,10 +80,8 @@ class RefusedInput(Exception):  # noqa: N818 - of one text; the run goes on
 
     Parameters
     ----------
-    reason : str
-        One line, without the texts and without secrets.
-    too_long : bool
-        Whether a shorter text would do.
+    reason : one line, without the texts and without secrets
+    too_long : whether a shorter text would do
     """
 
     def __init__(self, reason: str, *, too_long: bool = False) -> None:
@@ -98,16 +94,11 @@ class Embedder(ABC):
 
     Attributes
     ----------
-    name : str
-        Of the provider.
-    model : str
-        What the vectors are filed under, beside name and dimensions: all that decides a vector but
-        the text must be in these three.
-    dimensions : int
-        D
-    limits : Limits
-    tokens_used : int
-        That the provider says it has counted so far; 0 where it does not count.
+    name : of the provider
+    model : what the vectors are filed under, beside name and dimensions: all that decides a vector
+        but the text must be in these three
+    dimensions : D
+    tokens_used : that the provider says it has counted so far; 0 where it does not count
     """
 
     name: str
@@ -129,8 +120,8 @@ class Embedder(ABC):
         Raises
         ------
         TryLater, RefusedInput
-        ProviderError
-            Trying again is of no use: the run stops, and what was embedded by then is kept.
+        ProviderError : trying again is of no use: the run stops, and what was embedded by then is
+            kept
         """
 
     def count_tokens(self, texts: Sequence[str]) -> list[int]:

@@ -55,9 +55,8 @@ def identify(config: EmbeddingConfig) -> list[EmbeddingIdentity]:
 
     Raises
     ------
-    ConfigError, ProviderError
-        As `registry.identify`, at the candidate's key: embedding.candidates[1].layers;
-        ``"repeated_candidate"``: two have the same vectors.
+    ConfigError, ProviderError : as `registry.identify`, at the candidate's key:
+        embedding.candidates[1].layers; "repeated_candidate": two have the same vectors
     """
     found: list[EmbeddingIdentity] = []
     for i, section in enumerate(sections(config)):

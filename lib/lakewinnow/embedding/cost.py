@@ -21,14 +21,11 @@ class Cost:
 
     Attributes
     ----------
-    limits : Limits
-    most_usd : float or None
-        What a run may spend.
+    most_usd : what a run may spend
 
     Raises
     ------
-    ConfigError
-        ``"price_unknown"``: spending is bounded, but what a token costs is not known.
+    ConfigError : "price_unknown": spending is bounded, but what a token costs is not known
     """
 
     limits: Limits
@@ -49,8 +46,7 @@ class Cost:
 
         Raises
         ------
-        ProviderError
-            ``"cost_limit"``
+        ProviderError : "cost_limit"
         """
         usd = self.usd(spent_tokens + n_tokens)
         if self.most_usd is None or usd is None or usd <= self.most_usd:
@@ -69,8 +65,7 @@ class Cost:
 
         Parameters
         ----------
-        debt_s : float
-            The highest of the tasks before; see `Pace.debt`.
+        debt_s : the highest of the tasks before; see `Pace.debt`
         """
         price, left = self.limits.usd_per_million_tokens, None
         if self.most_usd is not None and price:

@@ -56,8 +56,8 @@ def fit(columns: Sequence[pa.Array], *, text_may_be_numbers: bool = False) -> Pr
     Parameters
     ----------
     columns : numbers, or strings
-    text_may_be_numbers : bool
-        Take a column of strings that all read as numbers for numbers: CSV has no types.
+    text_may_be_numbers : take a column of strings that all read as numbers for numbers: CSV has no
+        types
     """
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline

@@ -26,10 +26,9 @@ def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
 
     Raises
     ------
-    ConfigError
-        There is no such provider, or it does not have the model, or not in these dimensions.
-    ProviderError
-        The provider's package or model is not installed.
+    ConfigError : there is no such provider, or it does not have the model, or not in these
+        dimensions
+    ProviderError : the provider's package or model is not installed
     """
     embedder = load(config)
     model = embedder.model
@@ -45,10 +44,9 @@ def load(config: EmbeddingConfig) -> Embedder:
 
     Raises
     ------
-    ConfigError
-        There is no such provider, or it does not have the model, or not in these dimensions.
-    ProviderError
-        The provider's package or model is not installed.
+    ConfigError : there is no such provider, or it does not have the model, or not in these
+        dimensions
+    ProviderError : the provider's package or model is not installed
     """
     points = _entry_points()
     if config.provider not in points:

@@ -31,11 +31,8 @@ class Rounds:
     Parameters
     ----------
     tokens : ndarray of int, shape (n_buckets,)
-    n_tasks : int
-    first : int
-        Tokens of the first round, whose rate is not known.
-    most : float, optional
-        Tokens of any round: what the provider takes in a minute.
+    first : tokens of the first round, whose rate is not known
+    most : tokens of any round: what the provider takes in a minute
     """
 
     def __init__(

@@ -9,12 +9,7 @@ from lakewinnow.core.types import IntArray
 
 
 class Document:
-    """A text.
-
-    Attributes
-    ----------
-    text : str
-    """
+    """A text."""
 
     def __init__(self, text: str) -> None:
         self.text = text

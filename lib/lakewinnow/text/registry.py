@@ -38,9 +38,8 @@ def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule
 
     Raises
     ------
-    ConfigError
-        ``"unknown_rule"``, ``"no_limit"``, ``"unknown_language"``; of the user's own
-        ``"not_importable"``, ``"rule_failed"``. Every problem found.
+    ConfigError : "unknown_rule", "no_limit", "unknown_language"; of the user's own
+        "not_importable", "rule_failed". Every problem found.
     """
     rules = {rule.name: rule for name in config.presets for rule in PRESETS[name]}
     problems: list[ConfigError] = []

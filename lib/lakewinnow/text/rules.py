@@ -19,7 +19,6 @@ class Rule:
 
     Attributes
     ----------
-    name : str
     measure : of a document; NaN where it cannot be judged, which no limit catches
     above, below : the limit: a text breaks the rule whose measure is above, or below, it
     says : what is wrong, with a place for the measure, or a function of document and measure

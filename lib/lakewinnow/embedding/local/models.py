@@ -26,10 +26,8 @@ def folder_of(model: str, keys: Keys = EMBEDDING) -> Path:
 
     Raises
     ------
-    ConfigError
-        There is no such folder, or no such model on the hub.
-    ProviderError
-        The hub cannot be reached.
+    ConfigError : there is no such folder, or no such model on the hub
+    ProviderError : the hub cannot be reached
     """
     folder = Path(model).expanduser()
     if folder.is_dir():
@@ -49,8 +47,7 @@ def name_of(folder: Path, called: str | None = None) -> str:
 
     Parameters
     ----------
-    called : str, optional
-        The name, where the folder's own says nothing.
+    called : the name, where the folder's own says nothing
     """
     whole = hashlib.sha256()
     for path in _deciding(folder):

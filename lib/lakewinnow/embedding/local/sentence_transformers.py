@@ -46,16 +46,11 @@ _INPUTS: Final = (32, 1_024)
 class TransformerEmbedder(Embedder):
     """Sentence vectors of a transformer model, or its hidden layers.
 
-    Parameters
-    ----------
-    config : EmbeddingConfig
-
     Raises
     ------
-    ConfigError
-        The model is not there, or lacks the layers or the dimensions.
-    ProviderError
-        The package is not installed, or the hub that should have the model cannot be reached.
+    ConfigError : the model is not there, or lacks the layers or the dimensions
+    ProviderError : the package is not installed, or the hub that should have the model cannot be
+        reached
     """
 
     name = "sentence-transformers"

@@ -37,16 +37,10 @@ class StaticEmbedder(Embedder):
     Fewer dimensions can be had where the first ones stand alone: the default table was trained for
     it, and those of a model2vec table are in order of variance if its config.json has `apply_pca`.
 
-    Parameters
-    ----------
-    config : EmbeddingConfig
-
     Raises
     ------
-    ConfigError
-        The model is not there, or not in these dimensions.
-    ProviderError
-        The hub cannot be reached.
+    ConfigError : the model is not there, or not in these dimensions
+    ProviderError : the hub cannot be reached
     """
 
     name = "static"
@@ -100,8 +94,7 @@ class _Means:
     Parameters
     ----------
     table : array of shape (n_vectors, dimensions)
-    tokenizer : Tokenizer
-        Of this object alone: it is told to truncate.
+    tokenizer : of this object alone: it is told to truncate
     unknown : id of the token that stands for what the tokenizer does not know, which has no vector
     median_token_length : characters
     rows, weights : by token; default: a token's own row, and 1

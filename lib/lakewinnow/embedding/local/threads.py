@@ -21,8 +21,7 @@ def limit(n_threads: int | None = None) -> int:
 
     Parameters
     ----------
-    n_threads : int, optional
-        Default: OMP_NUM_THREADS, else the number of cores.
+    n_threads : default: OMP_NUM_THREADS, else the number of cores
     """
     if n_threads is not None:
         os.environ[_GIVEN] = str(n_threads)

@@ -14,14 +14,10 @@ class Tokens:
 
     Parameters
     ----------
-    tokenizer : Tokenizer
-        Of this object alone: it is told to truncate and pad nothing.
-    special : bool
-        Whether the tokens that the model puts around every text count, [CLS] and [SEP], say.
-    prompt : str
-        What the model puts before every text.
-    max_characters : int, optional
-        That the model looks at.
+    tokenizer : of this object alone: it is told to truncate and pad nothing
+    special : whether the tokens that the model puts around every text count, [CLS] and [SEP], say
+    prompt : what the model puts before every text
+    max_characters : that the model looks at
     """
 
     def __init__(

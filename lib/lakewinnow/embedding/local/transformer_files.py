@@ -17,12 +17,7 @@ _OLD_MODES: Final = "pooling_mode_"  # and a key for each way to pool, true or f
 
 @dataclass(frozen=True)
 class TransformerFiles:
-    """A folder as sentence-transformers writes it, or a plain transformer, which it mean-pools.
-
-    Attributes
-    ----------
-    folder : Path
-    """
+    """A folder as sentence-transformers writes it, or a plain transformer, which it mean-pools."""
 
     folder: Path
 

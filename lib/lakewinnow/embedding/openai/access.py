@@ -42,8 +42,7 @@ class Access:
 
         Raises
         ------
-        ProviderError
-            There is none, and the service will want one.
+        ProviderError : there is none, and the service will want one
         """
         variable = "OPENAI_API_KEY" if self.api_version is None else "AZURE_OPENAI_API_KEY"
         key = os.environ.get(variable, "").strip()
@@ -63,13 +62,11 @@ class Access:
 
         Parameters
         ----------
-        max_retries : int
-            0, where who calls it tries again.
+        max_retries : 0, where who calls it tries again
 
         Raises
         ------
-        ProviderError
-            There is no key.
+        ProviderError : there is no key
         """
         options: dict[str, Any] = {
             "api_key": self.key,

@@ -18,17 +18,9 @@ _AT_ONCE: Final = 1024  # vectors returned
 class Chunk:
     """Texts that batches are to answer, and those that are still waited for.
 
-    Parameters
-    ----------
-    embedder : OpenAIEmbedder
-    long_texts : {"truncate", "split-mean", "quarantine"}
-    texts : sequence of str
-
     Attributes
     ----------
-    outcomes : Outcomes
-    waiting : dict
-        By the id of their line, the pieces that are waited for; equal ones are sent once.
+    waiting : by the id of their line, the pieces that are waited for; equal ones are sent once
     """
 
     def __init__(
@@ -52,16 +44,12 @@ class Chunk:
 
         Parameters
         ----------
-        answer : Answer
-        is_asked : bool
-            Whether the batch said how many dimensions are wanted.
+        is_asked : whether the batch said how many dimensions are wanted
 
         Raises
         ------
-        TryLater
-            It is of other dimensions, which will be asked for from now on.
-        ProviderError
-            Trying again is of no use.
+        TryLater : it is of other dimensions, which will be asked for from now on
+        ProviderError : trying again is of no use
         """
         if answer.id not in self.waiting:
             return  # of a text that is not asked for, or was answered by another batch

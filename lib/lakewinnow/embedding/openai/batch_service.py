@@ -27,11 +27,8 @@ class BatchService:
 
     Parameters
     ----------
-    embedder : OpenAIEmbedder
-    max_retries : int
-        Of each call.
-    sleep : Callable
-        Waits so many seconds.
+    max_retries : of each call
+    sleep : waits so many seconds
     """
 
     def __init__(

@@ -74,27 +74,18 @@ class BatchRun:
 
     Parameters
     ----------
-    embedder : OpenAIEmbedder
-    states : iterable of BatchState
-        What was saved by this run or an earlier one.
-    save : Callable
-        Keeps a record, in place of the one with the same `file_id`.
-    long_texts : {"truncate", "split-mean", "quarantine"}
-    share : Share
-        Only its bound of tokens matters here.
-    poll_s : float
-        Between two looks at a batch.
-    max_retries : int
-        Of a call, and of a batch that brought nothing.
-    sleep : Callable
-        Waits so many seconds.
+    states : what was saved by this run or an earlier one
+    save : keeps a record, in place of the one with the same `file_id`
+    share : only its bound of tokens matters here
+    poll_s : between two looks at a batch
+    max_retries : of a call, and of a batch that brought nothing
+    sleep : waits so many seconds
 
     Attributes
     ----------
-    n_requests, n_tokens : int
-        Texts answered, and the tokens billed for them, as far as this run has read.
-    stopped : ProviderError or None
-        Why not all texts were embedded.
+    n_requests, n_tokens : texts answered, and the tokens billed for them, as far as this run has
+        read
+    stopped : why not all texts were embedded
     """
 
     def __init__(
@@ -122,12 +113,7 @@ class BatchRun:
         self._identity = f"{embedder.model}, {embedder.dimensions}"
 
     def submit(self, chunk: str, texts: Sequence[str]) -> None:
-        """Begin the batches of a chunk, unless it has some, and do not wait for them.
-
-        Raises
-        ------
-        ProviderError
-        """
+        """Begin the batches of a chunk, unless it has some, and do not wait for them."""
         self._find_unrecorded(chunk)
         if not self._batches(chunk):
             self._submit(chunk, Chunk(self._embedder, self._long_texts, texts))
@@ -139,9 +125,7 @@ class BatchRun:
 
         Parameters
         ----------
-        chunk : str
-            What its batches are found by, after a restart, too.
-        texts : sequence of str
+        chunk : what its batches are found by, after a restart, too
 
         Yields
         ------
@@ -157,12 +141,7 @@ class BatchRun:
         yield from work.outcomes.take_refused(is_end=not self.stopped)
 
     def cancel(self) -> None:
-        """Have all batches that are under way cancelled.
-
-        Raises
-        ------
-        ProviderError
-        """
+        """Have all batches that are under way cancelled."""
         for state in list(self._states.values()):
             if state.batch_id is not None and state.is_under_way:
                 self._update(state, self._service.cancel(state.batch_id))

@@ -54,12 +54,7 @@ class Calls:
     def persistently(
         self, call: Callable[[], T], instead: Callable[[], T | None] | None = None
     ) -> T:
-        """Call until there is an answer; after a failure, see first if there is one `instead`.
-
-        Raises
-        ------
-        ProviderError
-        """
+        """Call until there is an answer; after a failure, see first if there is one `instead`."""
         reason = ""
         for n_failures in range(1, self._max_retries + 2):
             try:

@@ -50,15 +50,10 @@ class OpenAIEmbedder(Embedder):
 
     Pickled, it is its configuration: the client, and the key in it, are made where it is used.
 
-    Parameters
-    ----------
-    config : EmbeddingConfig
-
     Raises
     ------
-    ConfigError
-        The number of dimensions is not known, or the model does not have it; or the endpoint is
-        not known.
+    ConfigError : the number of dimensions is not known, or the model does not have it; or the
+        endpoint is not known
     """
 
     name = "openai"
@@ -89,10 +84,6 @@ class OpenAIEmbedder(Embedder):
         """Return what the service answers, shape (n_texts, dimensions).
 
         A row that is missing from the answer, or has not as many numbers as the others, is NaN.
-
-        Raises
-        ------
-        TryLater, RefusedInput, ProviderError
         """
         parameters = self.parameters
         try:
@@ -126,14 +117,11 @@ class OpenAIEmbedder(Embedder):
         Parameters
         ----------
         items : the index of a text, and its vector, as they come: in any order
-        n_texts : int
-        is_asked : bool
-            Whether the request said how many dimensions are wanted.
+        is_asked : whether the request said how many dimensions are wanted
 
         Raises
         ------
-        TryLater
-            The vectors are of other dimensions, and those wanted were not asked for.
+        TryLater : the vectors are of other dimensions, and those wanted were not asked for
         """
         rows = [(index, _vector(embedding)) for index, embedding in items]
         lengths = {len(vector) for _, vector in rows}
@@ -163,8 +151,7 @@ class OpenAIEmbedder(Embedder):
 
         Raises
         ------
-        ProviderError
-            There is no key.
+        ProviderError : there is no key
         """
         with self._lock:
             if self._client is None:

@@ -35,9 +35,7 @@ def outcome_of(
 
     Parameters
     ----------
-    error : OpenAIError
-    secrets : iterable of str
-        The key and the texts, which some services repeat in what they say.
+    secrets : the key and the texts, which some services repeat in what they say
     """
     if isinstance(error, openai.APIStatusError):
         reason = redacted(f"{error.status_code}: {_message(error)}", secrets)
@@ -62,7 +60,6 @@ def of_status(
 
     Parameters
     ----------
-    status : int
     code, kind, param : as the service names them in the body of the error
     reason : one line, without secrets
     """

@@ -22,12 +22,7 @@ _SHA256: Final = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2
 
 
 class Vocabulary:
-    """Counts and cuts as a model does, or says that it cannot.
-
-    Parameters
-    ----------
-    model : str
-    """
+    """Counts and cuts as a model does, or says that it cannot."""
 
     def __init__(self, model: str) -> None:
         self._model = model

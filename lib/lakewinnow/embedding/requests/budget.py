@@ -44,7 +44,6 @@ class Pace:
 
     Parameters
     ----------
-    share : Share
     clock : the time in seconds, never going back
     wait : waits so many seconds (None: for a change), or less; for tests
     """
@@ -68,12 +67,7 @@ class Pace:
         self._stopped = False
 
     def begin(self, n_tokens: float) -> None:
-        """Wait until a request of so many tokens may begin, and count it.
-
-        Raises
-        ------
-        Stopped
-        """
+        """Wait until a request of so many tokens may begin, and count it."""
         with self._turn, self._changed:
             while delay := self._delay(n_tokens):
                 self._wait(None if math.isinf(delay) else delay)
@@ -94,12 +88,7 @@ class Pace:
             self._not_before = max(self._not_before, self._clock() + seconds)
 
     def rest(self, seconds: float) -> None:
-        """Wait.
-
-        Raises
-        ------
-        Stopped
-        """
+        """Wait, and raise `Stopped` when the pace is."""
         with self._changed:
             until = self._clock() + seconds
             while (left := until - self._clock()) > 0 and not self._stopped:

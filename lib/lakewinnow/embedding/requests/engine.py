@@ -46,22 +46,16 @@ class Requests:
 
     Parameters
     ----------
-    embedder : Embedder
-    long_texts : {"truncate", "split-mean", "quarantine"}
-        What happens to a text of more tokens than the model takes.
-    batch_size : int, optional
-        Texts in a request at most; default, and upper bound: what the embedder takes.
-    max_retries : int
-        How often a request that failed is tried again before it is halved, or the run stopped.
-    share : Share
-        Of the budget of all tasks.
-    make_pace : Callable
-        Makes of the share what requests wait for; for tests.
+    long_texts : what happens to a text of more tokens than the model takes
+    batch_size : texts in a request at most; default, and upper bound: what the embedder takes
+    max_retries : how often a request that failed is tried again before it is halved, or the run
+        stopped
+    share : of the budget of all tasks
+    make_pace : makes of the share what requests wait for; for tests
 
     Attributes
     ----------
-    stopped : ProviderError or None
-        Why not all texts were embedded.
+    stopped : why not all texts were embedded
     """
 
     def __init__(

@@ -48,13 +48,7 @@ class Refused:
 
 
 class Outcomes:
-    """Turns what becomes of pieces into what becomes of texts.
-
-    Parameters
-    ----------
-    embedder : Embedder
-    long_texts : {"truncate", "split-mean", "quarantine"}
-    """
+    """Turns what becomes of pieces into what becomes of texts."""
 
     def __init__(self, embedder: Embedder, long_texts: LongTexts) -> None:
         self._embedder = embedder
@@ -80,7 +74,6 @@ class Outcomes:
 
         Parameters
         ----------
-        pieces : list of Piece
         vectors : ndarray of shape (n_pieces, dimensions), not finite where there is none
         """
         is_finite = np.isfinite(vectors).all(axis=1)
@@ -100,8 +93,7 @@ class Outcomes:
 
         Raises
         ------
-        ProviderError
-            ``"all_refused"``: and so were too many before, and no text was embedded.
+        ProviderError : "all_refused": and so were too many before, and no text was embedded
         """
         if piece.position not in self._means or self._means.spoil(piece):
             self._doubtful.append(Refused(piece.position, code, reason))
@@ -124,8 +116,7 @@ class Outcomes:
 
         Raises
         ------
-        ProviderError
-            As `refuse`.
+        ProviderError : as `refuse`
         """
         if not refusal.too_long:
             self.refuse(piece, "embedding_refused", refusal.reason)
@@ -145,8 +136,7 @@ class Outcomes:
 
         Parameters
         ----------
-        is_end : bool
-            Whether no more texts come: so few refusals say nothing against the provider.
+        is_end : whether no more texts come: so few refusals say nothing against the provider
         """
         if self._has_embedded or is_end:
             self._refused += self._doubtful
@@ -160,8 +150,7 @@ def well_formed(embedder: Embedder, answer: FloatMatrix, n_texts: int) -> FloatM
 
     Raises
     ------
-    ProviderError
-        ``"wrong_dimensions"``: asking again would only be paid for again.
+    ProviderError : "wrong_dimensions": asking again would only be paid for again
     """
     vectors = np.asarray(answer, dtype=np.float32)
     if vectors.shape == (n_texts, embedder.dimensions):

@@ -16,12 +16,7 @@ _LONGEST_WAIT_S: Final = 600.0  # that a provider may ask for; a day's quota is 
 
 
 class OnlyThisFails(Exception):  # noqa: N818 - not an error yet
-    """A request fails however often it is tried, while others are answered.
-
-    Parameters
-    ----------
-    reason : str
-    """
+    """A request fails however often it is tried, while others are answered."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -33,10 +28,7 @@ class Sender:
 
     Parameters
     ----------
-    embedder : Embedder
-    pace : Pace
-        Says when a request may begin. It is stopped by a fatal error.
-    max_retries : int
+    pace : says when a request may begin. It is stopped by a fatal error.
 
     Attributes
     ----------
@@ -72,18 +64,14 @@ class Sender:
 
         Parameters
         ----------
-        texts : list of str
         n_tokens, expected : tokens by the embedder's count, and those that will be billed
-        n_looks : int
-            How often these texts were sent before without a vector coming back.
-        since : int, optional
-            What `n_answered` must exceed for others to count as answered; default: what it is.
+        n_looks : how often these texts were sent before without a vector coming back
+        since : what `n_answered` must exceed for others to count as answered; default: what it is
 
         Raises
         ------
         RefusedInput, OnlyThisFails, ProviderError
-        Stopped
-            Before it was begun, or begun again.
+        Stopped : before it was begun, or begun again
         """
         if n_looks:
             self._pace.rest(self._back_off(n_looks))

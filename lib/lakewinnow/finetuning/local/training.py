@@ -66,8 +66,7 @@ def train(
 
     Raises
     ------
-    ConfigError, ProviderError
-        As `Body`; there is no such model.
+    ConfigError, ProviderError : as `Body`; there is no such model
     """
     threads.limit()
     try:

@@ -53,7 +53,6 @@ class Questions:
 
     Parameters
     ----------
-    access : Access
     model : that was fine-tuned
     system : what the system says, as in the examples it learnt from
     classes : names
@@ -82,10 +81,6 @@ class Questions:
         """Ask about (row id, text) pairs, and have the answers kept, `at_once` of them together.
 
         Those that came before an error are kept before it is raised.
-
-        Raises
-        ------
-        ProviderError
         """
         with (
             self._access.client(self._max_retries) as client,

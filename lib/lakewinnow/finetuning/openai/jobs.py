@@ -88,18 +88,12 @@ class JobRun:
 
     Parameters
     ----------
-    service : JobService
     base_model, epochs, suffix : of all jobs
-    states : iterable of JobState
-        What was saved by this run or an earlier one.
-    save : Callable
-        Keeps a record, in place of the one with the same fingerprint.
-    tell : Callable
-        Is told of all jobs, and what the service said last, after each look.
-    poll_s : float
-        Between two looks.
-    sleep : Callable
-        Waits so many seconds.
+    states : what was saved by this run or an earlier one
+    save : keeps a record, in place of the one with the same fingerprint
+    tell : is told of all jobs, and what the service said last, after each look
+    poll_s : between two looks
+    sleep : waits so many seconds
     """
 
     def __init__(
@@ -124,10 +118,6 @@ class JobRun:
 
         A job that failed or was cancelled before this run is begun anew; one that does in this run
         is not, and does not keep the others.
-
-        Raises
-        ------
-        ProviderError
         """
         begun = [self._begun(dataset).fingerprint for dataset in datasets]
         while any(self._states[of].is_under_way for of in begun):

@@ -58,10 +58,8 @@ class Prices:
 
         Raises
         ------
-        ConfigError
-            ``"max_cost_missing"``, ``"price_unknown"``
-        ProviderError
-            ``"cost_limit"``
+        ConfigError : "max_cost_missing", "price_unknown"
+        ProviderError : "cost_limit"
         """
         usd = self.usd(n_trained, n_prompt, n_answer)
         if self.most_usd is None:

@@ -22,11 +22,8 @@ class JobService:
 
     Parameters
     ----------
-    access : Access
-    max_retries : int
-        Of each call.
-    sleep : Callable
-        Waits so many seconds.
+    max_retries : of each call
+    sleep : waits so many seconds
     """
 
     def __init__(

@@ -21,8 +21,7 @@ def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> NDAr
 
     Raises
     ------
-    DataError
-        ``"ragged"`` when a list is null, holds a null, or has another length than the rest.
+    DataError : "ragged" when a list is null, holds a null, or has another length than the rest
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -43,8 +42,7 @@ def matrix_in_order(column: pa.ChunkedArray, order: NDArray[np.integer]) -> NDAr
 
     Raises
     ------
-    DataError
-        ``"ragged"``, as `matrix`.
+    DataError : "ragged", as `matrix`
     """
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     if not chunks:
@@ -68,8 +66,7 @@ def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
 
     Raises
     ------
-    DataError
-        ``"too_many_numbers"`` for Arrow's offsets, which are of 32 bits in Spark's lists.
+    DataError : "too_many_numbers" for Arrow's offsets, which are of 32 bits in Spark's lists
     """
     n_rows, width = rows.shape
     if n_rows * width > _MOST_NUMBERS:

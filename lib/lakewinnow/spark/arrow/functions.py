@@ -41,9 +41,8 @@ def map_batches(
 
     Parameters
     ----------
-    function : callable
-        Gets an iterator, asks it for a batch at a time, and may be asked for no more than its
-        first results. Must pickle.
+    function : gets an iterator, asks it for a batch at a time, and may be asked for no more than
+        its first results. Must pickle.
     schema : of the batches that it returns
     """
     outsourced = Outsourced.of(function)

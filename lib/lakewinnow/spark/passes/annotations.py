@@ -128,7 +128,6 @@ class CheckedVotes(State):
 
     Attributes
     ----------
-    votes : VoteState
     n_by_code : int64, shape (len(CODES),)
     n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
     """

@@ -33,8 +33,7 @@ def summed(rows: DataFrame | ParquetRows, zero: S, update: Callable[[S, pa.Recor
     Parameters
     ----------
     zero : the state of no rows
-    update : callable
-        Adds a batch to a state. Must pickle.
+    update : adds a batch to a state. Must pickle.
     """
     shapes = {name: array.shape for name, array in zero.arrays().items()}
     scan = partial(_scan_state, zero=zero, update=update)
@@ -54,10 +53,8 @@ def total(
 
     Parameters
     ----------
-    scan : callable
-        Gets a partition's batches, returns int64 arrays by name. Must pickle.
-    shapes : mapping
-        Shape of each array.
+    scan : gets a partition's batches, returns int64 arrays by name. Must pickle.
+    shapes : shape of each array
     """
     if isinstance(rows, ParquetRows):
         found = rows.scan(scan)

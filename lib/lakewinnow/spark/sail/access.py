@@ -66,8 +66,7 @@ def close_off(listener: socket.socket, ports: Sequence[int]) -> None:
 
     Raises
     ------
-    OSError
-        Where the system has no such filter.
+    OSError : where the system has no such filter
     """
     program = b"".join(struct.pack(_INSTRUCTION, *step) for step in _program(ports))
     steps = ctypes.create_string_buffer(program, len(program))
@@ -82,8 +81,7 @@ def check_closed(listener: socket.socket) -> None:
 
     Raises
     ------
-    OSError
-        Where it answers.
+    OSError : where it answers
     """
     with socket.socket() as stranger:
         if _can_connect(stranger, listener.getsockname()):
@@ -95,8 +93,7 @@ def listening(port: int) -> socket.socket:
 
     Raises
     ------
-    OSError
-        Where there is none.
+    OSError : where there is none
     """
     for entry in Path("/proc/self/fd").iterdir():
         if not entry.is_socket():
@@ -117,8 +114,7 @@ def n_accepted() -> int:
 
     Raises
     ------
-    OSError
-        Where the system does not say.
+    OSError : where the system does not say
     """
     names, values = (
         line.split()

@@ -49,10 +49,8 @@ class Server:
 
     Parameters
     ----------
-    n_cores : int
-        Partitions that it works on at once.
-    memory_bytes : int
-        Beyond which its queries spill.
+    n_cores : partitions that it works on at once
+    memory_bytes : beyond which its queries spill
 
     Raises
     ------

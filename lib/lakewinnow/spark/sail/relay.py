@@ -28,8 +28,7 @@ class Relay:
 
     Parameters
     ----------
-    path : Path
-        Where its socket is made, in a folder that only this user can enter.
+    path : where its socket is made, in a folder that only this user can enter
     """
 
     def __init__(self, path: Path) -> None:

@@ -82,12 +82,7 @@ class Channel:
             raise GoneError(*error.args) from error
 
     def receive(self) -> tuple[Word, Any]:
-        """Return the next word and what came with it, which lies in memory of its own.
-
-        Raises
-        ------
-        GoneError
-        """
+        """Return the next word and what came with it, which lies in memory of its own."""
         word, form, size = _HEADER.unpack(self._read(_HEADER.size))
         return Word(word), _decoded(_Form(form), self._read(size))
 

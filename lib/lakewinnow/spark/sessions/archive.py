@@ -49,7 +49,6 @@ def options(java: Java, jvm_options: Sequence[str]) -> tuple[str, ...]:
 
     Parameters
     ----------
-    java : Java
     jvm_options : others that it starts with; an archive is of the same ones
     """
     asked = os.environ.get(VARIABLE, "")

@@ -49,8 +49,7 @@ def check_format(spark: SparkSession, format_: str, key: str) -> None:
 
     Raises
     ------
-    EngineError
-        At `key`, ``"no_table_format"``: it lacks the jar.
+    EngineError : at `key`, "no_table_format": it lacks the jar
     """
     if format_ not in TABLE_FORMATS or is_sail(spark):
         return
@@ -66,8 +65,7 @@ def check_store(spark: SparkSession, path: str, key: str) -> None:
 
     Raises
     ------
-    EngineError
-        At `key`, ``"no_object_store"``: it lacks the jar.
+    EngineError : at `key`, "no_object_store": it lacks the jar
     """
     if not is_s3(path) or is_sail(spark):
         return

@@ -14,8 +14,7 @@ class JobProgress:
 
     Parameters
     ----------
-    spark : SparkSession
-        Classic or Connect.
+    spark : classic or Connect
     """
 
     def __init__(self, spark: SparkSession) -> None:

@@ -30,12 +30,7 @@ __all__ = ["Estimate", "cancel", "check", "estimate", "run"]
 
 
 def check(config: Config) -> None:
-    """Find what stands in the way, before anything runs.
-
-    Raises
-    ------
-    ConfigError, ProviderError
-    """
+    """Find what stands in the way, before anything runs."""
     if config.evaluate.holdout is None and config.evaluate.trusted is None:
         hint = "fine-tuned models are compared on rows whose labels are trusted"
         raise ConfigError("no_holdout", "evaluate.holdout", "a file of trusted rows", None, hint)
@@ -55,8 +50,7 @@ def estimate(
 
     Raises
     ------
-    DataError
-        As `run`; ``"too_few_examples"``, ``"file_too_large"``.
+    DataError : as `run`; "too_few_examples", "file_too_large"
     """
     truth = None if reference is None else reference_.true_labels(reference, config.input)
     return by_service.estimate(lake, trusted, config, truth)
@@ -80,8 +74,7 @@ def run(
 
     Raises
     ------
-    DataError
-        ``"holdout_too_small"``, ``"too_few_to_train_on"``
+    DataError : "holdout_too_small", "too_few_to_train_on"
     ConfigError, ProviderError
     """
     truth = None if reference is None else reference_.true_labels(reference, config.input)

@@ -33,12 +33,7 @@ _ANSWERS_A_FILE: Final = 50
 
 
 def check(config: Config) -> None:
-    """Find what stands in the way, before anything runs.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Find what stands in the way, before anything runs."""
     if config.finetune.model is None:
         hint = "gpt-4.1-mini-2025-04-14, say, or a model of the server at finetune.base_url"
         raise ConfigError("missing_key", "finetune.model", "a model to train further", None, hint)
@@ -54,12 +49,7 @@ def estimate(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None)
 
 
 def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell: Tell) -> Tuned:
-    """Have a model trained on each training set, and ask it about the holdout.
-
-    Raises
-    ------
-    ConfigError, ProviderError
-    """
+    """Have a model trained on each training set, and ask it about the holdout."""
     files, kept = lake.files, Kept(lake.files)
     plan = plan_of(lake, trusted, config, truth)
     needed = plan.estimate(files, config)
@@ -79,12 +69,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
 
 
 def cancel(config: Config, files: Files) -> int:
-    """Have the jobs of a workspace that are under way cancelled; return how many there were.
-
-    Raises
-    ------
-    ProviderError
-    """
+    """Have the jobs of a workspace that are under way cancelled; return how many there were."""
     with _job_run(config, files) as jobs:
         return jobs.cancel()
 

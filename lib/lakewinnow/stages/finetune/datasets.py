@@ -69,8 +69,7 @@ def write(
 
     Raises
     ------
-    DataError
-        ``"too_few_examples"``, ``"file_too_large"``
+    DataError : "too_few_examples", "file_too_large"
     """
     label = F.get(F.array(*map(F.lit, classes)), F.col(c.LABEL))
     example = finetuning.line(_FORMAT, F.col(c.TEXT), label, config.export.system)

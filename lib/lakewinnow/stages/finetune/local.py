@@ -60,12 +60,7 @@ _ROUNDS_AT_ONCE: Final = 2  # models of a core before what they answer is kept
 
 
 def check(config: Config) -> None:
-    """Find what stands in the way, before anything runs.
-
-    Raises
-    ------
-    ConfigError, ProviderError
-    """
+    """Find what stands in the way, before anything runs."""
     if find_spec("sentence_transformers") is None:
         raise package_missing("none", FINE_TUNING)
     find_model(_model(config), FINE_TUNING)
@@ -81,8 +76,7 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
 
     Raises
     ------
-    DataError
-        ``"too_few_to_train_on"``
+    DataError : "too_few_to_train_on"
     """
     own = config.finetune
     classes = lake.figures("ingest", Ingested).classes
