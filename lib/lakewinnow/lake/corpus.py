@@ -92,10 +92,8 @@ def input_columns(
 
     Parameters
     ----------
-    label : Column, optional
-        Another label, where it is not null.
-    text : Column, optional
-        What takes the place of the text.
+    label : another label, where it is not null
+    text : what takes the place of the text
     """
     columns = []
     for field in schema.fields:

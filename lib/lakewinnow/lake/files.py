@@ -35,8 +35,7 @@ class Files:
 
     Parameters
     ----------
-    root : str
-        A local path, or a URI of a scheme that pyarrow serves (hdfs, s3a, gs, abfss).
+    root : a local path, or a URI of a scheme that pyarrow serves (hdfs, s3a, gs, abfss)
     """
 
     def __init__(self, root: str) -> None:

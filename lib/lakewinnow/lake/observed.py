@@ -48,16 +48,12 @@ class Observed:
 
     Parameters
     ----------
-    lake : Lake
-        The workspace that tasks can leave files in.
-    rows : DataFrame
-    figures : {column: SUM | MAX | LINES}
-        What to gather of a column; nulls are left out.
+    lake : the workspace that tasks can leave files in
+    figures : what to gather of a column; nulls are left out
 
     Attributes
     ----------
-    rows : DataFrame
-        The same rows; to be written in place of those given.
+    rows : the same rows; to be written in place of those given
     """
 
     def __init__(self, lake: Lake, rows: DataFrame, figures: Mapping[str, _Figure]) -> None:

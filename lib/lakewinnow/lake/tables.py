@@ -70,16 +70,13 @@ def version_of(path: str, format_: str, asked: int | str | None, *, on_sail: boo
 
     Parameters
     ----------
-    path : str
-    format_ : {"delta", "iceberg"}
     asked : int or str, optional
         Delta's version number, Iceberg's snapshot id, or a point in time in ISO 8601, UTC unless it
         says otherwise.
 
     Raises
     ------
-    DataError
-        At "input.path", ``"input_not_found"``; at "input.version", ``"version_not_found"``.
+    DataError : at "input.path", "input_not_found"; at "input.version", "version_not_found"
     """
     files = Files(path)
     find: Mapping[str, Callable[[Files, int | str | None, bool], TableVersion | None]] = {

@@ -89,10 +89,8 @@ class Lake:
 
     Parameters
     ----------
-    spark : SparkSession
-        Classic or Connect.
-    workspace : str
-        Folder that both Spark and this process can reach.
+    spark : classic or Connect
+    workspace : folder that both Spark and this process can reach
     """
 
     def __init__(self, spark: SparkSession, workspace: str) -> None:
@@ -123,8 +121,8 @@ class Lake:
 
         Parameters
         ----------
-        schema : StructType, optional
-            Fixes the columns, their order and types; a frame that lacks one fails before it runs.
+        schema : fixes the columns, their order and types; a frame that lacks one fails before it
+            runs
         """
         if schema is not None:
             df = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))

@@ -42,11 +42,9 @@ def compare(run: Run) -> StageReport[Candidates]:
 
     Raises
     ------
-    ProviderError
-        ``"cost_limit"``: the samples, and then the corpus, would cost more than a candidate's
-        `openai.max_cost_usd`; nothing was spent. Else as `embed.run`.
-    DataError, EngineError
-        As `embed.run` and `crossval.run`, at the candidate's key.
+    ProviderError : "cost_limit": the samples, and then the corpus, would cost more than a
+        candidate's `openai.max_cost_usd`; nothing was spent. Else as `embed.run`.
+    DataError, EngineError : as `embed.run` and `crossval.run`, at the candidate's key
     """
     lake, config = run.lake, run.config
     sections = candidates.sections(config.embedding)
@@ -120,8 +118,7 @@ def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Est
 
     Raises
     ------
-    ConfigError, ProviderError
-        As `embed.estimate`, at the candidate's key.
+    ConfigError, ProviderError : as `embed.estimate`, at the candidate's key
     """
     sample = _take_sample(lake, config)
     numbered = enumerate(candidates.sections(config.embedding))

@@ -383,10 +383,5 @@ STAGES: Final = (
 
 
 def graph_of(config: Config) -> Graph:
-    """Return the graph of all stages that a configuration turns on.
-
-    Raises
-    ------
-    ConfigError
-    """
+    """Return the graph of all stages that a configuration turns on."""
     return Graph.of(STAGES, config)

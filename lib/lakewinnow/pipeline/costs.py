@@ -36,8 +36,8 @@ def estimate_embedding(
 
     Raises
     ------
-    LakewinnowError
-        As `run`. ``"nothing_to_embed"`` where the input brings its own vectors or probabilities.
+    LakewinnowError : as `run`. "nothing_to_embed" where the input brings its own vectors or
+        probabilities.
     """
     lake = _ready_to_embed(config, spark, restart=restart, observer=observer)
     return embed.estimate(lake, config.embedding)
@@ -54,8 +54,7 @@ def estimate_candidates(
 
     Raises
     ------
-    LakewinnowError
-        As `estimate_embedding`.
+    LakewinnowError : as `estimate_embedding`
     """
     lake = _ready_to_embed(config, spark, restart=restart, observer=observer)
     return candidates.estimate(lake, config)
@@ -72,8 +71,7 @@ def estimate_finetuning(
 
     Raises
     ------
-    LakewinnowError
-        As `run`. ``"nothing_to_pay"`` where models are trained here.
+    LakewinnowError : as `run`. "nothing_to_pay" where models are trained here.
     """
     if config.finetune.provider == "local":
         where, expected = "finetune.provider", "openai, which costs something"
@@ -91,24 +89,14 @@ def estimate_finetuning(
 
 
 def cancel_finetuning(config: Config) -> int:
-    """Have the jobs of a workspace that are under way cancelled; return how many there were.
-
-    Raises
-    ------
-    ConfigError, ProviderError
-    """
+    """Have the jobs of a workspace that are under way cancelled; return how many there were."""
     from lakewinnow.stages import finetune
 
     return finetune.cancel(config, Files(config.workspace))
 
 
 def cancel_batches(config: Config) -> int:
-    """Have OpenAI's batches of a workspace that are under way cancelled; return how many.
-
-    Raises
-    ------
-    ProviderError
-    """
+    """Have OpenAI's batches of a workspace that are under way cancelled; return how many."""
     from lakewinnow.stages.embed import by_batch
 
     workspace, listed = Files(config.workspace), listed_embeddings.sections(config.embedding)

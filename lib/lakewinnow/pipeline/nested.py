@@ -26,8 +26,7 @@ def take_in(
 
     Raises
     ------
-    DataError
-        The codes of ingest.
+    DataError : the codes of ingest
     """
     try:
         ingested = ingest.run(lake, source, like, split)
@@ -67,9 +66,8 @@ def take_in_holdout(run: Run, embedding: EmbeddingConfig) -> StageReport[Holdout
 
     Raises
     ------
-    DataError
-        At "evaluate.holdout": the codes of ingest; ``"holdout_rejected"``: more than
-        `input.max_bad_fraction` of its rows cannot be used, or have labels that the input has not.
+    DataError : at "evaluate.holdout": the codes of ingest; "holdout_rejected": more than
+        `input.max_bad_fraction` of its rows cannot be used, or have labels that the input has not
     """
     lake, config, holdout = run.lake, run.config, run.inputs.holdout
     if holdout is None:  # the graph has seen to it

@@ -43,15 +43,10 @@ class RunResult:
 
     Attributes
     ----------
-    workspace : str
-    rows : mapping
-        in, clean, review, dropped, quarantine. Empty when the run stopped at an earlier stage.
-    summary, manifest : mapping
-        The contents of summary.json and manifest.json.
-    report : Report, optional
-        What report.html shows, which a notebook shows in the place of the result.
-    figures : Summary, optional
-        The summary as dataclasses; None when the run stopped at an earlier stage.
+    rows : in, clean, review, dropped, quarantine. Empty when the run stopped at an earlier stage.
+    summary, manifest : the contents of summary.json and manifest.json
+    report : what report.html shows, which a notebook shows in the place of the result
+    figures : the summary as dataclasses; None when the run stopped at an earlier stage
     """
 
     workspace: str
@@ -89,8 +84,7 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
 
     Raises
     ------
-    EngineError
-        ``"rows_unaccounted"``
+    EngineError : "rows_unaccounted"
     """
     lake, found = run.lake, {commit.name: commit.figures for commit in commits}
     workspace = lake.files.root

@@ -47,8 +47,7 @@ def run(
 
     Parameters
     ----------
-    spark : SparkSession, optional
-        Default: the active session, else one of `config.engine`.
+    spark : default: the active session, else one of `config.engine`
     until : str or sequence of str
         Stages that are wanted: they run, and what they need. Default: all stages that the
         configuration turns on, but `finetune`.
@@ -62,8 +61,8 @@ def run(
 
     Raises
     ------
-    LakewinnowError
-        ConfigError, SchemaError, DataError, ProviderError or EngineError; see `errors`.
+    LakewinnowError : ConfigError, SchemaError, DataError, ProviderError or EngineError; see
+        `errors`
     """
     observer = observer or Observer()
     wanted = (until,) if isinstance(until, str) else tuple(until)
@@ -91,10 +90,6 @@ def check(config: Config, *until: str) -> None:
     Parameters
     ----------
     until : the stages that are wanted
-
-    Raises
-    ------
-    ConfigError, ProviderError
     """
     label_issues.checked_filter(config.label_issues)
     if "finetune" in until:
@@ -124,8 +119,8 @@ def _claim(this: Run, whole: Graph) -> None:
 
     Raises
     ------
-    DataError
-        ``"output_exists"``: the workspace has tables of the names of ours, but not a run's records.
+    DataError : "output_exists": the workspace has tables of the names of ours, but not a run's
+        records
     """
     lake, config = this.lake, this.config
     if config.output.mode == "errorifexists" and not lake.is_ours():

@@ -17,12 +17,7 @@ _GAP: Final = 6
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture, as notebooks and pages show it.
-
-    Attributes
-    ----------
-    html : Markup
-    """
+    """A picture, as notebooks and pages show it."""
 
     html: Markup
 

@@ -84,15 +84,13 @@ def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
 
     Parameters
     ----------
-    first, second : str
-        Workspaces. Rows are the same row where their row ids are: `input.id`, or the content.
-    spark : SparkSession, optional
-        Default: the active session, else a local one.
+    first, second : workspaces. Rows are the same row where their row ids are: `input.id`, or the
+        content.
+    spark : default: the active session, else a local one
 
     Raises
     ------
-    DataError
-        ``"no_run"``: a workspace without a finished run.
+    DataError : "no_run": a workspace without a finished run
     """
     spark = spark or session()
     lakes = Lake(spark, first), Lake(spark, second)

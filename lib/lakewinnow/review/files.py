@@ -25,8 +25,7 @@ def check(files: Files, *, is_drawn: bool) -> None:
 
     Raises
     ------
-    DataError
-        ``"no_issues"``, ``"no_sample"``
+    DataError : "no_issues", "no_sample"
     """
     if is_drawn and not files.exists(_RECORD):
         hint = "`lakewinnow review CONFIG` without --decisions draws one"

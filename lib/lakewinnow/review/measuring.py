@@ -40,8 +40,7 @@ def measure(lake: Lake, paths: Sequence[str], wanted: float) -> dict[str, Any]:
 
     Raises
     ------
-    DataError
-        ``"no_sample"``, and what `votes.read` raises
+    DataError : "no_sample", and what `votes.read` raises
     """
     files.check(lake.files, is_drawn=True)
     sample, rows = Sample.from_dict(files.read_record(lake.files)), files.read_rows(lake.files)

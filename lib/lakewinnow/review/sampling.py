@@ -75,9 +75,8 @@ def draw(
 
     Raises
     ------
-    DataError
-        ``"no_issues"``: the workspace has no finished run; ``"nothing_to_review"``;
-        ``"another_sample"`` is there
+    DataError : "no_issues": the workspace has no finished run; "nothing_to_review";
+        "another_sample" is there
     """
     files.check(lake.files, is_drawn=False)
     classes = lake.figures("ingest", Ingested).classes

@@ -104,11 +104,9 @@ def read(lake: Lake, paths: Sequence[str], rows: pa.Table, classes: Sequence[str
 
     Raises
     ------
-    DataError
-        ``"another_sample"``: no decision is about a row of the sample; ``"unknown_label"``; as
+    DataError : "another_sample": no decision is about a row of the sample; "unknown_label"; as
         `decisions.read_votes`
-    SchemaError
-        As `decisions.read_votes`.
+    SchemaError : as `decisions.read_votes`
     """
     try:
         parts = [

@@ -58,8 +58,7 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
 
     Raises
     ------
-    DataError
-        ``"too_few_examples"``: fewer than 10 to train on.
+    DataError : "too_few_examples": fewer than 10 to train on
     """
     classes = lake.figures("ingest", Ingested).classes
     examples = _examples(lake, config, classes, F.col(c.TEXT) if text is None else text)

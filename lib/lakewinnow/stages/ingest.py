@@ -64,8 +64,7 @@ def run(
 
     Raises
     ------
-    DataError
-        No row can be used, one class only, too many classes, or ids that repeat or are null.
+    DataError : no row can be used, one class only, too many classes, or ids that repeat or are null
     """
     found = accept(source, config)
     if config.id is not None:

@@ -44,8 +44,8 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssues]:
 
     Raises
     ------
-    ConfigError
-        A combination that cannot be: `rank_by` that does not go with `adjust_pred_probs`, say.
+    ConfigError : a combination that cannot be: `rank_by` that does not go with `adjust_pred_probs`,
+        say
     """
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     pred_probs = lake.read("pred_probs")

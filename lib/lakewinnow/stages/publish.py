@@ -91,8 +91,7 @@ def check_drop_fraction(lake: Lake, most: float) -> None:
 
     Raises
     ------
-    DataError
-        ``"too_many_dropped"``: more than `clean.max_drop_fraction` would go.
+    DataError : "too_many_dropped": more than `clean.max_drop_fraction` would go
     """
     decisions = lake.figures("decide", Decided).decisions
     n_dropped, n_rows = decisions.get("drop", 0), sum(decisions.values())

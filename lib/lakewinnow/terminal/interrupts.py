@@ -36,12 +36,7 @@ def noted() -> Iterator[None]:
 
 
 def raise_again() -> None:
-    """Raise what was lost.
-
-    Raises
-    ------
-    KeyboardInterrupt
-    """
+    """Raise what was lost."""
     if _ASKED.is_set():
         raise KeyboardInterrupt
 

@@ -61,8 +61,7 @@ def print_top(workspace: str, n: int) -> None:
 
     Raises
     ------
-    DataError
-        The workspace has no issues/ yet.
+    DataError : the workspace has no issues/ yet
     """
     files = Files(workspace)
     if not files.exists("_commits/decide.json"):

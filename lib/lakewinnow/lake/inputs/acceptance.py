@@ -73,9 +73,8 @@ def accept(source: Source, config: InputConfig) -> Acceptance:
 
     Raises
     ------
-    DataError
-        No row can be used, one class only, too many classes, probabilities that do not fit the
-        classes, or too many bad ones, or bad embeddings.
+    DataError : no row can be used, one class only, too many classes, probabilities that do not fit
+        the classes, or too many bad ones, or bad embeddings
     """
     rows = source.df.withColumn(CODE, _error_code(source, config))
     accepted, rejected, lengths, n_replaced = _count(rows, source, config)

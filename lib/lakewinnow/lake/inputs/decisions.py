@@ -52,10 +52,8 @@ def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:
 
     Raises
     ------
-    DataError
-        ``"input_not_found"``, ``"bad_decision"``, ``"contradicting_decisions"``
-    SchemaError
-        ``"missing_column"``, ``"wrong_column_type"``, ``"cannot_read"``
+    DataError : "input_not_found", "bad_decision", "contradicting_decisions"
+    SchemaError : "missing_column", "wrong_column_type", "cannot_read"
     """
     votes = read_votes(spark, path, format_)
     _check_contradictions(votes.rows)
@@ -70,8 +68,7 @@ def read_votes(spark: SparkSession, path: str, format_: str) -> Decisions:
 
     Raises
     ------
-    DataError, SchemaError
-        As `read_decisions`, but for contradictions.
+    DataError, SchemaError : as `read_decisions`, but for contradictions
     """
     try:
         source = read_source(spark, InputConfig(path=path, label=c.ROW_ID), format_)

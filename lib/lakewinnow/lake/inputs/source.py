@@ -119,10 +119,8 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
 
     Raises
     ------
-    DataError
-        The path or table is not there, or holds nothing.
-    SchemaError
-        A named column is missing, or has a type that cannot be used.
+    DataError : the path or table is not there, or holds nothing
+    SchemaError : a named column is missing, or has a type that cannot be used
     """
     if config.path is not None and format_ in TABLE_FORMATS:
         return _read_table(spark, config, format_)

@@ -26,10 +26,8 @@ def held_out(
 
     Raises
     ------
-    SchemaError
-        ``"missing_column"``, ``"wrong_column_type"``
-    DataError
-        ``"not_a_boolean"``: of a column of text; ``"no_trusted_rows"``
+    SchemaError : "missing_column", "wrong_column_type"
+    DataError : "not_a_boolean": of a column of text; "no_trusted_rows"
     """
     name = evaluate.trusted or ""
     value = _truth(source, name)

@@ -78,8 +78,7 @@ def test_rows(
 
     Raises
     ------
-    DataError
-        ``"holdout_too_small"``
+    DataError : "holdout_too_small"
     """
     rows, n_rows = accepted(trusted), n_accepted(trusted)
     if is_halved(trusted):
@@ -123,8 +122,7 @@ def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Sam
 
     Raises
     ------
-    DataError
-        ``"too_few_to_train_on"``
+    DataError : "too_few_to_train_on"
     """
     leaks = holdout.select(c.TEXT_KEY).distinct().withColumn("is_leaked", F.lit(1))
     rows = accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL)

@@ -56,14 +56,11 @@ class EmbeddingStore:
 
     Parameters
     ----------
-    spark : SparkSession
-    path : str
-        Folder of the store; it need not exist yet.
+    path : folder of the store; it need not exist yet
 
     Attributes
     ----------
-    may_repeat : bool
-        Whether a text's vector may be there twice.
+    may_repeat : whether a text's vector may be there twice
     """
 
     may_repeat = True
@@ -100,8 +97,7 @@ class EmbeddingStore:
 
         Parameters
         ----------
-        distinct : bool
-            A text once, which takes a shuffle of the vectors; else as often as it was stored.
+        distinct : a text once, which takes a shuffle of the vectors; else as often as it was stored
         """
         stored = self._of(identity).where(F.col(c.ERROR_CODE).isNull())
         stored = stored.select(c.TEXT_KEY, c.VECTOR)
@@ -266,8 +262,7 @@ def named_store(spark: SparkSession, config: Config) -> EmbeddingStore:
 
     Raises
     ------
-    DataError
-        ``"no_store"``: there is nothing in it.
+    DataError : "no_store": there is nothing in it
     """
     path = config.embedding.store or Files(config.workspace).path("embeddings")
     store = EmbeddingStore(spark, absolute(path))

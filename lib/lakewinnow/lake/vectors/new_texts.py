@@ -40,8 +40,7 @@ def wanted_and_stored(
 
     Parameters
     ----------
-    n : int, optional
-        Partitions; default: as Spark sees fit.
+    n : partitions; default: as Spark sees fit
     """
     rows = lake.read("corpus").select(c.TEXT_KEY, c.TEXT)
     if store.exists():
@@ -57,14 +56,9 @@ class NewTexts:
     Of several spellings of a text the first is taken; all have the same normal form, which is what
     is embedded.
 
-    Parameters
-    ----------
-    n_buckets : int
-
     Attributes
     ----------
-    n_texts : int
-        Distinct texts so far, new or not.
+    n_texts : distinct texts so far, new or not
     """
 
     def __init__(self, n_buckets: int) -> None:

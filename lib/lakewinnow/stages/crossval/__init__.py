@@ -49,11 +49,9 @@ def run(
 
     Raises
     ------
-    ConfigError
-        ``"unknown_class"``: class_weight names a class that is not there.
-    EngineError
-        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there;
-        ``"classifier_failed"``: the user's did, with shard and fold; ``"models_too_large"``.
+    ConfigError : "unknown_class": class_weight names a class that is not there
+    EngineError : "embedding_missing": the store has lost vectors that an earlier stage put there;
+        "classifier_failed": the user's did, with shard and fold; "models_too_large"
     """
     ingested = lake.figures("ingest", Ingested)
     classifier = classifiers.load(config, ingested.classes)

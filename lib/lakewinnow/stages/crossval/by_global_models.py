@@ -29,8 +29,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
 
     Raises
     ------
-    EngineError
-        ``"models_too_large"``
+    EngineError : "models_too_large"
     """
     corpus = corpus.with_vectors_once()
     spark, n_folds = corpus.rows.sparkSession, corpus.config.folds

@@ -84,8 +84,7 @@ def run(
 
     Raises
     ------
-    DataError
-        ``"unknown_label"`` in the user's decisions, or ``"decisions_match_nothing"``.
+    DataError : "unknown_label" in the user's decisions, or "decisions_match_nothing"
     """
     rows = lake.read("checks/label_issues")
     n_rows = lake.rows("checks/label_issues")

@@ -32,7 +32,6 @@ class Estimate:
 
     Attributes
     ----------
-    identity : EmbeddingIdentity
     texts, stored, new : distinct texts
     tokens, requests : of the new ones
     cost_usd : None where the price is not known
@@ -59,20 +58,16 @@ def run(
 
     Parameters
     ----------
-    tell : Callable
-        Is told now and then how many of the new texts are done, how many there are, and what was
-        used so far.
+    tell : is told now and then how many of the new texts are done, how many there are, and what was
+        used so far
 
     Raises
     ------
-    ConfigError
-        The provider does not have the model or the dimensions, or a cost is bounded and the price
-        is not known.
-    ProviderError
-        The provider is not installed, refuses the run, keeps failing, or would cost too much. What
-        was embedded by then is in the store.
-    DataError
-        ``"too_many_refused"``: more than `input.max_bad_fraction` of the rows.
+    ConfigError : the provider does not have the model or the dimensions, or a cost is bounded and
+        the price is not known
+    ProviderError : the provider is not installed, refuses the run, keeps failing, or would cost too
+        much. What was embedded by then is in the store.
+    DataError : "too_many_refused": more than `input.max_bad_fraction` of the rows
     """
     todo = Todo(lake, config)
     if todo.is_small:
@@ -102,8 +97,7 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
 
     Raises
     ------
-    ConfigError, ProviderError
-        As `run`.
+    ConfigError, ProviderError : as `run`
     """
     todo = Todo(lake, config)
     counts, limits = todo.counts, todo.limits

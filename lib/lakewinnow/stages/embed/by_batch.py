@@ -47,12 +47,7 @@ class _Plan:
 
 
 def embed(todo: Todo, tell: Tell) -> Spent:
-    """Embed all new texts.
-
-    Raises
-    ------
-    ProviderError
-    """
+    """Embed all new texts."""
     spent = Spent()
     if not todo.counts.n_new:
         return spent
@@ -78,12 +73,7 @@ def embed(todo: Todo, tell: Tell) -> Spent:
 
 
 def cancel(config: EmbeddingConfig, files: Files) -> int:
-    """Have the batches of a workspace that are under way cancelled; return how many there were.
-
-    Raises
-    ------
-    ProviderError
-    """
+    """Have the batches of a workspace that are under way cancelled; return how many there were."""
     batches = _batch_run(config, files, _Progress(files).save)
     n = sum(state.is_under_way for state in _states(files))
     batches.cancel()

@@ -29,10 +29,6 @@ def embed_at_once(todo: Todo) -> tuple[int, Spent]:
     Returns
     -------
     distinct texts, and what was used
-
-    Raises
-    ------
-    ProviderError
     """
     spent = Spent()
     chunks = todo.wanted_and_stored(todo.n_tasks)
@@ -43,12 +39,7 @@ def embed_at_once(todo: Todo) -> tuple[int, Spent]:
 
 
 def embed(todo: Todo, tell: Tell) -> Spent:
-    """Embed all new texts in rounds.
-
-    Raises
-    ------
-    ProviderError
-    """
+    """Embed all new texts in rounds."""
     spent, counts = Spent(), todo.counts
     if not counts.n_new:
         return spent

@@ -62,22 +62,12 @@ class Todo:
 
     Parameters
     ----------
-    lake : Lake
-    config : EmbeddingConfig
-    buckets : int, optional
-        That the texts are dealt into; default: by the rows of the corpus.
+    buckets : that the texts are dealt into; default: by the rows of the corpus
 
     Attributes
     ----------
-    limits : Limits
-    identity : EmbeddingIdentity
-    store : EmbeddingStore
-    cost : Cost
-    n_tasks : int
-        That embed at once.
-    n_inputs : int
-        Texts in a request.
-    n_buckets : int
+    n_tasks : that embed at once
+    n_inputs : texts in a request
     """
 
     def __init__(self, lake: Lake, config: EmbeddingConfig, buckets: int | None = None) -> None:

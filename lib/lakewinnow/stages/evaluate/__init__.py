@@ -40,11 +40,9 @@ def run(
 
     Raises
     ------
-    DataError
-        ``"reference_matches_nothing"``, ``"holdout_too_small"``, ``"too_few_to_train_on"``,
-        ``"other_embeddings"``
-    EngineError
-        ``"embedding_missing"``, ``"classifier_failed"``
+    DataError : "reference_matches_nothing", "holdout_too_small", "too_few_to_train_on",
+        "other_embeddings"
+    EngineError : "embedding_missing", "classifier_failed"
     """
     found = StageReport(rows_in=lake.rows("issues"), rows_out=0, reads={}, figures=Evaluated())
     true_labels = None

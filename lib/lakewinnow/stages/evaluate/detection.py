@@ -33,8 +33,7 @@ def run(
 
     Raises
     ------
-    DataError
-        ``"reference_matches_nothing"``: no row of the corpus is in the reference.
+    DataError : "reference_matches_nothing": no row of the corpus is in the reference
     """
     issues = lake.read("issues")
     if source.id is None:

@@ -96,12 +96,7 @@ def scan(line: str, scanner: json.JSONDecoder = _SCANNER) -> Any:
 
 
 def scan_exactly(line: str) -> Any:
-    """Read the first value of a line; objects and arrays know their text.
-
-    Raises
-    ------
-    MalformedError
-    """
+    """Read the first value of a line; objects and arrays know their text."""
     reader = _Reader(line)
     try:
         value = reader.value()
