@@ -58,6 +58,13 @@ class LakewinnowError(Exception):
         first.also = tuple(rest)
         return first
 
+    @classmethod
+    def raise_any(cls, problems: Iterable[Self]) -> None:
+        """Raise all of these together, if there are some."""
+        found = list(problems)
+        if found:
+            raise cls.together(found)
+
 
 class ConfigError(LakewinnowError):
     """The configuration or the command line is wrong."""
@@ -131,10 +138,17 @@ def check_columns(
     """
     known = list(map(str, columns))
     expected = f"one of the {of}'s columns ({', '.join(known)})"
-    problems = [
+    SchemaError.raise_any(
         SchemaError("missing_column", where, expected, name, did_you_mean(name, known))
         for where, name in wanted
         if name is not None and name not in known
-    ]
-    if problems:
-        raise SchemaError.together(problems)
+    )
+
+
+def unknown_classes(
+    where: str, names: Iterable[str], classes: Sequence[str]
+) -> Iterator[ConfigError]:
+    """Give an error for each name that is no class; only 20 classes are listed, of thousands."""
+    expected = f"names of classes ({', '.join(classes[:20])}{' …' * (len(classes) > 20)})"
+    for name in sorted(set(names) - set(classes)):
+        yield ConfigError("unknown_class", where, expected, name, did_you_mean(name, classes))

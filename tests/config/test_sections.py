@@ -14,6 +14,7 @@ from lakewinnow.errors import ConfigError
 
 MINIMAL = {"input": {"path": "x.csv", "text": "t", "label": "l"}, "workspace": "out"}
 LISTED, REQUIRED = "embedding.candidates", "clean.require_improvement"
+WEIGHT = "crossval.params.class_weight"
 TRUSTED = {**MINIMAL, "evaluate": {"trusted": "sure"}}
 DEFAULT = Config(input=InputConfig(path="x.csv", text="t", label="l"), workspace="out")
 
@@ -32,6 +33,11 @@ def with_key(key, value):
 def without_text(**keys):
     """Return the minimal configuration with other keys in place of the text."""
     return {"input": {"path": "x.csv", "label": "l", **keys}, "workspace": "out"}
+
+
+def with_classes(**sections):
+    """Return a configuration of two classes, which are given."""
+    return {**MINIMAL, "input": {**MINIMAL["input"], "classes": ["a", "b"]}, **sections}
 
 
 def with_own_probs(**checks):
@@ -242,6 +248,17 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (without_text(embedding="v", pred_probs="p"), "conflicting_inputs", "input.pred_probs"),
         (with_key("input.classes", ["a", "b", "a"]), "repeated_class", "input.classes"),
         (with_key("input.classes", ["a"]), "too_few_classes", "input.classes"),
+        (with_classes(crossval={"params": {"class_weight": {"c": 2}}}), "unknown_class", WEIGHT),
+        (
+            with_classes(evaluate={"params": {"class_weight": {"A": 2, "b": 1}}}),
+            "unknown_class",
+            "evaluate.params.class_weight",
+        ),
+        (
+            with_classes(label_issues={"num_to_remove_per_class": {"a": 1, "c": 2}}),
+            "unknown_class",
+            "label_issues.num_to_remove_per_class",
+        ),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
         (with_key("clean.fix_above", 0.9), "unused_key", "clean.fix_above"),
         (

@@ -6,7 +6,7 @@ from lakewinnow.classifiers.base import Classifier
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.sections import CrossvalConfig
-from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.errors import ConfigError, unknown_classes
 
 
 def check(config: CrossvalConfig) -> None:
@@ -35,14 +35,8 @@ def load(config: CrossvalConfig, classes: Sequence[str]) -> Classifier:
         return _estimator(config)
     c, class_weight, max_iter = (config.params[key] for key in ("C", "class_weight", "max_iter"))
     if isinstance(class_weight, Mapping):
-        for name in sorted(class_weight.keys() - set(classes)):
-            raise ConfigError(
-                "unknown_class",
-                "crossval.params.class_weight",
-                f"names of classes: {', '.join(classes[:10])}{' …' * (len(classes) > 10)}",
-                name,
-                did_you_mean(name, classes),
-            )
+        key = "crossval.params.class_weight"
+        ConfigError.raise_any(unknown_classes(key, class_weight, classes))
         class_weight = {classes.index(name): float(w) for name, w in class_weight.items()}
     return Logistic(c if c == "auto" else float(c), class_weight, max_iter, config.standardize)
 

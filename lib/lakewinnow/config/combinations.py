@@ -1,7 +1,7 @@
 """Values of a configuration against each other: each is right by itself."""
 
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, get_args, get_type_hints
 
@@ -18,7 +18,7 @@ from lakewinnow.config.sections import (
 )
 from lakewinnow.config.types import Format, OfInput
 from lakewinnow.config.values import check_types, key_of
-from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.errors import ConfigError, Shown, unknown_classes
 
 _LEAST_JACCARD: Final = 0.3
 
@@ -48,9 +48,23 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         check_types(LogisticParams, config.crossval.params, "crossval.params", problems)
         check_types(LogisticParams, config.evaluate.params, "evaluate.params", problems)
         yield from problems
+    if config.input.classes is not None:
+        yield from _check_class_names(config, config.input.classes)
     yield from _check_trusted(config)
     if config.checks.drift is not None:
         yield from _check_drift(config.checks.drift, config.input)
+
+
+def _check_class_names(config: Config, classes: Sequence[str]) -> Iterator[ConfigError]:
+    """Yield the keys of mappings that name no class: where classes are given, it is known now."""
+    by_class = {
+        "crossval.params.class_weight": config.crossval.params.get("class_weight"),
+        "evaluate.params.class_weight": config.evaluate.params.get("class_weight"),
+        "label_issues.num_to_remove_per_class": config.label_issues.num_to_remove_per_class,
+    }
+    for where, names in by_class.items():
+        if isinstance(names, Mapping):
+            yield from unknown_classes(where, names, classes)
 
 
 def _check_drift(drift: DriftConfig, source: InputConfig) -> Iterator[ConfigError]:

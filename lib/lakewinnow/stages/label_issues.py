@@ -11,8 +11,7 @@ Shuffle  none but the ranking of the issues
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
 
@@ -22,7 +21,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.scores import check_score
-from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.errors import ConfigError, unknown_classes
 from lakewinnow.figures.labels import LabelIssues
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
@@ -30,7 +29,6 @@ from lakewinnow.spark.passes.confident_learning import Judge
 from lakewinnow.spark.passes.judged import judged
 from lakewinnow.spark.schemas import schema
 
-_SHOWN_CLASSES: Final = 20  # in an error: a table may have thousands
 LABEL_RANKS = schema(
     {
         c.ROW_ID: "string",
@@ -97,7 +95,8 @@ def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = No
     check_score(config.rank_by, adjusted=config.adjust_pred_probs)
     to_remove = config.num_to_remove_per_class
     if to_remove is not None and classes is not None:
-        _check_class_names(to_remove, classes)
+        key = "label_issues.num_to_remove_per_class"
+        ConfigError.raise_any(unknown_classes(key, to_remove, classes))
         to_remove = {name: to_remove.get(name, 0) for name in classes}
     return IssueFilter(
         filter_by=config.filter_by,
@@ -105,22 +104,6 @@ def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = No
         min_examples_per_class=config.min_examples_per_class,
         num_to_remove_per_class=None if to_remove is None else tuple(to_remove.values()),
     )
-
-
-def _check_class_names(names: Iterable[str], classes: Sequence[str]) -> None:
-    shown = ", ".join(classes[:_SHOWN_CLASSES]) + (" …" if len(classes) > _SHOWN_CLASSES else "")
-    problems = [
-        ConfigError(
-            "unknown_class",
-            "label_issues.num_to_remove_per_class",
-            f"names of classes ({shown})",
-            name,
-            did_you_mean(name, classes),
-        )
-        for name in sorted(set(names) - set(classes))
-    ]
-    if problems:
-        raise ConfigError.together(problems)
 
 
 def _figures(found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig) -> LabelIssues:

@@ -55,8 +55,7 @@ def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule
             where, expected = f"checks.text.without[{i}]", "a rule that holds"
             hint = did_you_mean(name, list(rules)) or f"these do: {', '.join(rules)}"
             problems.append(ConfigError("unknown_rule", where, expected, name, hint))
-    if problems:
-        raise ConfigError.together(problems)
+    ConfigError.raise_any(problems)
     return tuple(rules.values())
 
 

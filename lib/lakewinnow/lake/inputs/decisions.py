@@ -142,8 +142,7 @@ def _checked(rows: DataFrame) -> str:
     )
     bad = {row["problem"]: row for row in counted if row["problem"] is not None}
     problems = [_bad(what, bad[what]["n"], bad[what]["first"]) for what in _EXPECTED if what in bad]
-    if problems:
-        raise DataError.together(problems)
+    DataError.raise_any(problems)
     sums = [[row["n"], row["total"], row["parity"]] for row in counted]
     return hashlib.sha256(json.dumps(sums).encode()).hexdigest()
 

@@ -279,8 +279,7 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
             problems.append(
                 SchemaError("wrong_column_type", key, expected, got, "cast it in the source table")
             )
-    if problems:
-        raise SchemaError.together(problems)
+    SchemaError.raise_any(problems)
 
 
 def _is_text(data_type: DataType) -> bool:
