@@ -14,15 +14,10 @@ Weights: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Fit:
-    """How the models of some folds came about.
+    """How the models of some folds came about."""
 
-    Attributes
-    ----------
-    not_converged : folds whose models stopped before they were done
-    settings : what was chosen by looking at the rows: C, losses (by C), standardize
-    """
-
-    not_converged: tuple[int, ...] = ()
+    not_converged: tuple[int, ...] = ()  # folds whose models stopped before they were done
+    # what was chosen by looking at the rows: C, losses (by C), standardize
     settings: Mapping[str, object] = field(default_factory=dict)
 
 

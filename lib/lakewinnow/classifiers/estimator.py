@@ -28,20 +28,12 @@ _WITH_ANY_ROWS: Final = (TypeError, AttributeError, NameError, ImportError, NotI
 
 @dataclass(frozen=True)
 class Estimator:
-    """A classifier by import path.
+    """A classifier by import path."""
 
-    Parameters
-    ----------
-    path : import path of a class or function
-    params : what it is called with
-    seed : of whatever is random in it
-    standardize : whether a StandardScaler, fitted to the training folds, comes first
-    """
-
-    path: str
-    params: Mapping[str, Any]
-    seed: int
-    standardize: bool
+    path: str  # import path of a class or function
+    params: Mapping[str, Any]  # what it is called with
+    seed: int  # of whatever is random in it
+    standardize: bool  # whether a StandardScaler, fitted to the training folds, comes first
     shares_folds: bool = False
     is_settled: bool = True
 
@@ -217,16 +209,10 @@ class _OneModel:
 
 @dataclass(frozen=True)
 class EstimatorModels:
-    """Trained estimators by fold.
+    """Trained estimators by fold."""
 
-    Attributes
-    ----------
-    n_classes : K, also of those that no model has seen
-    models : by fold
-    """
-
-    n_classes: int
-    models: Mapping[int, _OneModel]
+    n_classes: int  # K, also of those that no model has seen
+    models: Mapping[int, _OneModel]  # by fold
 
     def predict(self, features: Features, fold: int) -> NDArray[np.float32]:
         """See `Models`.

@@ -15,19 +15,14 @@ from lakewinnow.core.logistic.strength import choose_strength
 
 @dataclass(frozen=True)
 class Logistic:
-    """Logistic regression as scikit-learn's, at its tight optimum.
+    """Logistic regression as scikit-learn's, at its tight optimum."""
 
-    Parameters
-    ----------
-    C : inverse regularisation strength; "auto" chooses it by held-out log loss
-    class_weight : "balanced", or weights by class index
-    max_iter : most steps
-    standardize : whether columns are scaled to unit variance; "auto": unless rows have unit norm
-    """
-
+    # inverse regularisation strength; "auto" chooses it by held-out log loss
     C: float | Literal["auto"]
+    # "balanced", or weights by class index
     class_weight: Literal["balanced"] | Mapping[int, float] | None
-    max_iter: int
+    max_iter: int  # most steps
+    # whether columns are scaled to unit variance; "auto": unless rows have unit norm
     standardize: Literal["auto"] | bool
     shares_folds: bool = True
     takes_weights: bool = True

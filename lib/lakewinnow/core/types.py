@@ -21,18 +21,12 @@ class Takeable(Protocol):
 
 
 class Block(NamedTuple):
-    """Some rows of the corpus: any number, in any order.
+    """Some rows of the corpus: any number, in any order."""
 
-    Attributes
-    ----------
-    labels : int64, shape (n,), given labels in 0 .. K-1
-    pred_probs : float64, shape (n, K), C-ordered, out-of-sample, free of NaN
-    row_ids : n strings, each once in the corpus; compared by code point, which is also the order
-        of their UTF-8 bytes
-    """
-
-    labels: IntArray
-    pred_probs: FloatArray
+    labels: IntArray  # int64, shape (n,), given labels in 0 .. K-1
+    pred_probs: FloatArray  # float64, shape (n, K), C-ordered, out-of-sample, free of NaN
+    # n strings, each once in the corpus; compared by code point, which is also the order of their
+    # UTF-8 bytes
     row_ids: Sequence[str]
 
     def take(self, rows: IntArray) -> "Block":

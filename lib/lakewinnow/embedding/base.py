@@ -24,27 +24,20 @@ from lakewinnow.errors import ProviderError
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What a provider takes.
+    """What a provider takes."""
 
-    Attributes
-    ----------
-    inputs : texts in a request
-    tokens_per_input, tokens_per_request : None where there is no such limit, or where the provider
-        itself represents a long text by its beginning
-    concurrency : requests at once in one task
-    requests_per_minute, tokens_per_minute : of all tasks together
-    usd_per_million_tokens : None where the price is not known, 0 where there is none
-    chunk_tokens : of a task's first chunk, some seconds of work; later ones are as large as a
-        minute allows
-    """
-
-    inputs: int = 1024
+    inputs: int = 1024  # texts in a request
+    # None where there is no such limit, or where the provider itself represents a long text by its
+    # beginning
     tokens_per_input: int | None = None
     tokens_per_request: int | None = None
-    concurrency: int = 1
+    concurrency: int = 1  # requests at once in one task
+    # of all tasks together
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    # None where the price is not known, 0 where there is none
     usd_per_million_tokens: float | None = 0.0
+    # of a task's first chunk, some seconds of work; later ones are as large as a minute allows
     chunk_tokens: int = 2**13
 
 

@@ -19,17 +19,13 @@ _PRICE = "embedding.openai.price_per_million_tokens"
 class Cost:
     """A price and a bound.
 
-    Attributes
-    ----------
-    most_usd : what a run may spend
-
     Raises
     ------
     ConfigError : "price_unknown": spending is bounded, but what a token costs is not known
     """
 
     limits: Limits
-    most_usd: float | None = None
+    most_usd: float | None = None  # what a run may spend
 
     def __post_init__(self) -> None:
         if self.most_usd is not None and self.limits.usd_per_million_tokens is None:

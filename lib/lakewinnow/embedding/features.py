@@ -25,17 +25,12 @@ _FARTHEST: Final = 1e6  # standard deviations: a stranger to the sample must not
 
 @dataclass(frozen=True)
 class Preprocessor:
-    """What turns feature columns into a matrix.
+    """What turns feature columns into a matrix."""
 
-    Attributes
-    ----------
-    numeric, categorical : positions of the columns that are taken so
-    dimensions : columns of the matrix
-    """
-
+    # positions of the columns that are taken so
     numeric: tuple[int, ...]
     categorical: tuple[int, ...]
-    dimensions: int
+    dimensions: int  # columns of the matrix
     scaler: "Pipeline"
     encoder: "OneHotEncoder"
 

@@ -25,23 +25,18 @@ WHY: Final = "why"
 
 @dataclass(frozen=True)
 class RowCheck:
-    """A check and its columns.
+    """A check and its columns."""
 
-    Attributes
-    ----------
-    name : its key in `checks`, and in `clean` where rows can go for it; its table is checks/NAME/
-    is_issue, score : its columns; the score is from 0 to 1, lower is worse
-    set_of : the column of the set that a row is in, of a check that finds rows which are alike
-    copy_of : the column of the row of its set that stays for this one, which `decide` chooses
-    others : further columns
-    """
-
+    # its key in `checks`, and in `clean` where rows can go for it; its table is checks/NAME/
     name: str
+    # its columns; the score is from 0 to 1, lower is worse
     is_issue: str
     score: str
+    # the column of the set that a row is in, of a check that finds rows which are alike
     set_of: str | None = None
+    # the column of the row of its set that stays for this one, which `decide` chooses
     copy_of: str | None = None
-    others: tuple[tuple[str, DataType], ...] = ()
+    others: tuple[tuple[str, DataType], ...] = ()  # further columns
 
     @property
     def table(self) -> str:

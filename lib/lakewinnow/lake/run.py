@@ -19,25 +19,16 @@ HOLDOUT = "holdout"
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """All that a run reads from outside its workspace; each knows the fingerprint of its content.
+    """All that a run reads from outside; each knows the fingerprint of its content."""
 
-    Attributes
-    ----------
-    source : the input
-    reference, holdout : of `evaluate`; the holdout may be rows of the input
-    decisions : the user's own, of `clean.decisions`
-    words : of `checks.text.words`
-    drift_reference : of `checks.drift.reference`
-    noise_model : an earlier run's, to judge these rows with
-    """
-
-    source: Source
+    source: Source  # the input
+    # of `evaluate`; the holdout may be rows of the input
     reference: Source | None = None
     holdout: Source | None = None
-    decisions: Decisions | None = None
-    words: WordList | None = None
-    drift_reference: Source | EarlierRun | None = None
-    noise_model: EarlierNoiseModel | None = None
+    decisions: Decisions | None = None  # the user's own, of `clean.decisions`
+    words: WordList | None = None  # of `checks.text.words`
+    drift_reference: Source | EarlierRun | None = None  # of `checks.drift.reference`
+    noise_model: EarlierNoiseModel | None = None  # an earlier run's, to judge these rows with
 
 
 def _ignore(done: int, total: int, note: str) -> None:
@@ -46,16 +37,12 @@ def _ignore(done: int, total: int, note: str) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """What a stage is given.
-
-    Attributes
-    ----------
-    report_progress : takes how much of the stage is done, of how much, and a note
-    """
+    """What a stage is given."""
 
     lake: Lake
     config: Config
     inputs: Inputs
+    # takes how much of the stage is done, of how much, and a note
     report_progress: Callable[[int, int, str], None] = _ignore
 
     @property

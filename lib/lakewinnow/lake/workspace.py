@@ -56,14 +56,7 @@ class StageReport(Generic[F]):
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """The record that makes a stage's tables valid.
-
-    Attributes
-    ----------
-    id : of this commit alone: the same stage, done again, has another
-    needs : for each stage whose tables it read, the id of the commit that made them
-    decided_by : for each setting and input from outside that decides the result, a hash
-    """
+    """The record that makes a stage's tables valid."""
 
     name: str
     fingerprint: str
@@ -76,8 +69,10 @@ class Commit:
     tables: Mapping[str, int]  # rows by table
     figures: Mapping[str, Any]  # as JSON
     warnings: Sequence[str]
-    id: str
+    id: str  # of this commit alone: the same stage, done again, has another
+    # for each stage whose tables it read, the id of the commit that made them
     needs: Mapping[str, str]
+    # for each setting and input from outside that decides the result, a hash
     decided_by: Mapping[str, str]
 
 

@@ -17,21 +17,13 @@ from lakewinnow.plan.stage import loaded
 
 @dataclass(frozen=True)
 class Why:
-    """Why a stage is to be done.
+    """Why a stage is to be done."""
 
-    Attributes
-    ----------
-    asked : it is to be done again
-    missing : there is no record of it
-    version : its code is of another version
-    changed : keys and inputs from outside that are not what they were
-    needs : stages whose tables it reads, and which are to be done, or have been done again
-    """
-
-    asked: bool = False
-    missing: bool = False
-    version: bool = False
-    changed: tuple[str, ...] = ()
+    asked: bool = False  # it is to be done again
+    missing: bool = False  # there is no record of it
+    version: bool = False  # its code is of another version
+    changed: tuple[str, ...] = ()  # keys and inputs from outside that are not what they were
+    # stages whose tables it reads, and which are to be done, or have been done again
     needs: tuple[str, ...] = ()
 
 

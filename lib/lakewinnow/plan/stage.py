@@ -20,50 +20,38 @@ def _always(_: Config) -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One step of a run.
+    """One step of a run."""
 
-    Attributes
-    ----------
-    name : names it in `--until`, in the commit record and in the manifest
-    title : names it in progress and report
-    purpose : one line, which ends "This stage …"
-    run : a function that is given the `Run` and returns a `StageReport`; or "module:function",
-        which is imported only when the stage runs
-    reads : the tables it reads, or a function of the configuration that says which. "x?" is read
-        if some stage writes it, "checks/*" is every table of that form
-    writes : the tables it writes; a table has one writer
-    figures : the dataclass of what its report says it found; None: it says nothing
-    settings : dotted keys of the configuration that decide its result, or sections of it
-    how : keys within those that say how it works, but change no result: time-outs, batch sizes
-    outside : what decides its result and lies outside the workspace, by the names of `Run.inputs`
-    is_on : whether a configuration asks for it
-    on_demand : runs only where a stage that runs reads what it writes
-    by_default : whether it runs though nobody has named it
-    resolved : a function of the configuration and the `Lake`, called when what the stage needs is
-        done: values that take the place of settings, where other settings give the same result
-    after : is called as `run` is, when the stage is done, by this run or an earlier one: finds what
-        would stop later stages
-    before : is called as `run` is, before anything that the stage writes is touched
-    version : rises when the same input would now give another result
-    """
-
-    name: str
-    title: str
-    purpose: str
+    name: str  # names it in `--until`, in the commit record and in the manifest
+    title: str  # names it in progress and report
+    purpose: str  # one line, which ends "This stage …"
+    # a function that is given the `Run` and returns a `StageReport`; or "module:function", which is
+    # imported only when the stage runs
     run: Function
+    # the tables it reads, or a function of the configuration that says which. "x?" is read if some
+    # stage writes it, "checks/*" is every table of that form
     reads: NamesOf = ()
-    writes: NamesOf = ()
+    writes: NamesOf = ()  # the tables it writes; a table has one writer
+    # the dataclass of what its report says it found; None: it says nothing
     figures: type | None = None
+    # dotted keys of the configuration that decide its result, or sections of it
     settings: NamesOf = ()
+    # keys within those that say how it works, but change no result: time-outs, batch sizes
     how: Names = ()
+    # what decides its result and lies outside the workspace, by the names of `Run.inputs`
     outside: Names = ()
-    is_on: Callable[[Config], bool] = _always
-    on_demand: bool = False
-    by_default: bool = True
+    is_on: Callable[[Config], bool] = _always  # whether a configuration asks for it
+    on_demand: bool = False  # runs only where a stage that runs reads what it writes
+    by_default: bool = True  # whether it runs though nobody has named it
+    # a function of the configuration and the `Lake`, called when what the stage needs is done:
+    # values that take the place of settings, where other settings give the same result
     resolved: Function | None = None
+    # is called as `run` is, before anything that the stage writes is touched
     before: Function | None = None
+    # is called as `run` is, when the stage is done, by this run or an earlier one: finds what would
+    # stop later stages
     after: Function | None = None
-    version: int = 1
+    version: int = 1  # rises when the same input would now give another result
 
 
 def names_of(names: NamesOf, config: Config) -> Names:

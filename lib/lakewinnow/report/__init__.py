@@ -27,19 +27,13 @@ _FOR: Final = {"label issues": "wrong labels", "own decisions": "your own decisi
 
 @dataclass(frozen=True)
 class Report:
-    """What a finished run has written down.
+    """What a finished run has written down."""
 
-    Attributes
-    ----------
-    summary : the figures of the run
-    manifest, noise_model : the contents of these files
-    examples : what the stage `report` has found
-    """
-
-    summary: Summary
+    summary: Summary  # the figures of the run
+    # the contents of these files
     manifest: Mapping[str, Any]
     noise_model: Mapping[str, Any]
-    examples: Examples
+    examples: Examples  # what the stage `report` has found
 
     def html(self) -> str:
         """Return the page."""

@@ -20,18 +20,11 @@ _TESTS: Final[Mapping[str, tuple[str, str]]] = {
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found.
+    """What one check found."""
 
-    Attributes
-    ----------
-    title : of the check
-    is_any : whether it found something
-    lines : sentences; the first says it all, the others more of it
-    """
-
-    title: str
-    is_any: bool
-    lines: tuple[str, ...]
+    title: str  # of the check
+    is_any: bool  # whether it found something
+    lines: tuple[str, ...]  # sentences; the first says it all, the others more of it
 
 
 def of_checks(summary: Mapping[str, Any]) -> list[Finding]:

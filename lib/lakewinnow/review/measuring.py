@@ -103,22 +103,16 @@ def figures(
 
 @dataclass(frozen=True, eq=False)
 class _Side:
-    """The answered rows that are flagged, or that are not; arrays of shape (answered,).
+    """The answered rows that are flagged, or that are not; arrays of shape (answered,)."""
 
-    Attributes
-    ----------
-    rows : that there are
-    is_error : whether a person dropped it or gave it another label
-    is_fix : whether another label than the given one is suggested; is_fixed_right: a person's
-    """
-
-    rows: int
+    rows: int  # that there are
     ids: list[str]
     answers: Answers
     given: ObjectArray
     scores: FloatArray
     probs: FloatArray
-    is_error: BoolArray
+    is_error: BoolArray  # whether a person dropped it or gave it another label
+    # whether another label than the given one is suggested; is_fixed_right: a person's
     is_fix: BoolArray
     is_fixed_right: BoolArray
 

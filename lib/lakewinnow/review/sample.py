@@ -7,40 +7,29 @@ from typing import Any, Self
 
 @dataclass(frozen=True)
 class Stratum:
-    """Rows that one of them stands for as well as another.
-
-    Attributes
-    ----------
-    label : the class that they are given; None: any that has no stratum of its own
-    score_above, score_to : what the label score lies between
-    rows, drawn : how many there are, and are in the sample
-    """
+    """Rows that one of them stands for as well as another."""
 
     is_label_issue: bool
-    label: str | None
+    label: str | None  # the class that they are given; None: any that has no stratum of its own
+    # what the label score lies between
     score_above: float
     score_to: float
+    # how many there are, and are in the sample
     rows: int
     drawn: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """What is known of a sample beside its rows; the content of sample.json.
+    """What is known of a sample beside its rows; the content of sample.json."""
 
-    Attributes
-    ----------
-    id : a hash of its rows
-    decided : rows that were left out, since the user had decided them
-    flagged_by_score, fixes_by_prob : [edge, rows] of the flagged rows by label score, and of those
-        that have another label suggested by the probability of that
-    """
-
-    id: str
+    id: str  # a hash of its rows
     rows: int
-    decided: int
+    decided: int  # rows that were left out, since the user had decided them
     classes: Sequence[str]
     strata: Sequence[Stratum]
+    # [edge, rows] of the flagged rows by label score, and of those that have another label
+    # suggested by the probability of that
     flagged_by_score: Sequence[tuple[float, int]]
     fixes_by_prob: Sequence[tuple[float, int]]
 

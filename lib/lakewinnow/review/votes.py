@@ -35,16 +35,11 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Votes:
-    """What was decided about rows of the sample, and about how many others.
+    """What was decided about rows of the sample, and about how many others."""
 
-    Attributes
-    ----------
-    of_row : by row id, who decided what; one name may have decided twice
-    outside : row ids that are not in the sample
-    """
-
+    # by row id, who decided what; one name may have decided twice
     of_row: Mapping[str, Sequence[tuple[str, Verdict]]]
-    outside: int
+    outside: int  # row ids that are not in the sample
 
     def agreed(self) -> dict[str, Verdict]:
         """Return what all, or more than half, say of a row; a row without that is left out."""

@@ -18,15 +18,11 @@ _EDGES: Final = ".,;:!?\"'()[]{}<>“”‘’…"
 
 @dataclass(frozen=True)
 class ListedWords:
-    """Words by how they are found.
+    """Words by how they are found."""
 
-    Attributes
-    ----------
-    plain : phrases of letters, digits and underscores, by their first word
-    spelt : those with other characters in them (``f*ck``), by their first word
-    """
-
+    # phrases of letters, digits and underscores, by their first word
     plain: Mapping[str, frozenset[tuple[str, ...]]]
+    # those with other characters in them (``f*ck``), by their first word
     spelt: Mapping[str, frozenset[tuple[str, ...]]]
 
     @classmethod

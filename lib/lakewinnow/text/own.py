@@ -15,16 +15,10 @@ _TRIED = "Hello, this is a text."
 
 @dataclass(frozen=True)
 class OwnMeasure:
-    """A function by its import path, which executors import for themselves.
+    """A function by its import path, which executors import for themselves."""
 
-    Attributes
-    ----------
-    path : mypackage.rules.too_shouty
-    where : the configuration key that names it
-    """
-
-    path: str
-    where: str
+    path: str  # mypackage.rules.too_shouty
+    where: str  # the configuration key that names it
 
     def check(self) -> None:
         """See whether it can be imported, and gives a number for a text.

@@ -15,22 +15,16 @@ Measure = Callable[[Document], float]
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """What a text may not be beyond.
-
-    Attributes
-    ----------
-    measure : of a document; NaN where it cannot be judged, which no limit catches
-    above, below : the limit: a text breaks the rule whose measure is above, or below, it
-    says : what is wrong, with a place for the measure, or a function of document and measure
-    source : where the rule is published
-    """
+    """What a text may not be beyond."""
 
     name: str
-    measure: Measure
+    measure: Measure  # of a document; NaN where it cannot be judged, which no limit catches
+    # what is wrong, with a place for the measure, or a function of document and measure
     says: str | Callable[[Document, float], str]
+    # the limit: a text breaks the rule whose measure is above, or below, it
     above: float | None = None
     below: float | None = None
-    source: str = ""
+    source: str = ""  # where the rule is published
 
     def is_broken(self, value: float) -> bool:
         """Whether a measure is beyond the limit."""
@@ -59,18 +53,11 @@ class Rule:
 
 
 class Verdict(NamedTuple):
-    """What rules say of a text.
+    """What rules say of a text."""
 
-    Attributes
-    ----------
-    score : the least of the broken rules' scores; 1 where none is broken
-    rules : names of those that are broken, in the rules' order
-    why : what is wrong; None where none is broken
-    """
-
-    score: float
-    rules: tuple[str, ...]
-    why: str | None
+    score: float  # the least of the broken rules' scores; 1 where none is broken
+    rules: tuple[str, ...]  # names of those that are broken, in the rules' order
+    why: str | None  # what is wrong; None where none is broken
 
 
 FINE: Final = Verdict(1.0, (), None)

@@ -47,20 +47,12 @@ class Pair:
 
 @dataclass(frozen=True)
 class Groups:
-    """Rows, each of one group.
+    """Rows, each of one group."""
 
-    Attributes
-    ----------
-    rows : row_id, text_key, text, given_label, group
-    n_groups : groups are 0 .. n_groups - 1
-    pairs : what is compared
-    n_left_out : groups that are too many or too small, whose rows are among the others
-    """
-
-    rows: DataFrame
-    n_groups: int
-    pairs: tuple[Pair, ...]
-    n_left_out: int = 0
+    rows: DataFrame  # row_id, text_key, text, given_label, group
+    n_groups: int  # groups are 0 .. n_groups - 1
+    pairs: tuple[Pair, ...]  # what is compared
+    n_left_out: int = 0  # groups that are too many or too small, whose rows are among the others
 
 
 def of_two(lake: Lake, reference: Lake, name: str) -> Groups:

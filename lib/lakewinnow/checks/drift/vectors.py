@@ -37,17 +37,12 @@ Joints: TypeAlias = tuple[Counts, Counts]
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What the vectors of a pair have shown; None of a reference that has too few.
-
-    Attributes
-    ----------
-    surest : ids of the rows that are surest to be new, with their scores
-    joints : by models of both sides, where these were asked for
-    """
+    """What the vectors of a pair have shown; None of a reference that has too few."""
 
     vectors: Vectors | None = None
+    # ids of the rows that are surest to be new, with their scores
     surest: Sequence[tuple[str, float]] = ()
-    joints: Joints | None = None
+    joints: Joints | None = None  # by models of both sides, where these were asked for
 
     @classmethod
     def of(cls, told: Any, n_classes: int) -> "Found":

@@ -12,19 +12,12 @@ THRESHOLD: Final = 0.1  # of the share that each class would have if all were eq
 
 @dataclass(frozen=True)
 class Imbalance:
-    """What the class counts say.
+    """What the class counts say."""
 
-    Attributes
-    ----------
-    rarest : the class of fewest rows, the first of several
-    share : of the rows, that it has; its rows' score, whether or not it is too rare
-    limit : the least share that is enough
-    rare : all classes below the limit, the rarest among them; Datalab flags the rarest alone
-    """
-
-    rarest: int
-    share: float
-    limit: float
+    rarest: int  # the class of fewest rows, the first of several
+    share: float  # of the rows, that it has; its rows' score, whether or not it is too rare
+    limit: float  # the least share that is enough
+    # all classes below the limit, the rarest among them; Datalab flags the rarest alone
     rare: tuple[int, ...]
 
     @property

@@ -31,16 +31,11 @@ _NONE: Final = -1
 
 
 class Neighbors(NamedTuple):
-    """The nearest reference rows of each query, the nearest first, ties by position.
+    """The nearest reference rows of each query, the nearest first, ties by position."""
 
-    Attributes
-    ----------
-    positions : int64, shape (n_queries, k), of reference rows; -1 where there are fewer than k
-    distances : float64, shape (n_queries, k); infinite where there are fewer than k
-    """
-
+    # int64, shape (n_queries, k), of reference rows; -1 where there are fewer than k
     positions: IntArray
-    distances: FloatArray
+    distances: FloatArray  # float64, shape (n_queries, k); infinite where there are fewer than k
 
 
 def default_metric(n_columns: int) -> Metric:

@@ -17,17 +17,11 @@ SIGNIFICANT: Final = 0.05
 
 
 class Order(NamedTuple):
-    """What the test says.
+    """What the test says."""
 
-    Attributes
-    ----------
-    statistic : 0 .. 1
-    p_value : how likely so much or more is by chance
-    scores : shape (n,), 0 .. 1: of each row, how near its neighbours' places are to chance
-    """
-
-    statistic: float
-    p_value: float
+    statistic: float  # 0 .. 1
+    p_value: float  # how likely so much or more is by chance
+    # shape (n,), 0 .. 1: of each row, how near its neighbours' places are to chance
     scores: FloatArray
 
 

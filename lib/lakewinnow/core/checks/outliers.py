@@ -31,18 +31,15 @@ class DistanceRule:
 
     A sample of the rows to be near to makes all distances greater, and these quartiles with them:
     both are of the same statistic, so that no other correction is needed.
-
-    Attributes
-    ----------
-    q1, median, q3 : quartiles
-    threshold : 0 to 1, lower flags fewer rows; (1 / threshold - 1) interquartile ranges above the
-        third quartile is the largest distance that is not flagged
     """
 
+    # quartiles
     q1: float
     median: float
     q3: float
     metric: Metric
+    # 0 to 1, lower flags fewer rows; (1 / threshold - 1) interquartile ranges above the third
+    # quartile is the largest distance that is not flagged
     threshold: float = DISTANCE_THRESHOLD
 
     @property

@@ -9,16 +9,10 @@ from lakewinnow.core.types import FloatArray, IntArray
 
 
 class RowGraph(NamedTuple):
-    """Each row's k nearest rows, the nearest first.
+    """Each row's k nearest rows, the nearest first."""
 
-    Attributes
-    ----------
-    positions : int64, shape (n_rows, k)
-    distances : float64, shape (n_rows, k)
-    """
-
-    positions: IntArray
-    distances: FloatArray
+    positions: IntArray  # int64, shape (n_rows, k)
+    distances: FloatArray  # float64, shape (n_rows, k)
 
 
 def row_graph(

@@ -27,16 +27,10 @@ _N_CHARACTERS: Final = 0x110000
 
 
 class Shingles(NamedTuple):
-    """The shingles of some texts, one text after the other, with repeats.
+    """The shingles of some texts, one text after the other, with repeats."""
 
-    Attributes
-    ----------
-    hashes : uint64, shape (n_shingles,)
-    offsets : int64, shape (n_texts + 1,), where each text's start
-    """
-
-    hashes: HashArray
-    offsets: IntArray
+    hashes: HashArray  # uint64, shape (n_shingles,)
+    offsets: IntArray  # int64, shape (n_texts + 1,), where each text's start
 
 
 def normal_forms(texts: Sequence[str]) -> list[str]:

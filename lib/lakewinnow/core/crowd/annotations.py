@@ -20,17 +20,13 @@ from lakewinnow.errors import DataError, Shown
 
 @dataclass(frozen=True, eq=False)
 class AnnotatedBlock:
-    """Some rows of the corpus, in any order, with all their annotations; made by `of`.
+    """Some rows of the corpus, in any order, with all their annotations; made by `of`."""
 
-    Attributes
-    ----------
-    row, annotator, label : int64, shape (n,), an annotation each, sorted by row, then annotator
-    pred_probs : float64, shape (rows, K), out-of-sample, free of NaN, K >= 2; position = `row`
-    """
-
+    # int64, shape (n,), an annotation each, sorted by row, then annotator
     row: IntArray
     annotator: IntArray
     label: IntArray
+    # float64, shape (rows, K), out-of-sample, free of NaN, K >= 2; position = `row`
     pred_probs: FloatArray
 
     @classmethod
@@ -117,24 +113,17 @@ def _check_range(name: str, positions: IntArray, length: int) -> None:
 
 @dataclass(frozen=True, eq=False)
 class VoteState(State):
-    """Pass 1: how often labels are given and annotators agree; integers that add up.
+    """Pass 1: how often labels are given and annotators agree; integers that add up."""
 
-    Attributes
-    ----------
-    class_counts : int64, shape (K,), annotations per label
-    rows_by_size : int64, shape (M + 1,), rows per number of annotations
-    labelled : int64, shape (M,), annotations per annotator
-    peers, agreeing_peers : int64, shape (M,), other annotations of the annotator's rows; those of
-        them that give the annotator's label
-    clear, agreeing_clear : int64, shape (M,), annotations of rows where one label is more frequent
-        than all others; those that give this label
-    """
-
-    class_counts: IntArray
-    rows_by_size: IntArray
-    labelled: IntArray
+    class_counts: IntArray  # int64, shape (K,), annotations per label
+    rows_by_size: IntArray  # int64, shape (M + 1,), rows per number of annotations
+    labelled: IntArray  # int64, shape (M,), annotations per annotator
+    # int64, shape (M,), other annotations of the annotator's rows; those of them that give the
+    # annotator's label
     peers: IntArray
     agreeing_peers: IntArray
+    # int64, shape (M,), annotations of rows where one label is more frequent than all others; those
+    # that give this label
     clear: IntArray
     agreeing_clear: IntArray
 

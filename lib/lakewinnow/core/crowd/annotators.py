@@ -18,20 +18,14 @@ from lakewinnow.core.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class AnnotatorState(State):
-    """How good each annotator's labels are; the pass that scores the rows sums it too.
+    """How good each annotator's labels are; the pass that scores the rows sums it too."""
 
-    Attributes
-    ----------
-    quality : exact sum of the labels' quality and their number, per annotator
-    cells : exact sum of the consensus quality score and number of labels, per annotator * K + label
-    right : int64, shape (M, K), labels that are the consensus
-    shared, right_shared : int64, shape (M,), labels of rows that others labelled too; those of them
-        that are the consensus
-    """
-
-    quality: ThresholdState
+    quality: ThresholdState  # exact sum of the labels' quality and their number, per annotator
+    # exact sum of the consensus quality score and number of labels, per annotator * K + label
     cells: ThresholdState
-    right: IntArray
+    right: IntArray  # int64, shape (M, K), labels that are the consensus
+    # int64, shape (M,), labels of rows that others labelled too; those of them that are the
+    # consensus
     shared: IntArray
     right_shared: IntArray
 
@@ -102,20 +96,13 @@ class AnnotatorState(State):
 
 
 class AnnotatorStats(NamedTuple):
-    """Annotators in the order of their numbers, arrays of shape (M,).
+    """Annotators in the order of their numbers, arrays of shape (M,)."""
 
-    Attributes
-    ----------
-    annotator_quality : float64, lower is worse; NaN if nobody else labelled any of their rows
-    agreement_with_consensus : float64, share of their labels that are the consensus
-    worst_class : int64, the label of theirs that is least often the consensus
-    n_labelled : int64, labels they gave
-    """
-
+    # float64, lower is worse; NaN if nobody else labelled any of their rows
     annotator_quality: FloatArray
-    agreement_with_consensus: FloatArray
-    worst_class: IntArray
-    n_labelled: IntArray
+    agreement_with_consensus: FloatArray  # float64, share of their labels that are the consensus
+    worst_class: IntArray  # int64, the label of theirs that is least often the consensus
+    n_labelled: IntArray  # int64, labels they gave
 
     @property
     def worst_first(self) -> IntArray:

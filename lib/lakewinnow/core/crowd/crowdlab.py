@@ -20,19 +20,13 @@ from lakewinnow.core.types import FloatArray, IntArray
 
 @dataclass(frozen=True, eq=False)
 class ConsensusState(State):
-    """How consensus labels, annotators and model agree, over the rows of two annotations or more.
+    """How consensus labels, annotators and model agree in rows of two annotations or more."""
 
-    Attributes
-    ----------
-    agreeing_by_size : int64, shape (M + 1,), annotations that give the consensus label, per number
-        of annotations of their row
-    consensus_counts : int64, shape (K,), rows per consensus label
-    n_model_errors : int64, shape (1,), rows whose most probable label is another one
-    """
-
+    # int64, shape (M + 1,), annotations that give the consensus label, per number of annotations of
+    # their row
     agreeing_by_size: IntArray
-    consensus_counts: IntArray
-    n_model_errors: IntArray
+    consensus_counts: IntArray  # int64, shape (K,), rows per consensus label
+    n_model_errors: IntArray  # int64, shape (1,), rows whose most probable label is another one
 
     @classmethod
     def zero(cls, n_annotators: int, n_classes: int) -> Self:
@@ -58,20 +52,12 @@ class ConsensusState(State):
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """How much model and annotators count, and how much an annotator's label says.
+    """How much model and annotators count, and how much an annotator's label says."""
 
-    Attributes
-    ----------
-    model : weight of pred_probs
-    annotator : float64, shape (M,)
-    likelihood : probability that an annotator gives the consensus label
-    other_likelihood : that an annotator gives some one other label
-    """
-
-    model: float
-    annotator: FloatArray
-    likelihood: float
-    other_likelihood: float
+    model: float  # weight of pred_probs
+    annotator: FloatArray  # float64, shape (M,)
+    likelihood: float  # probability that an annotator gives the consensus label
+    other_likelihood: float  # that an annotator gives some one other label
 
     @classmethod
     def estimate(cls, votes: VoteState, consensus: ConsensusState) -> Self:
@@ -122,37 +108,25 @@ def posterior(block: AnnotatedBlock, weights: Weights | None) -> FloatArray:
 
 
 class LabelQuality(NamedTuple):
-    """What is known of the rows of a block, and of the annotations, in its order.
+    """What is known of the rows of a block, and of the annotations, in its order."""
 
-    Attributes
-    ----------
-    consensus_label : int64, shape (rows,)
-    consensus_quality_score : float64, shape (rows,), lower is worse
-    annotator_agreement : float64, shape (rows,), share of the annotations that give the consensus
-    n_annotations : int64, shape (rows,)
-    annotation_quality : float64, shape (n,), quality score of each annotator's own label
-    """
-
-    consensus_label: IntArray
-    consensus_quality_score: FloatArray
+    consensus_label: IntArray  # int64, shape (rows,)
+    consensus_quality_score: FloatArray  # float64, shape (rows,), lower is worse
+    # float64, shape (rows,), share of the annotations that give the consensus
     annotator_agreement: FloatArray
-    n_annotations: IntArray
+    n_annotations: IntArray  # int64, shape (rows,)
+    # float64, shape (n,), quality score of each annotator's own label
     annotation_quality: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class Crowd:
-    """What the passes so far say of the corpus; it ships to where the blocks are.
+    """What the passes so far say of the corpus; it ships to where the blocks are."""
 
-    Attributes
-    ----------
-    votes : of all rows
-    weights : by the consensus labels of all rows; None: quality is the share of the votes
-    majority_weights : by the majority votes of all rows; None: these are the consensus
-    """
-
-    votes: VoteState
+    votes: VoteState  # of all rows
+    # by the consensus labels of all rows; None: quality is the share of the votes
     weights: Weights | None = None
+    # by the majority votes of all rows; None: these are the consensus
     majority_weights: Weights | None = None
 
     def weigh(self, consensus: ConsensusState) -> Self:

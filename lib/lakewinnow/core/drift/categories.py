@@ -30,36 +30,26 @@ class ChiSquared:
 
 @dataclass(frozen=True, eq=False)
 class ClassShares:
-    """Each class in the new rows and in the reference; float64, shape (K,).
+    """Each class in the new rows and in the reference; float64, shape (K,)."""
 
-    Attributes
-    ----------
-    new, reference : shares
-    psi : what a class adds to the PSI
-    p : of its share being the same, two-sided, with Yates' correction; 1 where it is expected fewer
-        than `LEAST_EXPECTED` times
-    """
-
+    # shares
     new: FloatArray
     reference: FloatArray
-    psi: FloatArray
+    psi: FloatArray  # what a class adds to the PSI
+    # of its share being the same, two-sided, with Yates' correction; 1 where it is expected fewer
+    # than `LEAST_EXPECTED` times
     p: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseDrift:
-    """How given labels depend on true ones, in two sets of rows.
+    """How given labels depend on true ones, in two sets of rows."""
 
-    Attributes
-    ----------
-    test : that P(given | true) is the same for every true class
-    distance : half the sum of the absolute differences of P(given | true), mean over the true
-        classes, each weighted by its rows: the share of labels that would be given otherwise
-    distances, p : float64, shape (K,), of each true class; 0 and 1 where it has too few rows
-    """
-
-    test: ChiSquared
+    test: ChiSquared  # that P(given | true) is the same for every true class
+    # half the sum of the absolute differences of P(given | true), mean over the true classes, each
+    # weighted by its rows: the share of labels that would be given otherwise
     distance: float
+    # float64, shape (K,), of each true class; 0 and 1 where it has too few rows
     distances: FloatArray
     p: FloatArray
 

@@ -23,19 +23,12 @@ LEAST_ROWS: Final = 30  # of either side: fewer are not compared
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """One of the two sets of rows, counted.
+    """One of the two sets of rows, counted."""
 
-    Attributes
-    ----------
-    labels : int64, shape (K,), rows of each label; classes are those of either side
-    n_texts : distinct texts
-    n_squared : sum over the distinct texts of the squares of their rows
-    texts : histograms, int64 (see `histograms.N_BINS`), by name; empty where there is no text
-    """
-
-    labels: IntArray
-    n_texts: int
-    n_squared: int
+    labels: IntArray  # int64, shape (K,), rows of each label; classes are those of either side
+    n_texts: int  # distinct texts
+    n_squared: int  # sum over the distinct texts of the squares of their rows
+    # histograms, int64 (see `histograms.N_BINS`), by name; empty where there is no text
     texts: Mapping[str, IntArray]
 
     @property
@@ -65,22 +58,13 @@ class Vectors:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Two sets of rows compared; None where there was nothing to compare.
+    """Two sets of rows compared; None where there was nothing to compare."""
 
-    Attributes
-    ----------
-    classes : shares of the labels
-    labels : test that they are the same
-    texts : by name
-    vectors : of a sample
-    noise : of the noise matrices
-    """
-
-    classes: ClassShares
-    labels: ChiSquared
-    texts: Mapping[str, KolmogorovSmirnov]
-    vectors: Vectors | None
-    noise: NoiseDrift | None
+    classes: ClassShares  # shares of the labels
+    labels: ChiSquared  # test that they are the same
+    texts: Mapping[str, KolmogorovSmirnov]  # by name
+    vectors: Vectors | None  # of a sample
+    noise: NoiseDrift | None  # of the noise matrices
 
     @classmethod
     def of(

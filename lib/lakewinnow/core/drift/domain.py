@@ -25,18 +25,13 @@ _UNIT: Final = 1e-3  # squared norms that far from 1 are of vectors that are to 
 
 @dataclass(frozen=True)
 class DomainClassifier:
-    """How well the two sets can be told apart.
+    """How well the two sets can be told apart."""
 
-    Attributes
-    ----------
-    auc, low, high : of the cross-validated scores, with DeLong's interval of 95%
-    p : one-sided, that the AUC of one half by the model of the other is no more than 0.5
-    """
-
+    # of the cross-validated scores, with DeLong's interval of 95%
     auc: float
     low: float
     high: float
-    p: float
+    p: float  # one-sided, that the AUC of one half by the model of the other is no more than 0.5
 
 
 def classify(

@@ -19,17 +19,12 @@ _TIE: Final = 1e-12
 
 @dataclass(frozen=True)
 class EnergyDistance:
-    """The distance of two sets.
+    """The distance of two sets."""
 
-    Attributes
-    ----------
-    distance : 0 .. 1, the square root of the energy distance as a share of twice the mean distance
-        between the sets; it grows as the share of rows that are other ones does
-    p : share of the permutations in which the sets are as far apart
-    """
-
+    # 0 .. 1, the square root of the energy distance as a share of twice the mean distance between
+    # the sets; it grows as the share of rows that are other ones does
     distance: float
-    p: float
+    p: float  # share of the permutations in which the sets are as far apart
 
 
 def energy_distance(

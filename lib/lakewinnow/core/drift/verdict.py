@@ -32,17 +32,11 @@ LEAST_RATIO: Final = 1.5  # of a class' shares
 
 @dataclass(frozen=True)
 class Test:
-    """One test of a comparison.
+    """One test of a comparison."""
 
-    Attributes
-    ----------
-    kind : of `LEAST_EFFECT`
-    name : the kind, or which number of the texts
-    p, effect : what it has found
-    """
-
-    kind: str
-    name: str
+    kind: str  # of `LEAST_EFFECT`
+    name: str  # the kind, or which number of the texts
+    # what it has found
     p: float
     effect: float
 

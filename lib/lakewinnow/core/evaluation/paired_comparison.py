@@ -24,16 +24,10 @@ _COUNTS_AT_ONCE: Final = 4_000_000  # of rows in resamples: 16 MB
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What the models of one training set said of the test rows.
+    """What the models of one training set said of the test rows."""
 
-    Attributes
-    ----------
-    predicted : int64, shape (M, n)
-    losses : float64, shape (M, n), -ln of the true label's probability
-    """
-
-    predicted: IntArray
-    losses: FloatArray
+    predicted: IntArray  # int64, shape (M, n)
+    losses: FloatArray  # float64, shape (M, n), -ln of the true label's probability
 
     @property
     def first(self) -> "Outcome":

@@ -26,46 +26,28 @@ _STEPS: Final = 8  # cuts that are tried
 
 @dataclass(frozen=True)
 class Cut:
-    """The rows up to some bin: of them, the share of hits among the answered.
+    """The rows up to some bin: of them, the share of hits among the answered."""
 
-    Attributes
-    ----------
-    bin : the last that is taken
-    answered : rows of the sample
-    share : of hits
-    """
-
-    bin: int
-    answered: int
-    share: Interval
+    bin: int  # the last that is taken
+    answered: int  # rows of the sample
+    share: Interval  # of hits
 
 
 @dataclass(frozen=True)
 class Cuts:
-    """Two answers to how far down the rows, the best first, a share is still as wanted.
+    """Two answers to how far down the rows, the best first, a share is still as wanted."""
 
-    Attributes
-    ----------
-    shown : the furthest cut whose share is at least that, with a confidence of 95%; None: not one
-    likely : the furthest cut at which the estimate is; None: not one
-    """
-
+    # the furthest cut whose share is at least that, with a confidence of 95%; None: not one
     shown: Cut | None
-    likely: Cut | None
+    likely: Cut | None  # the furthest cut at which the estimate is; None: not one
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """Answered rows of a sample: in each stratum a random part of its rows.
+    """Answered rows of a sample: in each stratum a random part of its rows."""
 
-    Attributes
-    ----------
-    stratum : int64, shape (n,), of each answered row
-    rows : float64, shape (H,), rows of each stratum, of which some are answered
-    """
-
-    stratum: IntArray
-    rows: FloatArray
+    stratum: IntArray  # int64, shape (n,), of each answered row
+    rows: FloatArray  # float64, shape (H,), rows of each stratum, of which some are answered
 
     @classmethod
     def of(cls, stratum: IntArray, rows: IntArray) -> Self:
@@ -198,18 +180,12 @@ def _tried(answered: IntArray, wanted: float) -> list[int]:
 
 @dataclass(frozen=True)
 class Agreement:
-    """How far people agree on the rows that several of them answered.
+    """How far people agree on the rows that several of them answered."""
 
-    Attributes
-    ----------
-    rows : that two or more answered
-    share : of the pairs of answers to a row that are the same
-    alpha : Krippendorff's, which takes out what chance would give: 1 all agree, 0 as by chance;
-        None where all answers are the same, of which it says nothing
-    """
-
-    rows: int
-    share: float
+    rows: int  # that two or more answered
+    share: float  # of the pairs of answers to a row that are the same
+    # Krippendorff's, which takes out what chance would give: 1 all agree, 0 as by chance; None
+    # where all answers are the same, of which it says nothing
     alpha: float | None
 
 

@@ -75,20 +75,13 @@ def band_cuts(histogram: IntArray, shares: Sequence[float], n: int) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class Side:
-    """The strata of the flagged rows, or of the others: groups of classes times bands.
+    """The strata of the flagged rows, or of the others: groups of classes times bands."""
 
-    Attributes
-    ----------
-    cuts : int64, shape (bands - 1,), the first bin of every band but the first
-    own : classes that are a group of their own; the others, if there are any, are the last group
-    rows : int64, shape (groups, bands), rows that there are
-    drawn : int64, shape (groups, bands), rows to draw
-    """
-
-    cuts: IntArray
+    cuts: IntArray  # int64, shape (bands - 1,), the first bin of every band but the first
+    # classes that are a group of their own; the others, if there are any, are the last group
     own: tuple[int, ...]
-    rows: IntArray
-    drawn: IntArray
+    rows: IntArray  # int64, shape (groups, bands), rows that there are
+    drawn: IntArray  # int64, shape (groups, bands), rows to draw
 
 
 def side(counts: IntArray, cuts: IntArray, n: int, *, in_proportion: bool) -> Side:

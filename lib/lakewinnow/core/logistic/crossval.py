@@ -35,60 +35,39 @@ PREDICTED_AT_ONCE: Final = 2_000_000  # features, in float64
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """How the models of the folds came about.
+    """How the models of the folds came about."""
 
-    Attributes
-    ----------
-    C : inverse regularisation strength, given or chosen
-    losses : class-balanced log loss by C, where it was chosen
-    folds : int64, shape (F,), numbers of the folds that have a model, ascending
-    converged : shape (F,), whether a fold's model did; where not, its probabilities are rough
-    decrement : float64, shape (F,), Newton decrement per row before the last step: twice what the
-        mean loss had left to fall
-    n_steps : steps that the models took
-    """
-
-    C: float
-    losses: dict[float, float]
-    folds: IntArray
+    C: float  # inverse regularisation strength, given or chosen
+    losses: dict[float, float]  # class-balanced log loss by C, where it was chosen
+    folds: IntArray  # int64, shape (F,), numbers of the folds that have a model, ascending
+    # shape (F,), whether a fold's model did; where not, its probabilities are rough
     converged: BoolArray
+    # float64, shape (F,), Newton decrement per row before the last step: twice what the mean loss
+    # had left to fall
     decrement: FloatArray
-    n_steps: int
+    n_steps: int  # steps that the models took
 
 
 @dataclass(frozen=True, eq=False)
 class CrossValidation:
-    """Out-of-sample probabilities, and the models they are from.
+    """Out-of-sample probabilities, and the models they are from."""
 
-    Attributes
-    ----------
-    pred_probs : float32, shape (n, K); exactly 0 for a class that a row's model has not seen
-    fit : of the models
-    """
-
+    # float32, shape (n, K); exactly 0 for a class that a row's model has not seen
     pred_probs: Float32Array
-    fit: Fit
+    fit: Fit  # of the models
 
 
 @dataclass(frozen=True, eq=False)
 class FoldModels:
-    """One model a fold, trained on the rows of the others; to be pickled and sent about.
+    """One model a fold, trained on the rows of the others; to be pickled and sent about."""
 
-    Attributes
-    ----------
-    n_classes : K, also of those that no model has seen
-    classes : int64, shape (K',), those that some model has seen
-    centre, scale : float64, shape (D,), what is taken off a column and what it is divided by
-    coef : float32, shape (F, K', D + 1), of columns so scaled, the intercept last
-    fit : of the models
-    """
-
-    n_classes: int
-    classes: IntArray
+    n_classes: int  # K, also of those that no model has seen
+    classes: IntArray  # int64, shape (K',), those that some model has seen
+    # float64, shape (D,), what is taken off a column and what it is divided by
     centre: FloatArray
     scale: FloatArray
-    coef: Float32Array
-    fit: Fit
+    coef: Float32Array  # float32, shape (F, K', D + 1), of columns so scaled, the intercept last
+    fit: Fit  # of the models
 
     def predict(self, features: npt.NDArray[np.floating], fold: int) -> Float32Array:
         """Score rows by the model that has not seen a fold.

@@ -25,25 +25,17 @@ UNIT: Final = 0.01  # squared norms are this close to 1; float16 vectors are, to
 
 @dataclass(frozen=True, eq=False)
 class Design:
-    """Rows ordered by fold, as features and penalties.
+    """Rows ordered by fold, as features and penalties."""
 
-    Attributes
-    ----------
-    features : float32, shape (n, D + 1), the last column 1
-    centre, scale : shape (D,), what is taken off a column and what it is then divided by
-    order : shape (n,), where each row stands in the input
-    fold_ids : int64, shape (F,), the numbers of the folds, ascending
-    folds : the rows of each fold, F slices
-    penalty : float32, shape (F + 1, D + 1), of the squared coefficients in each fold's model and,
-        last, in the model of all rows; 0 for the intercept
-    """
-
-    features: Float32Array
+    features: Float32Array  # float32, shape (n, D + 1), the last column 1
+    # shape (D,), what is taken off a column and what it is then divided by
     centre: FloatArray
     scale: FloatArray
-    order: npt.NDArray[np.intp]
-    fold_ids: IntArray
-    folds: tuple[slice, ...]
+    order: npt.NDArray[np.intp]  # shape (n,), where each row stands in the input
+    fold_ids: IntArray  # int64, shape (F,), the numbers of the folds, ascending
+    folds: tuple[slice, ...]  # the rows of each fold, F slices
+    # float32, shape (F + 1, D + 1), of the squared coefficients in each fold's model and, last, in
+    # the model of all rows; 0 for the intercept
     penalty: Float32Array
 
     def work(self, n_classes: int) -> int:

@@ -30,37 +30,24 @@ MAX_SLOPE: Final = 0.5  # approximate Wolfe: the slope at the end, as a part of 
 
 
 class Progress(NamedTuple):
-    """What tells whether a problem is solved.
+    """What tells whether a problem is solved."""
 
-    Attributes
-    ----------
-    coef, step : shape (K, F, D), the coefficients and the next step
-    decrement : shape (F,), Newton decrement: twice the decrease that the step promises
-    rate : shape (F,), factor by which steps shrink, cautiously from the last two
-    """
-
+    # shape (K, F, D), the coefficients and the next step
     coef: Float32Array
     step: Float32Array
-    decrement: FloatArray
-    rate: FloatArray
+    decrement: FloatArray  # shape (F,), Newton decrement: twice the decrease that the step promises
+    rate: FloatArray  # shape (F,), factor by which steps shrink, cautiously from the last two
 
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """Where a minimisation ended.
+    """Where a minimisation ended."""
 
-    Attributes
-    ----------
-    coef : shape (K, F, D); where converged, one step that was not evaluated is already taken
-    converged : shape (F,)
-    decrement : shape (F,), Newton decrement before the last step
-    n_steps : number of steps of the problem that took most
-    """
-
+    # shape (K, F, D); where converged, one step that was not evaluated is already taken
     coef: Float32Array
-    converged: BoolArray
-    decrement: FloatArray
-    n_steps: int
+    converged: BoolArray  # shape (F,)
+    decrement: FloatArray  # shape (F,), Newton decrement before the last step
+    n_steps: int  # number of steps of the problem that took most
 
 
 @FAR_OFF

@@ -20,24 +20,15 @@ ClassWeight: TypeAlias = Literal["balanced"] | Mapping[int, float] | npt.ArrayLi
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """What the models of all folds (F) and, last, that of all rows are fitted to.
+    """What the models of all folds (F) and, last, that of all rows are fitted to."""
 
-    Attributes
-    ----------
-    design : rows ordered by fold, and the penalty for K > 2
-    classes : those that have rows, shape (K,)
-    labels : positions in `classes`, shape (n,)
-    weights : float32, shape (F + 1, n), with C in them; 0 for the rows of the fold itself
-    known : shape (K, F + 1), the classes of which a model has seen rows
-    pool : where the work is done; the result is the same without
-    """
-
-    design: Design
-    classes: IntArray
-    labels: IntArray
+    design: Design  # rows ordered by fold, and the penalty for K > 2
+    classes: IntArray  # those that have rows, shape (K,)
+    labels: IntArray  # positions in `classes`, shape (n,)
+    # float32, shape (F + 1, n), with C in them; 0 for the rows of the fold itself
     weights: Float32Array
-    known: BoolArray
-    pool: Executor | None
+    known: BoolArray  # shape (K, F + 1), the classes of which a model has seen rows
+    pool: Executor | None  # where the work is done; the result is the same without
 
     @classmethod
     def of(

@@ -33,20 +33,13 @@ class Objective:
 
     ``sum_i weights[f, i] * -log softmax(coef[:, f] @ features[i])[labels[i]]
     + sum_kd penalty[f, d] / 2 * coef[k, f, d]^2``
-
-    Attributes
-    ----------
-    features : float32, shape (n, D), the last column 1 for the intercept
-    labels : shape (n,), in 0 .. K-1
-    weights : float32, shape (F, n), with C in them
-    penalty : float32, shape (F, D), 0 for the intercept
-    pool : where parts of the rows are worked on; the result is the same without
     """
 
-    features: Float32Array
-    labels: IntArray
-    weights: Float32Array
-    penalty: Float32Array
+    features: Float32Array  # float32, shape (n, D), the last column 1 for the intercept
+    labels: IntArray  # shape (n,), in 0 .. K-1
+    weights: Float32Array  # float32, shape (F, n), with C in them
+    penalty: Float32Array  # float32, shape (F, D), 0 for the intercept
+    # where parts of the rows are worked on; the result is the same without
     pool: Executor | None = None
 
     @FAR_OFF

@@ -27,16 +27,10 @@ LEAST_PROBABILITY: Final = 1e-7  # that counts in a log loss; about float32's re
 
 @dataclass(frozen=True)
 class Strength:
-    """The C that was chosen, and by what.
+    """The C that was chosen, and by what."""
 
-    Attributes
-    ----------
-    C : of the least loss, as far as it can be told from that of 1
-    losses : class-balanced log loss of held-out rows, by C, in the order tried
-    """
-
-    C: float
-    losses: dict[float, float]
+    C: float  # of the least loss, as far as it can be told from that of 1
+    losses: dict[float, float]  # class-balanced log loss of held-out rows, by C, in the order tried
 
 
 def choose_strength(
@@ -105,18 +99,11 @@ def climb(problem: Problem) -> tuple[Strength, Start | None]:
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """Log losses of rows that were held out.
+    """Log losses of rows that were held out."""
 
-    Attributes
-    ----------
-    loss : float64, shape (n,)
-    label : int64, shape (n,)
-    weight : float64, shape (n,), 0 for a row that says nothing about C
-    """
-
-    loss: FloatArray
-    label: IntArray
-    weight: FloatArray
+    loss: FloatArray  # float64, shape (n,)
+    label: IntArray  # int64, shape (n,)
+    weight: FloatArray  # float64, shape (n,), 0 for a row that says nothing about C
 
     def mean(self) -> float:
         """Mean over the classes of a class's mean."""

@@ -31,20 +31,14 @@ PARTS: Final = 4  # of the rows: for so many threads, and so many sums are held
 
 @dataclass(frozen=True, eq=False)
 class Subspace:
-    """Coordinates of rows in r directions, orthonormal where the penalty is the metric.
+    """Coordinates of rows in r directions, orthonormal where the penalty is the metric."""
 
-    Attributes
-    ----------
-    moments : float32, shape (r, r), mean of ``z z'`` over the rows, z their coordinates
-    root : float32, shape (D,), root of the penalty; 1 for the intercept
-    vectors : float32, shape (D, r), the last that of the intercept; None if z is a row as it is
-    rest : mean square of a row along a direction that is left out
-    """
-
+    # float32, shape (r, r), mean of ``z z'`` over the rows, z their coordinates
     moments: Float32Array
-    root: Float32Array
+    root: Float32Array  # float32, shape (D,), root of the penalty; 1 for the intercept
+    # float32, shape (D, r), the last that of the intercept; None if z is a row as it is
     vectors: Float32Array | None
-    rest: float
+    rest: float  # mean square of a row along a direction that is left out
 
     @classmethod
     def of(

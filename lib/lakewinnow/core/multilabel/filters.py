@@ -216,23 +216,15 @@ def judge(pred_probs: FloatArray) -> npt.NDArray[np.int8]:
 
 @dataclass(frozen=True, eq=False)
 class MultilabelIssues:
-    """What `find_label_issues` says of each row, in the order of the rows.
+    """What `find_label_issues` says of each row, in the order of the rows."""
 
-    Attributes
-    ----------
-    is_label_issue : bool, shape (n,)
-    is_class_issue : bool, shape (n, K), by class; by confident learning where the filter is one of
-        `low_*`, which look at rows as a whole
-    label_score : float64, shape (n,), lower is worse
-    label_rank : int64, shape (n,), 1 = worst, by (score, row id); 0: not an issue
-    noise_models : of every class
-    """
-
-    is_label_issue: BoolArray
+    is_label_issue: BoolArray  # bool, shape (n,)
+    # bool, shape (n, K), by class; by confident learning where the filter is one of `low_*`, which
+    # look at rows as a whole
     is_class_issue: BoolArray
-    label_score: FloatArray
-    label_rank: IntArray
-    noise_models: list[NoiseModel]
+    label_score: FloatArray  # float64, shape (n,), lower is worse
+    label_rank: IntArray  # int64, shape (n,), 1 = worst, by (score, row id); 0: not an issue
+    noise_models: list[NoiseModel]  # of every class
 
 
 def find_label_issues(

@@ -48,16 +48,10 @@ def two_columns(pred_probs: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class OneVsRestThresholds(State):
-    """Pass 1: the `ThresholdState` of every class.
+    """Pass 1: the `ThresholdState` of every class."""
 
-    Attributes
-    ----------
-    limbs : int64, shape (K, 2, 3)
-    counts : int64, shape (K, 2)
-    """
-
-    limbs: IntArray
-    counts: IntArray
+    limbs: IntArray  # int64, shape (K, 2, 3)
+    counts: IntArray  # int64, shape (K, 2)
 
     @classmethod
     def zero(cls, n_classes: int) -> Self:
@@ -98,17 +92,11 @@ class OneVsRestThresholds(State):
 
 @dataclass(frozen=True, eq=False)
 class OneVsRestJoints(State):
-    """Pass 2: the `JointState` of every class.
+    """Pass 2: the `JointState` of every class."""
 
-    Attributes
-    ----------
-    counts : int64, shape (K, 2, 2), rows = guess, columns = given label
-    n_label_issues : int64, shape (K,)
-    n_rows : int64, shape (1,), rows that are issues by `confident_learning`, in whatever class
-    """
-
-    counts: IntArray
-    n_label_issues: IntArray
+    counts: IntArray  # int64, shape (K, 2, 2), rows = guess, columns = given label
+    n_label_issues: IntArray  # int64, shape (K,)
+    # int64, shape (1,), rows that are issues by `confident_learning`, in whatever class
     n_rows: IntArray
 
     @classmethod

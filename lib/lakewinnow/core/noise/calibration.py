@@ -31,15 +31,10 @@ _CELLS: Final = 2**15  # probabilities at once, so that they stay in a core's ca
 
 @dataclass(frozen=True, eq=False)
 class Calibration:
-    """How pred_probs become class-balanced probabilities.
+    """How pred_probs become class-balanced probabilities."""
 
-    Attributes
-    ----------
-    temperature : above 1 takes confidence away
-    training_prior : float64, shape (K,), class shares that the probabilities have in them
-    """
-
-    temperature: float
+    temperature: float  # above 1 takes confidence away
+    # float64, shape (K,), class shares that the probabilities have in them
     training_prior: FloatArray
 
     @classmethod
@@ -61,16 +56,10 @@ class Calibration:
 
 @dataclass(frozen=True, eq=False)
 class LossState(State):
-    """Sums of log losses at every point of the grid, for each prior that may be the training prior.
+    """Sums of log losses at the points of the grid, for each prior that may be the training one."""
 
-    Attributes
-    ----------
-    ticks : int64, shape (priors, K, points), per given label, in units of 2^-24
-    counts : int64, shape (K,), rows per given label
-    """
-
-    ticks: IntArray
-    counts: IntArray
+    ticks: IntArray  # int64, shape (priors, K, points), per given label, in units of 2^-24
+    counts: IntArray  # int64, shape (K,), rows per given label
 
     @classmethod
     def zero(cls, n_priors: int, n_classes: int) -> Self:

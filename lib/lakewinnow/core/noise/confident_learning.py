@@ -34,15 +34,10 @@ class ThresholdState(State):
 
     A float sum would change with the order of the blocks, so the sum is held in fixed point:
     limb i counts units of 2^(-31 (i + 1)), and what lies below 2^-93 is dropped row by row.
-
-    Attributes
-    ----------
-    limbs : int64, shape (K, 3)
-    counts : int64, shape (K,)
     """
 
-    limbs: IntArray
-    counts: IntArray
+    limbs: IntArray  # int64, shape (K, 3)
+    counts: IntArray  # int64, shape (K,)
 
     @classmethod
     def zero(cls, n_classes: int) -> Self:
@@ -117,17 +112,13 @@ class ThresholdState(State):
 
 @dataclass(frozen=True, eq=False)
 class JointState(State):
-    """Number of rows per (guess, given label), and the number of label issues.
+    """Number of rows per (guess, given label), and the number of label issues."""
 
-    Attributes
-    ----------
-    counts : int64, shape (K, K), rows = guess, columns = given label; this way round because the
-        last bit of the calibrated joint depends on the order of summation, and this is cleanlab's
-    n_label_issues : int, rows whose guess differs from their label, less those never flagged;
-        cleanlab's `num_label_issues` by "off_diagonal"
-    """
-
+    # int64, shape (K, K), rows = guess, columns = given label; this way round because the last bit
+    # of the calibrated joint depends on the order of summation, and this is cleanlab's
     counts: IntArray
+    # int, rows whose guess differs from their label, less those never flagged; cleanlab's
+    # `num_label_issues` by "off_diagonal"
     n_label_issues: int
 
     @classmethod
@@ -302,18 +293,11 @@ def estimate_joint(confident_joint: IntArray) -> FloatArray:
 
 @dataclass(frozen=True, eq=False)
 class LatentEstimate:
-    """Distribution of the true label, and how it and the given label depend on each other.
+    """Distribution of the true label, and how it and the given label depend on each other."""
 
-    Attributes
-    ----------
-    py : float64, shape (K,), P(true label)
-    noise_matrix : float64, shape (K, K), P(given = row | true = column)
-    inverse_noise_matrix : float64, shape (K, K), P(true = row | given = column)
-    """
-
-    py: FloatArray
-    noise_matrix: FloatArray
-    inverse_noise_matrix: FloatArray
+    py: FloatArray  # float64, shape (K,), P(true label)
+    noise_matrix: FloatArray  # float64, shape (K, K), P(given = row | true = column)
+    inverse_noise_matrix: FloatArray  # float64, shape (K, K), P(true = row | given = column)
 
 
 def estimate_latent(

@@ -19,24 +19,14 @@ def overall_label_health_score(n_label_issues: int, n_rows: int) -> float:
 
 @dataclass(frozen=True, eq=False)
 class ClassQuality:
-    """Classes ranked by label quality, the worst first; arrays of shape (K,).
+    """Classes ranked by label quality, the worst first; arrays of shape (K,)."""
 
-    Attributes
-    ----------
-    class_index : int64
-    label_issues : int64, rows labelled as the class that belong to another
-    inverse_label_issues : int64, rows of the class that are labelled as another
-    label_noise : float64, P(true != k | given = k)
-    inverse_label_noise : float64, P(given != k | true = k)
-    label_quality_score : float64, P(true = k | given = k); 1 for an empty class
-    """
-
-    class_index: IntArray
-    label_issues: IntArray
-    inverse_label_issues: IntArray
-    label_noise: FloatArray
-    inverse_label_noise: FloatArray
-    label_quality_score: FloatArray
+    class_index: IntArray  # int64
+    label_issues: IntArray  # int64, rows labelled as the class that belong to another
+    inverse_label_issues: IntArray  # int64, rows of the class that are labelled as another
+    label_noise: FloatArray  # float64, P(true != k | given = k)
+    inverse_label_noise: FloatArray  # float64, P(given != k | true = k)
+    label_quality_score: FloatArray  # float64, P(true = k | given = k); 1 for an empty class
 
 
 def rank_classes_by_label_quality(joint: FloatArray, n_rows: int) -> ClassQuality:
@@ -65,18 +55,13 @@ def rank_classes_by_label_quality(joint: FloatArray, n_rows: int) -> ClassQualit
 
 @dataclass(frozen=True, eq=False)
 class OverlappingClasses:
-    """Pairs of classes ranked by how often one is given for the other; arrays of shape (pairs,).
+    """Pairs of classes ranked by how often one is given for the other; arrays of shape (pairs,)."""
 
-    Attributes
-    ----------
-    class_index_a, class_index_b : int64, a < b
-    num_overlapping_examples : int64, rows
-    joint_probability : float64, P(given = a, true = b) + P(given = b, true = a), descending
-    """
-
+    # of the two classes, the lower index first
     class_index_a: IntArray
     class_index_b: IntArray
-    num_overlapping_examples: IntArray
+    num_overlapping_examples: IntArray  # int64, rows
+    # descending; that b is given where a is true, or a where b is
     joint_probability: FloatArray
 
 

@@ -18,15 +18,11 @@ LEAST_PROB: Final = float(np.finfo(np.float64).eps)  # scikit-learn's clip in lo
 
 @dataclass(frozen=True, eq=False)
 class CalibrationState(State):
-    """Counts of right predictions by confidence, and the sum of log losses.
+    """Counts of right predictions by confidence, and the sum of log losses."""
 
-    Attributes
-    ----------
-    bins : int64, shape (15, 3): rows, rows predicted right, sum of top probabilities in 2^-32
-    losses : int64, shape (K, 2), per given label: rows, sum of -ln P(given label) in 2^-32
-    """
-
+    # int64, shape (15, 3): rows, rows predicted right, sum of top probabilities in 2^-32
     bins: IntArray
+    # int64, shape (K, 2), per given label: rows, sum of -ln P(given label) in 2^-32
     losses: IntArray
 
     @classmethod

@@ -25,33 +25,23 @@ _CELLS: Final = 2**16  # probabilities at once, so that they stay in a core's ca
 
 @dataclass(frozen=True, eq=False)
 class Suggestions:
-    """What the posterior says of the rows of a block.
+    """What the posterior says of the rows of a block."""
 
-    Attributes
-    ----------
-    labels : int64, shape (n,), the most probable class; the given label where it is as probable
-    probs : float64, shape (n,), its probability
-    given_probs : float64, shape (n,), the given label's
-    """
-
+    # int64, shape (n,), the most probable class; the given label where it is as probable
     labels: IntArray
-    probs: FloatArray
-    given_probs: FloatArray
+    probs: FloatArray  # float64, shape (n,), its probability
+    given_probs: FloatArray  # float64, shape (n,), the given label's
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """All that it takes to tell a row's posterior; it travels to where the rows are.
-
-    Attributes
-    ----------
-    given, true : int32, shape (cells,), labels that some row may have, and may be of
-    weight : float64, shape (cells,), prior[true] · noise_matrix[given, true], all above 0
-    """
+    """All that it takes to tell a row's posterior; it travels to where the rows are."""
 
     calibration: Calibration
+    # int32, shape (cells,), labels that some row may have, and may be of
     given: Int32Array
     true: Int32Array
+    # float64, shape (cells,), prior[true] · noise_matrix[given, true], all above 0
     weight: FloatArray
 
     @classmethod

@@ -50,15 +50,10 @@ _REASONS: Final = {
 
 
 class Judgement(NamedTuple):
-    """What is wrong with a block of pred_probs.
+    """What is wrong with a block of pred_probs."""
 
-    Attributes
-    ----------
-    faults : int8, shape (n,), values of `Fault`
-    n_imprecise : rows without fault whose sum is off by more than 1e-3, which deserve a warning
-    """
-
-    faults: npt.NDArray[np.int8]
+    faults: npt.NDArray[np.int8]  # int8, shape (n,), values of `Fault`
+    # rows without fault whose sum is off by more than 1e-3, which deserve a warning
     n_imprecise: int
 
 

@@ -16,18 +16,12 @@ _NO_KEY: Final = "none"  # for servers that ask for no key; the client wants one
 
 @dataclass(frozen=True)
 class Access:
-    """Where a service is, and how to be let in.
+    """Where a service is, and how to be let in."""
 
-    Attributes
-    ----------
-    base_url : None: OpenAI's; Azure's endpoint, where there is an `api_version`
-    keys : what errors call the settings
-    """
-
-    base_url: str | None
+    base_url: str | None  # None: OpenAI's; Azure's endpoint, where there is an `api_version`
     api_version: str | None = None
     timeout_s: float = 60.0
-    keys: Keys = EMBEDDING
+    keys: Keys = EMBEDDING  # what errors call the settings
 
     @property
     def is_openai(self) -> bool:

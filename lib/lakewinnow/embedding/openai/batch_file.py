@@ -21,33 +21,22 @@ _URL: Final = "/v1/embeddings"
 
 @dataclass(frozen=True)
 class Line:
-    """A text to send.
+    """A text to send."""
 
-    Attributes
-    ----------
-    id : hexadecimal SHA-256 of the text, which is the text key where the text is whole
-    """
-
-    id: str
+    id: str  # hexadecimal SHA-256 of the text, which is the text key where the text is whole
     text: str
     n_tokens: int
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What came of a line.
+    """What came of a line."""
 
-    Attributes
-    ----------
-    id : of the line
-    items : index and embedding, as `OpenAIEmbedder.vectors_of` takes them; None without an answer
-    n_tokens : billed
-    failure : why there is no answer; None, too, where it is worth another try
-    """
-
-    id: str
+    id: str  # of the line
+    # index and embedding, as `OpenAIEmbedder.vectors_of` takes them; None without an answer
     items: list[tuple[int, Any]] | None = None
-    n_tokens: int = 0
+    n_tokens: int = 0  # billed
+    # why there is no answer; None, too, where it is worth another try
     failure: RefusedInput | ProviderError | None = None
 
 

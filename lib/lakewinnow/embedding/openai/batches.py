@@ -36,27 +36,16 @@ _QUEUE_FULL: Final = "token_limit_exceeded"  # of the tokens that may wait in ba
 
 @dataclass(frozen=True)
 class BatchState:
-    """What is kept of a batch; `dataclasses.asdict` of it is JSON.
+    """What is kept of a batch; `dataclasses.asdict` of it is JSON."""
 
-    Attributes
-    ----------
-    chunk : whose texts are in it
-    identity : what decides a vector beside the text
-    fingerprint : of its requests
-    file_id : of the requests; what the record is kept under
-    batch_id : None between the upload and the beginning
-    status : the service's word for it
-    is_asked : whether its requests say how many dimensions are wanted
-    n_requests, n_completed, n_failed : texts
-    """
-
-    chunk: str
-    identity: str
-    fingerprint: str
-    file_id: str
-    batch_id: str | None = None
-    status: str = _UPLOADED
-    is_asked: bool = False
+    chunk: str  # whose texts are in it
+    identity: str  # what decides a vector beside the text
+    fingerprint: str  # of its requests
+    file_id: str  # of the requests; what the record is kept under
+    batch_id: str | None = None  # None between the upload and the beginning
+    status: str = _UPLOADED  # the service's word for it
+    is_asked: bool = False  # whether its requests say how many dimensions are wanted
+    # texts
     n_requests: int = 0
     n_completed: int = 0
     n_failed: int = 0

@@ -18,21 +18,15 @@ _ROUNDING: Final = 1e-9  # of a limit
 
 @dataclass(frozen=True)
 class Share:
-    """What one task may use of what all tasks share.
+    """What one task may use of what all tasks share."""
 
-    Attributes
-    ----------
-    requests_per_minute, tokens_per_minute : None where there is no limit
-    tokens : that may be spent at most by this run of the task; None where there is no bound
-    debt_s : see `Pace.debt`: of the task before, where this one follows it
-    window_s : seconds in the place of a minute; for tests
-    """
-
+    # None where there is no limit
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
+    # that may be spent at most by this run of the task; None where there is no bound
     tokens: int | None = None
-    debt_s: float = 0.0
-    window_s: float = 60.0
+    debt_s: float = 0.0  # see `Pace.debt`: of the task before, where this one follows it
+    window_s: float = 60.0  # seconds in the place of a minute; for tests
 
 
 class Stopped(Exception):  # noqa: N818 - asked for

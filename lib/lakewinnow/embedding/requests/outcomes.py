@@ -19,32 +19,19 @@ _TOO_MANY: Final = 16  # texts refused before any was embedded: it is not the te
 
 @dataclass(frozen=True)
 class Embedded:
-    """Vectors of some texts.
+    """Vectors of some texts."""
 
-    Attributes
-    ----------
-    positions : ndarray of int, shape (n,), in the texts that were given
-    vectors : ndarray of float32, shape (n, dimensions), finite
-    """
-
-    positions: NDArray[np.int64]
-    vectors: FloatMatrix
+    positions: NDArray[np.int64]  # ndarray of int, shape (n,), in the texts that were given
+    vectors: FloatMatrix  # ndarray of float32, shape (n, dimensions), finite
 
 
 @dataclass(frozen=True)
 class Refused:
-    """A text that has no vector, and why.
+    """A text that has no vector, and why."""
 
-    Attributes
-    ----------
-    position : in the texts that were given
-    code : "embedding_refused", "text_too_long_for_model" or "embedding_not_finite"
-    reason : one line, without the text
-    """
-
-    position: int
-    code: str
-    reason: str
+    position: int  # in the texts that were given
+    code: str  # "embedding_refused", "text_too_long_for_model" or "embedding_not_finite"
+    reason: str  # one line, without the text
 
 
 class Outcomes:

@@ -36,16 +36,10 @@ _LAYERS: Final = "finetune.layers"
 
 @dataclass(frozen=True, eq=False)
 class Texts:
-    """Texts as a body takes them.
+    """Texts as a body takes them."""
 
-    Attributes
-    ----------
-    inputs : of each text
-    is_cut : whether they are what the lower layers make of tokens
-    """
-
-    inputs: Inputs
-    is_cut: bool
+    inputs: Inputs  # of each text
+    is_cut: bool  # whether they are what the lower layers make of tokens
 
 
 class Body:

@@ -34,15 +34,10 @@ _SORTED_BATCHES: Final = 20  # among the rows of so many, those of like lengths 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a transformer is fine-tuned.
+    """How a transformer is fine-tuned."""
 
-    Attributes
-    ----------
-    model : a folder, or a name on the Hugging Face hub; None: all-MiniLM-L6-v2
-    layers : that learn, from the top; None: `_ON_CPU` of them on a CPU, all on a GPU
-    """
-
-    model: str | None
+    model: str | None  # a folder, or a name on the Hugging Face hub; None: all-MiniLM-L6-v2
+    # that learn, from the top; None: `_ON_CPU` of them on a CPU, all on a GPU
     layers: int | Literal["all"] | None
     epochs: int
     learning_rate: float

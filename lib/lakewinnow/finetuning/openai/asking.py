@@ -23,16 +23,10 @@ _SPARE_TOKENS: Final = 8  # beside the longest name, about two bytes a token
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model said of a text, and the tokens that were billed for it.
+    """What a model said of a text, and the tokens that were billed for it."""
 
-    Attributes
-    ----------
-    row_id : of the text
-    text : what it said; None, where it refused
-    """
-
-    row_id: str
-    text: str | None
+    row_id: str  # of the text
+    text: str | None  # what it said; None, where it refused
     n_prompt_tokens: int
     n_answer_tokens: int
 

@@ -23,20 +23,13 @@ _LOST: Final = "lost"  # the service knows it no more
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a job learns from.
+    """What a job learns from."""
 
-    Attributes
-    ----------
-    name : of the training set
-    seed : of the job
-    sha256 : of the training file, and of the one to validate with, if there is one
-    files : open each of them, anew each time
-    """
-
-    name: str
-    seed: int
+    name: str  # of the training set
+    seed: int  # of the job
+    # of the training file, and of the one to validate with, if there is one
     sha256: tuple[str, ...]
-    files: Sequence[Callable[[], IO[bytes]]]
+    files: Sequence[Callable[[], IO[bytes]]]  # open each of them, anew each time
 
     def fingerprint(self, model: str, epochs: int, suffix: str) -> str:
         """Return what is the same for the same files, model and settings."""
@@ -46,30 +39,21 @@ class Dataset:
 
 @dataclass(frozen=True)
 class JobState:
-    """What is kept of a job; `dataclasses.asdict` of it is JSON.
+    """What is kept of a job; `dataclasses.asdict` of it is JSON."""
 
-    Attributes
-    ----------
-    fingerprint : of the files, the model and the settings; what the record is kept under
-    dataset, seed : as people know it
-    job_id : None before the service has said that it is begun
-    status : the service's word for it
-    earlier : ids of jobs of the same fingerprint that failed or were cancelled
-    model : that it has made
-    trained_tokens : billed
-    checkpoints : step, model and metrics of each
-    """
-
-    fingerprint: str
+    fingerprint: str  # of the files, the model and the settings; what the record is kept under
+    # as people know it
     dataset: str
     seed: int
-    job_id: str | None = None
-    status: str = _BEGINNING
+    job_id: str | None = None  # None before the service has said that it is begun
+    status: str = _BEGINNING  # the service's word for it
     error: str = ""
-    model: str | None = None
-    trained_tokens: int | None = None
+    model: str | None = None  # that it has made
+    trained_tokens: int | None = None  # billed
     result_file: str | None = None
+    # step, model and metrics of each
     checkpoints: list[dict[str, Any]] = field(default_factory=list)
+    # ids of jobs of the same fingerprint that failed or were cancelled
     earlier: list[str] = field(default_factory=list)
 
     @property

@@ -23,18 +23,13 @@ _LIST: Final = {  # training, prompts, answers: list prices as last seen; the co
 
 @dataclass(frozen=True)
 class Prices:
-    """Prices, and a bound.
+    """Prices, and a bound."""
 
-    Attributes
-    ----------
-    training, prompts, answers : USD per million tokens; None where it is not known
-    most_usd : that a run may spend
-    """
-
+    # USD per million tokens; None where it is not known
     training: float | None
     prompts: float | None
     answers: float | None
-    most_usd: float | None = None
+    most_usd: float | None = None  # that a run may spend
 
     @classmethod
     def of(cls, config: FinetuneConfig, *, is_openai: bool) -> "Prices":

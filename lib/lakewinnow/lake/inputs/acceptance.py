@@ -40,21 +40,15 @@ SENTENCES: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Acceptance:
-    """What became of the rows.
+    """What became of the rows."""
 
-    Attributes
-    ----------
-    rows : the source's rows and `CODE`, why a row is rejected or null
-    classes : the class list, in the order of the labels 0 .. K-1
-    accepted, rejected : rows by label, rows by error code
-    n_replaced : accepted rows whose text or label holds U+FFFD, which readers of CSV and JSON put
-        in the place of bytes that are not UTF-8
-    """
-
-    rows: DataFrame
-    classes: list[str]
+    rows: DataFrame  # the source's rows and `CODE`, why a row is rejected or null
+    classes: list[str]  # the class list, in the order of the labels 0 .. K-1
+    # rows by label, rows by error code
     accepted: Counter[str]
     rejected: Counter[str]
+    # accepted rows whose text or label holds U+FFFD, which readers of CSV and JSON put in the place
+    # of bytes that are not UTF-8
     n_replaced: int
 
     @property

@@ -35,16 +35,10 @@ _EXPECTED: Final = {
 
 @dataclass(frozen=True)
 class Decisions:
-    """Rows by id: decision (keep, drop, fix), label (null but for fix), by (null: not said).
+    """Rows by id: decision (keep, drop, fix), label (null but for fix), by (null: not said)."""
 
-    Attributes
-    ----------
-    rows : DataFrame of strings, a row id once (as votes: as often as it was decided)
-    fingerprint : of the content, whatever the files, their times and the order of the rows
-    """
-
-    rows: DataFrame
-    fingerprint: str
+    rows: DataFrame  # DataFrame of strings, a row id once (as votes: as often as it was decided)
+    fingerprint: str  # of the content, whatever the files, their times and the order of the rows
 
 
 def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:

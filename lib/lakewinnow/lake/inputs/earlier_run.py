@@ -19,16 +19,10 @@ _NOISE_MODEL = "noise_model.json"
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """A workspace to read from.
+    """A workspace to read from."""
 
-    Attributes
-    ----------
-    lake : of the workspace, in which nothing is to be written
-    fingerprint : of its rows and its noise model
-    """
-
-    lake: Lake
-    fingerprint: str
+    lake: Lake  # of the workspace, in which nothing is to be written
+    fingerprint: str  # of its rows and its noise model
 
     @property
     def has_own_vectors(self) -> bool:

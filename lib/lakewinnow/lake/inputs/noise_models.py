@@ -16,17 +16,11 @@ Source = NoiseModel | Mapping[str, Any] | str | Path
 
 @dataclass(frozen=True, eq=False)
 class EarlierNoiseModel:
-    """A noise model to judge later rows with, and which file it is.
-
-    Attributes
-    ----------
-    path : absolute, or a URI
-    sha256 : of the file, as `sha256sum` prints it
-    """
+    """A noise model to judge later rows with, and which file it is."""
 
     model: NoiseModel
-    path: str
-    sha256: str
+    path: str  # absolute, or a URI
+    sha256: str  # of the file, as `sha256sum` prints it
 
     @property
     def fingerprint(self) -> str:

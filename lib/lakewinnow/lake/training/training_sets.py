@@ -101,20 +101,12 @@ def test_rows(
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows to train on.
+    """Rows to train on."""
 
-    Attributes
-    ----------
-    rows : row_id, text_key, label as given
-    n_rows : of the sample
-    n_input : rows of the input that it is of
-    n_leaked : rows of the input that have a text of the holdout
-    """
-
-    rows: DataFrame
-    n_rows: int
-    n_input: int
-    n_leaked: int
+    rows: DataFrame  # row_id, text_key, label as given
+    n_rows: int  # of the sample
+    n_input: int  # rows of the input that it is of
+    n_leaked: int  # rows of the input that have a text of the holdout
 
 
 def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Sample:

@@ -73,20 +73,12 @@ class Names:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A batch, its good rows apart.
+    """A batch, its good rows apart."""
 
-    Attributes
-    ----------
-    block : the good rows with their annotations, less those of unknown labels
-    rows : int64, shape (good rows,), their positions in the batch
-    codes : int8, shape (rows,), positions in `CODES`; 0: good
-    n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
-    """
-
-    block: AnnotatedBlock
-    rows: IntArray
-    codes: npt.NDArray[np.int8]
-    n_imprecise: int
+    block: AnnotatedBlock  # the good rows with their annotations, less those of unknown labels
+    rows: IntArray  # int64, shape (good rows,), their positions in the batch
+    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
+    n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
 
 
 def check(batch: pa.RecordBatch, names: Names) -> Checked:
@@ -124,17 +116,11 @@ def _repeated(row: IntArray, annotator: IntArray) -> IntArray:
 
 @dataclass(frozen=True, eq=False)
 class CheckedVotes(State):
-    """The votes of the good rows, and what the others lack.
-
-    Attributes
-    ----------
-    n_by_code : int64, shape (len(CODES),)
-    n_imprecise : good rows whose probabilities sum to 1 only to within 1e-2
-    """
+    """The votes of the good rows, and what the others lack."""
 
     votes: VoteState
-    n_by_code: IntArray
-    n_imprecise: int
+    n_by_code: IntArray  # int64, shape (len(CODES),)
+    n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
 
 
 def votes(rows: DataFrame, names: Names) -> CheckedVotes:

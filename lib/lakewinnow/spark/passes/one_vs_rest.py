@@ -51,18 +51,11 @@ JUDGED: Final = schema(
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A batch, its good rows apart.
+    """A batch, its good rows apart."""
 
-    Attributes
-    ----------
-    block : the good rows, with indicators as labels
-    rows : int64, shape (good rows,), their positions in the batch
-    codes : int8, shape (rows,), positions in `CODES`; 0: good
-    """
-
-    block: Block
-    rows: IntArray
-    codes: npt.NDArray[np.int8]
+    block: Block  # the good rows, with indicators as labels
+    rows: IntArray  # int64, shape (good rows,), their positions in the batch
+    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
 
 
 def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
@@ -133,23 +126,14 @@ def _add_joints(
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """All that it takes to judge a row by itself: what the last pass sends to the workers.
+    """All that it takes to judge a row by itself: what the last pass sends to the workers."""
 
-    Attributes
-    ----------
-    classes : names
-    thresholds : float64, shape (K, 2)
-    cuts : of the selection, done
-    rank_by : a name in `core.scores.SCORES`
-    adjust_pred_probs : whether scores take out how confident the model is of each class
-    """
-
-    classes: Sequence[str]
-    thresholds: FloatArray
+    classes: Sequence[str]  # names
+    thresholds: FloatArray  # float64, shape (K, 2)
     issue_filter: IssueFilter
-    cuts: Cuts
-    rank_by: str
-    adjust_pred_probs: bool
+    cuts: Cuts  # of the selection, done
+    rank_by: str  # a name in `core.scores.SCORES`
+    adjust_pred_probs: bool  # whether scores take out how confident the model is of each class
 
     def __call__(self, row_ids: pa.Array, labels: pa.Array, pred_probs: pa.Array) -> pa.StructArray:
         """Return what is found, of the schema `JUDGED`."""

@@ -15,22 +15,13 @@ from lakewinnow.stages.decide.strength import rank, strongest
 
 @dataclass(frozen=True)
 class Kind:
-    """How rows are alike.
+    """How rows are alike."""
 
-    Attributes
-    ----------
-    name : of the check
-    set_of : the column of a row's set
-    copy_of : the column of the row that stays for this one; null for that one itself
-    action : what happens to the others
-    said : in a reason, before the row that stays
-    """
-
-    name: str
-    set_of: str
-    copy_of: str
-    action: str
-    said: str
+    name: str  # of the check
+    set_of: str  # the column of a row's set
+    copy_of: str  # the column of the row that stays for this one; null for that one itself
+    action: str  # what happens to the others
+    said: str  # in a reason, before the row that stays
 
     @property
     def kept_label(self) -> str:

@@ -28,27 +28,21 @@ __all__ = ["Estimate", "estimate", "run"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """What embedding would take, before anything is asked of the provider.
-
-    Attributes
-    ----------
-    texts, stored, new : distinct texts
-    tokens, requests : of the new ones
-    cost_usd : None where the price is not known
-    seconds : at least, by the rates that are allowed, or about, by a sample that was embedded; None
-        where there is nothing to tell it by
-    is_sampled : whether it is by a sample
-    """
+    """What embedding would take, before anything is asked of the provider."""
 
     identity: EmbeddingIdentity
+    # distinct texts
     texts: int
     stored: int
     new: int
+    # of the new ones
     tokens: int
     requests: int
-    cost_usd: float | None
+    cost_usd: float | None  # None where the price is not known
+    # at least, by the rates that are allowed, or about, by a sample that was embedded; None where
+    # there is nothing to tell it by
     seconds: float | None
-    is_sampled: bool
+    is_sampled: bool  # whether it is by a sample
 
 
 def run(

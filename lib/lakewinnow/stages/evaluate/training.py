@@ -42,31 +42,20 @@ from lakewinnow.stages.evaluate import tasks
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What the models said.
+    """What the models said."""
 
-    Attributes
-    ----------
-    classes : names
-    true_labels : int64, shape (n,), of the test rows
-    on_all, on_parts : by training set, one model and ``seeds · N_PARTS``
-    n_rows : rows of each training set
-    n_leaked : rows of the input that have a text of the holdout
-    n_input : rows of the input that can be trained on, of which the training sets are a sample
-    n_seeds : of parts
-    not_converged : models
-    left_out : training sets of too few rows
-    """
-
-    classes: list[str]
-    true_labels: IntArray
+    classes: list[str]  # names
+    true_labels: IntArray  # int64, shape (n,), of the test rows
+    # by training set, one model and ``seeds · N_PARTS``
     on_all: Mapping[str, Outcome]
     on_parts: Mapping[str, Outcome]
-    n_rows: Mapping[str, int]
-    n_leaked: int
+    n_rows: Mapping[str, int]  # rows of each training set
+    n_leaked: int  # rows of the input that have a text of the holdout
+    # rows of the input that can be trained on, of which the training sets are a sample
     n_input: int
-    n_seeds: int
-    not_converged: int
-    left_out: list[str]
+    n_seeds: int  # of parts
+    not_converged: int  # models
+    left_out: list[str]  # training sets of too few rows
 
 
 def run(

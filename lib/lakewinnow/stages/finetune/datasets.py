@@ -35,22 +35,15 @@ _EXAMPLE: Final = "example"
 
 @dataclass(frozen=True)
 class Written:
-    """The files of a training set.
-
-    Attributes
-    ----------
-    names : of the files in the workspace
-    sha256 : of each
-    n_rows, n_tokens : of all of them; tokens are those of `finetuning.n_tokens`
-    n_trained : tokens to train on, once
-    """
+    """The files of a training set."""
 
     variant: str
-    names: tuple[str, ...]
-    sha256: tuple[str, ...]
+    names: tuple[str, ...]  # of the files in the workspace
+    sha256: tuple[str, ...]  # of each
+    # of all of them; tokens are those of `finetuning.n_tokens`
     n_rows: int
     n_tokens: int
-    n_trained: int
+    n_trained: int  # tokens to train on, once
 
     def of_seed(self, files: Files, seed: int) -> Dataset:
         """Return the dataset of a job."""

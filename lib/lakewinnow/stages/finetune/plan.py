@@ -34,48 +34,34 @@ _ANSWER_TOKENS: Final = 16  # of a class's name, at most, for the estimate
 
 @dataclass(frozen=True)
 class Estimate:
-    """What fine-tuning would take; tokens are counted as more than a service bills.
+    """What fine-tuning would take; tokens are counted as more than a service bills."""
 
-    Attributes
-    ----------
-    model : to train further
-    rows, tokens : of each training set, both of its files
-    n_jobs, n_questions : that are still to begin, and to ask
-    n_trained : tokens to train on, in all epochs
-    n_prompt, n_answer : tokens of the questions, and of what is answered
-    cost_usd : None where a price is not known
-    """
-
-    model: str
+    model: str  # to train further
+    # of each training set, both of its files
     rows: Mapping[str, int]
     tokens: Mapping[str, int]
+    # that are still to begin, and to ask
     n_jobs: int
     n_questions: int
-    n_trained: int
+    n_trained: int  # tokens to train on, in all epochs
+    # tokens of the questions, and of what is answered
     n_prompt: int
     n_answer: int
-    cost_usd: float | None
+    cost_usd: float | None  # None where a price is not known
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What is to be learnt from, and asked.
-
-    Attributes
-    ----------
-    written : the files of each training set
-    questions : row_id and text of the holdout, in the order of the ids
-    row_ids, true_labels : of these
-    n_prompt : tokens of all questions, about
-    """
+    """What is to be learnt from, and asked."""
 
     classes: list[str]
     sample: Sample
-    written: list[Written]
-    questions: DataFrame
+    written: list[Written]  # the files of each training set
+    questions: DataFrame  # row_id and text of the holdout, in the order of the ids
+    # of these
     row_ids: list[str]
     true_labels: IntArray
-    n_prompt: int
+    n_prompt: int  # tokens of all questions, about
 
     def jobs(self, files: Files, config: Config) -> list[tuple[str, Dataset]]:
         """Return the fingerprint and the dataset of each job."""

@@ -12,27 +12,15 @@ Tell = Callable[[int, int, str], object]  # done, of how many, and a note
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Tuned:
-    """What the models said of the test rows.
+    """What the models said of the test rows."""
 
-    Attributes
-    ----------
-    classes : names
-    true_labels : int64, shape (n,)
-    outcomes : by training set, a model a seed
-    n_rows : rows of each training set
-    n_leaked : rows of the input that have a text of the holdout
-    n_input : rows of the input that can be trained on, of which the training sets are a sample
-    recipe : what was trained
-    left_out : training sets of too few rows
-    failed : what became of jobs that brought no model
-    """
-
-    classes: Sequence[str]
-    true_labels: IntArray
-    outcomes: Mapping[str, Outcome]
-    n_rows: Mapping[str, int]
-    n_leaked: int
+    classes: Sequence[str]  # names
+    true_labels: IntArray  # int64, shape (n,)
+    outcomes: Mapping[str, Outcome]  # by training set, a model a seed
+    n_rows: Mapping[str, int]  # rows of each training set
+    n_leaked: int  # rows of the input that have a text of the holdout
+    # rows of the input that can be trained on, of which the training sets are a sample
     n_input: int
-    recipe: Recipe
-    left_out: Sequence[str] = field(default=())
-    failed: Sequence[str] = field(default=())
+    recipe: Recipe  # what was trained
+    left_out: Sequence[str] = field(default=())  # training sets of too few rows
+    failed: Sequence[str] = field(default=())  # what became of jobs that brought no model

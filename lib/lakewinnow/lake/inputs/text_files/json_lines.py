@@ -37,18 +37,11 @@ _SIMPLE: Final = {
 
 @dataclass
 class Inferred:
-    """What is in files.
+    """What is in files."""
 
-    Attributes
-    ----------
-    kind : the type of all objects
-    has_others : whether there are lines that are no object
-    twins : names that an object has twice
-    """
-
-    kind: jv.JsonType = field(default_factory=lambda: {"struct": {}})
-    has_others: bool = False
-    twins: set[str] = field(default_factory=set)
+    kind: jv.JsonType = field(default_factory=lambda: {"struct": {}})  # the type of all objects
+    has_others: bool = False  # whether there are lines that are no object
+    twins: set[str] = field(default_factory=set)  # names that an object has twice
 
     def add(self, stream: Readable) -> None:
         """Add what is in a file."""

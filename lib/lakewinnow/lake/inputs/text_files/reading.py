@@ -47,20 +47,13 @@ _JSON_DEFAULTS: Final = {
 
 @dataclass(frozen=True)
 class TextTable:
-    """What was found at a path.
+    """What was found at a path."""
 
-    Attributes
-    ----------
-    rows : the file's columns, then the text of a line that does not parse, else null
-    schema : the file's columns alone; no field where there is nothing to read
-    files : URIs of what is read
-    why_nothing : where there is nothing to read, what the files have
-    """
-
+    # the file's columns, then the text of a line that does not parse, else null
     rows: DataFrame | None
-    schema: StructType
-    files: list[str]
-    why_nothing: str = "no columns"
+    schema: StructType  # the file's columns alone; no field where there is nothing to read
+    files: list[str]  # URIs of what is read
+    why_nothing: str = "no columns"  # where there is nothing to read, what the files have
 
 
 def read_csv(
