@@ -1,13 +1,14 @@
-"""Write what is made from the sections of the configuration: their keys, defaults and texts.
+"""Write what is made from the sections of the configuration and the figures of a run.
 
 conf/base.yaml, conf/lakewinnow.schema.json, and the tables of lib/lakewinnow/guide/configuration.md
-below the line that says so.
+below the line that says so; the schemas of summary.json and manifest.json.
 
     python conf/generate.py             # writes them
     python conf/generate.py --check     # names those that are out of date, and exits with 1
 """
 
 import argparse
+import json
 import re
 import sys
 import textwrap
@@ -21,7 +22,9 @@ import yaml
 from lakewinnow.config.schema import FILE, default_of, text_of, texts_of, written
 from lakewinnow.config.sections import Config, LogisticParams
 from lakewinnow.config.values import describe, key_of, section_of
-from lakewinnow.typed_json import to_json
+from lakewinnow.figures.manifest import Manifest
+from lakewinnow.figures.summary import Summary
+from lakewinnow.typed_json import json_schema, to_json
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
@@ -123,16 +126,22 @@ def _tables(section: type, inside: str) -> Iterator[str]:
         yield from _tables(of, f"{key}.")
 
 
+def _as_text(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
 MADE = {
     "conf/base.yaml": base_yaml,
     f"conf/{FILE}": written,
     "lib/lakewinnow/guide/configuration.md": guide_page,
+    "lib/lakewinnow/figures/summary.schema.json": lambda: _as_text(Summary.json_schema({})),
+    "lib/lakewinnow/figures/manifest.schema.json": lambda: _as_text(json_schema(Manifest)),
 }
 
 
 def main() -> None:
     """Write the files, or say which are out of date."""
-    parser = argparse.ArgumentParser(description="Write what is made from the configuration.")
+    parser = argparse.ArgumentParser(description="Write what is made from dataclasses.")
     parser.add_argument("--check", action="store_true", help="write nothing")
     options = parser.parse_args()
     stale = []

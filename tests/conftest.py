@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import json
 import os
 import time
 import zlib
@@ -10,9 +11,11 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from builders import lake_in, sample_run
+from builders import assert_keeps_the_contracts, lake_in, sample_run
 from connect import connect_server
+from lakewinnow import figures
 from lakewinnow.config import file, schema
+from lakewinnow.lake.files import Files
 from lakewinnow.spark.sessions.session import session, stop
 from lakewinnow.typed_json import to_json
 
@@ -23,6 +26,7 @@ hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
+FIGURES = Path(figures.__file__).parent
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
 _SHARES = 4  # of files dealt between Spark's two: one for classic, which has the longest tests, too
@@ -42,8 +46,30 @@ def _also_by_the_schema(parse):
     return parse_config
 
 
+def _and_check_the_workspace(write_json):
+    """Return what writes a file, and holds what a run ends with against schemas and contracts."""
+    import jsonschema
+
+    schemas = {f"{of}.json": _schema_of(of) for of in ("summary", "manifest")}
+
+    def write(files, name, content):
+        if name in schemas:
+            jsonschema.Draft202012Validator(schemas[name]).validate(content)
+        write_json(files, name, content)
+        is_ours = name == "manifest.json" and content["config"]["output"]["format"] == "parquet"
+        if is_ours and "://" not in files.root:
+            assert_keeps_the_contracts(files.root)
+
+    return write
+
+
+def _schema_of(name):
+    return json.loads(FIGURES.joinpath(f"{name}.schema.json").read_text(encoding="utf-8"))
+
+
 if importlib.util.find_spec("jsonschema"):
     file.parse_config = _also_by_the_schema(file.parse_config)
+    Files.write_json = _and_check_the_workspace(Files.write_json)
 
 
 def pytest_addoption(parser):

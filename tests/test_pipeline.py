@@ -187,7 +187,7 @@ def test_columns_of_any_name_and_type_come_through(odd):
         for row in after.to_pylist():
             assert row == before.slice(row["row_id"], 1).to_pylist()[0]
     assert read_table(run.workspace, "clean").schema.names == before.schema.names
-    assert_keeps_the_contracts(run.workspace, "--input", config.input.path)
+    assert_keeps_the_contracts(run.workspace, config.input.path)
 
 
 def test_our_columns_step_aside(odd):

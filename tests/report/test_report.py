@@ -10,6 +10,7 @@ import pytest
 
 from browser import chromium
 from lakewinnow.figures.examples import Examples
+from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
 from lakewinnow.report import MOST_IN_MATRIX, Report, charts
 from lakewinnow.report.charts import Node
@@ -94,10 +95,13 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
                 "adjust_pred_probs": False,
             },
         },
-        "input": {"fingerprint": "0123456789abcdef0123"},
+        "input": {"fingerprint": "0123456789abcdef0123", "bytes": 1, "columns": {}},
+        "rows": summary["rows"],
         "stages": [
             {
                 "name": "ingest",
+                "fingerprint": "0123",
+                "tables": {},
                 "seconds": 1.5,
                 "rows_in": 1010,
                 "rows_out": 1000,
@@ -142,7 +146,12 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         },
         "drifted": {"this run": [row] * N_DRIFTED},
     }
-    return Report(from_json(Summary, summary), manifest, noise_model, from_json(Examples, examples))
+    return Report(
+        from_json(Summary, summary),
+        from_json(Manifest, manifest),
+        noise_model,
+        from_json(Examples, examples),
+    )
 
 
 def compared(name, classes):

@@ -67,7 +67,7 @@ def run_over(spark, tmp_path, given, reference=None, **input_):
     )
     observer = Recorder()
     result = lakewinnow.run(config, spark, observer=observer)
-    assert_keeps_the_contracts(result.workspace, "--input", f"{tmp_path}/rows.parquet")
+    assert_keeps_the_contracts(result.workspace, f"{tmp_path}/rows.parquet")
     assert observer.ran[:3] == ["ingest", "own_vectors", "crossval"]
     return result
 

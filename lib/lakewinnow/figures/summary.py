@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final
 from lakewinnow.figures.labels import Candidates, Classifier, Embedded, LabelIssues, OwnVectors
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
 from lakewinnow.figures.rows import Counts, Holdout, Rows, SoftLabels, Split
-from lakewinnow.typed_json import to_json
+from lakewinnow.typed_json import json_schema, to_json
 
 SCHEMA_VERSION: Final = 1  # of summary.json and manifest.json: rises when a key changes its meaning
 
@@ -43,3 +43,11 @@ class Summary:
         content = to_json(self)
         checks = content.pop("checks")
         return {**content, **checks}
+
+    @classmethod
+    def json_schema(cls, checks: Mapping[str, type]) -> dict[str, Any]:
+        """Return the JSON Schema of summary.json, given the figures of checks by name."""
+        schema = json_schema(cls, more=checks)
+        del schema["properties"]["checks"]
+        schema["required"].remove("checks")
+        return schema

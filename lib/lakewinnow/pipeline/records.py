@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from importlib.metadata import version
 from typing import Any, Final, TypeVar
 
@@ -22,9 +22,11 @@ from lakewinnow.figures.labels import (
     OwnVectors,
     PredProbs,
 )
+from lakewinnow.figures.manifest import Input, Manifest, NoiseModelFile, StageRecord
 from lakewinnow.figures.models import Choice, Evaluated, Finetuned
 from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
-from lakewinnow.figures.summary import SCHEMA_VERSION, Summary
+from lakewinnow.figures.summary import Summary
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
@@ -32,7 +34,7 @@ from lakewinnow.lake.workspace import Commit
 from lakewinnow.report import Report
 from lakewinnow.report.charts import Picture
 from lakewinnow.spark.sessions.engines import engine_of, is_sail
-from lakewinnow.typed_json import from_json
+from lakewinnow.typed_json import from_json, to_json
 
 F = TypeVar("F")
 
@@ -67,7 +69,6 @@ class RunResult:
         return None if self.report is None else self.report.in_notebook()
 
 
-_ONLY_IN_RECORDS: Final = ("figures", "warnings", "id", "needs", "decided_by")
 _CHECKS: Final = {
     "exact_duplicates": "duplicates",
     **{name: name for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation")},
@@ -100,18 +101,18 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
             rows,
             "run again with --restart; if it stays, please report it",
         )
-    summary = summary_of(rows, found)
-    manifest = manifest_of(run.config, lake.spark, run.inputs.source, commits, rows)
-    if (used := run.inputs.noise_model) is not None:
-        manifest["noise_model"] = {"path": used.path, "sha256": used.sha256}
+    of_rows = from_json(Rows, rows)
+    summary = summary_of(of_rows, found)
+    source, earlier = run.inputs.source, run.inputs.noise_model
+    manifest = manifest_of(run.config, lake.spark, source, commits, of_rows, earlier)
     lake.files.write_json("summary.json", summary.to_json())
     shown = None
     if "report" in found:
         noise_model = lake.files.read_json("noise_model.json")
         shown = Report(summary, manifest, noise_model, from_json(Examples, found["report"]))
         lake.files.write_text("report.html", shown.html())
-    lake.files.write_json("manifest.json", manifest)
-    return RunResult(workspace, rows, summary.to_json(), manifest, shown, summary)
+    lake.files.write_json("manifest.json", to_json(manifest))
+    return RunResult(workspace, rows, summary.to_json(), to_json(manifest), shown, summary)
 
 
 def _summary_so_far(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def _summary_so_far(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     return named | dict(found.get("evaluate", {})) | dict(found.get("finetune", {}))
 
 
-def summary_of(rows: Mapping[str, int], found: Mapping[str, Mapping[str, Any]]) -> Summary:
+def summary_of(rows: Rows, found: Mapping[str, Mapping[str, Any]]) -> Summary:
     """Return what goes into summary.json: the figures of all stages, by name as they were kept."""
 
     def of(stage: str, cls: type[F]) -> F | None:
@@ -132,7 +133,7 @@ def summary_of(rows: Mapping[str, int], found: Mapping[str, Mapping[str, Any]]) 
     exported, evaluated = of("export", Exported), of("evaluate", Evaluated) or Evaluated()
     tuned = of("finetune", Finetuned)
     return Summary(
-        rows=from_json(Rows, rows),
+        rows=rows,
         label_issues=from_json(LabelIssues, found["label_issues"]),
         crossval=Classifier(
             **vars(from_json(PredProbs, found["noise"])),
@@ -162,8 +163,9 @@ def manifest_of(
     spark: SparkSession,
     source: Source,
     commits: Sequence[Commit],
-    rows: Mapping[str, int],
-) -> dict[str, Any]:
+    rows: Rows,
+    noise_model: EarlierNoiseModel | None,
+) -> Manifest:
     """Return what goes into manifest.json: from what, with what and how all was made."""
     packages = [
         "lakewinnow",
@@ -174,36 +176,36 @@ def manifest_of(
         "wordllama",
         *(["pysail"] if is_sail(spark) else []),
     ]
-    stages = [
-        {k: v for k, v in asdict(commit).items() if k not in _ONLY_IN_RECORDS} | _how(commit)
-        for commit in commits
-    ]
-    return {
-        "schema_version": SCHEMA_VERSION,
-        "versions": {
+    return Manifest(
+        versions={
             "python": platform.python_version(),
             "engine": str(engine_of(spark)),
             "spark": spark.version,
             "pyspark": pyspark.__version__,
             **{name: version(name) for name in packages},
         },
-        "config": configfile.public_dict(config),
-        "input": {
-            "fingerprint": source.fingerprint,
-            "bytes": source.n_bytes,
-            "columns": {f.name: f.dataType.simpleString() for f in source.schema.fields},
-        },
-        "stages": stages,
-        "rows": rows,
-        "warnings": [warning for commit in commits for warning in commit.warnings],
-    }
+        config=configfile.public_dict(config),
+        input=Input(
+            fingerprint=source.fingerprint,
+            bytes=source.n_bytes,
+            columns={f.name: f.dataType.simpleString() for f in source.schema.fields},
+        ),
+        stages=[_stage(commit) for commit in commits],
+        rows=rows,
+        warnings=[warning for commit in commits for warning in commit.warnings],
+        noise_model=NoiseModelFile(path=noise_model.path, sha256=noise_model.sha256)
+        if noise_model
+        else None,
+    )
 
 
-def _how(commit: Commit) -> dict[str, Any]:
-    """Return how a stage went about it, where it had a choice."""
+def _stage(commit: Commit) -> StageRecord:
+    """Return a stage's record, and how it went about it where it had a choice."""
+    details = None
     if commit.name == "crossval":
-        return {"details": commit.figures}
+        details = dict(commit.figures)
     if commit.name == "choose":  # its other figures are in summary.json
         names = ("asked", "label_issues", "is_verified", "why")
-        return {"details": {name: commit.figures[name] for name in names}}
-    return {}
+        details = {name: commit.figures[name] for name in names}
+    same = {f.name: getattr(commit, f.name) for f in fields(StageRecord) if f.name != "details"}
+    return StageRecord(**same, details=details)

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from lakewinnow.figures.examples import Examples, Histogram
+from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
 from lakewinnow.report import charts, findings, words
 from lakewinnow.report.charts import Node, Picture
@@ -29,10 +30,9 @@ _FOR: Final = {"label issues": "wrong labels", "own decisions": "your own decisi
 class Report:
     """What a finished run has written down."""
 
-    summary: Summary  # the figures of the run
-    # the contents of these files
-    manifest: Mapping[str, Any]
-    noise_model: Mapping[str, Any]
+    summary: Summary
+    manifest: Manifest
+    noise_model: Mapping[str, Any]  # the content of noise_model.json
     examples: Examples  # what the stage `report` has found
 
     def html(self) -> str:
@@ -62,7 +62,7 @@ class Report:
         return found
 
     def _context(self) -> dict[str, Any]:
-        summary, config = self.summary, self.manifest["config"]
+        summary, config = self.summary, self.manifest.config
         as_json = summary.to_json()
         pictures = self.pictures()
         shown, _ = self._matrix("noise_matrix")
@@ -78,7 +78,7 @@ class Report:
             "n_in_matrix": len(shown),
             "overlaps": self.noise_model["label_health"]["overlaps"][:12],
             "health": self.noise_model["label_health"]["overall"],
-            "warnings": self.manifest["warnings"],
+            "warnings": self.manifest.warnings,
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
             "findings": findings.of_checks({k: v for k, v in as_json.items() if k != "drift"}),
@@ -134,7 +134,7 @@ class Report:
 
     def _histograms(self) -> list[Picture]:
         """Return the label scores by class; by self-confidence, with the confident threshold."""
-        rules = self.manifest["config"]["label_issues"]
+        rules = self.manifest.config["label_issues"]
         is_self_confidence = (
             rules["method"] == "confident_learning"
             and rules["rank_by"] == "self_confidence"
@@ -154,9 +154,9 @@ class Report:
         ]
 
     def _stages(self) -> list[dict[str, Any]]:
-        stages = self.manifest["stages"]
-        total = sum(stage["seconds"] for stage in stages) or 1.0
-        return [{**stage, "share": stage["seconds"] / total} for stage in stages]
+        stages = self.manifest.stages
+        total = sum(stage.seconds for stage in stages) or 1.0
+        return [{**vars(stage), "share": stage.seconds / total} for stage in stages]
 
     def _compared(self) -> dict[str, list[dict[str, Any]]]:
         """Return, of each comparison that was made, its rows with the intervals as pictures."""
