@@ -29,6 +29,9 @@ SAMPLE = ROOT / "conf" / "sample"
 SHARED = ROOT.parent / "shared"  # of the development environment; absent elsewhere
 CHECK_WORKSPACE = SHARED / "check_workspace.py"
 
+USERS_CODE = Path(tempfile.mkdtemp(prefix="lakewinnow-tests-"))  # modules that workers import
+atexit.register(shutil.rmtree, USERS_CODE, ignore_errors=True)
+
 CLEAR = {
     "billing": "please correct the amount on invoice number {}",
     "login": "my password is refused, account {} is locked",

@@ -11,7 +11,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from builders import assert_keeps_the_contracts, lake_in, sample_run
+from builders import USERS_CODE, assert_keeps_the_contracts, lake_in, sample_run
 from connect import connect_server
 from lakewinnow import figures
 from lakewinnow.config import file, schema
@@ -156,12 +156,12 @@ def spark(request):
     tests = Path(__file__).parent
     with contextlib.ExitStack() as stack:
         environment = stack.enter_context(pytest.MonkeyPatch.context())
-        # Workers import what tests define: from tests.stages.test_x, or a helper in tests/.
         # Workers import what tests define, from tests.stages.test_x or a helper in tests/, and the
-        # package of this checkout.
-        for folder in (tests, tests.parent, tests.parent / "lib"):
+        # package of this checkout. Sail's server has the path of this process.
+        for folder in (USERS_CODE, tests, tests.parent, tests.parent / "lib"):
             environment.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
-        environment.syspath_prepend(tests.parent)  # Sail's server has the path of this process
+        environment.syspath_prepend(tests.parent)
+        environment.syspath_prepend(USERS_CODE)
         remote = stack.enter_context(connect_server()) if engine == "connect" else None
         started = session("tests", engine="sail" if engine == "sail" else "spark", remote=remote)
         if engine != "sail":
