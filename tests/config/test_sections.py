@@ -6,10 +6,11 @@ import pytest
 import yaml
 
 from builders import ROOT
-from lakewinnow.config.combinations import named_columns, value_at
+from lakewinnow.config.combinations import named, value_at
 from lakewinnow.config.file import dump, load_config, parse_config, to_dict
 from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config, InputConfig
+from lakewinnow.config.types import COLUMN
 from lakewinnow.errors import ConfigError
 
 MINIMAL = {"input": {"path": "x.csv", "text": "t", "label": "l"}, "workspace": "out"}
@@ -348,7 +349,7 @@ def test_keys_that_name_columns_of_the_input():
             "non_iid": {"by": "e"},
         },
     }
-    assert list(named_columns(parse_config(raw))) == [
+    assert list(named(COLUMN, parse_config(raw))) == [
         ("input.label", "l"),
         ("input.id", "i"),
         ("input.features", "a"),

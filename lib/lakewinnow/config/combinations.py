@@ -16,7 +16,7 @@ from lakewinnow.config.sections import (
     LogisticParams,
     NearDuplicatesConfig,
 )
-from lakewinnow.config.types import Format, OfInput
+from lakewinnow.config.types import Format, Names
 from lakewinnow.config.values import check_types, key_of
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
 
@@ -269,20 +269,20 @@ def _check_groups(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("no_groups", "checks.groups.columns", expected, [], hint)
 
 
-def named_columns(section: object, inside: str = "") -> Iterator[tuple[str, str]]:
-    """Give the columns of the input that keys name, with these keys."""
+def named(what: Names, section: object, inside: str = "") -> Iterator[tuple[str, str]]:
+    """Give the columns, say, that keys name, with these keys."""
     hints = get_type_hints(type(section), include_extras=True)
     of: Any = section
     for f in fields(of):
         key, value = inside + key_of(f), getattr(section, f.name)
         if is_dataclass(value):
-            yield from named_columns(value, f"{key}.")
-        elif value is not None and _is_of_column(hints[f.name]):
+            yield from named(what, value, f"{key}.")
+        elif value is not None and _holds(hints[f.name], what):
             yield from ((key, name) for name in ((value,) if isinstance(value, str) else value))
 
 
-def _is_of_column(hint: Any) -> bool:
-    return any(isinstance(of, OfInput) or _is_of_column(of) for of in get_args(hint))
+def _holds(hint: Any, what: Names) -> bool:
+    return any(of == what or _holds(of, what) for of in get_args(hint))
 
 
 def value_at(config: object, key: str) -> Any:

@@ -25,6 +25,8 @@ from lakewinnow.config.types import (
     Options,
     OrInteger,
     OutputFormat,
+    ReadPath,
+    WrittenPath,
 )
 
 
@@ -32,7 +34,7 @@ from lakewinnow.config.types import (
 class InputConfig:
     """Where the labelled rows come from, and which columns matter."""
 
-    path: str | None = None
+    path: ReadPath | None = None
     """File or folder: data/train.csv, s3://bucket/tickets/, hdfs://… Either this or `table`."""
     table: str | None = None
     """A table of the catalog: catalog.schema.name."""
@@ -119,7 +121,7 @@ class CandidateConfig:
     long_texts: Literal["truncate", "split-mean", "quarantine"] = "truncate"
     """Texts longer than the model takes: truncate | split-mean (the mean of the vectors of its
     pieces) | quarantine."""
-    store: str | None = None
+    store: WrittenPath | None = None
     """Folder of vectors already paid for; name one to share it between runs. null:
     WORKSPACE/embeddings."""
     precision: Literal["float32", "float16"] = "float32"
@@ -305,7 +307,7 @@ class TextConfig:
     Your own, a function of a text: {use: mypackage.rules.too_shouty, above: 0.5}."""
     without: tuple[str, ...] = ()
     """Names of rules of the presets that are not to hold."""
-    words: str | None = None
+    words: ReadPath | None = None
     """A file of words and phrases that no text may have, one a line."""
     languages: tuple[str, ...] = ()
     """Codes of the languages that are wanted: [en, de]."""
@@ -378,7 +380,7 @@ class ValuationConfig:
 class DriftConfig:
     """Whether rows are still like those of a reference: labels, texts, vectors, label noise."""
 
-    reference: str | None = None
+    reference: ReadPath | None = None
     """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
     compared."""
     format: Format | None = None
@@ -462,7 +464,7 @@ class CleanConfig:
     """drop | review | redact (the row stays, a tag in place of what was found) | keep."""
     pii_tag: str = "‹{kind}›"
     """{kind}: EMAIL, IBAN, CARD, IP or PHONE."""
-    decisions: str | None = None
+    decisions: ReadPath | None = None
     """Your own, which always win, as `lakewinnow review` saves them: a CSV, JSON or Parquet file of
     row_id, decision (keep | drop) or label (the right one), by (who, if you like)."""
 
@@ -492,9 +494,9 @@ class OutputConfig:
 class EvaluateConfig:
     """What to measure the cleaned data against."""
 
-    reference: str | None = None
+    reference: ReadPath | None = None
     """The input's rows with corrected labels: how many errors were found?"""
-    holdout: str | None = None
+    holdout: ReadPath | None = None
     """Trusted rows with the input's columns, other rows than the input's: models trained on the
     labels as given, without issues, fixed, … are compared on them."""
     trusted: ColumnName | None = None
@@ -594,7 +596,7 @@ class Config:
     """Everything a run depends on."""
 
     input: InputConfig
-    workspace: str
+    workspace: WrittenPath
     """Required: all tables and records of a run, at any path the engine can write."""
     engine: EngineName = "auto"
     """Where no session is there: sail (no Java) | spark (local, needs Java) | auto (sail where it

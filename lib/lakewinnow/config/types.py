@@ -6,7 +6,7 @@ A field's annotation is its check: `Annotated[int, AtLeast(2)]`, say.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 Options = Mapping[str, Any]
 
@@ -80,16 +80,17 @@ class OrInteger:
 
 
 @dataclass(frozen=True)
-class OfInput:
-    """Says of a text that it names a column of the input, which is then to be there."""
+class Names:
+    """Says what a text names: a column of the input, what is read, or what is written."""
 
+    what: Literal["a column", "what is read", "a folder to write to"]
     json_schema: ClassVar[Mapping[str, Any]] = {}
 
     def __str__(self) -> str:
-        return "that names a column"
+        return f"that names {self.what}"
 
     def holds(self, _: object) -> bool:
-        """Whether a value will do: which columns there are is not known yet."""
+        """Whether a value will do: what there is, is not known yet."""
         return True
 
 
@@ -108,6 +109,11 @@ Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg"]
 OutputFormat = Literal["parquet", "delta", "iceberg"]
-ColumnName = Annotated[str, OfInput()]
+COLUMN: Final = Names("a column")
+READ: Final = Names("what is read")
+WRITTEN: Final = Names("a folder to write to")
+ColumnName = Annotated[str, COLUMN]
+ReadPath = Annotated[str, READ]
+WrittenPath = Annotated[str, WRITTEN]
 Count = Annotated[int, AtLeast(1)]
 Fraction = Annotated[float, Between(0, 1)]

@@ -25,9 +25,14 @@ _ROWS_AT_ONCE: Final = 65_536  # read to be written elsewhere
 _RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
 
 
+def is_local(path: str) -> bool:
+    """Whether a path has no scheme (``s3a://…``)."""
+    return _SCHEME.match(path) is None
+
+
 def absolute(path: str) -> str:
-    """Return a local path as an absolute one; leave what has a scheme (``s3a://…``) as it is."""
-    return path if _SCHEME.match(path) else str(Path(path).expanduser().absolute())
+    """Return a local path as an absolute one; leave another as it is."""
+    return path if not is_local(path) else str(Path(path).expanduser().absolute())
 
 
 class Files:
@@ -44,7 +49,7 @@ class Files:
         scheme = match.group(1).lower() if match else "file"
         self.renames_folders = scheme in _RENAMES_FOLDERS
         self._fs, self._base = _open(self.root, scheme)
-        self.is_local = match is None
+        self.is_local = is_local(self.root)
 
     def path(self, name: str) -> str:
         """Return the path of a file or folder below the root, as Spark takes it."""

@@ -5,10 +5,10 @@ from typing import Final
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.config.combinations import named_columns
+from lakewinnow.config.combinations import named
 from lakewinnow.config.formats import format_of, input_format
 from lakewinnow.config.sections import Config, InputConfig
-from lakewinnow.config.types import Format
+from lakewinnow.config.types import COLUMN, Format
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
@@ -35,7 +35,7 @@ def open_inputs(
         check_store(spark, path, key)
     check_format(spark, config.output.format, "output.format")
     source = read_source(spark, config.input, input_format(config.input))
-    check_columns(source.schema.names, named_columns(config))
+    check_columns(source.schema.names, named(COLUMN, config))
     evaluate, decisions, text = config.evaluate, config.clean.decisions, config.checks.text
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here

@@ -14,6 +14,7 @@ from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import DataError, Shown
+from lakewinnow.lake import access
 from lakewinnow.lake.corpus import readmit
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -91,6 +92,7 @@ def check(config: Config, *until: str) -> None:
     ----------
     until : the stages that are wanted
     """
+    access.check(config)
     label_issues.checked_filter(config.label_issues)
     if "finetune" in until:
         from lakewinnow.stages import finetune
