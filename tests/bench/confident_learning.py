@@ -2,7 +2,8 @@
 
     .venv/bin/python tests/bench/confident_learning.py 1e6x10 1e6x100 5e6x10 2e5x1000 20e6x10:ours
 
-Each run is a process of its own. Seconds count from the first read to the last written byte, with
+Each run is a process of its own, ours once cold and five times warm, theirs once before and twice after; the
+median of each counts, since other work on the machine comes and goes. Seconds count from the first read to the last written byte, with
 interpreter and JVM started before; memory is the peak of the resident memory of all the run's
 processes together. Quote the ratios: both run on the same machine, one after the other.
 
@@ -14,6 +15,7 @@ rounds equal raw counts of a row up or down as NumPy's unstable sort has them, w
 """
 
 import argparse
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -61,20 +63,20 @@ print(n_unstable, (find_label_issues(labels, pred_probs, n_jobs=1) != found.to_n
 """
 
 OURS = """
-import sys, time
+import statistics, sys, time
 import lakewinnow
 from lakewinnow.spark.sessions.session import session, stop
 source, out, engine = sys.argv[1:]
 spark = session(engine=engine)
 spark.range(10).count()
 seconds = []
-for _ in range(2):  # cold, warm
+for _ in range(6):  # once cold, then warm
     started = time.monotonic()
     rows = spark.read.parquet(source)
     found = lakewinnow.find_label_issues(rows, label="label", pred_probs="pred_probs", id="id")
     found.drop("pred_probs").write.mode("overwrite").parquet(out)
     seconds.append(time.monotonic() - started)
-print(*seconds, spark.read.parquet(out).where("is_label_issue").count())
+print(seconds[0], statistics.median(seconds[1:]), spark.read.parquet(out).where("is_label_issue").count())
 stop(spark)
 """
 
@@ -97,16 +99,16 @@ def main() -> None:
         with tempfile.TemporaryDirectory(dir="/tmp") as folder:
             source = Path(folder, "source")
             write_source(source, n_rows, n_classes)
-            theirs = None
             for engine in options.engines:
                 out = str(Path(folder, engine))
+                theirs = [] if only else [measure_theirs(source, folder)]
                 (cold, warm, _), peak = measure(OURS, str(source), out, engine)
                 row = f"{n_rows:>9,} x {n_classes:<4} {engine:>6}"
                 row += f" {cold:>7.1f} {warm:>7.1f} {peak:>5.1f}"
                 if not only:
-                    if theirs is None:
-                        theirs = measure(CLEANLAB, str(source), str(Path(folder, "theirs.parquet")))
-                    (seconds, _), their_peak = theirs
+                    theirs += [measure_theirs(source, folder) for _ in range(2)]
+                    seconds = statistics.median(seconds for (seconds, _), _ in theirs)
+                    their_peak = theirs[0][1]
                     row += f" {seconds:>9.1f} {their_peak:>5.1f} {warm / seconds:>13.2f}"
                     output, _ = watched.run([sys.executable, "-c", DIFFERENCES, str(source), out])
                     row += "   " + " ".join(output.split())
@@ -135,6 +137,11 @@ def write_source(folder: Path, n_rows: int, n_classes: int) -> None:
         )
         rows_a_group = max(1, ROW_GROUP_BYTES // (8 * n_classes))
         pq.write_table(table, folder / f"{start:010}.parquet", row_group_size=rows_a_group)
+
+
+def measure_theirs(source: Path, folder: str) -> tuple[tuple[float, ...], float]:
+    """Measure cleanlab."""
+    return measure(CLEANLAB, str(source), str(Path(folder, "theirs.parquet")))
 
 
 def measure(script: str, *arguments: str) -> tuple[tuple[float, ...], float]:

@@ -1,7 +1,7 @@
 """Classes in the order of the probabilities, and the position of a label among them."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
 import pandas as pd
@@ -21,7 +21,10 @@ FALSE_TRUE: Final = [as_name(False), as_name(True)]  # noqa: FBT003
 
 
 def class_names(
-    labels: DataFrame, pred_probs: DataFrame, classes: Sequence[object] | None
+    labels: DataFrame,
+    pred_probs: DataFrame,
+    classes: Sequence[object] | None,
+    first_lengths: Callable[[int], list[int]] | None = None,
 ) -> list[str]:
     """Return the classes in the order of the probabilities.
 
@@ -30,6 +33,7 @@ def class_names(
     labels, pred_probs : frames of one column
     classes : the caller's. None: 0 .. K-1 for integers, where K is how many probabilities the rows
         have, or most of them; the sorted distinct labels for strings
+    first_lengths : says how many probabilities some of the rows have; default: asks the engine
 
     Raises
     ------
@@ -43,8 +47,11 @@ def class_names(
         found = labels.where(column(label).isNotNull()).distinct().limit(MAX_CLASSES + 1).collect()
         return _sorted([row[0] for row in found])
     lengths = pred_probs.where(column(probs).isNotNull()).select(F.size(column(probs)).alias("k"))
-    # Collected as they are: an aggregate would have every partition read before the limit
-    first = Counter(lengths.limit(FIRST_ROWS).toArrow().column("k").to_pylist())
+    if first_lengths is None:
+        # Collected as they are: an aggregate would have every partition read before the limit
+        first = Counter(lengths.limit(FIRST_ROWS).toArrow().column("k").to_pylist())
+    else:
+        first = Counter(first_lengths(FIRST_ROWS))
     return _numbers(first if len(first) == 1 else _counts(lengths))
 
 

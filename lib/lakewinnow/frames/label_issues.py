@@ -213,7 +213,15 @@ def _on_spark(
     probs = columns.check_probabilities("pred_probs", df.schema, pred_probs)
     if classes is None and isinstance(label_type, BooleanType):
         classes = FALSE_TRUE
-    names = class_names(df.select(given.alias("l")), df.select(probs.alias("p")), classes)
+    files = (
+        parquet_rows.of(df, id_column, label, pred_probs) if isinstance(pred_probs, str) else None
+    )
+    names = class_names(
+        df.select(given.alias("l")),
+        df.select(probs.alias("p")),
+        classes,
+        files.first_lengths if files else None,
+    )
     of_probs = [pred_probs] if isinstance(pred_probs, str) else pred_probs
     keyed = df.withColumns(
         {
@@ -227,10 +235,7 @@ def _on_spark(
         F.col(_LABEL).alias(c.LABEL),
         F.col(_PROBS).alias(c.PRED_PROBS),
     )
-    from_files = isinstance(pred_probs, str) and parquet_rows.of(
-        df, id_column, label, pred_probs, names
-    )
-    rows = from_files or selected
+    rows = files.of_classes(names) if files else selected
     earlier = options.noise_model
     # Most often no row is bad: then the second pass, which checks them all, finds that the first
     # one, which did not, is right, and the others need not check again.

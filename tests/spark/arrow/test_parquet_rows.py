@@ -40,8 +40,9 @@ def write(folder, columns, n_files=3):
     return str(folder)
 
 
-def rows_of(df, classes=CLASSES):
-    return parquet_rows.of(df, "id", "given", "probs", classes)
+def rows_of(df):
+    rows = parquet_rows.of(df, "id", "given", "probs")
+    return rows and rows.of_classes(CLASSES)
 
 
 def found_in(df, **options):

@@ -70,9 +70,16 @@ class _Reading:
     row_id: str
     label: str
     pred_probs: str
+    label_type: pa.DataType
     probs_type: pa.DataType
-    classes: tuple[str, ...]
-    are_positions: bool
+    classes: tuple[str, ...] = ()
+
+    @property
+    def are_positions(self) -> bool:
+        """Whether labels are the positions of their classes."""
+        return self.label_type != pa.string() and self.classes == tuple(
+            str(k) for k in range(len(self.classes))
+        )
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,19 @@ class ParquetRows:
     parts: tuple[_Part, ...]
     reading: _Reading
     columns: tuple[str, ...] = (c.ROW_ID, c.LABEL, c.PRED_PROBS)
+
+    def of_classes(self, classes: Sequence[str]) -> "ParquetRows":
+        """Return the rows with the names of the positions 0 .. K-1, which reading labels takes."""
+        return replace(self, reading=replace(self.reading, classes=tuple(classes)))
+
+    def first_lengths(self, n: int) -> list[int]:
+        """Return how many probabilities the first rows have, those that have any."""
+        name = self.reading.pred_probs
+        for part in self.parts:
+            with pq.ParquetFile(part.path) as file:
+                for batch in file.iter_batches(n, [part.row_group], [name], use_threads=False):
+                    return list(pc.list_value_length(batch.column(name)).drop_null().to_pylist())
+        return []
 
     def select(self, *columns: str) -> "ParquetRows":
         """Return rows of which only some columns are read."""
@@ -109,7 +129,7 @@ class ParquetRows:
     def _batches(self, parts: Sequence[_Part], is_over: Event) -> Iterator[pa.RecordBatch]:
         reading = self.reading
         theirs = [getattr(reading, name) for name in self.columns]
-        n_classes = len(reading.classes)  # and a block's cells are not to cost more than its rows
+        n_classes = len(reading.classes)  # whose cells are not to cost more than a block's rows
         size = max(1, n_classes, min(_BATCH_ROWS, _BATCH_NUMBERS // n_classes))
         for part in parts:
             with pq.ParquetFile(part.path) as file:
@@ -125,15 +145,12 @@ class ParquetRows:
                     yield pa.RecordBatch.from_pydict(columns)
 
 
-def of(
-    df: DataFrame, row_id: str | None, label: str, pred_probs: str, classes: Sequence[str]
-) -> ParquetRows | None:
+def of(df: DataFrame, row_id: str | None, label: str, pred_probs: str) -> ParquetRows | None:
     """Return the rows of a frame if this process can read them, else None.
 
     Parameters
     ----------
     row_id, label, pred_probs : columns of the frame
-    classes : the names of the positions 0 .. K-1
     """
     names = (row_id, label, pred_probs)
     if row_id is None or any("." in str(name) for name in names):  # a dot is a path in Parquet
@@ -156,10 +173,8 @@ def of(
         row_id=row_id,
         label=label,
         pred_probs=pred_probs,
+        label_type=expected[label],
         probs_type=expected[pred_probs],
-        classes=tuple(classes),
-        are_positions=expected[label] != pa.string()
-        and list(classes) == [str(k) for k in range(len(classes))],
     )
     return ParquetRows(df.sparkSession, tuple(parts), reading)
 

@@ -97,11 +97,16 @@ def is_plain(judge: Judge, *, is_sound: bool) -> bool:
 
 
 def plain(label: Column, pred_probs: Column, judge: Judge) -> dict[str, Column]:
-    """Return the columns of `VERDICT` but the flag, which takes all of a row's margins."""
+    """Return the columns of `VERDICT` but the flag, which takes all of a row's margins.
+
+    The predicted label is still a number where all classes are named by their positions.
+    """
     highest = F.array_max(pred_probs)
+    position = F.array_position(pred_probs, highest).cast("int") - 1
+    are_positions = judge.classes == tuple(map(str, range(len(judge.classes))))
     names = F.array(*map(F.lit, judge.classes))
     return {
-        c.PREDICTED_LABEL: F.get(names, F.array_position(pred_probs, highest).cast("int") - 1),
+        c.PREDICTED_LABEL: position if are_positions else F.get(names, position),
         c.PREDICTED_PROB: highest.cast("double"),
         c.LABEL_SCORE: F.get(pred_probs, label).cast("double"),
         c.ERROR_CODE: F.lit(None).cast("string"),
