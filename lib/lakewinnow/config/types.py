@@ -83,11 +83,11 @@ class OrInteger:
 class Names:
     """Says what a text names: a column of the input, what is read, or what is written."""
 
-    what: Literal["a column", "what is read", "a folder to write to"]
+    what: Literal["the name of a column", "a file or folder", "a folder to write to"]
     json_schema: ClassVar[Mapping[str, Any]] = {}
 
     def __str__(self) -> str:
-        return f"that names {self.what}"
+        return self.what
 
     def holds(self, _: object) -> bool:
         """Whether a value will do: what there is, is not known yet."""
@@ -109,8 +109,8 @@ Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg"]
 OutputFormat = Literal["parquet", "delta", "iceberg"]
-COLUMN: Final = Names("a column")
-READ: Final = Names("what is read")
+COLUMN: Final = Names("the name of a column")
+READ: Final = Names("a file or folder")
 WRITTEN: Final = Names("a folder to write to")
 ColumnName = Annotated[str, COLUMN]
 ReadPath = Annotated[str, READ]

@@ -9,7 +9,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from lakewinnow.config.sections import Config
-from lakewinnow.config.types import KeysOf, OrInteger
+from lakewinnow.config.types import KeysOf, Names, OrInteger
 from lakewinnow.errors import ConfigError, did_you_mean
 
 Section = TypeVar("Section")
@@ -165,7 +165,7 @@ def describe(hint: Any) -> str:
     if section_of(hint) is not None:
         return "a mapping of keys"
     if origin is Annotated:
-        return f"{describe(args[0])} {args[1]}"
+        return str(args[1]) if isinstance(args[1], Names) else f"{describe(args[0])} {args[1]}"
     if origin is Literal:
         return " | ".join(map(str, args))
     if origin is tuple:

@@ -596,3 +596,9 @@ def test_tokens_are_counted_where_it_is():
     assert "".join(pieces) == text
     assert max(vocabulary.count(pieces)) <= 50
     assert "".join(vocabulary.split("😀" * 9, 2)) == "😀" * 9
+
+
+def test_a_timeout_says_how_long_was_waited(server):
+    server.script = [Fault(seconds=1.0)] * 3
+    error = Run(server, timeout_s=0.5, max_retries=2).stopped
+    assert "no answer in 0.5 s" in str(error)

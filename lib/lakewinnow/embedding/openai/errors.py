@@ -41,6 +41,9 @@ def outcome_of(
         reason = redacted(f"{error.status_code}: {_message(error)}", secrets)
         said = error.status_code, error.code, error.type, error.param
         return of_status(*said, reason, keys) or TryLater(reason, _wait(error.response.headers))
+    if isinstance(error, openai.APITimeoutError):
+        seconds = error.request.extensions.get("timeout", {}).get("read")
+        return TryLater(f"no answer in {seconds:g} s (timeout_s)" if seconds else "no answer")
     cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
     reason = redacted(f"{error}{cause}", secrets)
     if isinstance(error, openai.APIConnectionError):

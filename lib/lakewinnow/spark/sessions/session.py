@@ -372,7 +372,7 @@ def _takes_sail(input_bytes: int) -> bool:
         most = max(0, memory_bytes() - _SAIL_BYTES) // _SAIL_BYTES_PER_BYTE
         if input_bytes <= most:
             return True
-        size = f"the input has {input_bytes >> 20} MiB, and Sail takes {most >> 20} on this machine"
+        size = f"the input has {input_bytes >> 20} MiB; on this machine Sail takes {most >> 20} MiB"
         if _has_java():
             _LOG.warning("Spark runs this, not Sail: %s (--engine sail does it anyway)", size)
             return False
@@ -450,6 +450,8 @@ def _knock(remote: str) -> None:
         return  # the client goes through the proxy, a plain connection would not
     try:
         socket.create_connection((host.strip("[]"), int(port)), _CONNECT_TIMEOUT_S).close()
+    except TimeoutError as error:
+        raise _not_reached(remote, f"no answer in {_CONNECT_TIMEOUT_S:g} s") from error
     except OSError as error:
         raise _not_reached(remote, error) from error
 

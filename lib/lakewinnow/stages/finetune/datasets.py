@@ -17,13 +17,14 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import Config
-from lakewinnow.errors import DataError, EngineError
+from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.finetuning.openai.jobs import Dataset
 from lakewinnow.lake import ordered_files
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.training.training_sets import VARIANT
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.report.words import size as bytes_in_units
 
 FOLDER: Final = "finetune"
 _FORMAT: Final = "openai-chat"
@@ -106,7 +107,13 @@ def _read(files: Files, name: str, fault_of: Any) -> tuple[str, int, int]:
     size = files.size(name)
     if size > _MOST_BYTES:
         hint = "lower finetune.max_train_rows"
-        raise DataError("file_too_large", name, f"at most {_MOST_BYTES:,} bytes", size, hint)
+        raise DataError(
+            "file_too_large",
+            name,
+            f"at most {bytes_in_units(_MOST_BYTES)}",
+            Shown(bytes_in_units(size)),
+            hint,
+        )
     digest, n_rows, n_tokens = hashlib.sha256(), 0, 0
     with _local_copy(files, name) as copy:
         for line in copy:
