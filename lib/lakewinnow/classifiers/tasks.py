@@ -14,9 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark import cloudpickle
-from pyspark.sql.types import (
-    StructType,
-)
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers.base import Classifier, Features, Fit, Integers, Models

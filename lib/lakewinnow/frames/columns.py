@@ -6,17 +6,7 @@ from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DataType,
-    FractionalType,
-    IntegralType,
-    LongType,
-    NumericType,
-    StringType,
-    StructType,
-)
+from pyspark.sql import types as t
 
 from lakewinnow.errors import SchemaError, Shown
 from lakewinnow.lake.inputs.source import column, own_name, text_of
@@ -27,7 +17,7 @@ _UNHASHABLE: Final = re.compile(r"\b(map<|variant)")
 _WHOLE_FLOATS: Final = 2**53  # beyond, not every whole number is a float
 
 
-def check_key(where: str, schema: StructType, name: str, *, is_list: bool = False) -> DataType:
+def check_key(where: str, schema: t.StructType, name: str, *, is_list: bool = False) -> t.DataType:
     """Return the type of a column of labels or ids (or of lists of them), if it can be one.
 
     Raises
@@ -35,16 +25,16 @@ def check_key(where: str, schema: StructType, name: str, *, is_list: bool = Fals
     SchemaError : "wrong_column_type"
     """
     found = schema[name].dataType
-    element = found.elementType if is_list and isinstance(found, ArrayType) else found
-    if isinstance(found, ArrayType) != is_list or not isinstance(
-        element, (StringType, IntegralType)
+    element = found.elementType if is_list and isinstance(found, t.ArrayType) else found
+    if isinstance(found, t.ArrayType) != is_list or not isinstance(
+        element, (t.StringType, t.IntegralType)
     ):
         expected = f"{'arrays of ' if is_list else ''}{STRINGS_OR_INTEGERS}"
         raise wrong_type(where, expected, f"{name} {found.simpleString()}")
     return element
 
 
-def check_label(schema: StructType, name: str) -> tuple[Column, DataType]:
+def check_label(schema: t.StructType, name: str) -> tuple[Column, t.DataType]:
     """Return a column of labels as strings or integers, and its type: "true" for True.
 
     A fraction is no label; it becomes null, which is no class.
@@ -54,15 +44,15 @@ def check_label(schema: StructType, name: str) -> tuple[Column, DataType]:
     SchemaError : "wrong_column_type"
     """
     found, label = schema[name].dataType, column(name)
-    if isinstance(found, BooleanType):
+    if isinstance(found, t.BooleanType):
         return label.cast("string"), found
-    if isinstance(found, FractionalType):
+    if isinstance(found, t.FractionalType):
         is_whole = (label % 1 == 0) & label.between(-_WHOLE_FLOATS, _WHOLE_FLOATS)
-        return F.when(is_whole, label.cast("bigint")), LongType()
+        return F.when(is_whole, label.cast("bigint")), t.LongType()
     return label, check_key("label", schema, name)
 
 
-def check_probabilities(where: str, schema: StructType, name: str | Sequence[str]) -> Column:
+def check_probabilities(where: str, schema: t.StructType, name: str | Sequence[str]) -> Column:
     """Return a column of probabilities as arrays of double (or of float, if they are).
 
     Parameters
@@ -75,7 +65,7 @@ def check_probabilities(where: str, schema: StructType, name: str | Sequence[str
     """
     if not isinstance(name, str):
         for each in name:
-            if not isinstance(kind := schema[each].dataType, NumericType):
+            if not isinstance(kind := schema[each].dataType, t.NumericType):
                 raise wrong_type(where, "columns of numbers", f"{each} {kind.simpleString()}")
         return F.array(*(column(each).cast("double") for each in name))
     found = schema[name].dataType

@@ -377,11 +377,7 @@ def _check_used(n_used: int, n_given: int) -> None:
 
 
 def _annotator_table(
-    stats: AnnotatorStats,
-    annotators: Sequence[object],
-    classes: Sequence[str],
-    *,
-    is_integer: bool,
+    stats: AnnotatorStats, annotators: Sequence[object], classes: Sequence[str], *, is_integer: bool
 ) -> pd.DataFrame:
     worst = [classes[k] for k in stats.worst_class]
     table = pd.DataFrame(

@@ -244,10 +244,7 @@ def _on_spark(
     with_margins = isinstance(rows, ParquetRows) and options.issue_filter.is_of_margins
     checked = valid_probs.joint(rows, thresholds, with_margins=with_margins)
     check_bad_rows(
-        valid_probs.CODES,
-        checked.n_by_code,
-        checked.n_imprecise,
-        options.max_bad_fraction,
+        valid_probs.CODES, checked.n_by_code, checked.n_imprecise, options.max_bad_fraction
     )
     to_blocks = confident_learning.trusted_blocks
     if not checked.is_sound:

@@ -83,10 +83,7 @@ def forget_refused(lake: Lake) -> None:
 
 
 def input_columns(
-    schema: StructType,
-    config: InputConfig,
-    label: Column | None = None,
-    text: Column | None = None,
+    schema: StructType, config: InputConfig, label: Column | None = None, text: Column | None = None
 ) -> list[Column]:
     """Return the input's columns, in their order and types, of rows of corpus/.
 

@@ -83,11 +83,7 @@ def _write_in_tasks(
 ) -> None:
     in_order = cluster.in_order(rows, [_AT], [_AT, *order])
     write_parts = partial(
-        _write_parts,
-        root=lake.files.root,
-        folder=folder,
-        columns=tuple(columns),
-        as_lines=as_lines,
+        _write_parts, root=lake.files.root, folder=folder, columns=tuple(columns), as_lines=as_lines
     )
     map_batches(in_order.select(_AT, *columns), write_parts, _WRITTEN).collect()
 

@@ -201,8 +201,4 @@ def _cuts(
 def _told(name: str, interval: Interval | None) -> dict[str, float | None]:
     if interval is None:
         return {name: None}
-    return {
-        name: interval.value,
-        f"{name}_low": interval.low,
-        f"{name}_high": interval.high,
-    }
+    return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

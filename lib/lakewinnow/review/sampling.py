@@ -54,12 +54,7 @@ _HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "pro
 
 
 def draw(
-    lake: Lake,
-    n: int,
-    share_of_others: float,
-    *,
-    redraw: bool = False,
-    text: Column | None = None,
+    lake: Lake, n: int, share_of_others: float, *, redraw: bool = False, text: Column | None = None
 ) -> Sample:
     """Draw a sample, and write it and its page.
 
@@ -223,11 +218,7 @@ def _strata(sides: Sequence[Side], classes: Sequence[str]) -> Iterator[Stratum]:
 
 
 def _with_texts(
-    lake: Lake,
-    drawn: pa.Table,
-    all_strata: Sequence[Stratum],
-    classes: Sequence[str],
-    text: Column,
+    lake: Lake, drawn: pa.Table, all_strata: Sequence[Stratum], classes: Sequence[str], text: Column
 ) -> pa.Table:
     """Add the texts, the likeliest labels and what the strata say."""
     ids = lake.spark.createDataFrame(drawn.select([c.ROW_ID]))

@@ -12,9 +12,7 @@ from dataclasses import replace
 
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    StructType,
-)
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CrossvalConfig, InputConfig

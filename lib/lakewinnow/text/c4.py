@@ -63,11 +63,7 @@ C4: Final[tuple[Rule, ...]] = (
         source=_SOURCE,
     ),
     Rule(
-        name="c4_lorem_ipsum",
-        measure=_n_lorem_ipsum,
-        says="lorem ipsum",
-        above=0,
-        source=_SOURCE,
+        name="c4_lorem_ipsum", measure=_n_lorem_ipsum, says="lorem ipsum", above=0, source=_SOURCE
     ),
     Rule(
         name="c4_curly_bracket",

@@ -16,10 +16,7 @@ class RowGraph(NamedTuple):
 
 
 def row_graph(
-    text_of_row: IntArray,
-    neighbors: Sequence[IntArray],
-    distances: Sequence[FloatArray],
-    k: int,
+    text_of_row: IntArray, neighbors: Sequence[IntArray], distances: Sequence[FloatArray], k: int
 ) -> RowGraph:
     """Return the graph of rows, which are in the order of their ids.
 

@@ -119,9 +119,7 @@ def homogeneity(new: Counts, reference: Counts, *, yates: bool = True) -> ChiSqu
 
 
 def class_shares(
-    new: Counts,
-    reference: Counts,
-    weights: tuple[float, float] = (1.0, 1.0),
+    new: Counts, reference: Counts, weights: tuple[float, float] = (1.0, 1.0)
 ) -> ClassShares:
     """Compare the classes one by one.
 

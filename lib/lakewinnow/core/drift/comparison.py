@@ -5,13 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lakewinnow.core.drift import categories, histograms, verdict
-from lakewinnow.core.drift.categories import (
-    ChiSquared,
-    ClassShares,
-    Counts,
-    NoiseDrift,
-    effective,
-)
+from lakewinnow.core.drift.categories import ChiSquared, ClassShares, Counts, NoiseDrift, effective
 from lakewinnow.core.drift.domain import DomainClassifier
 from lakewinnow.core.drift.energy import EnergyDistance
 from lakewinnow.core.drift.histograms import KolmogorovSmirnov

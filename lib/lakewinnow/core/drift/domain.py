@@ -35,10 +35,7 @@ class DomainClassifier:
 
 
 def classify(
-    vectors: npt.NDArray[np.floating],
-    is_new: BoolArray,
-    chances: IntArray,
-    n_threads: int = 1,
+    vectors: npt.NDArray[np.floating], is_new: BoolArray, chances: IntArray, n_threads: int = 1
 ) -> tuple[DomainClassifier, FloatArray]:
     """Train the classifier.
 

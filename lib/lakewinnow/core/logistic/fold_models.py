@@ -218,11 +218,7 @@ def _own_blocks(problem: Problem, objective: Objective, coef: Float32Array) -> P
 
 
 def _converged(
-    problem: Problem,
-    folds: npt.NDArray[np.intp],
-    progress: Progress,
-    tol: float,
-    least: FloatArray,
+    problem: Problem, folds: npt.NDArray[np.intp], progress: Progress, tol: float, least: FloatArray
 ) -> BoolArray:
     done: BoolArray = progress.decrement <= least
 

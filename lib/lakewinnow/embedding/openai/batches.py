@@ -262,12 +262,7 @@ class BatchRun:
     def _new(self, chunk: str, fingerprint: str, file_id: str, lines: list[Line]) -> BatchState:
         is_asked = "dimensions" in self._embedder.parameters
         return BatchState(
-            chunk,
-            self._identity,
-            fingerprint,
-            file_id,
-            is_asked=is_asked,
-            n_requests=len(lines),
+            chunk, self._identity, fingerprint, file_id, is_asked=is_asked, n_requests=len(lines)
         )
 
     def _spend(self, n_tokens: int) -> None:

@@ -142,12 +142,7 @@ class Requests:
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
-                self._sender.send,
-                texts,
-                request.n_tokens,
-                expected,
-                request.n_looks,
-                request.since,
+                self._sender.send, texts, request.n_tokens, expected, request.n_looks, request.since
             )
             self._under_way[future] = request
         return bool(self._under_way)

@@ -27,10 +27,7 @@ class JobService:
     """
 
     def __init__(
-        self,
-        access: Access,
-        max_retries: int,
-        sleep: Callable[[float], object] = time.sleep,
+        self, access: Access, max_retries: int, sleep: Callable[[float], object] = time.sleep
     ) -> None:
         self._client = access.client()
         refused = "finetune.model", "a job that is taken"

@@ -14,19 +14,7 @@ import pyarrow as pa
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    BooleanType,
-    ByteType,
-    DataType,
-    IntegerType,
-    LongType,
-    NumericType,
-    ShortType,
-    StringType,
-    StructType,
-)
+from pyspark.sql import types as t
 
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.text import key as key_of
@@ -48,7 +36,7 @@ _NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART
 
 _CONDITION = re.compile(r"\[([A-Z_]+)\]")
 
-_INTEGERS = (ByteType, ShortType, IntegerType, LongType)
+_INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 
 # RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
 # a label 007 stays what it is. `input.options` overrides any of these.
@@ -65,7 +53,7 @@ class Source:
     """A source table, and what identifies its present content."""
 
     df: DataFrame  # the input's columns, then MALFORMED where the format can have such lines
-    schema: StructType  # the input's columns alone
+    schema: t.StructType  # the input's columns alone
     n_bytes: int
     fingerprint: str
 
@@ -95,19 +83,19 @@ def own_name(name: str, input_columns: list[str]) -> str:
     return name
 
 
-def content_hash(names: Sequence[str], schema: StructType) -> Column:
+def content_hash(names: Sequence[str], schema: t.StructType) -> Column:
     """128 bits of SHA-256 over the whole row, independent of column order and session time zone."""
     return F.substring(F.sha2(json_of(names, schema), 256), 1, 32)
 
 
-def json_of(names: Sequence[str], schema: StructType) -> Column:
+def json_of(names: Sequence[str], schema: t.StructType) -> Column:
     """Return the values of columns as one text, whatever the order of their names."""
     return json_text.json_of({name: (column(name), schema[name].dataType) for name in names})
 
 
 def text_key(text: Column) -> Column:
     """SHA-256 of the NFC-normalised text: what makes two texts the same text."""
-    return udf.on_arrow(_text_keys, BinaryType())(text)
+    return udf.on_arrow(_text_keys, t.BinaryType())(text)
 
 
 def _text_keys(texts: pa.Array) -> pa.Array:
@@ -155,7 +143,7 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
 
 def _open(
     spark: SparkSession, config: InputConfig, format_: str
-) -> tuple[DataFrame, StructType, list[str]]:
+) -> tuple[DataFrame, t.StructType, list[str]]:
     """Return the table, the input's own columns, and the files it is read from."""
     where = "input.table" if config.table else "input.path"
     try:
@@ -182,22 +170,22 @@ def _open(
 
 def _open_text_format(
     spark: SparkSession, path: str, format_: str, options: dict[str, str]
-) -> tuple[DataFrame, StructType]:
+) -> tuple[DataFrame, t.StructType]:
     """Read CSV or JSON lines so that a line which does not parse comes back as raw text."""
     reader = (
         spark.read.format(format_).options(**options).option("columnNameOfCorruptRecord", MALFORMED)
     )
     found = reader.load(path).schema
-    schema = StructType([f for f in found.fields if f.name != MALFORMED])
+    schema = t.StructType([f for f in found.fields if f.name != MALFORMED])
     if not schema.fields:
         raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
-    with_malformed = StructType([*schema.fields]).add(MALFORMED, StringType())
+    with_malformed = t.StructType([*schema.fields]).add(MALFORMED, t.StringType())
     return reader.schema(with_malformed).load(path), schema
 
 
 def _read_text_files(
     spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
-) -> tuple[DataFrame, StructType, list[str]]:
+) -> tuple[DataFrame, t.StructType, list[str]]:
     """Read CSV or JSON lines without Spark's readers."""
     read = read_csv if format_ == "csv" else read_json
     path = absolute(config.path or "")
@@ -254,8 +242,8 @@ def _near_path(config: InputConfig) -> str:
     return f"relative paths start at {Path.cwd()}" if not Path(config.path).is_absolute() else ""
 
 
-def _check_columns(schema: StructType, config: InputConfig) -> None:
-    checks: Sequence[tuple[str, str | None, Callable[[DataType], bool], str]] = (
+def _check_columns(schema: t.StructType, config: InputConfig) -> None:
+    checks: Sequence[tuple[str, str | None, Callable[[t.DataType], bool], str]] = (
         ("input.text", config.text, _is_text, "a string column"),
         ("input.label", config.label, _is_key, "a string or integer column"),
         ("input.id", config.id, _is_key, "a string or integer column"),
@@ -282,22 +270,22 @@ def _check_columns(schema: StructType, config: InputConfig) -> None:
     SchemaError.raise_any(problems)
 
 
-def _is_text(data_type: DataType) -> bool:
-    return isinstance(data_type, StringType)
+def _is_text(data_type: t.DataType) -> bool:
+    return isinstance(data_type, t.StringType)
 
 
-def _is_vector(data_type: DataType) -> bool:
-    if isinstance(data_type, ArrayType):
-        return isinstance(data_type.elementType, NumericType)
+def _is_vector(data_type: t.DataType) -> bool:
+    if isinstance(data_type, t.ArrayType):
+        return isinstance(data_type.elementType, t.NumericType)
     return data_type.typeName() == "vectorudt"
 
 
-def _is_feature(data_type: DataType) -> bool:
-    return isinstance(data_type, (NumericType, BooleanType, StringType))
+def _is_feature(data_type: t.DataType) -> bool:
+    return isinstance(data_type, (t.NumericType, t.BooleanType, t.StringType))
 
 
-def _is_key(data_type: DataType) -> bool:
-    return isinstance(data_type, (StringType, *_INTEGERS))
+def _is_key(data_type: t.DataType) -> bool:
+    return isinstance(data_type, (t.StringType, *_INTEGERS))
 
 
 def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:

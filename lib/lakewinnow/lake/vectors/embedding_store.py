@@ -21,9 +21,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import (
-    StructType,
-)
+from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import HALF, Config, EmbeddingConfig, EmbeddingIdentity

@@ -54,10 +54,7 @@ def map_batches(
 
 
 def apply_to_groups(
-    rows: DataFrame,
-    by: Sequence[str],
-    function: Callable[[pa.Table], pa.Table],
-    schema: StructType,
+    rows: DataFrame, by: Sequence[str], function: Callable[[pa.Table], pa.Table], schema: StructType
 ) -> DataFrame:
     """Return what a function makes of each group's rows, in no order. It must pickle.
 
@@ -143,18 +140,14 @@ def _as_side(rows: DataFrame, by: str, side: int) -> DataFrame:
 
 
 def _of_groups(
-    batches: Iterable[pa.RecordBatch],
-    by: Sequence[str],
-    function: Callable[[pa.Table], pa.Table],
+    batches: Iterable[pa.RecordBatch], by: Sequence[str], function: Callable[[pa.Table], pa.Table]
 ) -> Iterator[pa.RecordBatch]:
     for group in _groups(batches, by):
         yield from function(group).to_batches()
 
 
 def _of_cogroups(
-    batches: Iterable[pa.RecordBatch],
-    by: str,
-    function: Callable[[pa.Table, pa.Table], pa.Table],
+    batches: Iterable[pa.RecordBatch], by: str, function: Callable[[pa.Table, pa.Table], pa.Table]
 ) -> Iterator[pa.RecordBatch]:
     for group in _groups(batches, [by]):
         n_ones = len(group) - int(pc.sum(group.column(_SIDE)).as_py())

@@ -18,18 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import (
-    ArrayType,
-    ByteType,
-    DataType,
-    DoubleType,
-    FloatType,
-    IntegerType,
-    LongType,
-    ShortType,
-    StringType,
-    StructType,
-)
+from pyspark.sql import types as t
 
 from lakewinnow import columns as c
 from lakewinnow.spark.sessions import cluster
@@ -42,15 +31,15 @@ _BATCH_NUMBERS: Final = 2**18  # 2 MiB, which the processor's cache holds
 _MOST_FILES: Final = 10_000  # whose footers this process reads
 _MOST_ROWS: Final = 2**25  # whose issues this process holds, in some 60 bytes each
 
-_INTEGERS: Final[dict[DataType, pa.DataType]] = {
-    ByteType(): pa.int8(),
-    ShortType(): pa.int16(),
-    IntegerType(): pa.int32(),
-    LongType(): pa.int64(),
+_INTEGERS: Final[dict[t.DataType, pa.DataType]] = {
+    t.ByteType(): pa.int8(),
+    t.ShortType(): pa.int16(),
+    t.IntegerType(): pa.int32(),
+    t.LongType(): pa.int64(),
 }
-_FLOATS: Final[dict[DataType, pa.DataType]] = {
-    DoubleType(): pa.float64(),
-    FloatType(): pa.float32(),
+_FLOATS: Final[dict[t.DataType, pa.DataType]] = {
+    t.DoubleType(): pa.float64(),
+    t.FloatType(): pa.float32(),
 }
 
 
@@ -179,12 +168,12 @@ def of(df: DataFrame, row_id: str | None, label: str, pred_probs: str) -> Parque
     return ParquetRows(df.sparkSession, tuple(parts), reading)
 
 
-def _arrow_type(schema: StructType, name: str) -> pa.DataType | None:
+def _arrow_type(schema: t.StructType, name: str) -> pa.DataType | None:
     found = schema[name].dataType
-    if isinstance(found, ArrayType):
+    if isinstance(found, t.ArrayType):
         number = _FLOATS.get(found.elementType)
         return None if number is None else pa.list_(number)
-    return pa.string() if found == StringType() else _INTEGERS.get(found)
+    return pa.string() if found == t.StringType() else _INTEGERS.get(found)
 
 
 def _files(df: DataFrame) -> list[str] | None:

@@ -14,14 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    DataType,
-    DecimalType,
-    DoubleType,
-    FloatType,
-    StringType,
-)
+from pyspark.sql.types import ArrayType, DataType, DecimalType, DoubleType, FloatType, StringType
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.confident_learning import JointState, ThresholdState, count_guesses

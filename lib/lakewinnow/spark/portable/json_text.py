@@ -13,31 +13,13 @@ from typing import Any, Final
 import pyarrow as pa
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import (
-    ArrayType,
-    BinaryType,
-    BooleanType,
-    ByteType,
-    DataType,
-    DateType,
-    DecimalType,
-    DoubleType,
-    FloatType,
-    IntegerType,
-    LongType,
-    MapType,
-    ShortType,
-    StringType,
-    StructType,
-    TimestampNTZType,
-    TimestampType,
-)
+from pyspark.sql import types as t
 
 from lakewinnow.core.number_text import number_text
 from lakewinnow.spark.arrow import udf
 
-_PLAIN: Final = (BooleanType, ByteType, ShortType, IntegerType, LongType)
-_BY_PYTHON: Final = (ArrayType, DecimalType, DoubleType, FloatType, MapType, StructType)
+_PLAIN: Final = (t.BooleanType, t.ByteType, t.ShortType, t.IntegerType, t.LongType)
+_BY_PYTHON: Final = (t.ArrayType, t.DecimalType, t.DoubleType, t.FloatType, t.MapType, t.StructType)
 _MOST_PLAIN_SCALE: Final = 6  # a decimal of more places may be written with an exponent
 _TO_MILLISECONDS: Final = len('"2026-11-28T09:10:30.123')
 
@@ -55,7 +37,7 @@ _ESCAPES: Final[Mapping[str, str]] = {
 _TRANSLATION: Final = str.maketrans(dict(_ESCAPES))
 
 
-def json_of(columns: Mapping[str, tuple[Column, DataType]]) -> Column:
+def json_of(columns: Mapping[str, tuple[Column, t.DataType]]) -> Column:
     """Return columns as the text of one JSON object, in the order of their names."""
     parts: list[Column] = []
     for name in sorted(columns):
@@ -65,20 +47,20 @@ def json_of(columns: Mapping[str, tuple[Column, DataType]]) -> Column:
     return F.concat(*parts, F.lit("}"))
 
 
-def _json(value: Column, data_type: DataType) -> Column:
-    if isinstance(data_type, StringType):
+def _json(value: Column, data_type: t.DataType) -> Column:
+    if isinstance(data_type, t.StringType):
         return _string(value)
     if isinstance(data_type, _PLAIN):
         return value.cast("string")
-    if isinstance(data_type, DecimalType) and data_type.scale <= _MOST_PLAIN_SCALE:
+    if isinstance(data_type, t.DecimalType) and data_type.scale <= _MOST_PLAIN_SCALE:
         return value.cast("string")
     if isinstance(data_type, _BY_PYTHON):
-        return udf.on_arrow(partial(_texts, data_type=data_type), StringType())(value)
+        return udf.on_arrow(partial(_texts, data_type=data_type), t.StringType())(value)
     field = F.to_json(F.struct(value.alias("v")), {"timeZone": "UTC"})  # {"v":…}
     native = F.substring(field, len('{"v":') + 1, F.length(field) - len('{"v":}'))
-    if isinstance(data_type, TimestampType):
+    if isinstance(data_type, t.TimestampType):
         return F.concat(F.substring(native, 1, _TO_MILLISECONDS), F.lit('Z"'))
-    if isinstance(data_type, TimestampNTZType):
+    if isinstance(data_type, t.TimestampNTZType):
         return F.concat(F.substring(native, 1, _TO_MILLISECONDS), F.lit('"'))
     return native
 
@@ -91,29 +73,29 @@ def _string(value: Column) -> Column:
     return F.concat(F.lit('"'), text, F.lit('"'))
 
 
-def _texts(values: pa.Array, data_type: DataType) -> pa.Array:
+def _texts(values: pa.Array, data_type: t.DataType) -> pa.Array:
     write = _writer(data_type)
     texts = [None if value is None else write(value) for value in values.to_pylist()]
     return pa.array(texts, pa.string())
 
 
-def _writer(data_type: DataType) -> Callable[[Any], str]:
+def _writer(data_type: t.DataType) -> Callable[[Any], str]:
     """Return what writes a Python value of this type as JSON."""
-    if isinstance(data_type, (DoubleType, FloatType)):
-        return partial(_number, is_single=isinstance(data_type, FloatType))
-    if isinstance(data_type, ArrayType):
+    if isinstance(data_type, (t.DoubleType, t.FloatType)):
+        return partial(_number, is_single=isinstance(data_type, t.FloatType))
+    if isinstance(data_type, t.ArrayType):
         item = _with_null(data_type.elementType)
         return lambda values: f"[{','.join(map(item, values))}]"
-    if isinstance(data_type, MapType):
+    if isinstance(data_type, t.MapType):
         key, item = _writer(data_type.keyType), _with_null(data_type.valueType)
         return lambda pairs: _object((key(k).strip('"'), item(v)) for k, v in pairs)
-    if isinstance(data_type, StructType):
+    if isinstance(data_type, t.StructType):
         fields = [(_quoted(f.name)[1:-1], f.name, _with_null(f.dataType)) for f in data_type.fields]
         return lambda row: _object((shown, write(row[name])) for shown, name, write in fields)
     return _WRITERS.get(type(data_type), str)
 
 
-def _with_null(data_type: DataType) -> Callable[[Any], str]:
+def _with_null(data_type: t.DataType) -> Callable[[Any], str]:
     write = _writer(data_type)
     return lambda value: "null" if value is None else write(value)
 
@@ -135,11 +117,11 @@ def _time(value: dt.datetime) -> str:
     return value.replace(tzinfo=None).isoformat(timespec="milliseconds")
 
 
-_WRITERS: Final[Mapping[type[DataType], Callable[[Any], str]]] = {
-    BinaryType: lambda value: f'"{base64.b64encode(value).decode()}"',
-    BooleanType: lambda value: str(value).lower(),
-    DateType: lambda value: f'"{value.isoformat()}"',
-    StringType: _quoted,
-    TimestampNTZType: lambda value: f'"{_time(value)}"',
-    TimestampType: lambda value: f'"{_time(value)}Z"',  # Arrow has it in UTC
+_WRITERS: Final[Mapping[type[t.DataType], Callable[[Any], str]]] = {
+    t.BinaryType: lambda value: f'"{base64.b64encode(value).decode()}"',
+    t.BooleanType: lambda value: str(value).lower(),
+    t.DateType: lambda value: f'"{value.isoformat()}"',
+    t.StringType: _quoted,
+    t.TimestampNTZType: lambda value: f'"{_time(value)}"',
+    t.TimestampType: lambda value: f'"{_time(value)}Z"',  # Arrow has it in UTC
 }

@@ -28,11 +28,7 @@ _CAN_FORK: Final = sys.platform == "linux"  # elsewhere system libraries do not 
 # What Spark gives its workers, which share the cores as ours do: a task that may have more threads
 # says so. And models are found by the client, on this machine: a worker that asks a hub for news
 # of them waits for minutes where there is no network.
-_ENVIRONMENT: Final = {
-    "OMP_NUM_THREADS": "1",
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-}
+_ENVIRONMENT: Final = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
 class PythonWorkerError(Exception):

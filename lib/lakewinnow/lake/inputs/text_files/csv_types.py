@@ -6,15 +6,7 @@ from datetime import date
 from typing import Final
 
 import pyarrow as pa
-from pyspark.sql.types import (
-    BooleanType,
-    DataType,
-    DateType,
-    DoubleType,
-    IntegerType,
-    LongType,
-    StringType,
-)
+from pyspark.sql import types as t
 
 from lakewinnow.errors import ConfigError
 
@@ -32,13 +24,13 @@ _DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _TIMESTAMP = re.compile(
     r"\s*(?:[+-]?\d{4,6}-\d{1,2}(?:-\d{1,2}(?:[ T].*)?)?|T?\d{1,2}:\d{1,2}.*)\s*", re.DOTALL
 )
-_TYPES: Final[Mapping[str, DataType]] = {
-    INTEGER: IntegerType(),
-    LONG: LongType(),
-    DOUBLE: DoubleType(),
-    BOOLEAN: BooleanType(),
-    DATE: DateType(),
-    STRING: StringType(),
+_TYPES: Final[Mapping[str, t.DataType]] = {
+    INTEGER: t.IntegerType(),
+    LONG: t.LongType(),
+    DOUBLE: t.DoubleType(),
+    BOOLEAN: t.BooleanType(),
+    DATE: t.DateType(),
+    STRING: t.StringType(),
 }
 
 
@@ -61,7 +53,7 @@ def kind_of(value: str) -> str:
     return BOOLEAN if value.lower() in ("true", "false") else STRING
 
 
-def common_type(name: str, kinds: Iterable[str]) -> DataType:
+def common_type(name: str, kinds: Iterable[str]) -> t.DataType:
     """Return the type of a column from the kinds of its values.
 
     Raises
@@ -70,7 +62,7 @@ def common_type(name: str, kinds: Iterable[str]) -> DataType:
     """
     found = set(kinds)
     if not found:
-        return StringType()
+        return t.StringType()
     if DECIMAL in found and found <= {INTEGER, LONG, DECIMAL}:
         raise _left_to_spark(name, DECIMAL)
     if TIMESTAMP in found and found <= {INTEGER, DATE, TIMESTAMP}:
@@ -84,7 +76,7 @@ def common_type(name: str, kinds: Iterable[str]) -> DataType:
     ):
         if found <= narrower:
             return _TYPES[kind]
-    return StringType()
+    return t.StringType()
 
 
 def _left_to_spark(name: str, kind: str) -> ConfigError:
@@ -97,7 +89,7 @@ def _left_to_spark(name: str, kind: str) -> ConfigError:
     )
 
 
-def typed(column: pa.Array, kind: DataType) -> pa.Array:
+def typed(column: pa.Array, kind: t.DataType) -> pa.Array:
     """Convert strings that all are of a kind."""
     convert = _CONVERTERS.get(type(kind))
     if convert is None:
@@ -119,10 +111,10 @@ def _date(value: str) -> date | None:
         return None
 
 
-_CONVERTERS: Final[Mapping[type[DataType], tuple[Callable[[str], object], pa.DataType]]] = {
-    IntegerType: (int, pa.int32()),
-    LongType: (int, pa.int64()),
-    DoubleType: (_double, pa.float64()),
-    BooleanType: (lambda value: value.lower() == "true", pa.bool_()),
-    DateType: (_date, pa.date32()),
+_CONVERTERS: Final[Mapping[type[t.DataType], tuple[Callable[[str], object], pa.DataType]]] = {
+    t.IntegerType: (int, pa.int32()),
+    t.LongType: (int, pa.int64()),
+    t.DoubleType: (_double, pa.float64()),
+    t.BooleanType: (lambda value: value.lower() == "true", pa.bool_()),
+    t.DateType: (_date, pa.date32()),
 }

@@ -7,17 +7,8 @@ from json import JSONDecoder
 from typing import Any, Final
 
 import pyarrow as pa
+from pyspark.sql import types as t
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import (
-    ArrayType,
-    BooleanType,
-    DataType,
-    DoubleType,
-    LongType,
-    StringType,
-    StructField,
-    StructType,
-)
 
 from lakewinnow.errors import ConfigError, SchemaError, Shown
 from lakewinnow.lake.inputs.text_files import json_values as jv
@@ -27,11 +18,11 @@ _READ_BYTES: Final = 1 << 20
 _BATCH_BYTES: Final = 1 << 22
 _BOM: Final = b"\xef\xbb\xbf"
 _SIMPLE: Final = {
-    jv.NULL: StringType(),
-    jv.STRING: StringType(),
-    jv.BOOLEAN: BooleanType(),
-    jv.LONG: LongType(),
-    jv.DOUBLE: DoubleType(),
+    jv.NULL: t.StringType(),
+    jv.STRING: t.StringType(),
+    jv.BOOLEAN: t.BooleanType(),
+    jv.LONG: t.LongType(),
+    jv.DOUBLE: t.DoubleType(),
 }
 
 
@@ -61,7 +52,7 @@ class Inferred:
         self.twins |= other.twins
 
 
-def schema_of(inferred: Inferred, malformed: str) -> StructType:
+def schema_of(inferred: Inferred, malformed: str) -> t.StructType:
     """Return the Spark schema of what was inferred: sorted by name, without what is empty.
 
     Raises
@@ -72,8 +63,8 @@ def schema_of(inferred: Inferred, malformed: str) -> StructType:
     if inferred.twins:
         raise _twins(sorted(inferred.twins))
     kind = _spark_type(inferred.kind, "")
-    found = kind.fields if isinstance(kind, StructType) else []
-    return StructType([column for column in found if column.name != malformed])
+    found = kind.fields if isinstance(kind, t.StructType) else []
+    return t.StructType([column for column in found if column.name != malformed])
 
 
 def _twins(names: Sequence[str]) -> SchemaError:
@@ -81,7 +72,7 @@ def _twins(names: Sequence[str]) -> SchemaError:
     return SchemaError("cannot_read", "input.path", "columns that differ by name", got)
 
 
-def _spark_type(found: jv.JsonType, name: str) -> DataType | None:
+def _spark_type(found: jv.JsonType, name: str) -> t.DataType | None:
     if isinstance(found, str):
         if found == jv.DECIMAL:
             raise ConfigError(
@@ -94,20 +85,22 @@ def _spark_type(found: jv.JsonType, name: str) -> DataType | None:
         return _SIMPLE[found]
     if "array" in found:
         element = _spark_type(found["array"], name)
-        return None if element is None else ArrayType(element)
+        return None if element is None else t.ArrayType(element)
     names = sorted(filter(None, found["struct"]), key=lambda key: key.encode("utf-16-be"))
     lower = [key.lower() for key in names]
     twins = [key for key in names if lower.count(key.lower()) > 1]
     if twins:
         raise _twins(twins)
     fields = [(key, _spark_type(found["struct"][key], key)) for key in names]
-    kept = [StructField(key, kind) for key, kind in fields if kind is not None]
-    return StructType(kept) if kept else None
+    kept = [t.StructField(key, kind) for key, kind in fields if kind is not None]
+    return t.StructType(kept) if kept else None
 
 
-def rows(stream: Readable, schema: StructType, malformed: str) -> Iterator[pa.RecordBatch]:
+def rows(stream: Readable, schema: t.StructType, malformed: str) -> Iterator[pa.RecordBatch]:
     """Read a file: its columns, then the text of a line that does not parse."""
-    arrow = to_arrow_schema(StructType([*schema.fields, StructField(malformed, StringType())]))
+    arrow = to_arrow_schema(
+        t.StructType([*schema.fields, t.StructField(malformed, t.StringType())])
+    )
     names = [*schema.names, malformed]
     batch: list[dict[str, Any]] = []
     n_bytes = 0
@@ -150,7 +143,7 @@ def _read_exactly(line: str) -> Any:
         return jv.MalformedError
 
 
-def _rows_of(line: bytes, schema: StructType) -> list[tuple[dict[str, Any], str | None]]:
+def _rows_of(line: bytes, schema: t.StructType) -> list[tuple[dict[str, Any], str | None]]:
     """Return the row of a line, or the rows of an array; the text where not all could be read."""
     text = line.decode("utf-8", "surrogateescape")
     for read in (_read, _read_exactly):
@@ -163,7 +156,7 @@ def _rows_of(line: bytes, schema: StructType) -> list[tuple[dict[str, Any], str 
 
 
 def _row(
-    found: dict[str, Any], schema: StructType, line: bytes
+    found: dict[str, Any], schema: t.StructType, line: bytes
 ) -> tuple[dict[str, Any], str | None]:
     bad: list[str] = []
     values = _struct(found, schema, bad)
@@ -190,7 +183,7 @@ class _UnreadableError(Exception):
     """A value is not of its column's type."""
 
 
-def _struct(value: dict[str, Any], kind: StructType, bad: list[str]) -> dict[str, Any]:
+def _struct(value: dict[str, Any], kind: t.StructType, bad: list[str]) -> dict[str, Any]:
     out = {}
     for column in kind.fields:
         item = value.get(column.name)
@@ -202,20 +195,20 @@ def _struct(value: dict[str, Any], kind: StructType, bad: list[str]) -> dict[str
     return out
 
 
-def _converted(value: Any, kind: DataType, bad: list[str]) -> Any:
+def _converted(value: Any, kind: t.DataType, bad: list[str]) -> Any:
     if value is None:
         return None
-    if isinstance(kind, StringType):
+    if isinstance(kind, t.StringType):
         return _string(value)
-    if isinstance(kind, LongType) and isinstance(value, jv.Integer):
+    if isinstance(kind, t.LongType) and isinstance(value, jv.Integer):
         return int(value)
-    if isinstance(kind, DoubleType) and isinstance(value, (jv.Integer, jv.Float)):
+    if isinstance(kind, t.DoubleType) and isinstance(value, (jv.Integer, jv.Float)):
         return _double(value)
-    if isinstance(kind, BooleanType) and isinstance(value, bool):
+    if isinstance(kind, t.BooleanType) and isinstance(value, bool):
         return value
-    if isinstance(kind, ArrayType) and isinstance(value, list):
+    if isinstance(kind, t.ArrayType) and isinstance(value, list):
         return [_converted(item, kind.elementType, bad) for item in value]
-    if isinstance(kind, StructType) and isinstance(value, dict):
+    if isinstance(kind, t.StructType) and isinstance(value, dict):
         return _struct(value, kind, bad)
     raise _UnreadableError
 
