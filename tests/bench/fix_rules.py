@@ -24,6 +24,7 @@ import yaml
 from posterior import planted
 
 import lakewinnow
+from lakewinnow.classifiers.base import Rows
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.file import load_config
 from lakewinnow.config.sections import EmbeddingConfig
@@ -80,8 +81,9 @@ def main() -> None:
         kept = labels != ""
         names = pd.Series(labels[kept]).map(index).to_numpy()
         parts = np.random.default_rng(0).integers(N_PARTS, size=len(labels))[kept]
+        rows = Rows(texts[kept], names, parts, len(classes))
         models, _ = Logistic(options.C, "balanced", 500, standardize="auto").fit_folds(
-            texts[kept], names, parts, len(classes), 1, [*range(N_PARTS), N_PARTS]
+            rows, [*range(N_PARTS), N_PARTS]
         )
         right = [(models.predict(asked, p).argmax(1) == wanted).mean() for p in range(N_PARTS + 1)]
         means[rule] = float(np.mean(right[:N_PARTS]))

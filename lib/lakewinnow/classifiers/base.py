@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, Self, TypeAlias
+from typing import NamedTuple, Protocol, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,10 +10,21 @@ from numpy.typing import NDArray
 Features: TypeAlias = NDArray[np.floating]
 Integers: TypeAlias = NDArray[np.integer]
 Weights: TypeAlias = NDArray[np.float64]
+Probabilities: TypeAlias = NDArray[np.float32]
+
+
+class Rows(NamedTuple):
+    """What a classifier learns from, and scores."""
+
+    features: Features  # shape (n, D)
+    labels: Integers  # shape (n,), 0 .. K-1
+    folds: Integers  # shape (n,), rows of one number are held out together
+    n_classes: int  # K
+    n_threads: int = 1
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitReport:
     """How the models of some folds came about."""
 
     not_converged: tuple[int, ...] = ()  # folds whose models stopped before they were done
@@ -24,7 +35,7 @@ class Fit:
 class Models(Protocol):
     """Models of folds, each trained without the rows of its fold. They pickle."""
 
-    def predict(self, features: Features, fold: int) -> NDArray[np.float32]:
+    def predict(self, features: Features, fold: int) -> Probabilities:
         """Score rows by the model that has not seen a fold, shape (n, K)."""
 
 
@@ -43,26 +54,15 @@ class Classifier(Protocol):
     def is_settled(self) -> bool:
         """Whether nothing is left to be chosen by looking at rows."""
 
-    def settle(
-        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
-    ) -> tuple[Self, Fit]:
+    def settle(self, rows: Rows) -> tuple[Self, FitReport]:
         """Choose, by a sample of rows, what is left to be chosen."""
 
-    def cross_val_predict(
-        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
-    ) -> tuple[NDArray[np.float32], Fit]:
+    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
         """Score every row by a model of the other folds, shape (n, K)."""
 
     def fit_folds(
-        self,
-        features: Features,
-        labels: Integers,
-        folds: Integers,
-        n_classes: int,
-        n_threads: int,
-        fold_ids: list[int],
-        sample_weight: Weights | None = None,
-    ) -> tuple[Models, Fit]:
+        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+    ) -> tuple[Models, FitReport]:
         """Train a model for each of the folds in `fold_ids`.
 
         Parameters

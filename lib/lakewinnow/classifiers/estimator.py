@@ -13,10 +13,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
+from lakewinnow.classifiers.base import Features, FitReport, Integers, Probabilities, Rows, Weights
 from lakewinnow.errors import ConfigError, EngineError, Shown
 
 _LOG = logging.getLogger(__name__)
@@ -105,71 +104,41 @@ class Estimator:
         """See `Classifier`."""
         return bool(_weights_key(self.make()))
 
-    def settle(
-        self,
-        features: Features,  # noqa: ARG002
-        labels: Integers,  # noqa: ARG002
-        folds: Integers,  # noqa: ARG002
-        n_classes: int,  # noqa: ARG002
-        n_threads: int,  # noqa: ARG002
-    ) -> tuple["Estimator", Fit]:
+    def settle(self, rows: Rows) -> tuple["Estimator", FitReport]:  # noqa: ARG002
         """See `Classifier`."""
-        return self, Fit()
+        return self, FitReport()
 
-    def cross_val_predict(
-        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
-    ) -> tuple[NDArray[np.float32], Fit]:
+    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
         """See `Classifier`.
 
         Raises
         ------
         EngineError : "classifier_failed", with the fold and what the classifier said
         """
-        pred_probs = np.zeros((len(labels), n_classes), np.float32)
+        pred_probs = np.zeros((len(rows.labels), rows.n_classes), np.float32)
         not_converged = []
-        with threadpool_limits(n_threads):
-            for fold in np.unique(folds).tolist():
-                model = self._fit(features, labels, folds, fold)
-                held = folds == fold
-                pred_probs[held] = _predict(model, features[held], n_classes, fold)
+        with threadpool_limits(rows.n_threads):
+            for fold in np.unique(rows.folds).tolist():
+                model = self._fit(rows, fold)
+                held = rows.folds == fold
+                pred_probs[held] = _predict(model, rows.features[held], rows.n_classes, fold)
                 not_converged += [] if model.converged else [fold]
-        return pred_probs, Fit(tuple(not_converged))
+        return pred_probs, FitReport(tuple(not_converged))
 
     def fit_folds(
-        self,
-        features: Features,
-        labels: Integers,
-        folds: Integers,
-        n_classes: int,
-        n_threads: int,
-        fold_ids: list[int],
-        sample_weight: Weights | None = None,
-    ) -> tuple["EstimatorModels", Fit]:
-        """See `Classifier`.
-
-        Raises
-        ------
-        EngineError : "classifier_failed", with the fold and what the classifier said
-        """
-        with threadpool_limits(n_threads):
-            models = {
-                fold: self._fit(features, labels, folds, fold, sample_weight) for fold in fold_ids
-            }
+        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+    ) -> tuple["EstimatorModels", FitReport]:
+        """See `Classifier`; raises as `cross_val_predict`."""
+        with threadpool_limits(rows.n_threads):
+            models = {fold: self._fit(rows, fold, sample_weight) for fold in fold_ids}
         not_converged = tuple(fold for fold, model in models.items() if not model.converged)
-        return EstimatorModels(n_classes, models), Fit(not_converged)
+        return EstimatorModels(rows.n_classes, models), FitReport(not_converged)
 
-    def _fit(
-        self,
-        features: Features,
-        labels: Integers,
-        folds: Integers,
-        fold: int,
-        sample_weight: Weights | None = None,
-    ) -> "_OneModel":
-        training = folds != fold
+    def _fit(self, rows: Rows, fold: int, sample_weight: Weights | None = None) -> "_OneModel":
+        training = rows.folds != fold
         if sample_weight is not None:
             training &= sample_weight > 0
-        present, positions = np.unique(labels[training], return_inverse=True)
+        present, positions = np.unique(rows.labels[training], return_inverse=True)
         if len(present) < 2:  # nothing to tell apart: the one class is certain
             return _OneModel(None, present)
         with warnings.catch_warnings(record=True) as caught:
@@ -179,7 +148,7 @@ class Estimator:
                 weights = {}
                 if sample_weight is not None:
                     weights[_weights_key(estimator)] = sample_weight[training]
-                estimator.fit(features[training], positions, **weights)
+                estimator.fit(rows.features[training], positions, **weights)
             except Exception as error:
                 raise _failed(fold, error) from error
         names = {warning.category.__name__ for warning in caught}
@@ -214,7 +183,7 @@ class EstimatorModels:
     n_classes: int  # K, also of those that no model has seen
     models: Mapping[int, _OneModel]  # by fold
 
-    def predict(self, features: Features, fold: int) -> NDArray[np.float32]:
+    def predict(self, features: Features, fold: int) -> Probabilities:
         """See `Models`.
 
         Raises
@@ -224,9 +193,7 @@ class EstimatorModels:
         return _predict(self.models[fold], features, self.n_classes, fold)
 
 
-def _predict(
-    model: _OneModel, features: Features, n_classes: int, fold: int
-) -> NDArray[np.float32]:
+def _predict(model: _OneModel, features: Features, n_classes: int, fold: int) -> Probabilities:
     pred_probs = np.zeros((len(features), n_classes), np.float32)
     if model.estimator is None:
         pred_probs[:, model.classes] = 1

@@ -4,10 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
-from lakewinnow.classifiers.base import Features, Fit, Integers, Weights
+from lakewinnow.classifiers.base import FitReport, Probabilities, Rows, Weights
 from lakewinnow.core.logistic import crossval
 from lakewinnow.core.logistic.design import is_unit_norm
 from lakewinnow.core.logistic.strength import choose_strength
@@ -32,72 +29,45 @@ class Logistic:
         """See `Classifier`."""
         return self.C != "auto" and self.standardize != "auto"
 
-    def settle(
-        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
-    ) -> tuple["Logistic", Fit]:
+    def settle(self, rows: Rows) -> tuple["Logistic", FitReport]:
         """See `Classifier`."""
-        settled = replace(self, standardize=self._scales(features))
+        options = self._options(rows)
+        settled = replace(self, standardize=options["standardize"])
         losses: dict[float, float] = {}
         if self.C == "auto":
-            chosen = choose_strength(
-                features,
-                labels,
-                folds,
-                n_classes,
-                class_weight=self.class_weight,
-                standardize=self._scales(features),
-                n_threads=n_threads,
-            )
+            del options["C"], options["max_iter"]
+            chosen = choose_strength(*rows[:4], **options)
             settled, losses = replace(settled, C=chosen.C), chosen.losses
         settings = {"C": settled.C, "losses": losses, "standardize": settled.standardize}
-        return settled, Fit(settings=settings)
+        return settled, FitReport(settings=settings)
 
-    def cross_val_predict(
-        self, features: Features, labels: Integers, folds: Integers, n_classes: int, n_threads: int
-    ) -> tuple[NDArray[np.float32], Fit]:
+    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
         """See `Classifier`."""
-        options = self._options(features, n_threads)
-        found = crossval.cross_val_predict(features, labels, folds, n_classes, **options)
-        return found.pred_probs, _note(found.fit, standardize=options["standardize"])
+        options = self._options(rows)
+        found = crossval.cross_val_predict(*rows[:4], **options)
+        return found.pred_probs, _report(found.fit, standardize=options["standardize"])
 
     def fit_folds(
-        self,
-        features: Features,
-        labels: Integers,
-        folds: Integers,
-        n_classes: int,
-        n_threads: int,
-        fold_ids: list[int],
-        sample_weight: Weights | None = None,
-    ) -> tuple[crossval.FoldModels, Fit]:
+        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+    ) -> tuple[crossval.FoldModels, FitReport]:
         """See `Classifier`."""
-        options = self._options(features, n_threads)
+        options = self._options(rows)
         models = crossval.fit_folds(
-            features,
-            labels,
-            folds,
-            n_classes,
-            fold_ids=fold_ids,
-            sample_weight=sample_weight,
-            **options,
+            *rows[:4], fold_ids=fold_ids, sample_weight=sample_weight, **options
         )
-        return models, _note(models.fit, standardize=options["standardize"])
+        return models, _report(models.fit, standardize=options["standardize"])
 
-    def _options(self, features: Features, n_threads: int) -> dict[str, Any]:
+    def _options(self, rows: Rows) -> dict[str, Any]:
+        scales = self.standardize
         return {
             "C": self.C,
             "class_weight": self.class_weight,
             "max_iter": self.max_iter,
-            "standardize": self._scales(features),
-            "n_threads": n_threads,
+            "standardize": not is_unit_norm(rows.features) if scales == "auto" else scales,
+            "n_threads": rows.n_threads,
         }
 
-    def _scales(self, features: Features) -> bool:
-        if self.standardize == "auto":
-            return not is_unit_norm(features)
-        return self.standardize
 
-
-def _note(fit: crossval.Fit, *, standardize: bool) -> Fit:
+def _report(fit: crossval.Fit, *, standardize: bool) -> FitReport:
     failed = tuple(fit.folds[~fit.converged].tolist())
-    return Fit(failed, {"C": fit.C, "losses": fit.losses, "standardize": standardize})
+    return FitReport(failed, {"C": fit.C, "losses": fit.losses, "standardize": standardize})

@@ -17,7 +17,7 @@ from pyspark import cloudpickle
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.classifiers.base import Classifier, Features, Fit, Integers, Models
+from lakewinnow.classifiers.base import Classifier, Features, FitReport, Integers, Models, Rows
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
@@ -55,9 +55,8 @@ def score_shard(
         raise vectors_missing(at.null_count)
     features = _features(vectors.column(c.VECTOR), at.to_numpy())
     try:
-        pred_probs, fit = classifier.cross_val_predict(
-            features, labels, folds, n_classes, n_threads
-        )
+        scored = Rows(features, labels, folds, n_classes, n_threads)
+        pred_probs, fit = classifier.cross_val_predict(scored)
     except LakewinnowError as error:
         raise error.at(f"{error.where}, shard {number}") from error
     return _scored(
@@ -74,9 +73,9 @@ def settle(sample: pa.Table, classifier: Classifier, n_classes: int, n_threads: 
     if not sample.num_rows:  # Spark does not call for a group without rows, Sail does
         return to_schema(MADE_OF_ROWS).empty_table()
     started = time.process_time()
-    features, labels, folds = _training_rows(sample)
-    settled, fit = classifier.settle(features, labels, folds, n_classes, n_threads)
-    return _made(settled, started, _note(fit, rows=len(labels)))
+    rows = _training_rows(sample, n_classes, n_threads)
+    settled, fit = classifier.settle(rows)
+    return _made(settled, started, _note(fit, rows=len(rows.labels)))
 
 
 def fit_models(
@@ -90,10 +89,10 @@ def fit_models(
     """Train the models of a group of folds; returns them."""
     started = time.process_time()
     group = sample.column(GROUP)[0].as_py()
-    features, labels, folds = _training_rows(sample)
+    rows = _training_rows(sample, n_classes, n_threads)
     wanted = list(range(group, n_folds, n_groups))
-    models, fit = classifier.fit_folds(features, labels, folds, n_classes, n_threads, wanted)
-    return _made((wanted, models), started, _note(fit, rows=len(labels)))
+    models, fit = classifier.fit_folds(rows, wanted)
+    return _made((wanted, models), started, _note(fit, rows=len(rows.labels)))
 
 
 def apply_models(
@@ -131,13 +130,14 @@ def vectors_missing(n_missing: int) -> EngineError:
     )
 
 
-def _training_rows(table: pa.Table) -> tuple[Features, Integers, Integers]:
-    """Return features, labels and folds, in the order of row ids, of which each counts once."""
+def _training_rows(table: pa.Table, n_classes: int, n_threads: int) -> Rows:
+    """Return rows in the order of their ids, of which each counts once."""
     order = pc.sort_indices(table.column(c.ROW_ID)).to_numpy()
     row_ids = table.column(c.ROW_ID).take(order)
     order = order[np.append(True, pc.not_equal(row_ids[1:], row_ids[:-1]).to_numpy())]
     labels, folds = (table.column(name).to_numpy()[order] for name in (c.LABEL, c.FOLD))
-    return _features(table.column(c.VECTOR), order), labels, folds
+    features = _features(table.column(c.VECTOR), order)
+    return Rows(features, labels, folds, n_classes, n_threads)
 
 
 def _features(vectors: pa.ChunkedArray, at: Integers) -> Features:
@@ -152,7 +152,7 @@ def _features(vectors: pa.ChunkedArray, at: Integers) -> Features:
     return features
 
 
-def _note(fit: Fit, **where: int) -> str:
+def _note(fit: FitReport, **where: int) -> str:
     return json.dumps({**where, "not_converged": fit.not_converged, **fit.settings})
 
 

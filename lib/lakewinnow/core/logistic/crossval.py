@@ -21,10 +21,10 @@ import numpy.typing as npt
 from lakewinnow.core.exact import product
 from lakewinnow.core.logistic.design import make_design, scaled
 from lakewinnow.core.logistic.fold_models import UNKNOWN, fit_in_turns, held_out
-from lakewinnow.core.logistic.problem import ClassWeight, Problem
+from lakewinnow.core.logistic.problem import ClassWeight, Problem, opened
 from lakewinnow.core.logistic.softmax_regression import Float32Array, softmax
 from lakewinnow.core.logistic.strength import climb
-from lakewinnow.core.parallel import run_all, workers
+from lakewinnow.core.parallel import run_all
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import DataError
 
@@ -151,23 +151,16 @@ def cross_val_predict(
         fit = Fit(1.0 if C == "auto" else C, {}, none, none.astype(bool), none.astype(float), 0)
         return CrossValidation(pred_probs, fit)
     design = make_design(features, folds, standardize=standardize)
-    with workers(n_threads, design.work(n_classes)) as pool:
-        problem = Problem.of(
-            design,
-            labels,
-            n_classes,
-            inverse_penalty=1.0 if C == "auto" else C,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            pool=pool,
-        )
+    strength = 1.0 if C == "auto" else C
+    weights = class_weight, sample_weight
+    with opened(design, labels, n_classes, strength, *weights, n_threads) as problem:
 
         def fill(fold: int, coef: Float32Array) -> None:
             rows = design.order[design.folds[fold]]
             pred_probs[np.ix_(rows, problem.classes)] = held_out(problem, fold, coef).T
 
         def use(group: npt.NDArray[np.intp], coef: Float32Array) -> None:
-            run_all(lambda i: fill(group[i], coef[:, i]), range(len(group)), pool)
+            run_all(lambda i: fill(group[i], coef[:, i]), range(len(group)), problem.pool)
 
         models = np.arange(len(design.folds))
         fit = _fit(problem, models, C, tol, max_iter, use)
@@ -213,16 +206,9 @@ def fit_folds(
     wanted = np.unique(folds if fold_ids is None else np.asarray(fold_ids, np.int64))
     design = make_design(features, folds, standardize=standardize, fold_ids=wanted)
     models = np.searchsorted(design.fold_ids, wanted)
-    with workers(n_threads, design.work(n_classes)) as pool:
-        problem = Problem.of(
-            design,
-            labels,
-            n_classes,
-            inverse_penalty=1.0 if C == "auto" else C,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            pool=pool,
-        )
+    strength = 1.0 if C == "auto" else C
+    weights = class_weight, sample_weight
+    with opened(design, labels, n_classes, strength, *weights, n_threads) as problem:
         known = problem.known[:, models].T
         coefs = np.zeros((*known.shape, design.features.shape[1]), np.float32)
         coefs[..., -1] = np.where(known, np.float32(0), UNKNOWN)

@@ -1,7 +1,8 @@
 """What the models of a cross-validation are fitted to: rows, and their weights in each model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal, Self, TypeAlias
 
@@ -12,6 +13,7 @@ from lakewinnow.core.logistic.design import Design
 from lakewinnow.core.logistic.softmax_regression import Float32Array, Objective
 from lakewinnow.core.logistic.subspace import Subspace
 from lakewinnow.core.noise.confident_learning import check_labels
+from lakewinnow.core.parallel import workers
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import ConfigError, DataError
 
@@ -36,11 +38,10 @@ class Problem:
         design: Design,
         labels: npt.NDArray[np.integer],
         n_classes: int,
-        *,
         inverse_penalty: float,
         class_weight: ClassWeight,
         sample_weight: npt.ArrayLike | None,
-        pool: Executor | None,
+        pool: Executor | None = None,
     ) -> Self:
         """Weigh the rows, and drop the classes that have none.
 
@@ -114,6 +115,22 @@ class Problem:
         return Objective(
             self.design.features, self.labels, self.weights[models], penalty, self.pool
         )
+
+
+@contextmanager
+def opened(
+    design: Design,
+    labels: npt.NDArray[np.integer],
+    n_classes: int,
+    inverse_penalty: float,
+    class_weight: ClassWeight,
+    sample_weight: npt.ArrayLike | None,
+    n_threads: int,
+) -> Iterator[Problem]:
+    """Give a `Problem.of` these, which has threads until the end of a `with`."""
+    weights = class_weight, sample_weight
+    with workers(n_threads, design.work(n_classes)) as pool:
+        yield Problem.of(design, labels, n_classes, inverse_penalty, *weights, pool)
 
 
 def _in_order(

@@ -9,10 +9,9 @@ import numpy.typing as npt
 from lakewinnow.core.logistic.design import make_design
 from lakewinnow.core.logistic.fold_models import Start, fit_all_rows, fit_together, held_out
 from lakewinnow.core.logistic.preconditioner import same_for_every_model, without_mean_over_classes
-from lakewinnow.core.logistic.problem import ClassWeight, Problem
+from lakewinnow.core.logistic.problem import ClassWeight, Problem, opened
 from lakewinnow.core.logistic.softmax_regression import Float32Array
 from lakewinnow.core.logistic.subspace import Inverse, Subspace
-from lakewinnow.core.parallel import workers
 from lakewinnow.core.types import FloatArray, IntArray
 
 GRID: Final = (0.1, 1.0, 10.0, 100.0)  # of C
@@ -55,16 +54,8 @@ def choose_strength(
     DataError : "label_out_of_range", "not_finite", "bad_weight", "nothing_to_train_on"
     """
     design = make_design(features, folds, standardize=standardize)
-    with workers(n_threads, design.work(n_classes)) as pool:
-        problem = Problem.of(
-            design,
-            labels,
-            n_classes,
-            inverse_penalty=1.0,
-            class_weight=class_weight,
-            sample_weight=sample_weight,
-            pool=pool,
-        )
+    weights = class_weight, sample_weight
+    with opened(design, labels, n_classes, 1.0, *weights, n_threads) as problem:
         return climb(problem)[0]
 
 
