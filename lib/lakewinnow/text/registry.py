@@ -7,20 +7,12 @@ from typing import Final
 
 from lakewinnow.config.sections import TextConfig, TextRuleConfig
 from lakewinnow.errors import ConfigError, did_you_mean
-from lakewinnow.text import gopher
-from lakewinnow.text.basic import BASIC, WITHOUT_LIMIT
-from lakewinnow.text.c4 import C4
 from lakewinnow.text.language import language_rule
 from lakewinnow.text.listed_words import ListedWords, listed_words_rule
 from lakewinnow.text.own import OwnMeasure
+from lakewinnow.text.presets import PRESETS, WITHOUT_LIMIT
 from lakewinnow.text.rules import Rule
 
-PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
-    "basic": BASIC,
-    "gopher_quality": gopher.QUALITY,
-    "gopher_repetition": gopher.REPETITION,
-    "c4": C4,
-}
 KNOWN: Final[Mapping[str, Rule]] = {
     rule.name: rule for rules in (*PRESETS.values(), WITHOUT_LIMIT) for rule in rules
 }

@@ -13,7 +13,7 @@ _SHOWN: Final = 3  # rules in what is said of a text
 Measure = Callable[[Document], float]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Rule:
     """What a text may not be beyond."""
 
