@@ -14,6 +14,7 @@ from tokenizers.pre_tokenizers import Whitespace
 
 import lakewinnow
 from builders import CLEAR, USERS_CODE, Recorder, make_config, messages, read_rows, write_csv
+from lakewinnow import pipeline
 from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import catalog, records
@@ -83,6 +84,12 @@ class Place:
             within[last] = value
         return make_config(self.folder / "rows.csv", self.folder / "out", **sections)
 
+    def planned(self, *, until=(), restart=False, **changes):
+        """Return the stages that a plan says would run."""
+        config = self.config(**changes)
+        plan = pipeline.plan(config, self.spark, until=until, restart=restart)
+        return [stage.name for stage in plan.to_run]
+
     def run(self, *, until=(), restart=False, **changes):
         observer = Recorder()
         config = self.config(**changes)
@@ -144,6 +151,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("changes", "redone"), KEYS, ids=lambda of: "-".join(map(str, of)))
 def test_a_key_redoes_what_reads_it(place, changes, redone):
+    assert place.planned(**changes) == redone
     assert place.run(**changes) == redone
     assert place.run(**changes) == []
 
@@ -166,7 +174,7 @@ def test_another_content_of_a_file_redoes_what_reads_it(place, file, content, re
     before = path.read_text()
     path.write_text(content)
     try:
-        assert place.run() == redone
+        assert place.planned() == place.run() == redone
         assert place.run() == []
     finally:
         path.write_text(before)
@@ -200,6 +208,7 @@ def test_a_stage_runs_with_what_it_needs_and_no_more(spark, first, tmp_path):
 
 
 def test_a_stage_is_restarted_with_what_depends_on_it(place):
+    assert place.planned(restart="neighbors") == place.run(restart="neighbors")
     assert place.run(restart="neighbors") == ["neighbors", "outliers", *AFTER_DECIDE]
     assert place.run(until="text", restart="text") == ["text"]
     assert place.run() == AFTER_DECIDE
@@ -210,7 +219,7 @@ def test_a_stage_is_restarted_with_what_depends_on_it(place):
 
 def test_nothing_stands_that_read_what_was_done_again(place):
     assert place.run(restart=True, until="ingest") == ["ingest"]
-    assert place.run(until="pii") == ["pii"]
+    assert place.planned(until="pii") == place.run(until="pii") == ["pii"]
     assert place.run() == [name for name in ALL if name not in ("ingest", "pii")]
 
 

@@ -11,6 +11,7 @@ from lakewinnow.pipeline.costs import (
     estimate_finetuning,
 )
 from lakewinnow.pipeline.observer import Observer
+from lakewinnow.pipeline.planning import plan
 from lakewinnow.pipeline.records import RunResult
 from lakewinnow.pipeline.running import check, run
 
@@ -23,5 +24,6 @@ __all__ = [
     "estimate_candidates",
     "estimate_embedding",
     "estimate_finetuning",
+    "plan",
     "run",
 ]

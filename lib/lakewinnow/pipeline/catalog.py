@@ -9,6 +9,7 @@ from typing import Final
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding.candidates import may_refuse
 from lakewinnow.lake import row_checks
+from lakewinnow.plan.cost import Cost, Sizes, product
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.stage import Names, Stage
 
@@ -81,6 +82,38 @@ def _read_by_export(config: Config) -> Names:
     return ("accepted", "issues", *(("pred_probs",) if config.export.soft_copies else ()))
 
 
+def _seconds_to_embed(config: Config, sizes: Sizes) -> float | None:
+    """Say how long static embeddings take; others are tried on a sample, or have rates."""
+    is_static = config.embedding.provider == "static" and not config.embedding.candidates
+    return product(sizes.rows, 1 / 50_000) if is_static else None
+
+
+def _seconds_to_cross_validate(config: Config, sizes: Sizes) -> float | None:
+    if config.crossval.classifier != "logistic":
+        return None
+    return product(sizes.rows, sizes.features, sizes.classes, config.crossval.folds, 1 / 8e8)
+
+
+def _memory_to_cross_validate(config: Config, sizes: Sizes) -> float | None:
+    crossval = config.crossval
+    most = crossval.rows_per_shard if crossval.mode == "shard" else crossval.max_train_rows
+    if sizes.rows is None or sizes.features is None or sizes.classes is None:
+        return None
+    return min(sizes.rows, most) * (20 * sizes.features + 12 * sizes.classes)
+
+
+def _memory_of_neighbors(config: Config, sizes: Sizes) -> float | None:
+    if sizes.rows is None:
+        return None
+    reference = min(sizes.rows, config.checks.neighbors.max_reference_rows)
+    return product(14 * 2 * reference, sizes.features)
+
+
+def _memory_to_compare(config: Config, sizes: Sizes) -> float | None:
+    most = config.evaluate.max_train_rows
+    return product(5 * 4, most if sizes.rows is None else min(most, sizes.rows), sizes.features)
+
+
 STAGES: Final = (
     Stage(
         name="ingest",
@@ -91,6 +124,7 @@ STAGES: Final = (
         writes=_written_by_ingest,
         settings=("input", "crossval.folds", "crossval.seed", "crossval.rows_per_shard"),
         outside=("source",),
+        cost=Cost(passes=2, rows_per_second=100_000),
     ),
     Stage(
         name="own_vectors",
@@ -100,6 +134,7 @@ STAGES: Final = (
         reads=("corpus",),
         writes=("vectors",),
         is_on=lambda config: _has_vectors(config) and config.input.has_own_vectors,
+        cost=Cost(rows_per_second=100_000),
     ),
     Stage(
         name="candidates",
@@ -124,6 +159,7 @@ STAGES: Final = (
         how=_HOW_TO_EMBED,
         outside=("embedding",),
         is_on=_is_embedded,
+        cost=Cost(seconds=_seconds_to_embed),
     ),
     Stage(
         name="crossval",
@@ -136,6 +172,7 @@ STAGES: Final = (
         resolved="lakewinnow.stages.crossval.modes:resolved",
         outside=("classifier",),
         is_on=_has_vectors,
+        cost=Cost(seconds=_seconds_to_cross_validate, task_memory=_memory_to_cross_validate),
     ),
     Stage(
         name="own_probs",
@@ -145,6 +182,7 @@ STAGES: Final = (
         reads=("corpus",),
         writes=("pred_probs",),
         is_on=lambda config: config.input.pred_probs is not None,
+        cost=Cost(rows_per_second=100_000),
     ),
     Stage(
         name="noise",
@@ -154,6 +192,7 @@ STAGES: Final = (
         reads=("pred_probs",),
         writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
         outside=("noise_model",),
+        cost=Cost(passes=2, rows_per_second=80_000),
     ),
     Stage(
         name="label_issues",
@@ -163,6 +202,7 @@ STAGES: Final = (
         reads=("pred_probs", "noise_model.json"),
         writes=("checks/label_issues", "checks/label_ranks"),
         settings=("label_issues",),
+        cost=Cost(passes=2, rows_per_second=120_000),
     ),
     Stage(
         name="neighbors",
@@ -174,6 +214,7 @@ STAGES: Final = (
         settings=("checks.neighbors",),
         is_on=_has_vectors,
         on_demand=True,
+        cost=Cost(passes=2, rows_per_second=15_000, task_memory=_memory_of_neighbors),
     ),
     Stage(
         name="outliers",
@@ -184,6 +225,7 @@ STAGES: Final = (
         writes=("checks/outliers",),
         settings=("checks.outliers",),
         is_on=lambda config: config.checks.outliers is not None,
+        cost=Cost(passes=2, rows_per_second=150_000),
     ),
     Stage(
         name="imbalance",
@@ -194,6 +236,7 @@ STAGES: Final = (
         writes=("checks/imbalance",),
         settings=("checks.imbalance",),
         is_on=lambda config: config.checks.imbalance is not None,
+        cost=Cost(rows_per_second=500_000),
     ),
     Stage(
         name="nulls",
@@ -204,6 +247,7 @@ STAGES: Final = (
         writes=("checks/nulls",),
         settings=("checks.nulls",),
         is_on=lambda config: config.checks.nulls is not None,
+        cost=Cost(passes=2, rows_per_second=200_000),
     ),
     Stage(
         name="non_iid",
@@ -244,6 +288,7 @@ STAGES: Final = (
         writes=("checks/exact_duplicates",),
         settings=("checks.exact_duplicates",),
         is_on=lambda config: config.checks.exact_duplicates is not None,
+        cost=Cost(passes=2, rows_per_second=300_000),
     ),
     Stage(
         name="near_duplicates",
@@ -254,6 +299,7 @@ STAGES: Final = (
         writes=("checks/near_duplicates",),
         settings=("checks.near_duplicates",),
         is_on=lambda config: config.checks.near_duplicates is not None,
+        cost=Cost(passes=3, rows_per_second=20_000),
     ),
     Stage(
         name="text",
@@ -265,6 +311,7 @@ STAGES: Final = (
         settings=("checks.text",),
         outside=("words", "text_rules"),
         is_on=lambda config: config.checks.text is not None,
+        cost=Cost(rows_per_second=55_000),
     ),
     Stage(
         name="pii",
@@ -275,6 +322,7 @@ STAGES: Final = (
         writes=("checks/pii",),
         settings=("checks.pii",),
         is_on=lambda config: config.checks.pii is not None,
+        cost=Cost(rows_per_second=50_000),
     ),
     Stage(
         name="drift",
@@ -310,6 +358,7 @@ STAGES: Final = (
         settings=("clean.label_issues", "clean.require_improvement", "evaluate", *_CLASSIFIER),
         outside=("classifier",),
         is_on=lambda config: config.clean.is_to_be_chosen,
+        cost=Cost(passes=2, task_memory=_memory_to_compare),
     ),
     Stage(
         name="decide",
@@ -321,6 +370,7 @@ STAGES: Final = (
         settings=("clean", "checks.pii"),
         how=("clean.max_drop_fraction",),
         outside=("decisions",),
+        cost=Cost(passes=4, rows_per_second=60_000),
     ),
     Stage(
         name="publish",
@@ -332,6 +382,7 @@ STAGES: Final = (
         writes=("clean", "review", "dropped"),
         settings=("output", "clean.max_drop_fraction", *_REDACTION),
         how=("output.mode",),
+        cost=Cost(passes=3, rows_per_second=200_000),
     ),
     Stage(
         name="report",
@@ -340,6 +391,7 @@ STAGES: Final = (
         run="lakewinnow.pipeline.steps:report",
         reads=("issues", "checks/label_issues", "checks/drift?"),
         writes=("report",),
+        cost=Cost(passes=4, rows_per_second=200_000),
     ),
     Stage(
         name="evaluate",
@@ -350,6 +402,7 @@ STAGES: Final = (
         settings=("evaluate", *_CLASSIFIER),
         outside=("reference", "classifier"),
         is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
+        cost=Cost(passes=2, task_memory=_memory_to_compare),
     ),
     Stage(
         name="finetune",
@@ -378,6 +431,7 @@ STAGES: Final = (
         writes=("exports",),
         settings=("export", *_REDACTION),
         is_on=lambda config: config.export.format is not None,
+        cost=Cost(passes=2, rows_per_second=50_000),
     ),
 )
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, account_for_every_row
 from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.plan.graph import Graph
-from lakewinnow.plan.stage import loaded
+from lakewinnow.plan.stage import Stage, loaded
 from lakewinnow.spark.sessions.session import telling_of_loss
 from lakewinnow.stages import label_issues
 from lakewinnow.text import registry as text_rules
@@ -66,6 +66,37 @@ def run(
         `errors`
     """
     observer = observer or Observer()
+    opened = open_run(config, spark, until, restart, noise_model, observer)
+    _claim(opened.run, opened.whole)
+    _execute(opened, observer)
+    return account_for_every_row(opened.run, list(opened.commits.all_standing()))
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A run before its first stage.
+
+    Attributes
+    ----------
+    whole : all stages that the configuration turns on
+    graph : those of this run
+    """
+
+    run: Run
+    whole: Graph
+    graph: Graph
+    commits: Commits
+
+
+def open_run(
+    config: Config,
+    spark: SparkSession | None,
+    until: str | Sequence[str],
+    restart: bool | str,  # noqa: FBT001
+    noise_model: str | Path | EarlierNoiseModel | None,
+    observer: Observer,
+) -> Opened:
+    """Check a run and open what it reads, before anything is written; see `run`."""
     wanted = (until,) if isinstance(until, str) else tuple(until)
     check(config, *wanted)
     if isinstance(noise_model, str | Path):
@@ -74,15 +105,13 @@ def run(
         config = with_classes_of(config, noise_model)
     whole = graph_of(config)
     graph = whole.up_to(*wanted)
+    redo = _to_redo(restart, whole, graph)
     observer.planned(graph)
     observer.started("session")
     lake = Lake(spark or session_for(config), config.workspace)
     inputs = open_inputs(lake.spark, config, noise_model)
-    this = Run(lake=lake, config=config, inputs=inputs)
-    commits = Commits(this, whole, _to_redo(restart, whole, graph))
-    _claim(this, whole)
-    _execute(this, whole, graph, commits, observer)
-    return account_for_every_row(this, list(commits.all_standing()))
+    opened = Run(lake=lake, config=config, inputs=inputs)
+    return Opened(opened, whole, graph, Commits(opened, whole, redo))
 
 
 def check(config: Config, *until: str) -> None:
@@ -140,34 +169,31 @@ def _claim(this: Run, whole: Graph) -> None:
         readmit(lake)
 
 
-def _execute(this: Run, whole: Graph, graph: Graph, commits: Commits, observer: Observer) -> None:
+def _execute(opened: Opened, observer: Observer) -> None:
     """Run each stage that is not done."""
-    behind_outputs = whole.up_to("publish")
-    for name in graph:
-        commit = commits.standing(name)
+    behind_outputs = opened.whole.up_to("publish")
+    for name, stage in opened.graph.stages.items():
+        commit = opened.commits.standing(name)
         is_resumed = commit is not None
         if commit is None:
-            commit = _do(name, this, whole, commits, observer, is_published=name in behind_outputs)
+            commit = _do(stage, opened, observer, is_published=name in behind_outputs)
         observer.finished(commit, resumed=is_resumed)
         for warning in commit.warnings:
             observer.warned(warning)
-        if (after := whole[name].after) is not None:
-            loaded(after)(this)
+        if stage.after is not None:
+            loaded(stage.after)(opened.run)
 
 
-def _do(
-    name: str, this: Run, graph: Graph, commits: Commits, observer: Observer, *, is_published: bool
-) -> Commit:
+def _do(stage: Stage, opened: Opened, observer: Observer, *, is_published: bool) -> Commit:
     """Run one stage, and write its record."""
-    stage = graph[name]
-    this = replace(this, report_progress=partial(observer.progressed, name))
+    this = replace(opened.run, report_progress=partial(observer.progressed, stage.name))
     if stage.before is not None:
         loaded(stage.before)(this)
     if is_published:  # what these say is about to change
         for record in ("manifest.json", "summary.json", "report.html"):
             this.lake.files.delete(record)
-    observer.started(name)
-    this.lake.revoke(name)
+    observer.started(stage.name)
+    this.lake.revoke(stage.name)
     started = time.monotonic()
     report = loaded(stage.run)(this)
-    return commits.write(name, time.monotonic() - started, report)
+    return opened.commits.write(stage.name, time.monotonic() - started, report)

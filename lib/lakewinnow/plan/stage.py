@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from lakewinnow.config.sections import Config
+from lakewinnow.plan.cost import UNKNOWN, Cost
 
 Names: TypeAlias = tuple[str, ...]
 NamesOf: TypeAlias = Names | Callable[[Config], Names]
@@ -24,7 +25,7 @@ class Stage:
 
     name: str  # names it in `--until`, in the commit record and in the manifest
     title: str  # names it in progress and report
-    purpose: str  # one line, which ends "This stage …"
+    purpose: str  # one line, which ends a sentence that begins with its title
     # a function that is given the `Run` and returns a `StageReport`; or "module:function", which is
     # imported only when the stage runs
     run: Function
@@ -51,6 +52,7 @@ class Stage:
     # is called as `run` is, when the stage is done, by this run or an earlier one: finds what would
     # stop later stages
     after: Function | None = None
+    cost: Cost = UNKNOWN  # what it takes, roughly, before it has run here
     version: int = 1  # rises when the same input would now give another result
 
 

@@ -1,0 +1,267 @@
+"""What a run would do, and what that would take; nothing is run for it, and no service is asked."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from lakewinnow.config.formats import input_format
+from lakewinnow.config.sections import Config
+from lakewinnow.embedding import registry
+from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.inputs.source import column
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import Commit
+from lakewinnow.pipeline import candidates
+from lakewinnow.pipeline.commits import Why
+from lakewinnow.pipeline.observer import Observer
+from lakewinnow.pipeline.running import Opened, open_run
+from lakewinnow.pipeline.steps import as_embedded, chosen_embedding
+from lakewinnow.plan.cost import Sizes
+from lakewinnow.plan.plan import Plan, StagePlan
+from lakewinnow.plan.stage import Stage, names_of
+from lakewinnow.stages import embed
+from lakewinnow.typed_json import from_json
+
+_TABLES: Final = {"accepted": "corpus", "vectors": "embeddings"}  # where these rows are
+_START_S: Final = 0.1  # of any stage
+_HEAD_BYTES: Final = 2**20
+_SAMPLE_TEXTS: Final = 1000
+# What a stage reads from outside, as a sentence has it.
+_OUTSIDE: Final = {
+    "source": "the input",
+    "reference": "evaluate.reference",
+    "holdout": "the trusted rows",
+    "decisions": "your decisions",
+    "words": "the words of checks.text.words",
+    "drift_reference": "checks.drift.reference",
+    "noise_model": "the noise model",
+    "embedding": "the embedding model",
+    "classifier": "the code of crossval.classifier",
+    "text_rules": "the code of checks.text.rules",
+    "finetune_model": "the model to fine-tune",
+}
+
+
+def plan(
+    config: Config,
+    spark: SparkSession | None = None,
+    *,
+    until: str | Sequence[str] = (),
+    restart: bool | str = False,
+    noise_model: str | Path | EarlierNoiseModel | None = None,
+) -> Plan:
+    """Say what `run` would do, called the same way: which stages, why, and what they would take.
+
+    Inputs are opened, and where tokens are to be paid for texts are counted: those of the corpus,
+    or before there is one a sample of the input's.
+
+    Raises
+    ------
+    LakewinnowError
+        As `run` does before its first stage.
+    """
+    opened = open_run(config, spark, until, restart, noise_model, Observer())
+    return _Planner(opened).plan()
+
+
+@dataclass
+class _Planner:
+    """Goes through the stages in their order."""
+
+    opened: Opened
+    done: set[str] = field(default_factory=set)
+    growth: float = 1.0  # of the input, since it was ingested
+    notes: list[str] = field(default_factory=list)
+
+    def plan(self) -> Plan:
+        self.sizes = self._sizes()
+        stages = [self._planned(name, stage) for name, stage in self.opened.graph.stages.items()]
+        return Plan(workspace=self.opened.run.config.workspace, stages=stages, notes=self.notes)
+
+    @property
+    def _run(self) -> Run:
+        return self.opened.run
+
+    def _planned(self, name: str, stage: Stage) -> StagePlan:
+        found = self.opened.commits.examine(name)
+        needs = list(self.opened.graph.needs[name])
+        said = partial(StagePlan, name=name, title=stage.title, purpose=stage.purpose, needs=needs)
+        if isinstance(found, Commit):
+            self.done.add(name)
+            return said(
+                is_done=True,
+                why=[],
+                changed=[],
+                rows=found.rows_in,
+                bytes=found.bytes_read,
+                passes=found.passes,
+                seconds=found.seconds,
+                seconds_by="earlier run",
+            )
+        changed = [_OUTSIDE.get(key, key) for key in found.changed]
+        takes = self._takes(stage, self._run.lake.committed(name))
+        return said(is_done=False, why=list(_sentences(found)), changed=changed, **takes)
+
+    def _takes(self, stage: Stage, before: Commit | None) -> dict[str, Any]:
+        """Return what a stage would take, by how it went before or by rates."""
+        config, sizes, cost = self._run.config, self.sizes, stage.cost
+        takes: dict[str, Any] = {"rows": sizes.rows, "passes": cost.passes}
+        memory = cost.task_memory and cost.task_memory(config, sizes)
+        takes["task_memory"] = memory and int(memory)
+        seconds = cost.seconds and cost.seconds(config, sizes)
+        if cost.rows_per_second is not None and sizes.rows is not None:
+            seconds = sizes.rows / cost.rows_per_second
+        if seconds is not None:
+            takes |= {"seconds": round(_START_S + seconds, 2), "seconds_by": "measured rates"}
+        if before is not None and before.rows_in:
+            takes |= {
+                "rows": round(before.rows_in * self.growth),
+                "bytes": round(before.bytes_read * self.growth),
+                "passes": before.passes,
+                "seconds": round(before.seconds * self.growth, 2),
+                "seconds_by": "earlier run",
+            }
+        else:
+            n_bytes = self._bytes(stage)
+            takes["bytes"] = n_bytes and n_bytes * cost.passes
+        if stage.name in ("candidates", "embed", "finetune"):
+            takes |= getattr(self, f"_{stage.name}")()
+        return takes
+
+    def _bytes(self, stage: Stage) -> int | None:
+        """Return the bytes of the tables that a stage reads, as far as they are there."""
+        if "source" in stage.outside:
+            return self._run.inputs.source.n_bytes
+        files = self._run.lake.files
+        tables = (name.removesuffix("?") for name in names_of(stage.reads, self._run.config))
+        names = {_TABLES.get(name, name) for name in tables}
+        return sum(files.size(name) for name in names if files.exists(name)) or None
+
+    # --- sizes ----------------------------------------------------------------------------------
+
+    def _sizes(self) -> Sizes:
+        run, config = self._run, self._run.config
+        features = None
+        is_embedded = config.input.pred_probs is None and not config.input.has_own_vectors
+        if is_embedded and not config.embedding.candidates:
+            features = registry.identify(config.embedding).dimensions
+        ingested = run.lake.committed("ingest")
+        if ingested is None:
+            classes = config.input.classes
+            rows = _count_rows(run)
+            if rows is None:
+                self.notes.append("How many rows there are is not known before ingest.")
+            return Sizes(rows=rows, features=features, classes=len(classes) if classes else None)
+        found = from_json(Ingested, ingested.figures)
+        n_bytes = ingested.bytes_read / (3 if found.rejected else 2)  # passes of ingest
+        if n_bytes:
+            self.growth = run.inputs.source.n_bytes / n_bytes
+        rows = round(ingested.rows_out * self.growth)
+        return Sizes(rows=rows, features=features, classes=len(found.classes))
+
+    # --- what is paid for -----------------------------------------------------------------------
+
+    def _candidates(self) -> dict[str, Any]:
+        if "ingest" not in self.done:
+            self.notes.append("What candidates cost is not known before ingest.")
+            return {}
+        tokens, usd = 0, 0.0
+        for of_sample, of_corpus in candidates.estimate(self._run.lake, self._run.config):
+            of = of_sample.identity
+            all_usd = "unknown" if of_corpus.cost_usd is None else f"{of_corpus.cost_usd:,.4f}"
+            self.notes.append(
+                f"With {of.provider}, {of.model}, all {of_corpus.texts:,} texts would take"
+                f" {of_corpus.tokens:,} tokens, {all_usd} USD."
+            )
+            tokens, usd = tokens + of_sample.tokens, usd + (of_sample.cost_usd or 0.0)
+        return {"tokens": tokens, "usd": usd}
+
+    def _embed(self) -> dict[str, Any]:
+        config = self._run.config.embedding
+        if config.candidates and "candidates" not in self.done:
+            return {"seconds": None, "seconds_by": None}
+        section = chosen_embedding(self._run)
+        limits = registry.load(section).limits
+        is_paid = bool(limits.requests_per_minute) or limits.usd_per_million_tokens != 0
+        if "ingest" not in self.done:
+            return self._embed_by_sample(section) if is_paid else {}
+        if section.provider == "static":
+            return {}
+        found = embed.estimate(self._run.lake, section)
+        by = "sample" if found.is_sampled else "allowed rates"
+        return {
+            "rows": found.texts,
+            "texts": found.new,
+            "tokens": found.tokens,
+            "usd": found.cost_usd,
+            "seconds": found.seconds,
+            "seconds_by": None if found.seconds is None else by,
+        }
+
+    def _embed_by_sample(self, section: Any) -> dict[str, Any]:
+        text, rows = self._run.config.input.text, self.sizes.rows
+        if text is None or rows is None:
+            return {}
+        texts = self._run.inputs.source.df.select(column(text).alias("text"))
+        some = texts.where(F.col("text").isNotNull()).limit(_SAMPLE_TEXTS).toArrow()["text"]
+        embedder = registry.load(section)
+        n_tokens = sum(embedder.count_tokens(some.to_pylist())) * rows // max(1, len(some))
+        self.notes.append(
+            "Tokens are by a sample of the input: texts that repeat, or that the store has, are"
+            " not taken off before ingest."
+        )
+        price = embedder.limits.usd_per_million_tokens
+        usd = None if price is None else n_tokens * price / 1e6
+        return {"texts": rows, "tokens": n_tokens, "usd": usd}
+
+    def _finetune(self) -> dict[str, Any]:
+        run = self._run
+        if not set(self.opened.graph.needs["finetune"]) <= self.done or run.trusted is None:
+            self.notes.append("What fine-tuning takes is not known before what it reads is done.")
+            return {}
+        if run.config.finetune.provider == "local":
+            return {}
+        from lakewinnow.stages import finetune  # services' clients take long to import
+
+        found = finetune.estimate(
+            run.lake, as_embedded(run), trusted=run.trusted, reference=run.inputs.reference
+        )
+        tokens = found.n_trained + found.n_prompt + found.n_answer
+        return {"texts": found.n_questions, "tokens": tokens, "usd": found.cost_usd}
+
+
+def _sentences(why: Why) -> Iterator[str]:
+    if why.asked:
+        yield "you ask for it again"
+    elif why.missing:
+        yield "it has not run here"
+    if why.changed:
+        yield f"{', '.join(_OUTSIDE.get(key, key) for key in why.changed)} changed"
+    if why.needs:
+        yield f"it reads what {', '.join(why.needs)} would write"
+    if why.version:
+        yield "its code is of another version"
+
+
+def _count_rows(run: Run) -> int | None:
+    """Return how many rows the input has, by its footers or, about, by its first lines."""
+    source, format_ = run.config.input, input_format(run.config.input)
+    if source.path is None or format_ not in ("parquet", "csv", "json"):
+        return None
+    files = Files(source.path)
+    if format_ == "parquet":
+        return files.count_rows("")
+    names = [""] if files.is_file() else [files.name_of(of) for of in files.listing()]
+    if not names or any(name.endswith((".gz", ".bz2", ".zst", ".xz")) for name in names):
+        return None
+    with files.open(names[0]) as file:
+        head: bytes = file.read(_HEAD_BYTES)
+    n_lines = head.count(b"\n")
+    return round(run.inputs.source.n_bytes * n_lines / len(head)) if n_lines else None
