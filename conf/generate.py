@@ -21,10 +21,10 @@ import yaml
 
 from lakewinnow.config.schema import FILE, default_of, text_of, texts_of, written
 from lakewinnow.config.sections import Config, LogisticParams
-from lakewinnow.config.values import describe, key_of, section_of
+from lakewinnow.config.values import describe, section_of
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
-from lakewinnow.typed_json import json_schema, to_json
+from lakewinnow.typed_json import json_schema, key_of, to_json
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\

@@ -58,19 +58,19 @@ def key_of(f: "Field[Any]") -> str:
     return f.name.rstrip("_")
 
 
-def to_json(value: Any) -> Any:
-    """Return what `json.dumps` takes."""
+def to_json(value: Any, *, with_nulls: bool = False) -> Any:
+    """Return what `json.dumps` takes; on request with what is None by default, too."""
     if is_dataclass(value):
         found = ((f, getattr(value, f.name)) for f in fields(value))
         return {
-            key_of(f): to_json(inner)
+            key_of(f): to_json(inner, with_nulls=with_nulls)
             for f, inner in found
-            if not (inner is None and f.default is None)
+            if with_nulls or not (inner is None and f.default is None)
         }
     if isinstance(value, Mapping):
-        return {key: to_json(inner) for key, inner in value.items()}
+        return {key: to_json(inner, with_nulls=with_nulls) for key, inner in value.items()}
     if isinstance(value, (tuple, list)):
-        return [to_json(inner) for inner in value]
+        return [to_json(inner, with_nulls=with_nulls) for inner in value]
     return value
 
 

@@ -1,12 +1,13 @@
 """Reading and checking configurations: files, single values, values together, defaults."""
 
 from dataclasses import FrozenInstanceError, replace
+from operator import attrgetter
 
 import pytest
 import yaml
 
 from builders import ROOT
-from lakewinnow.config.combinations import named, value_at
+from lakewinnow.config.combinations import named
 from lakewinnow.config.file import dump, load_config, parse_config, to_dict
 from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config, InputConfig
@@ -44,6 +45,10 @@ def with_classes(**sections):
 def with_own_probs(**checks):
     """Return a configuration of rows that bring their probabilities, with some checks."""
     return {**without_text(text="t", pred_probs="p"), "checks": checks}
+
+
+def value_at(config, key):
+    return attrgetter(key)(config)
 
 
 def problems_of(raw):

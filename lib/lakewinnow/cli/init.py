@@ -1,14 +1,13 @@
 """`lakewinnow init`: a first configuration, guessed from the beginning of a table."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import yaml
-from pyarrow import csv, dataset
+from pyarrow import csv, dataset, types
 
 from lakewinnow.config import schema
 from lakewinnow.config.file import bundled
@@ -24,12 +23,7 @@ _TEMPLATE: Final = """\
 # Written by `lakewinnow init {path}`. Every other key, with its default: {base}
 # Columns of the first {n_rows:,} rows:
 {columns}
-input:
-  path: {path_yaml}
-  format: {format}
-{content}
-  label: {label}{label_comment}
-  id: {id}{id_comment}
+{input}
 workspace: out/{name}            # all tables of the run
 crossval:
   folds: 10
@@ -41,13 +35,6 @@ clean:
 """
 
 
-@dataclass(frozen=True)
-class _Guess:
-    content: Mapping[str, str | list[str]]  # text, embedding or features, of section input
-    label: str
-    id: str | None
-
-
 def write(path: str, output: Path) -> str:
     """Write a configuration for the table at `path` and return what to tell the user.
 
@@ -56,30 +43,30 @@ def write(path: str, output: Path) -> str:
 
     Raises
     ------
-    ConfigError
-        `output` is there already, or cannot be written.
-    DataError
-        There is no table at `path`, or no column that can be a text or a label.
+    ConfigError : `output` is there already, or cannot be written
+    DataError : there is no table at `path`, or no column that can be a text or a label
     """
     if output.exists():
         hint = "name another with -o FILE"
         raise ConfigError("file_exists", str(output), "a file that is not there yet", "one", hint)
     format_ = format_of(path) or "parquet"
     sample = _sample(Path(path).expanduser(), format_)
-    guess = _guess(sample, path)
+    guessed = _guess(sample, path)
+    n_classes = _n_distinct(sample[guessed["label"]])
+    comments = {"label": f"{n_classes:,} classes so far"}
+    if guessed["id"] is None:
+        comments["id"] = "none is unique: ids are made from each row's content"
+    lines = [
+        f"  {key}: {_yaml(value)}" + (f"  # {comments[key]}" if key in comments else "")
+        for key, value in {"path": path, "format": format_, **guessed}.items()
+    ]
     text = _TEMPLATE.format(
         schema=schema.FILE,
         path=path,
-        path_yaml=_yaml(path),
         base=bundled("base.yaml"),
         n_rows=len(sample),
         columns="\n".join(f"#   {line}" for line in _describe(sample)),
-        format=format_,
-        content="\n".join(f"  {key}: {_yaml(value)}" for key, value in guess.content.items()),
-        label=_yaml(guess.label),
-        label_comment=f"  # {_n_distinct(sample[guess.label]):,} classes so far",
-        id=_yaml(guess.id),
-        id_comment="" if guess.id else "  # none is unique: ids are made from each row's content",
+        input="\n".join(["input:", *lines]),
         name=Path(path).stem.split(".")[0] or "mine",
     )
     try:
@@ -88,8 +75,10 @@ def write(path: str, output: Path) -> str:
     except OSError as error:
         got, hint = Shown(error.strerror or str(error)), "name another with -o FILE"
         raise ConfigError("cannot_write", str(output), "a place to write to", got, hint) from error
-    keys = ", ".join(f"input.{key}" for key in guess.content)
-    return f"Wrote {output}: check {keys} and input.label, then\n  lakewinnow run {output}"
+    return (
+        f"Wrote {output}, and {schema.FILE} beside it, for editors. Check its section input, then\n"
+        f"  lakewinnow run {output}"
+    )
 
 
 def _yaml(value: str | list[str] | None) -> str:
@@ -102,68 +91,55 @@ def _yaml(value: str | list[str] | None) -> str:
 def _sample(path: Path, format_: str) -> pa.Table:
     if not path.exists():
         raise DataError("input_not_found", "PATH", "a file or folder that exists", str(path))
+    parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
+    kind = dataset.CsvFileFormat(parse_options=parse) if format_ == "csv" else format_
     try:
-        table = pa.Table.from_batches(list(_first_batches(path, format_)))
-    except (pa.ArrowInvalid, OSError, StopIteration) as error:
+        table = dataset.dataset(path, format=kind).head(_SAMPLE_ROWS)
+    except (pa.ArrowInvalid, OSError) as error:
         reason = Shown(str(error).splitlines()[0] if str(error) else "nothing")
         raise DataError("cannot_read", "PATH", f"a {format_} table", reason) from error
     if not len(table):
         raise DataError("empty_input", "PATH", "a table with rows", str(path))
-    return table.slice(0, _SAMPLE_ROWS)
+    return table
 
 
-def _first_batches(path: Path, format_: str) -> Iterator[pa.RecordBatch]:
-    if format_ == "csv":
-        parse = csv.ParseOptions(newlines_in_values=True, invalid_row_handler=lambda _: "skip")
-        kinds: object = dataset.CsvFileFormat(parse_options=parse)
-    else:
-        kinds = format_
-    n_rows = 0
-    for batch in dataset.dataset(path, format=kinds).to_batches(batch_size=_SAMPLE_ROWS):
-        yield batch
-        n_rows += len(batch)
-        if n_rows >= _SAMPLE_ROWS:
-            return
-
-
-def _guess(sample: pa.Table, path: str) -> _Guess:
-    """Guess the text (or the embedding, or the features), the label and the id."""
-    distinct = {name: _n_distinct(sample[name]) for name in sample.column_names}
+def _guess(sample: pa.Table, path: str) -> dict[str, str | list[str] | None]:
+    """Guess keys of section `input`: the text, the embedding or the features; label and id."""
+    n_rows, names = len(sample), sample.column_names
+    distinct = {name: _n_distinct(sample[name]) for name in names}
+    can_be_key = [n for n in names if _is_string(sample[n]) or types.is_integer(sample[n].type)]
     text = _text(sample, distinct)
-    labels = [
-        name
-        for name in sample.column_names
-        if name != text and _can_be_label(sample[name]) and 2 <= distinct[name] <= len(sample) / 2
-    ]
+    labels = [n for n in can_be_key if n != text and 2 <= distinct[n] <= n_rows / 2]
     named = [name for name in labels if any(word in name.lower() for word in _LABEL_NAMES)]
-    label = min(named or labels, key=lambda name: distinct[name], default="")
-    others = [name for name in sample.column_names if name not in (text, label)]
-    id_ = next((n for n in others if _can_be_label(sample[n]) and distinct[n] == len(sample)), None)
-    vectors = [name for name in others if _is_vector(sample[name])]
-    features = [n for n in others if n != id_ and _is_feature(sample[n], distinct[n], len(sample))]
-    content: dict[str, str | list[str]] = {}
+    label = min(named or labels, key=lambda name: distinct[name], default=None)
+    others = [name for name in names if name not in (text, label)]
+    id_ = next((n for n in others if n in can_be_key and distinct[n] == n_rows), None)
+    vectors = [name for name in others if _is_vector(sample[name].type)]
+    features = [n for n in others if n != id_ and _is_feature(sample[n], distinct[n], n_rows)]
+    strings = [name for name in others if _is_string(sample[name])]
+    content: dict[str, str | list[str] | None] = {}
     if text is not None:
         content["text"] = text
     if vectors:
         content["embedding"] = vectors[0]
     elif text is None and features:
         content["features"] = features
-    strings = [name for name in others if _is_string(sample[name])]
     if not content and strings:  # names, say: short, but there is nothing else
         content["text"] = strings[0]
-    if not content or not label:
+    if not content or label is None:
         missing = "label (few distinct values)" if content else "text (strings)"
-        got = Shown(", ".join(sample.column_names))
         hint = "write the configuration by hand; conf/base.yaml has every key"
-        raise DataError("no_such_column", path, f"a column that can be the {missing}", got, hint)
-    return _Guess(content, label, id_)
+        expected, got = f"a column that can be the {missing}", Shown(", ".join(names))
+        raise DataError("no_such_column", path, expected, got, hint)
+    return {**content, "label": label, "id": id_}
 
 
 def _text(sample: pa.Table, distinct: Mapping[str, int]) -> str | None:
     """Return the column of the longest strings, unless they are short, and few or one word each."""
-    lengths = {name: _mean_length(sample[name]) for name in sample.column_names}
-    longest = max(lengths, key=lambda name: lengths[name])
-    if lengths[longest] <= 0:
+    strings = [name for name in sample.column_names if _is_string(sample[name])]
+    lengths = {name: pc.mean(pc.utf8_length(sample[name])).as_py() or 0.0 for name in strings}
+    longest = max(lengths, key=lambda name: lengths[name], default="")
+    if not lengths.get(longest):
         return None
     has_spaces = pc.mean(pc.match_substring(sample[longest], " ").cast(pa.int8())).as_py() > 0.5
     is_varied = distinct[longest] > len(sample) / 2
@@ -173,23 +149,16 @@ def _text(sample: pa.Table, distinct: Mapping[str, int]) -> str | None:
 
 def _n_distinct(column: pa.ChunkedArray) -> int:
     """Count distinct values; of lists and the like, which Arrow does not compare, the rows."""
-    return len(column) if pa.types.is_nested(column.type) else pc.count_distinct(column).as_py()
-
-
-def _mean_length(column: pa.ChunkedArray) -> float:
-    return (pc.mean(pc.utf8_length(column)).as_py() or 0.0) if _is_string(column) else -1.0
+    return len(column) if types.is_nested(column.type) else pc.count_distinct(column).as_py()
 
 
 def _is_string(column: pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_string(column.type) or pa.types.is_large_string(column.type))
+    return bool(types.is_string(column.type) or types.is_large_string(column.type))
 
 
-def _is_vector(column: pa.ChunkedArray) -> bool:
-    kind = column.type
-    is_list = (
-        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
-    )
-    return bool(is_list and pa.types.is_floating(kind.value_type))
+def _is_vector(kind: pa.DataType) -> bool:
+    is_list = types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
+    return bool(is_list and types.is_floating(kind.value_type))
 
 
 def _is_feature(column: pa.ChunkedArray, n_distinct: int, n_rows: int) -> bool:
@@ -197,19 +166,12 @@ def _is_feature(column: pa.ChunkedArray, n_distinct: int, n_rows: int) -> bool:
     kind = column.type
     if _is_string(column):
         return n_distinct <= n_rows / 2
-    is_number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
-    return bool(is_number or pa.types.is_decimal(kind) or pa.types.is_boolean(kind))
-
-
-def _can_be_label(column: pa.ChunkedArray) -> bool:
-    return _is_string(column) or bool(pa.types.is_integer(column.type))
+    is_number = types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)
+    return bool(is_number or types.is_boolean(kind))
 
 
 def _describe(sample: pa.Table) -> Iterator[str]:
     width = max(map(len, sample.column_names))
-    for name in sample.column_names:
-        column = sample[name]
-        yield (
-            f"{name:<{width}}  {column.type!s:<10} {_n_distinct(column):>6,} distinct"
-            f"{f', {column.null_count:,} null' if column.null_count else ''}"
-        )
+    for name, column in zip(sample.column_names, sample.columns, strict=True):
+        nulls = f", {column.null_count:,} null" if column.null_count else ""
+        yield f"{name:<{width}}  {column.type!s:<10} {_n_distinct(column):>6,} distinct{nulls}"

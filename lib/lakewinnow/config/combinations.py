@@ -17,8 +17,9 @@ from lakewinnow.config.sections import (
     NearDuplicatesConfig,
 )
 from lakewinnow.config.types import Format, Names
-from lakewinnow.config.values import check_types, key_of
+from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
+from lakewinnow.typed_json import key_of
 
 _LEAST_JACCARD: Final = 0.3
 
@@ -283,10 +284,3 @@ def named(what: Names, section: object, inside: str = "") -> Iterator[tuple[str,
 
 def _holds(hint: Any, what: Names) -> bool:
     return any(of == what or _holds(of, what) for of in get_args(hint))
-
-
-def value_at(config: object, key: str) -> Any:
-    """Return the value of a dotted key."""
-    for name in key.split("."):
-        config = getattr(config, name)
-    return config

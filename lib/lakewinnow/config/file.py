@@ -6,7 +6,6 @@ right, then the `--set` overrides; `to_dict` and `dump` give back what a run rea
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +18,9 @@ from lakewinnow.config.combinations import (
     with_default_params,
 )
 from lakewinnow.config.sections import Config
-from lakewinnow.config.values import check_types, key_of
+from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
+from lakewinnow.typed_json import to_json
 
 Raw = dict[str, Any]
 
@@ -59,8 +59,8 @@ def parse_config(raw: Mapping[str, Any]) -> Config:
 
 def to_dict(config: object) -> Raw:
     """Return a configuration (or one section) as plain YAML-able values."""
-    section: Any = config
-    return {key_of(f): _plain(getattr(section, f.name)) for f in fields(section)}
+    plain: Raw = to_json(config, with_nulls=True)
+    return plain
 
 
 def dump(config: Config) -> str:
@@ -178,13 +178,3 @@ def _overlay(base: Raw, over: Mapping[str, Any]) -> None:
             _overlay(base[key], value)
         else:
             base[key] = value
-
-
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return to_dict(value)
-    if isinstance(value, Mapping):
-        return {key: _plain(inner) for key, inner in value.items()}
-    if isinstance(value, (tuple, list)):
-        return [_plain(inner) for inner in value]
-    return value

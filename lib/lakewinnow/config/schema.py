@@ -15,8 +15,8 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from lakewinnow.config.sections import Config, LogisticParams
 from lakewinnow.config.types import KeysOf
-from lakewinnow.config.values import key_of, section_of
-from lakewinnow.typed_json import schema_of, to_json
+from lakewinnow.config.values import section_of
+from lakewinnow.typed_json import key_of, schema_of, to_json
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the one that every editor knows
 FILE: Final = "lakewinnow.schema.json"

@@ -11,13 +11,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 from lakewinnow.config.sections import Config
 from lakewinnow.config.types import KeysOf, Names, OrInteger
 from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.typed_json import key_of
 
 Section = TypeVar("Section")
-
-
-def key_of(f: "Field[Any]") -> str:
-    """Return a field's name in the file: `else_` is written `else`."""
-    return f.name.rstrip("_")
 
 
 def check_types(

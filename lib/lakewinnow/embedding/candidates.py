@@ -6,9 +6,10 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any, Final, TypeVar
 
 from lakewinnow.config.sections import EmbeddingConfig, EmbeddingIdentity
-from lakewinnow.config.values import check_types, key_of
+from lakewinnow.config.values import check_types
 from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown
+from lakewinnow.typed_json import key_of
 
 KEY: Final = "embedding.candidates"
 _OF_PROVIDER: Final = ("model", "dimensions", "layers", "options")
