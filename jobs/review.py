@@ -1,6 +1,7 @@
-"""Draw a sample of a finished run for people to review; with --decisions, measure the flags by it.
+"""Draw a sample of a finished run for people to review; or measure the flags by their decisions.
 
-spark-submit --py-files lakewinnow.whl jobs/review.py CONFIG… [-n 200] [--decisions FILE]
+spark-submit --py-files lakewinnow.zip jobs/review.py draw CONFIG… [-n 200]
+spark-submit --py-files lakewinnow.zip jobs/review.py measure CONFIG… FILE…
 """
 
 import sys
@@ -8,6 +9,4 @@ import sys
 from lakewinnow.cli import main
 
 if __name__ == "__main__":
-    exit_code = main(["review", *sys.argv[1:]])
-    if exit_code:  # Databricks takes any exit for a failure
-        sys.exit(exit_code)
+    main(["review", *sys.argv[1:]])

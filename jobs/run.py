@@ -1,6 +1,6 @@
-"""Run everything: from the source table to clean/, review/ and dropped/.
+"""Run all stages, from the table to clean/ and the report.
 
-spark-submit --py-files lakewinnow.whl jobs/run.py CONFIG… [--set KEY=VALUE] [--restart]
+spark-submit --py-files lakewinnow.zip jobs/run.py CONFIG… [--set KEY=VALUE] [--until STAGE]
 """
 
 import sys
@@ -8,6 +8,4 @@ import sys
 from lakewinnow.cli import main
 
 if __name__ == "__main__":
-    exit_code = main(["run", *sys.argv[1:]])
-    if exit_code:  # Databricks takes any exit for a failure
-        sys.exit(exit_code)
+    main(["run", *sys.argv[1:]])

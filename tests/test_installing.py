@@ -27,7 +27,7 @@ pyspark.util._is_remote_only = True
 """
 COMMAND = """
 from lakewinnow.cli import main
-sys.exit(main(sys.argv[1:]))
+main()
 """
 
 

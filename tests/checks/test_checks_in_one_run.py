@@ -10,7 +10,8 @@ import pytest
 import lakewinnow
 from builders import assert_keeps_the_contracts, make_config, read_rows
 from lakewinnow.errors import SchemaError
-from lakewinnow.terminal.result import print_summary
+from lakewinnow.terminal.command_line import CommandLine
+from lakewinnow.terminal.result import print_result
 
 pytestmark = pytest.mark.whole_run
 N_ROWS = 80
@@ -85,7 +86,7 @@ def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
     worst = {"by": "site", "group": "web", "rows": 9, "score": 0.07, "is_issue": True}
     summary["groups"] = {"rows": 9, "worst": [{**worst, "by": "cluster", "is_issue": False}, worst]}
     summary["valuation"] = {"rows": 3, "judged": 78}
-    print_summary(replace(result, summary=summary), ["c.yaml"], [])
+    print_result(replace(result, summary=summary), CommandLine(("c.yaml",)))
     out = capsys.readouterr().out
     assert "Outliers: 2 of 80 rows are farther than " in out
     assert "Rare classes: rare (the rarest has 1.25% of the rows)" in out

@@ -42,7 +42,8 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
     counted = {"kept": [5] * N_BINS, "flagged": [1] * N_BINS}
     accuracy = {"accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8}
     f1 = {"macro_f1": 0.6, "macro_f1_low": 0.5, "macro_f1_high": 0.7}
-    to = {"accuracy": 0.05, "accuracy_low": 0.01, "accuracy_high": 0.09, "verdict": "better"}
+    to = {"accuracy": 0.05, "accuracy_low": 0.01, "accuracy_high": 0.09}
+    to |= {"verdict": "better", "p": 0.01}
     figures = {"rows": 900, "recall": {}, **accuracy, **f1}
     summary = {
         "rows": {"in": 1010, "clean": 900, "review": 20, "dropped": 80, "quarantine": 10},
@@ -64,6 +65,15 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "quarantine": {"text_null": 10},
         "decisions": {"keep": 850, "fix": 50, "review": 20, "drop": 80},
         "dropped": {"label issues": 70, "exact duplicates": 10},
+        "comparison": {
+            "test_rows": 480,
+            "input_rows": 900,
+            "in_holdout_too": 0,
+            "models": 15,
+            "resamples": 10,
+            "confidence": 0.95,
+            "class_mix_matters": False,
+        },
         "evaluate": {"baseline": figures, "fixed": {**figures, "to_baseline": {**f1, **to}}},
         "detection": {
             "rows": 1000,
@@ -194,7 +204,8 @@ def test_shows_the_figures_of_the_files_beside_it():
     for said in ("70 dropped", "10 dropped", "10 in quarantine", "81.2% accuracy"):
         assert said in text
     assert "+5.0 [+1.0, +9.0]" in text
-    assert "60 of 90 label errors found" in text
+    assert "60 of the 90 label errors in evaluate.reference were found" in text
+    assert "fixed gives better models than the labels as given." in text
     assert "123 kB" in text
 
 

@@ -6,7 +6,7 @@ import pytest
 
 import lakewinnow
 from builders import make_config, messages, read_json, read_rows, write_csv
-from lakewinnow.cli import main
+from lakewinnow.cli import exit_code_of
 from lakewinnow.errors import DataError
 from lakewinnow.review.diff import (
     ADDED,
@@ -82,11 +82,11 @@ def test_a_folder_without_a_run(spark, runs, tmp_path):
 
 
 def test_the_command(spark, runs, tmp_path, capsys):  # noqa: ARG001 - in the session that is there
-    figures, rows = tmp_path / "diff.json", tmp_path / "rows"
-    assert main(["diff", *runs, "-n", "2", "--json", str(figures), "--rows", str(rows)]) == 0
+    assert exit_code_of(["diff", *runs, "-n", "2", "--rows", str(tmp_path / "rows")]) == 0
     shown = capsys.readouterr().out
     assert "drop → fix" in shown
     assert "clean.label_issues" in shown
-    saved = json.loads(figures.read_text())
-    assert saved["rows"][ADDED] == 1
-    assert len(read_rows(tmp_path, "rows")) == sum(saved["rows"][change] for change in CHANGES)
+    assert exit_code_of(["diff", *runs, "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["rows"][ADDED] == 1
+    assert len(read_rows(tmp_path, "rows")) == sum(figures["rows"][change] for change in CHANGES)

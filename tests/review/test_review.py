@@ -12,7 +12,7 @@ import pytest
 from browser import chromium
 from builders import SAMPLE, read_json, read_rows, sample_run, write_csv
 from lakewinnow import review
-from lakewinnow.cli import main
+from lakewinnow.cli import exit_code_of
 from lakewinnow.config.file import dump
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.workspace import Lake
@@ -167,9 +167,9 @@ def test_decisions_that_cannot_be_used_are_errors(lake, answers, tmp_path):
     for code, rows in bad.items():
         assert error_of(lake, write_csv(tmp_path / f"{code}.csv", rows, HEADER)) == (
             code,
-            "--decisions",
+            "FILE...",
         )
-    assert error_of(lake, tmp_path / "none.csv") == ("input_not_found", "--decisions")
+    assert error_of(lake, tmp_path / "none.csv") == ("input_not_found", "FILE...")
 
 
 # --- the whole loop -----------------------------------------------------------------------------
@@ -192,12 +192,12 @@ def test_from_the_page_to_clean(config, drawn, tmp_path, capsys):
         saved = tmp_path / download.value.suggested_filename
         download.value.save_as(saved)
 
-    assert main(["review", str(mine), "--decisions", str(saved), "--precision", "0.8"]) == 0
+    assert exit_code_of(["review", "measure", str(mine), str(saved), "--precision", "0.8"]) == 0
     said = capsys.readouterr().out
-    assert f"Reviewed: {N} of {N} rows" in said
+    assert f"{N} of {N} rows are reviewed" in said
     assert f"clean.decisions={saved}" in said.replace("\n", "")
     overrides = ["--set", f"clean.decisions={saved}", "--set", "output.mode=overwrite"]
-    assert main(["run", str(mine), *overrides, "--quiet"]) == 0
+    assert exit_code_of(["run", str(mine), *overrides, "--quiet"]) == 0
     issues = {row["row_id"]: row for row in read_rows(config.workspace, "issues")}
     for row in drawn[1]:
         decided = issues[row["row_id"]]
@@ -205,8 +205,9 @@ def test_from_the_page_to_clean(config, drawn, tmp_path, capsys):
         assert decided["decided_by"] == "Ann"
 
     capsys.readouterr()
-    assert main(["review", str(mine), "-n", "20"]) == 4  # in the place of a sample that is there
-    assert main(["review", str(mine), "-n", "20", "--redraw"]) == 0
-    assert f"{N} rows are decided already" in capsys.readouterr().out
+    draw = ["review", "draw", str(mine), "-n", "20"]
+    assert exit_code_of(draw) == 4  # in the place of a sample that is there
+    assert exit_code_of([*draw, "--redraw"]) == 0
+    assert f"{N} rows have a decision already" in capsys.readouterr().out
     again = pq.read_table(Path(config.workspace, "review_sample/sample.parquet"))
     assert not set(again["row_id"].to_pylist()) & {row["row_id"] for row in drawn[1]}

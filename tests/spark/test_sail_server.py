@@ -287,7 +287,7 @@ def test_a_temporary_folder_with_a_long_odd_name_will_do(tmp_path):
             assert not scratch.exists()
 
 
-COMMAND = "import sys; from lakewinnow.cli import main; sys.exit(main())"
+COMMAND = "from lakewinnow.cli import main; main()"
 LOST = """
 import json, os, signal, sys, threading, time
 from lakewinnow.errors import EngineError

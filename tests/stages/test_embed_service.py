@@ -195,7 +195,7 @@ rounds.SECONDS = 0.5
 deal = rounds.Rounds.__init__
 rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 3000, most)
 from lakewinnow.cli import main
-raise SystemExit(main())
+main()
 """
 
 
@@ -205,7 +205,7 @@ def test_a_killed_run_has_paid_for_a_chunk_a_task_in_vain_at_most(server, tmp_pa
     texts = {text for text, _ in rows}
     config = _config(tmp_path, write_csv(tmp_path / "in.csv", rows), server)
     server.always = Fault(seconds=0.02)
-    command = [sys.executable, "-c", _IN_SHORT_ROUNDS, "embed", config, "--quiet"]
+    command = [sys.executable, "-c", _IN_SHORT_ROUNDS, "run", config, "--until", "embed", "--quiet"]
     with subprocess.Popen(command, start_new_session=True) as process:
         deadline = time.monotonic() + 120
         while server.paid.total() < len(texts) // 2 and time.monotonic() < deadline:

@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from lakewinnow.terminal.comparison import print_choice
+from lakewinnow.terminal.does_it_help import print_choice
 
 
 def printed(**choice):
@@ -25,12 +25,14 @@ def figures(accuracy, difference=None):
 def test_each_way_has_a_row():
     compared = {"keep": figures(0.534), "fix": figures(0.639, 0.105)}
     text = printed(label_issues="fix", test_rows=241, kept_for_evaluate=239, compared=compared)
-    assert text.startswith("What becomes of label issues: fix, by 241 trusted rows")
+    assert text.startswith("clean.label_issues: auto has chosen fix, by 241 trusted rows")
     assert "keep 1,916 53.4 [49.4, 57.4] fix 1,916 63.9 [59.9, 67.9] +10.5 [ +7.5, +13.5]" in text
-    assert "the other 239 trusted rows had no part in this" in text
+    assert "The other 239 trusted rows were not used for this" in text
 
 
 def test_where_nothing_vouches_for_it_that_is_said():
-    assert "fix, which no trusted rows verify" in printed(label_issues="fix", is_verified=False)
+    assert "auto has chosen fix; there are no trusted rows to verify" in printed(
+        label_issues="fix", is_verified=False
+    )
     unchanged = printed(label_issues="keep", is_verified=False, is_unchanged=True)
-    assert "nothing changes" in unchanged
+    assert "to change nothing" in unchanged

@@ -3,6 +3,7 @@
 import pytest
 
 from lakewinnow.lake.files import Files
+from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.review import print_measured
 
 
@@ -47,7 +48,8 @@ def measured(**changes):
 def printed(tmp_path, capsys):
     def of(**changes):
         files = Files(str(tmp_path))
-        print_measured(measured(**changes), files, ["ann.csv"], ["mine.yaml"], ["a.b=c d"])
+        typed = CommandLine(("mine.yaml",), ("a.b=c d",))
+        print_measured(measured(**changes), files, ["ann.csv"], typed)
         return " ".join(capsys.readouterr().out.split())
 
     return of
@@ -55,7 +57,7 @@ def printed(tmp_path, capsys):
 
 def test_figures_have_their_intervals(printed):
     text = printed()
-    assert "Reviewed: 197 of 200 rows (90 fix, 107 keep); 120 by Ann, 77 by (no name)" in text
+    assert "197 of 200 rows are reviewed (90 fix, 107 keep); 120 by Ann, 77 by (no name)" in text
     assert "3 rows have no decision" in text
     assert "flagged: the label is wrong 910 150 48.0 [ 41.0, 55.0]" in text
     assert "[b] 32 50.0 [ 40.0, 60.0]" in text
@@ -70,7 +72,7 @@ def test_what_was_not_asked_is_not_told(printed):
 
 def test_a_cut_is_called_shown_only_where_it_is(printed):
     text = printed()
-    assert "flags: at no label_score, by this sample" in text
+    assert "flags: this sample shows no such label_score" in text
     assert "fix_above" not in text
     wanted = {
         "share": 0.9,
@@ -78,9 +80,9 @@ def test_a_cut_is_called_shown_only_where_it_is(printed):
         "suggested_prob": {"shown": None, "likely": cut(0.59, 500, 0.92)},
     }
     text = printed(wanted=wanted)
-    assert "label_score up to 0.18, 626 of 910 rows: 95.0 [ 92.0, 98.0] %, shown" in text
-    assert "up to 0.49, 774 of 910 rows: 91.0 [ 88.0, 94.0] %, estimated; the sample is too" in text
-    assert "suggested_prob from 0.59, 500 of 637 rows: 92.0 [ 89.0, 95.0] %, estimated" in text
+    assert "label_score up to 0.18 (626 of 910 rows): 95.0 [ 92.0, 98.0] % are right, as" in text
+    assert "up to 0.49 (774 of 910 rows): 91.0 [ 88.0, 94.0] % are right, by estimate;" in text
+    assert "suggested_prob from 0.59 (500 of 637 rows): 92.0 [ 89.0, 95.0] % are right, by" in text
     assert "clean.fix_above=0.59" in text
 
 
@@ -89,7 +91,7 @@ def test_people_who_differ_are_told_and_what_they_agree_on_is_taken(printed):
     text = printed(differing=["q1", "q2"], undecided=["q2"], agreement=agreement)
     assert "120 rows have several answers, which agree 89% of the time" in text
     assert "alpha 0.87" in text
-    assert "2 rows are decided differently: 1 without a majority are left out (q2)" in text
+    assert "People disagree about 2 rows; 1 have no majority and are left out (q2)" in text
     assert "review_sample/decisions-012345.csv" in text
     again = {**measured()["rows"], "decided_before": 80}
     assert "80 rows were decided before" in printed(rows=again)

@@ -1,19 +1,30 @@
 """The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
 
 import logging
+import os
 import re
 import sys
 import traceback
 from collections.abc import Sequence
 from typing import Final
 
+import click
+
 from lakewinnow import errors
-from lakewinnow.cli.parser import STAGE_COMMANDS, parser
-from lakewinnow.errors import EngineError, LakewinnowError, asking_for_pyspark
+from lakewinnow.cli.commands import lakewinnow
+from lakewinnow.errors import (
+    ConfigError,
+    EngineError,
+    LakewinnowError,
+    Shown,
+    asking_for_pyspark,
+    did_you_mean,
+)
 from lakewinnow.terminal import interrupts
 
-__all__ = ["STAGE_COMMANDS", "main"]
+__all__ = ["exit_code_of", "main"]
 
+COMPLETION: Final = "_LAKEWINNOW_COMPLETE"  # the environment variable of the shells' scripts
 INTERRUPTED: Final = 130
 # Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
 _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
@@ -25,22 +36,30 @@ _MEMORY: Final = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; raise `SystemExit` with the exit code if it is not 0.
+
+    A Databricks job fails by what is raised, whatever is returned, and by ``SystemExit(0)`` too.
+    """
+    exit_code = exit_code_of(sys.argv[1:] if arguments is None else arguments)
+    if exit_code:
+        sys.exit(exit_code)
+
+
+def exit_code_of(arguments: Sequence[str]) -> int:
     """Run the command and return its exit code."""
     _log_to_stderr()
-    debug = "--debug" in (sys.argv if arguments is None else arguments)
+    debug = "--debug" in arguments
     try:
-        options = parser().parse_args(arguments)
         with interrupts.noted(), asking_for_pyspark():
-            return int(options.command(options))
+            return _run([argument for argument in arguments if argument != "--debug"])
     except LakewinnowError as error:
         if debug:
             traceback.print_exc()
         for problem in error.problems:
             print(f"lakewinnow: error: {problem}", file=sys.stderr)
-            print(
-                f"hint: {problem.hint or 'see `lakewinnow --help` and the README'}", file=sys.stderr
-            )
+            hint = problem.hint or "see `lakewinnow --help` and `lakewinnow guide`"
+            print(f"hint: {hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("lakewinnow: interrupted; run the same command again to go on", file=sys.stderr)
@@ -53,6 +72,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
         hint = _MEMORY if lost else "run again with --debug for the traceback"
         print(f"lakewinnow: error: {line}\nhint: {hint}", file=sys.stderr)
         return kind.exit_code
+
+
+def _run(arguments: list[str]) -> int:
+    """Run the command without click's own way of ending: it takes Ctrl-C for an error."""
+    asked = os.environ.get(COMPLETION)
+    if asked is not None:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(lakewinnow, {}, "lakewinnow", COMPLETION, asked)
+    try:
+        with lakewinnow.make_context("lakewinnow", arguments) as context:
+            return lakewinnow.invoke(context) or 0
+    except click.exceptions.Exit as done:  # --help, --version
+        return done.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.UsageError as error:
+        raise _usage(error) from None
+
+
+def _usage(error: click.UsageError) -> ConfigError:
+    """Return an error of the command line in this project's form."""
+    context = error.ctx or click.Context(lakewinnow, info_name="lakewinnow")
+    at = context.command_path
+    where, expected, got = "command line", f"what `{at} --help` lists", error.format_message()
+    hint = f"see `{at} --help`"
+    if isinstance(error, click.exceptions.NoSuchCommand):
+        known = list(getattr(context.command, "commands", ()))
+        expected, got = f"a command of {at}", repr(error.command_name)
+        hint = did_you_mean(error.command_name, known) or f"one of {', '.join(known)}"
+    elif isinstance(error, click.NoSuchOption):
+        expected, got = f"an option of {at}", repr(error.option_name)
+        hint = did_you_mean(error.option_name, error.possibilities or []) or hint
+    elif isinstance(error, click.MissingParameter) and error.param is not None:
+        expected, got = error.param.make_metavar(context), "nothing"
+    elif isinstance(error, click.BadOptionUsage):
+        where, expected, got = error.option_name, "a value", "nothing"
+    return ConfigError("usage", where, expected, Shown(got), hint)
 
 
 def _log_to_stderr() -> None:

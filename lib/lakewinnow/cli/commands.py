@@ -1,48 +1,273 @@
-"""What each command does: load the configuration, have it done, print what came of it."""
+"""What can be typed, and what each command does: load the configuration, have it done, print it."""
 
-import argparse
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from lakewinnow.errors import ConfigError, DataError, ProviderError
+import click
+
+from lakewinnow import __version__
+from lakewinnow.cli.options import (
+    ENGINE,
+    EVERY_STAGE,
+    REMOTE,
+    RESTART,
+    STAGE,
+    Asked,
+    Number,
+    OneOf,
+    RunCommand,
+    takes_config,
+)
+from lakewinnow.cli.review import review
+from lakewinnow.cli.store import store
+from lakewinnow.cli.style import Commands, example
+from lakewinnow.errors import ProviderError
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
 
     from lakewinnow.config.sections import Config
+    from lakewinnow.config.types import EngineName
+    from lakewinnow.pipeline import RunResult
     from lakewinnow.terminal.progress import Progress
 
 _SMALL_BYTES: Final = 64 * 2**20
+_MERGE: Final = "noise-model merge both.json out/april/noise_model.json out/may/noise_model.json"
 
 
-def _config(options: argparse.Namespace) -> "Config":
-    """Load the configuration that the command line describes."""
-    from lakewinnow.config.file import load_config
+@click.group(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample: lakewinnow run quickstart      (a sample that comes with the package)\n"
+    "Exit codes: 2 config, 3 schema, 4 data, 5 provider, 6 engine, 130 Ctrl-C",
+)
+@click.version_option(__version__, message="lakewinnow %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error, in any command.")
+def lakewinnow(debug: bool) -> None:  # noqa: FBT001 - `main` looks for it everywhere
+    """Find the wrong labels of a table, and write a clean table."""
 
-    if getattr(options, "engine", None) is not None:
-        options.set = [*options.set, f"engine={options.engine}"]
-    return load_config(*options.config, overrides=options.set)
+
+@lakewinnow.command(**example("init data/tickets.csv"))
+@click.argument("path", metavar="PATH", type=click.Path())
+@click.option(
+    "-o",
+    "--output",
+    default="lakewinnow.yaml",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Write this file (lakewinnow.yaml).",
+)
+def init(path: str, output: Path) -> None:
+    """Write a commented configuration for a table.
+
+    PATH is a CSV, JSON lines or Parquet file, or a folder of them.
+    """
+    from lakewinnow.cli import init as starter
+
+    click.echo(starter.write(path, output))
+
+
+@lakewinnow.command(cls=RunCommand, **example("run tickets.yaml --set crossval.folds=5"))
+@takes_config(is_run=True)
+@click.option("--until", metavar="STAGE", type=STAGE, help="Run this stage and what it needs.")
+@click.option(
+    "--noise-model", metavar="PATH", help="Judge the rows by an earlier run's noise_model.json."
+)
+@RESTART
+@click.option("--cancel", is_flag=True, help="Cancel the batches that a service still works on.")
+def run(
+    asked: Asked, until: str | None, noise_model: str | None, restart: str | None, *, cancel: bool
+) -> None:
+    """Run all stages, from the table to clean/ and the report.
+
+    What an earlier run has done is not done again. CONFIG is a YAML file; later files override
+    earlier ones.
+    """
+    config = asked.config()
+    if cancel:
+        from lakewinnow import pipeline
+
+        n = pipeline.cancel_batches(config)
+        click.echo(f"{n:,} batches are being cancelled. The next run keeps what they have done.")
+        return
+    _begin_session(asked, config)
+    from lakewinnow.lake.inputs import noise_models
+    from lakewinnow.terminal.result import print_result
+
+    earlier = None if noise_model is None else noise_models.read(noise_model, "--noise-model")
+    wanted = () if until is None else (until,)
+    print_result(_run(asked, config, wanted, restart, noise_model=earlier), asked)
+
+
+@lakewinnow.command(**example("top tickets.yaml -n 50 --csv > worst.csv"))
+@takes_config(needs_session=False)
+@click.option("-n", type=Number(int, 1), default=20, metavar="N", help="How many (20).")
+@click.option("--width", type=Number(int, 40), metavar="N", help="Fold texts at this width.")
+@click.option("--json", "form", flag_value="json", help="Write JSON.")
+@click.option("--csv", "form", flag_value="csv", help="Write CSV.")
+def top(asked: Asked, n: int, width: int | None, form: str | None) -> None:
+    """Show the worst label issues of a finished run."""
+    from lakewinnow.terminal.top import print_top
+
+    print_top(asked.config(), n, form, width)
+
+
+lakewinnow.add_command(review)
+
+
+@lakewinnow.command(**example("diff out/april out/may -n 20"))
+@click.argument("first", metavar="WORKSPACE", type=click.Path())
+@click.argument("second", metavar="WORKSPACE", type=click.Path())
+@click.option(
+    "-n", type=Number(int, 0), default=10, metavar="N", help="How many changed rows (10)."
+)
+@click.option("--json", "as_json", is_flag=True, help="Write the figures as JSON.")
+@click.option("--rows", metavar="PATH", help="Write all changed rows to this Parquet folder, too.")
+@ENGINE
+@REMOTE
+def diff(
+    first: str,
+    second: str,
+    n: int,
+    rows: str | None,
+    engine: "EngineName | None",
+    remote: str | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Show what changed from one finished run to another."""
+    from lakewinnow.review.diff import diff
+    from lakewinnow.spark.sessions.session import running
+    from lakewinnow.terminal.diff import print_diff
+
+    with running(engine=engine or "auto", remote=remote) as spark:
+        found = diff(first, second, spark)
+        if as_json:
+            click.echo(json.dumps(found.figures(), indent=2, ensure_ascii=False))
+        else:
+            print_diff(found, n)
+        if rows is not None:
+            found.table.write.mode("overwrite").parquet(rows)
+
+
+@lakewinnow.command(cls=RunCommand, **example("finetune politeness --provider local"))
+@takes_config(is_run=True)
+@click.option(
+    "--provider",
+    metavar="NAME",
+    type=OneOf("a provider of fine-tuning", lambda: ("local", "openai")),
+    help="Train here (local) or at a service (openai).",
+)
+@RESTART
+@click.option("--cancel", is_flag=True, help="Cancel the jobs that a service still works on.")
+def finetune(asked: Asked, provider: str | None, restart: str | None, *, cancel: bool) -> int:
+    """Fine-tune models on each version of the labels; compare them."""
+    from lakewinnow import pipeline
+    from lakewinnow.terminal.does_it_help import print_finetuned
+
+    config = asked.config(*([] if provider is None else [f"finetune.provider={provider}"]))
+    if cancel:
+        n = pipeline.cancel_finetuning(config)
+        click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
+        return 0
+    summary = _run(asked, config, ("report", "finetune"), restart).summary
+    print_finetuned(summary)
+    return ProviderError.exit_code if summary["finetuning"]["failed"] else 0
+
+
+@lakewinnow.group("noise-model", cls=Commands, **example(_MERGE))
+def noise_model() -> None:
+    """Add up noise models, by which later rows are judged."""
+
+
+@noise_model.command(**example(_MERGE))
+@click.argument("output", metavar="OUTPUT", type=click.Path())
+@click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path())
+def merge(output: str, models: tuple[str, ...]) -> None:
+    """Add up the noise models of a run and its batches.
+
+    A batch is judged by the noise model of the run: `lakewinnow run CONFIG --noise-model PATH`.
+    """
+    from lakewinnow.lake.inputs import noise_models
+
+    merged = noise_models.merge_noise_models(models)
+    noise_models.write(merged, output)
+    click.echo(f"{output}: {merged.n_rows:,} rows, {len(merged.classes):,} classes")
+
+
+lakewinnow.add_command(store)
+
+
+@lakewinnow.command(**example("doctor"))
+def doctor() -> int:
+    """Check this machine for all that a run needs."""
+    from lakewinnow.cli import doctor
+
+    return int(doctor.examine())
+
+
+def _topics(_: Any, __: Any, incomplete: str) -> list[str]:
+    from lakewinnow import guide
+
+    return [topic for topic in guide.topics() if topic.startswith(incomplete)]
+
+
+@lakewinnow.command(**example("guide review"))
+@click.argument("topic", metavar="[TOPIC]", required=False, shell_complete=_topics)
+def guide(topic: str | None) -> None:
+    """Show a page of the guide, or the list of its topics."""
+    from rich.console import Console
+
+    from lakewinnow import guide
+
+    shown, out = () if topic is None else (topic,), Console()
+    if out.is_terminal:
+        out.print(guide.rendered(*shown))
+    else:
+        click.echo(guide.page(*shown))
+
+
+@lakewinnow.command(**example("completion bash >> ~/.bashrc"))
+@click.argument("shell", metavar="SHELL", type=OneOf("a shell", lambda: ("bash", "fish", "zsh")))
+def completion(shell: str) -> None:
+    """Write a script that completes commands in bash, fish or zsh."""
+    from click.shell_completion import get_completion_class
+
+    from lakewinnow.cli import COMPLETION
+
+    script = get_completion_class(shell)
+    if script is not None:
+        click.echo(script(lakewinnow, {}, "lakewinnow", COMPLETION).source())
+
+
+def _run(
+    asked: Asked, config: "Config", until: tuple[str, ...], restart: str | None, **inputs: Any
+) -> "RunResult":
+    from lakewinnow import pipeline
+
+    pipeline.check(config, *until)
+    redo = restart == EVERY_STAGE or restart or False
+    with _watched_session(asked, config) as (spark, observer):
+        return pipeline.run(config, spark, until=until, restart=redo, observer=observer, **inputs)
 
 
 @contextmanager
-def _watched_session(
-    options: argparse.Namespace, config: "Config"
-) -> "Iterator[tuple[SparkSession, Progress]]":
+def _watched_session(asked: Asked, config: "Config") -> "Iterator[tuple[SparkSession, Progress]]":
     """Give a session, and who follows it on stderr."""
     from lakewinnow.pipeline.sessions import running_for
     from lakewinnow.terminal.progress import progress
 
-    with progress(quiet=options.quiet) as observer:
+    with progress(quiet=asked.quiet) as observer:
         observer.started("session")
-        with running_for(config, options.remote) as spark:
+        with running_for(config, asked.remote) as spark:
             observer.watch(spark)
             yield spark, observer
 
 
-def _begin_session(options: argparse.Namespace, config: "Config") -> None:
+def _begin_session(asked: Asked, config: "Config") -> None:
     """Have the engine start while this process imports what works with it, if it is a small run.
 
     A large run's engine may be another one, which depends on its size, and does not notice.
@@ -50,204 +275,5 @@ def _begin_session(options: argparse.Namespace, config: "Config") -> None:
     from lakewinnow.spark.sessions.session import begin
 
     path = Path(config.input.path or "")
-    if options.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
+    if asked.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
         begin(engine=config.engine)
-
-
-def run(options: argparse.Namespace) -> int:
-    """Run stages, and print what they found."""
-    config = _config(options)
-    _begin_session(options, config)
-    from lakewinnow import pipeline
-    from lakewinnow.lake.inputs import noise_models
-    from lakewinnow.terminal.embeddings import print_candidates
-    from lakewinnow.terminal.result import print_summary
-
-    if options.wants_export and config.export.format is None:
-        choices = "openai-chat | prompt-completion | huggingface"
-        hint = "--set export.format=openai-chat, say"
-        raise ConfigError("no_format", "export.format", choices, None, hint)
-    path = options.noise_model
-    noise_model = None if path is None else noise_models.read(path, "--noise-model")
-    pipeline.check(config)
-    with _watched_session(options, config) as (spark, observer):
-        result = pipeline.run(
-            config,
-            spark,
-            until=options.until,
-            restart=options.restart,
-            observer=observer,
-            noise_model=noise_model,
-        )
-    if options.until == ("candidates",) and "candidates" in result.summary:
-        print_candidates(result.summary["candidates"])
-    if not options.until:
-        print_summary(result, options.config, options.set)
-    return 0
-
-
-def embed(options: argparse.Namespace) -> int:
-    """Embed; or say what that would cost, or cancel what is under way."""
-    if options.cancel_batches:
-        return cancel_batches(options)
-    if not options.dry_run:
-        return run(options)
-    from lakewinnow import pipeline
-    from lakewinnow.terminal.embeddings import print_candidate_estimates, print_estimate
-
-    config = _config(options)
-    pipeline.check(config)
-    with _watched_session(options, config) as (spark, observer):
-        how = {"restart": options.restart, "observer": observer}
-        if config.embedding.candidates:
-            print_candidate_estimates(pipeline.estimate_candidates(config, spark, **how))
-        else:
-            print_estimate(pipeline.estimate_embedding(config, spark, **how))
-    return 0
-
-
-def finetune(options: argparse.Namespace) -> int:
-    """Fine-tune, and print how the models compare."""
-    from lakewinnow import pipeline
-    from lakewinnow.terminal.comparison import print_finetuned
-    from lakewinnow.terminal.finetuning import print_estimate
-
-    if options.provider is not None:
-        options.set = [*options.set, f"finetune.provider={options.provider}"]
-    config = _config(options)
-    if options.cancel:
-        n = pipeline.cancel_finetuning(config)
-        print(f"{n:,} jobs are being cancelled; what they have done by now may be paid for")
-        return 0
-    pipeline.check(config, "finetune")
-    if options.dry_run:
-        with _watched_session(options, config) as (spark, observer):
-            estimate = pipeline.estimate_finetuning(
-                config, spark, restart=options.restart, observer=observer
-            )
-        print_estimate(estimate)
-        return 0
-    with _watched_session(options, config) as (spark, observer):
-        result = pipeline.run(
-            config,
-            spark,
-            until=("report", "finetune"),
-            restart=options.restart,
-            observer=observer,
-        )
-    print_finetuned(result.summary)
-    return ProviderError.exit_code if result.summary["finetuning"]["failed"] else 0
-
-
-def cancel_batches(options: argparse.Namespace) -> int:
-    """Have batches that are under way cancelled."""
-    from lakewinnow import pipeline
-
-    n = pipeline.cancel_batches(_config(options))
-    print(f"{n:,} batches are being cancelled; what they have done by now is kept for the next run")
-    return 0
-
-
-def store(options: argparse.Namespace) -> int:
-    """Look after the embedding store."""
-    from lakewinnow.lake.vectors import store_care
-    from lakewinnow.lake.vectors.embedding_store import named_store
-    from lakewinnow.pipeline.sessions import running_for
-    from lakewinnow.terminal import embeddings
-
-    config = _config(options)
-    with running_for(config, options.remote) as spark:
-        store = named_store(spark, config)
-        if options.action == "verify":
-            faults = store_care.verify(store)
-            embeddings.print_faults(store, faults)
-            return DataError.exit_code if faults else 0
-        if options.action == "compact":
-            before, after = store_care.compact(store)
-            print(f"{before:,} files are now {after:,}")
-        embeddings.print_contents(store, store_care.stats(store))
-    return 0
-
-
-def top(options: argparse.Namespace) -> int:
-    """Print the worst label issues."""
-    from lakewinnow.terminal.result import print_top
-
-    if options.n < 1:
-        raise ConfigError("out_of_range", "-n", "a whole number at least 1", options.n)
-    print_top(_config(options).workspace, options.n)
-    return 0
-
-
-def review(options: argparse.Namespace) -> int:
-    """Draw a sample for people; or measure the flags by what they decided."""
-    from lakewinnow import review
-    from lakewinnow.lake import redaction
-    from lakewinnow.lake.files import Files
-    from lakewinnow.lake.workspace import Lake
-    from lakewinnow.pipeline.sessions import running_for
-    from lakewinnow.terminal.review import print_measured, print_sample
-
-    if not 1 <= options.n <= review.MAX_ROWS:
-        expected = f"a whole number from 1 to {review.MAX_ROWS:,}"
-        raise ConfigError("out_of_range", "-n", expected, options.n)
-    if not 0 <= options.unflagged <= 1:
-        raise ConfigError("out_of_range", "--unflagged", "from 0 to 1", options.unflagged)
-    if not 0 < options.precision < 1:
-        raise ConfigError("out_of_range", "--precision", "above 0, below 1", options.precision)
-    config = _config(options)
-    review.check(Files(config.workspace), is_drawn=options.decisions is not None)
-    with running_for(config, options.remote) as spark:
-        lake = Lake(spark, config.workspace)
-        if options.decisions:
-            measured = review.measure(lake, options.decisions, options.precision)
-            print_measured(measured, lake.files, options.decisions, options.config, options.set)
-        else:
-            text = redaction.text(config.clean, config.checks)
-            share = options.unflagged
-            sample = review.draw(lake, options.n, share, redraw=options.redraw, text=text)
-            print_sample(sample, lake.files, options.config, options.set)
-    return 0
-
-
-def diff(options: argparse.Namespace) -> int:
-    """Print what changed from one run to another."""
-    from lakewinnow.review.diff import diff
-    from lakewinnow.spark.sessions.session import running
-    from lakewinnow.terminal.diff import print_diff
-
-    if options.n < 0:
-        raise ConfigError("out_of_range", "-n", "a whole number at least 0", options.n)
-    with running(engine=options.engine or "auto", remote=options.remote) as spark:
-        found = diff(options.first, options.second, spark)
-        print_diff(found, options.n)
-        if options.rows is not None:
-            found.table.write.mode("overwrite").parquet(options.rows)
-    if options.json is not None:
-        Path(options.json).write_text(json.dumps(found.figures(), indent=2, ensure_ascii=False))
-    return 0
-
-
-def merge_noise_models(options: argparse.Namespace) -> int:
-    """Add up noise models."""
-    from lakewinnow.lake.inputs import noise_models
-
-    merged = noise_models.merge_noise_models(options.models)
-    noise_models.write(merged, options.output)
-    print(f"{options.output}: {merged.n_rows:,} rows, {len(merged.classes):,} classes")
-    return 0
-
-
-def init(options: argparse.Namespace) -> int:
-    """Write a configuration for a table."""
-    from lakewinnow.cli import init as starter
-
-    print(starter.write(options.path, options.output))
-    return 0
-
-
-def doctor(_: argparse.Namespace) -> int:
-    """Say what is missing on this machine."""
-    from lakewinnow.cli import doctor
-
-    return int(doctor.examine())

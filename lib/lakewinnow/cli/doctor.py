@@ -38,7 +38,11 @@ def examine() -> int:
         out.print(Text.assemble((mark, style), f" {name:<12} {found}"), soft_wrap=True)
         if hint:
             out.print(f"  hint: {hint}", soft_wrap=True)
-    out.print("\nAll is here." if healthy else "\nSomething is missing: see above.")
+    out.print(
+        "\nEverything that a run needs is here."
+        if healthy
+        else "\nSomething is missing; see above."
+    )
     return 0 if healthy else EngineError.exit_code
 
 

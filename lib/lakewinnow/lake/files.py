@@ -7,7 +7,7 @@ under its own name, the size of a folder, the rename that publishes a table.
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -130,6 +130,13 @@ class Files:
         """Read the rows of rank 1 .. n of a Parquet folder; rows without a rank are left out."""
         top = self._dataset(name).to_table(columns=columns, filter=dataset.field(rank) <= n)
         return list(top.sort_by(rank).to_pylist())
+
+    def texts(self, name: str, text: str, key: str, keys: Sequence[str]) -> dict[str, str]:
+        """Read a text of some rows of a Parquet folder, by their keys."""
+        rows = self._dataset(name).to_table(
+            columns=[key, text], filter=dataset.field(key).isin(list(keys))
+        )
+        return dict(zip(rows[key].to_pylist(), rows[text].to_pylist(), strict=True))
 
     def read_json(self, name: str) -> Any:
         """Read a JSON file; None when it is not there."""

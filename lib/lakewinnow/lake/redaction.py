@@ -19,7 +19,7 @@ from lakewinnow.config.sections import ChecksConfig, CleanConfig
 from lakewinnow.spark.arrow import udf
 from lakewinnow.text import pii
 
-_PREVIEW_LENGTH: Final = 200  # characters
+PREVIEW_LENGTH: Final = 200  # characters
 
 
 def text(clean: CleanConfig, checks: ChecksConfig) -> Column:
@@ -32,7 +32,7 @@ def text(clean: CleanConfig, checks: ChecksConfig) -> Column:
 
 def preview(of: Column) -> Column:
     """Return the beginning of a text, to tell a row by."""
-    return F.substring(of, 1, _PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
+    return F.substring(of, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
 
 
 def _redacted(texts: pa.Array, kinds: Sequence[str], tag: str) -> pa.Array:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from lakewinnow.figures.examples import Examples, Histogram
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
-from lakewinnow.report import charts, findings, words
+from lakewinnow.report import charts, findings, verdicts, words
 from lakewinnow.report.charts import Node, Picture
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
@@ -86,6 +86,12 @@ class Report:
             "costs": list(words.costs(as_json)),
             "stages": self._stages(),
             "compared": self._compared(),
+            "detection": list(verdicts.of_detection(as_json.get("detection", {"errors": 0}))),
+            "verdicts": {
+                name: list(verdicts.of_models(as_json[name], as_json[how]))
+                for name, how in (("evaluate", "comparison"), ("finetune", "finetuning"))
+                if name in as_json
+            },
             "bar": charts.bar,
             "most_open": _MOST_OPEN,
             "most_worst_open": _MOST_WORST_OPEN,

@@ -28,7 +28,7 @@ def check(files: Files, *, is_drawn: bool) -> None:
     DataError : "no_issues", "no_sample"
     """
     if is_drawn and not files.exists(_RECORD):
-        hint = "`lakewinnow review CONFIG` without --decisions draws one"
+        hint = "`lakewinnow review draw` draws one"
         expected, where = "a sample for review", files.path(FOLDER)
         raise DataError("no_sample", "workspace", expected, Shown(f"no {where}"), hint)
     if not is_drawn and not files.exists("_commits/decide.json"):

@@ -104,7 +104,7 @@ def draw(
             lake.files.path(files.FOLDER),
             "no other sample",
             Shown(f"one of {earlier['rows']:,} rows, drawn from another run or with other options"),
-            "measure it first (--decisions FILE), or --redraw to put a new one in its place",
+            "measure it first with `lakewinnow review measure`, or replace it with --redraw",
         )
     if earlier is not None and earlier["id"] != found.id:
         files.forget(lake.files)

@@ -23,7 +23,7 @@ from lakewinnow.lake.inputs.decisions import BY, KEEP, RELABEL, Decisions
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
 
-KEY: Final = "--decisions"
+KEY: Final = "FILE..."
 
 
 class Verdict(NamedTuple):

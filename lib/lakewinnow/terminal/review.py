@@ -1,7 +1,7 @@
 """What was drawn for review, and what the review says, on stdout."""
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console
@@ -11,38 +11,34 @@ from rich.text import Text
 from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
 from lakewinnow.review import FOLDER, PAGE, Sample, agreed
-from lakewinnow.terminal.tables import plain_table, program, short_path
+from lakewinnow.terminal.command_line import CommandLine
+from lakewinnow.terminal.tables import plain_table, short_path
 
 
-def print_sample(
-    sample: Sample, files: Files, configs: Sequence[str], overrides: Sequence[str]
-) -> None:
+def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
     """Print what was drawn, where it is and what to do with it."""
     out = Console(highlight=False)
-    out.print(f"Drawn for review: {sample.rows:,} rows", style="bold")
+    out.print(f"{sample.rows:,} rows are drawn for review:", style="bold")
     for is_issue, name in ((True, "flagged"), (False, "not flagged")):
         side = [stratum for stratum in sample.strata if stratum.is_label_issue == is_issue]
         drawn, rows = (sum(getattr(of, what) for of in side) for what in ("drawn", "rows"))
-        out.print(f"  {drawn:,} of the {rows:,} {name}, {sum(of.rows > 0 for of in side)} strata")
+        n_strata = sum(of.rows > 0 for of in side)
+        out.print(f"  {drawn:,} of the {rows:,} rows that are {name}, from {n_strata} strata")
     if sample.decided:
-        out.print(f"  {sample.decided:,} rows are decided already, and left out")
-    folder = short_path(files.path(FOLDER))
-    out.print(f"  {folder}/sample.parquet, sample.csv", soft_wrap=True)
-    out.print()
-    out.print("Next", style="bold")
+        out.print(f"  {sample.decided:,} rows have a decision already and were left out")
     page = files.path(PAGE)
-    where = page if "://" in page else f"file://{page}"
-    out.print(Text(f"  open {where} in a browser, answer, save"), soft_wrap=True)
-    again = _again("review", configs, overrides)
-    out.print(Text(f"  {again} --decisions FILE"), soft_wrap=True)
+    folder = short_path(files.path(FOLDER))
+    for line in (
+        f"Their texts: {folder}/sample.parquet and sample.csv",
+        "",
+        f"1. Open {page if '://' in page else f'file://{page}'} in a browser, answer, save",
+        f"2. {typed.again('review measure')} FILE",
+    ):
+        out.print(Text(line), soft_wrap=True)
 
 
 def print_measured(
-    measured: Mapping[str, Any],
-    files: Files,
-    paths: Sequence[str],
-    configs: Sequence[str],
-    overrides: Sequence[str],
+    measured: Mapping[str, Any], files: Files, paths: Sequence[str], typed: CommandLine
 ) -> None:
     """Print how right the flags are, what they miss, and where to cut for what is wanted."""
     out = Console(highlight=False)
@@ -51,32 +47,24 @@ def print_measured(
     out.print()
     out.print(_table(measured))
     out.print()
-    out.print(f"To be right at least {measured['wanted']['share']:.0%} of the time", style="bold")
+    out.print(f"To be right at least {measured['wanted']['share']:.0%} of the time:", style="bold")
     for line in _cuts(measured):
         out.print(Text(f"  {line}"), soft_wrap=True)
     out.print()
-    out.print("Next", style="bold")
     is_whole = len(paths) == 1 and not measured["differing"]
     decisions = paths[0] if is_whole else short_path(files.path(agreed(measured["sample"])))
-    sets = [*overrides, f"clean.decisions={decisions}"]
-    if not any(of.startswith("output.mode=") for of in overrides):
-        sets.append("output.mode=overwrite")
-    out.print(Text(f"  {_again('run', configs, sets)}"), soft_wrap=True)
+    typed = replace(typed, overrides=(*typed.overrides, f"clean.decisions={decisions}"))
+    out.print(Text(f"To use these decisions: {typed.again('run')}"), soft_wrap=True)
     if n := measured["rows"]["decided_before"]:
-        told = f"{n:,} rows were decided before: keep those files, too"
-        out.print(Text(f"  ({told}, with --set clean.decisions='FOLDER/*.csv')"), soft_wrap=True)
-
-
-def _again(command: str, configs: Sequence[str], overrides: Sequence[str]) -> str:
-    arguments = [command, *configs, *(part for of in overrides for part in ("--set", of))]
-    return f"{program('lakewinnow')} {shlex.join(arguments)}"
+        told = f"{n:,} rows were decided before; keep those files too"
+        out.print(Text(f"  ({told}: --set clean.decisions='FOLDER/*.csv')"), soft_wrap=True)
 
 
 def _who(measured: Mapping[str, Any]) -> Iterator[str]:
     rows = measured["rows"]
     decided = ", ".join(f"{n:,} {what}" for what, n in rows["decided"].items())
     by = ", ".join(f"{n:,} by {name or '(no name)'}" for name, n in measured["by"].items())
-    yield f"Reviewed: {rows['answered']:,} of {rows['sampled']:,} rows ({decided}); {by}"
+    yield f"{rows['answered']:,} of {rows['sampled']:,} rows are reviewed ({decided}); {by}"
     if agreement := measured["agreement"]:
         alpha = agreement["alpha"]
         yield (
@@ -87,17 +75,17 @@ def _who(measured: Mapping[str, Any]) -> Iterator[str]:
     if n := len(measured["differing"]):
         undecided = measured["undecided"]
         some = ", ".join(undecided[:3]) + (" …" if len(undecided) > 3 else "")
-        left_out = f": {len(undecided):,} without a majority are left out ({some})"
-        yield f"{n:,} rows are decided differently" + (left_out if undecided else "")
+        left_out = f"; {len(undecided):,} have no majority and are left out ({some})"
+        yield f"People disagree about {n:,} rows" + (left_out if undecided else "")
     n_missing = rows["sampled"] - rows["answered"]
     if n_missing:
-        yield f"{n_missing:,} rows have no decision; they are taken to be like the others"
+        yield f"{n_missing:,} rows have no decision; they are assumed to be like the others"
     if measured["outside_sample"]:
         yield f"{measured['outside_sample']:,} decisions are about rows outside the sample"
 
 
 def _table(measured: Mapping[str, Any]) -> Table:
-    table = plain_table("What the review says of all rows")
+    table = plain_table("What this says about all rows")
     table.add_column("")
     for name in ("rows", "reviewed", "%"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -107,9 +95,9 @@ def _table(measured: Mapping[str, Any]) -> Table:
         _add(table, f"  {name}", of, "precision")
     _add(table, "flagged: the suggested label is right", fixes, "right")
     _add(table, "not flagged: the label is wrong", others, "errors")
-    _add(table, "wrong labels: flagged", measured, "recall")
+    _add(table, "wrong labels that are flagged", measured, "recall")
     confidence = f"{measured['confidence']:.0%}"
-    table.caption = f"In brackets: {confidence} intervals, Wilson's of the stratified sample"
+    table.caption = f"In brackets: {confidence} intervals (Wilson, for the stratified sample)"
     return table
 
 
@@ -139,20 +127,20 @@ def _cuts(measured: Mapping[str, Any]) -> Iterator[str]:
         found = measured["wanted"][column]
         shown, likely = found["shown"], found["likely"]
         if shown is None and likely is None:
-            yield f"{what}: at no {column}, by this sample"
+            yield f"{what}: this sample shows no such {column}"
         if likely is not None and shown is not None and likely["cut"] == shown["cut"]:
             likely = None
         for cut, claim in (
-            (shown, "shown"),
-            (likely, "estimated; the sample is too small to show it"),
+            (shown, "as the sample shows"),
+            (likely, "by estimate; the sample is too small to show it"),
         ):
             if cut is not None:
                 yield (
-                    f"{what} with {column} {up_to} {cut['cut']:g}, {cut['rows']:,} of"
-                    f" {of_rows[column]:,} rows: {_share(cut, 'share')} %, {claim}"
+                    f"{what} with {column} {up_to} {cut['cut']:g} ({cut['rows']:,} of"
+                    f" {of_rows[column]:,} rows): {_share(cut, 'share')} % are right, {claim}"
                 )
     fixes = measured["wanted"][c.SUGGESTED_PROB]
     cut = fixes["shown"] or fixes["likely"]
     if cut is not None:
         options = f"--set clean.label_issues=fix --set clean.fix_above={cut['cut']:g}"
-        yield f"({options} makes just these fixes)"
+        yield f"({options} makes exactly these fixes)"

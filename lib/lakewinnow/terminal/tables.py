@@ -1,8 +1,5 @@
-"""How tables, times and paths are shown."""
+"""How tables and paths are shown."""
 
-import shlex
-import shutil
-import sys
 from pathlib import Path
 
 from rich.table import Table
@@ -18,14 +15,6 @@ def plain_table(title: str) -> Table:
         box=None,
         padding=(0, 2, 0, 0),
     )
-
-
-def program(name: str) -> str:
-    """Return how to call a program of this environment from here."""
-    path = Path(sys.executable).with_name(name)
-    if shutil.which(name) == str(path):
-        return name
-    return shlex.quote(str(path).removeprefix(f"{Path.cwd()}/"))
 
 
 def short_path(path: str) -> str:

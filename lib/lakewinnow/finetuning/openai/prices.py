@@ -64,7 +64,7 @@ class Prices:
                 _MOST,
                 f"what may be spent, in USD{about}",
                 None,
-                "see --dry-run; nothing is spent without it",
+                "`lakewinnow plan` says what it may cost; nothing is spent without this key",
             )
         if usd is None:
             where = "finetune.price_per_million_tokens"

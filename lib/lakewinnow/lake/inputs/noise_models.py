@@ -91,7 +91,7 @@ def merge_noise_models(models: Sequence[Source]) -> NoiseModel:
     Thresholds stay those of the models. What was counted under other thresholds does not add up: a
     row's confident guess depends on them, and without the row it cannot be made again. So models
     merge which share their thresholds: that of a run, and those of later batches scored with it
-    (``lakewinnow score``, or `find_label_issues` with `noise_model`). Models of runs that each
+    (``run --noise-model``, or `find_label_issues` with `noise_model`). Models of runs that each
     estimated their own are refused.
 
     Parameters

@@ -265,6 +265,6 @@ def named_store(spark: SparkSession, config: Config) -> EmbeddingStore:
     path = config.embedding.store or Files(config.workspace).path("embeddings")
     store = EmbeddingStore(spark, absolute(path))
     if not store.exists():
-        hint = "`lakewinnow embed` fills it; embedding.store names another"
+        hint = "`lakewinnow run CONFIG --until embed` fills it; embedding.store names another"
         raise DataError("no_store", "embedding.store", "a store with vectors", path, hint)
     return store

@@ -233,7 +233,7 @@
   const showEnd = () => {
     at("end-title").textContent = nSkipped() ? "No row is left but the skipped ones" : "All rows are decided";
     at("end-text").textContent =
-      `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: lakewinnow review CONFIG --decisions FILE`;
+      `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: lakewinnow review measure CONFIG FILE`;
     at("again").hidden = !nSkipped();
     at("end-title").focus();
   };

@@ -1,5 +1,6 @@
 """How PySpark's client reaches the embedded Sail server."""
 
+import atexit
 import sys
 import threading
 from collections.abc import Callable
@@ -61,6 +62,8 @@ def stop(connected: Any, *, is_there: bool) -> None:
     """Stop a session, with a server that is there or not: nothing is said to one that is not."""
     connected.release_session_on_close = is_there
     if isinstance(sys.exc_info()[1], KeyboardInterrupt):
+        # What it does at exit asks the server, and waits for the lock of a close without end.
+        atexit.unregister(getattr(connected.client, "_on_exit", print))
         connected.client.close = partial(_within_patience, connected.client.close)
     connected.stop()
 

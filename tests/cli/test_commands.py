@@ -1,12 +1,16 @@
 """The command: exit codes, one error and one hint line a problem, nothing half-written."""
 
 import contextlib
+import importlib.metadata
 import os
+import runpy
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,12 +18,13 @@ import yaml
 from py4j.java_gateway import GatewayClient
 
 from builders import ROOT, make_config, messages, read_rows, sample_run, tables_of, write_csv
-from lakewinnow import __version__, pipeline
-from lakewinnow.cli import STAGE_COMMANDS, main
+from lakewinnow import __version__, guide, pipeline
+from lakewinnow.cli import exit_code_of
+from lakewinnow.cli.commands import lakewinnow
 from lakewinnow.config.file import dump
 
 ERROR, HINT = "lakewinnow: error: ", "hint: "
-COMMAND = [sys.executable, "-c", "import sys; from lakewinnow.cli import main; sys.exit(main())"]
+COMMAND = [sys.executable, "-m", "lakewinnow"]
 
 
 def faults(stderr):
@@ -36,7 +41,7 @@ def command(capsys):
     """Run the command in this process: exit code, stdout, stderr."""
 
     def run(*arguments):
-        exit_code = main([str(argument) for argument in arguments])
+        exit_code = exit_code_of([str(argument) for argument in arguments])
         return exit_code, *capsys.readouterr()
 
     return run
@@ -83,22 +88,58 @@ def test_a_configuration_that_is_not_there(fails, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("typed", "where", "hint"),
     [
-        [],
-        ["rnu", "mine.yaml"],
-        ["run"],
-        ["run", "mine.yaml", "--no-such-option"],
-        ["top", "mine.yaml", "-n", "many"],
+        ("rnu mine.yaml", "command line", "did you mean 'run'?"),
+        ("review mine.yaml", "command line", "one of draw, measure"),
+        ("run", "command line", "see `lakewinnow run --help`"),
+        ("run mine.yaml --untill pii", "command line", "did you mean '--until'?"),
+        ("run mine.yaml --set", "--set", "see `lakewinnow --help`"),
+        ("run mine.yaml --until embedd", "--until", "did you mean 'embed'?"),
+        ("run mine.yaml --restart embedd", "--restart", "did you mean 'embed'?"),
+        ("run mine.yaml --engine sial", "--engine", "did you mean 'sail'?"),
+        ("diff a b c", "command line", "see `lakewinnow diff --help`"),
+        ("top mine.yaml -n many", "-n", "see `lakewinnow --help` and `lakewinnow guide`"),
+        ("guide revew", "guide", "did you mean 'review'?"),
+        ("completion tcsh", "SHELL", "one of bash, fish, zsh"),
     ],
-    ids=" ".join,
 )
-def test_a_command_line_that_makes_no_sense(fails, arguments):
-    assert fails(*arguments) == (2, ["command line"])
+def test_a_command_line_that_makes_no_sense(command, typed, where, hint):
+    exit_code, stdout, stderr = command(*typed.split())
+    assert (exit_code, stdout, faults(stderr)) == (2, "", [where])
+    assert stderr.splitlines()[1] == f"hint: {hint}"
 
 
-def test_a_misspelt_command_is_told_the_nearest(command):
-    assert "'run'" in command("rnu", "mine.yaml")[2]
+def test_without_a_command_there_is_help(command):
+    exit_code, stdout, stderr = command()
+    assert (exit_code, stdout) == (2, "")
+    assert stderr == command("--help")[1]
+
+
+def commands(group=lakewinnow, *above):
+    for name, command in group.commands.items():
+        yield (*above, name)
+        yield from commands(command, *above, name) if hasattr(command, "commands") else ()
+
+
+def test_help_fits_one_screen(command):
+    exit_code, stdout, stderr = command("--help")
+    lines = stdout.splitlines()
+    assert (exit_code, stderr) == (0, "")
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
+    assert set(lakewinnow.commands) <= set(listed)
+    assert "..." not in stdout.partition("\n")[2]  # no sentence is cut off
+
+
+@pytest.mark.parametrize("names", [*commands()], ids=" ".join)
+def test_each_command_has_an_example(command, names):
+    exit_code, stdout, _ = command(*names, "--help")
+    assert exit_code == 0
+    assert stdout.rstrip().splitlines()[-2:-1] == ["  Example:"]
+    assert stdout.rstrip().splitlines()[-1].startswith(f"    lakewinnow {' '.join(names)}")
+    assert len(stdout.splitlines()) <= 24
 
 
 @pytest.mark.parametrize(
@@ -121,27 +162,59 @@ def test_top_without_a_run(fails, configure):
 
 def test_review_without_a_run_or_a_sample(fails, configure):
     config = configure()
-    assert fails("review", config) == (4, ["workspace"])
-    assert fails("review", config, "--decisions", "mine.csv") == (4, ["workspace"])
-    for option, value in (("-n", "0"), ("--unflagged", "2"), ("--precision", "1")):
-        assert fails("review", config, option, value) == (2, [option])
+    assert fails("review", "draw", config) == (4, ["workspace"])
+    assert fails("review", "measure", config, "mine.csv") == (4, ["workspace"])
+    assert fails("review", "measure", config) == (2, ["FILE..."])
+    for option, value in (("-n", "0"), ("-n", "10001"), ("--unflagged", "2")):
+        assert fails("review", "draw", config, option, value) == (2, [option])
+    assert fails("review", "measure", config, "a.csv", "--precision", "1") == (2, ["--precision"])
 
 
 def test_a_noise_model_that_is_none(fails, configure, tmp_path):
     config, path = configure(), tmp_path / "model.json"
-    assert fails("score", config) == (2, ["command line"])
-    assert fails("score", config, "--noise-model", path) == (2, ["--noise-model"])
-    assert fails("merge-noise-models", tmp_path / "merged.json", path) == (2, [str(path)])
+    merge = ("noise-model", "merge", tmp_path / "merged.json", path)
+    assert fails("run", config, "--noise-model", path) == (2, ["--noise-model"])
+    assert fails(*merge) == (2, [str(path)])
     path.write_text("{}")
-    assert fails("score", config, "--noise-model", path) == (4, ["--noise-model"])
-    assert fails("merge-noise-models", tmp_path / "merged.json", path) == (4, [str(path)])
+    assert fails("run", config, "--noise-model", path) == (4, ["--noise-model"])
+    assert fails(*merge) == (4, [str(path)])
 
 
-def test_the_version(command, capsys):
-    with pytest.raises(SystemExit) as stopped:
-        command("--version")
-    assert stopped.value.code == 0
-    assert capsys.readouterr().out == f"lakewinnow {__version__}\n"
+def test_the_version(command):
+    assert command("--version") == (0, f"lakewinnow {__version__}\n", "")
+
+
+def test_the_guide_is_shown(command):
+    assert command("guide", "review")[:2] == (0, guide.page("review") + "\n")
+    assert command("guide")[1] == guide.page() + "\n"
+
+
+@pytest.mark.parametrize("shell", ["bash", "fish", "zsh"])
+def test_completion(command, shell):
+    exit_code, script, stderr = command("completion", shell)
+    assert (exit_code, stderr) == (0, "")
+    assert f"_LAKEWINNOW_COMPLETE={shell}_complete" in script
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("r", {"run", "review"}),
+        ("review ", {"draw", "measure"}),
+        ("run --un", {"--until"}),
+        ("run --until emb", {"embed"}),
+        ("run --set crossval.fol", {"crossval.folds="}),
+        ("run mine.yaml --engine s", {"sail", "spark"}),
+        ("guide does", {"does-it-help"}),
+    ],
+)
+def test_what_a_shell_is_offered(command, monkeypatch, typed, offered):
+    words = f"lakewinnow {typed}"
+    monkeypatch.setenv("_LAKEWINNOW_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split(" ")) - 1))
+    stdout = command()[1]
+    assert {line.partition(",")[2] for line in stdout.splitlines()} == offered
 
 
 WORKER_STACK = """An exception was thrown from the Python worker:
@@ -267,21 +340,21 @@ def test_an_output_that_exists(fails, configure, tmp_path):
 @pytest.mark.usefixtures("spark")
 def test_progress_is_a_line_a_stage_and_quiet_is_none(command, configure):
     config = configure(embedding={"dimensions": 64})
-    exit_code, stdout, stderr = command("embed", config)
+    exit_code, stdout, stderr = command("run", config, "--until", "embed")
     assert (exit_code, stdout) == (0, "")
     session, *stages = stderr.splitlines()
     assert session.split()[:2] == ["✓", "start"]
     assert "Sail" in session or "Spark" in session
     assert [line.split()[:2] for line in stages] == [["✓", "ingest"], ["✓", "embed"]]
-    assert command("embed", config, "--quiet") == (0, "", "")
+    assert command("run", config, "--until", "embed", "--quiet") == (0, "", "")
 
 
 @pytest.mark.usefixtures("spark")
 def test_a_lost_embedding_store_is_an_engine_error(fails, command, configure, tmp_path):
     config = configure(embedding={"dimensions": 64, "store": str(tmp_path / "store")})
-    assert command("embed", config, "--quiet")[0] == 0
+    assert command("run", config, "--until", "embed", "--quiet")[0] == 0
     (tmp_path / "store").rename(tmp_path / "elsewhere")
-    assert fails("crossval", config, "--quiet") == (6, ["embedding.store"])
+    assert fails("run", config, "--until", "crossval", "--quiet") == (6, ["embedding.store"])
     assert "pred_probs" not in tables_of(tmp_path / "out")
 
 
@@ -298,25 +371,25 @@ def test_the_summary_says_where_the_rows_went(command, sample):
     assert (exit_code, stderr) == (0, "")
     for table in ("clean", "review", "dropped", "quarantine"):
         assert f"{sample}/{table}/" in stdout.replace("\n", "")
-    assert f"lakewinnow top {sample}/config.yaml -n 20" in stdout
+    report, *_, load = [line for line in stdout.splitlines() if line][-4:]
+    assert report == f"Report: {sample}/report.html"
+    assert f"lakewinnow top {sample}/config.yaml" in stdout
+    assert f"read_parquet('{sample}/clean')" in load
     assert "billing" in stdout
 
 
 def test_top_shows_the_worst_first(command, sample):
     exit_code, stdout, stderr = command("top", sample / "config.yaml", "-n", "3")
     assert (exit_code, stderr) == (0, "")
-    _, _, *shown = stdout.splitlines()
     issues = [row for row in read_rows(sample, "issues") if row["label_rank"]]
     worst = sorted(issues, key=lambda row: row["label_rank"])[:3]
-    assert [line.split()[:4] for line in shown] == [
-        [
-            str(row["label_rank"]),
-            f"{row['label_score']:.4f}",
-            row["given_label"],
-            row["predicted_label"],
-        ]
-        for row in worst
-    ]
+    texts = {row["row_id"]: row["text"] for row in read_rows(sample, "corpus")}
+    expected = ""
+    for row in worst:
+        labels = f"given {row['given_label']}, rather {row['predicted_label']}"
+        rank, score = row["label_rank"], f"{row['label_score']:.4f}"
+        expected += f"{rank} {labels} (score {score}, {row['decision']}) {texts[row['row_id']]} "
+    assert stdout.split() == expected.split()
 
 
 @pytest.mark.slow
@@ -325,19 +398,57 @@ def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, t
     names = ("billing", "cancellation", "login", "refund", "shipping", "technical")
     rows = [(f"message {i} about {names[i % 6]}", names[i % 6]) for i in range(60)]
     config = configure(rows, crossval={"folds": 3})
-    assert command("score", config, "--noise-model", model, "--quiet")[0] == 0
+    assert command("run", config, "--noise-model", model, "--quiet")[0] == 0
     batch = tmp_path / "out" / "noise_model.json"
-    assert command("merge-noise-models", merged, model, batch)[:2] == (
+    assert command("noise-model", "merge", merged, model, batch)[:2] == (
         0,
         f"{merged}: 651 rows, 6 classes\n",
     )
-    assert command("merge-noise-models", merged, model, batch)[0] == 4  # it is there
+    assert command("noise-model", "merge", merged, model, batch)[0] == 4  # it is there
 
 
-def test_each_stage_is_a_command():
-    from lakewinnow.pipeline.catalog import STAGES
+# --- jobs ---------------------------------------------------------------------------------------
 
-    assert tuple(STAGE_COMMANDS) == tuple(stage.name for stage in STAGES)
+
+def wheel_task(*arguments):
+    """Do as a Databricks wheel task does: call the entry point with the parameters in sys.argv."""
+    [entry] = importlib.metadata.distribution("lakewinnow").entry_points.select(name="lakewinnow")
+    return entry.load(), ["lakewinnow", *arguments]
+
+
+def script(name, *arguments):
+    """Do as spark-submit and a Databricks script task do: run a file as `__main__`."""
+    path = ROOT / "jobs" / f"{name}.py"
+    return partial(runpy.run_path, str(path), run_name="__main__"), [str(path), *arguments]
+
+
+@pytest.mark.parametrize(
+    ("job", "arguments"),
+    [
+        (wheel_task, ["run", "no.yaml"]),
+        (partial(script, "run"), ["no.yaml"]),
+        (partial(script, "finetune"), ["no.yaml"]),
+        (partial(script, "review"), ["draw", "no.yaml"]),
+    ],
+)
+def test_a_failed_run_fails_the_job(monkeypatch, job, arguments):
+    function, argv = job(*arguments)
+    monkeypatch.setattr(sys, "argv", argv)
+    with pytest.raises(SystemExit) as raised:
+        function()
+    assert raised.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("job", "command"), [(wheel_task, ["review"]), (partial(script, "review"), [])]
+)
+def test_a_job_that_is_done_raises_nothing(monkeypatch, capsys, sample, tmp_path, job, command):
+    workspace = shutil.copytree(sample, tmp_path / "out")
+    overrides = ("--set", f"workspace={workspace}")
+    function, argv = job(*command, "draw", str(sample / "config.yaml"), *overrides, "-n", "5")
+    monkeypatch.setattr(sys, "argv", argv)
+    function()  # Databricks takes SystemExit(0), too, for a failure
+    assert "5 rows are drawn for review" in capsys.readouterr().out
 
 
 # --- Ctrl-C -------------------------------------------------------------------------------------
@@ -379,7 +490,7 @@ def test_ctrl_c_whose_exception_is_lost_ends_the_run_at_the_next_stage(
     handler = signal.getsignal(signal.SIGINT)
     sample = ROOT / "conf" / "quickstart.yaml"
     options = ("--engine=spark", "--set", f"workspace={tmp_path / 'out'}")
-    assert main(["run", str(sample), *options]) == 130
+    assert exit_code_of(["run", str(sample), *options]) == 130
     assert capsys.readouterr().err.startswith("lakewinnow: interrupted")
     assert not (tmp_path / "out").exists()
     assert signal.getsignal(signal.SIGINT) is handler

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from lakewinnow.terminal.comparison import print_comparison, print_finetuned
+from lakewinnow.terminal.does_it_help import print_finetuned, print_models
 
 HOW = {"test_rows": 480, "models": 15, "parts": 5, "class_mix_matters": True}
 
@@ -30,7 +30,7 @@ def version(value, half=0.03, p=0.01, control=0.0):
 def printed(found, **how):
     out = Console(file=io.StringIO(), width=80, highlight=False)
     found = {"baseline": figures(0.55), **found}
-    print_comparison(out, {"evaluate": found, "comparison": {**HOW, **how}})
+    print_models(out, {"evaluate": found, "comparison": {**HOW, **how}})
     text = out.file.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     return " ".join(text.split())
@@ -46,34 +46,37 @@ def test_many_rows_fit_too():
     fixed = {**version(0.107, p=0.0001), "rows": 200_000}
     text = printed({"fixed": fixed}, test_rows=20_000)
     assert "200,000 65.7 [61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
-    assert "asked about 20,000 trusted rows trained on" in text
+    assert "on 20,000 trusted rows trained on" in text
 
 
 def test_nothing_is_claimed_where_the_interval_includes_0():
     text = printed({"dropped": version(0.02), "fixed": version(-0.02)})
     assert "dropped and fixed: not shown to help or to harm. The interval" in text
-    assert "480 rows cannot tell" in text
-    assert "better models" not in text
-    assert "WORSE" not in text
+    assert "480 rows are too few to tell" in text
+    assert "better" not in text
+    assert "worse" not in text
 
 
 def test_a_gain_and_a_loss_are_said():
     text = printed({"dropped": version(-0.05), "fixed": version(0.05), "soft": version(0.06)})
-    assert "fixed and soft: better models than by the labels as given." in text
-    assert "dropped: WORSE models than by the labels as given." in text
+    assert "fixed and soft give better models than the labels as given." in text
+    assert "dropped gives worse models than the labels as given." in text
     assert "does not show it" not in text
 
 
 def test_a_gain_that_one_training_does_not_show_is_said_to_be_one():
     text = printed({"dropped": version(0.05), "fixed": version(0.04, p=0.06)})
-    assert "fixed: this is the average of 15 trainings; one training on all rows does not" in text
+    assert (
+        "fixed: this is the average of 15 models. One model trained on all rows does not show"
+        in text
+    )
 
 
 @pytest.mark.parametrize(
     ("control", "words"),
     [
-        (0.04, "fixed: better than the control, so not by the class mix alone."),
-        (0.01, "fixed: what is gained may be the class mix alone (see control)."),
+        (0.04, "fixed is better than the control, so the gain is not from the class mix alone."),
+        (0.01, "fixed: the gain may be from the class mix alone (see control)."),
     ],
 )
 def test_what_of_a_gain_is_the_class_mix_is_said(control, words):
@@ -88,15 +91,15 @@ def test_a_class_mix_of_no_part_is_said_once():
     found = {"control": version(0.0), "fixed": version(0.05)}
     del found["fixed"]["to_control"]
     text = printed(found, class_mix_matters=False)
-    assert "The class mix has no part in this: classes are weighted equally." in text
+    assert "The class mix has no part in this, because classes are weighted equally." in text
     assert "see control" not in text
 
 
 def test_the_way_to_the_ceiling_is_told_where_there_is_one():
     found = {"fixed": version(0.08), "ceiling": version(0.10)}
-    assert "Of the way from baseline to ceiling, fixed goes 80%." in printed(found)
+    assert "fixed brings 80% of what correct labels would bring (ceiling)." in printed(found)
     found = {"fixed": version(0.0), "ceiling": version(0.01)}
-    assert "Of the way" not in printed(found)
+    assert "ceiling)" not in printed(found)
 
 
 TUNED = {**HOW, "model": "small", "epochs": 3, "models": 3, "unmapped": {}}
@@ -111,11 +114,11 @@ def printed_tuned(capsys, found, **how):
 def test_fine_tuned_models_are_compared_alike(capsys):
     found = {"baseline": figures(0.55), "fixed": version(0.08), "ceiling": version(0.1)}
     text = printed_tuned(capsys, found, layers=3, device="cpu")
-    assert "Fine-tuned small: 3 epochs, 3 layers, on a CPU, asked about 480 trusted rows" in text
+    assert "Fine-tuned small (3 epochs, 3 layers, on a CPU), on 480 trusted rows" in text
     assert "fixed 1,916 63.0 [59.0, 67.0] 50.0 +8.0 [ +5.0, +11.0] 0.010" in text
-    assert "fixed: better models than by the labels as given." in text
-    assert "Of the way from baseline to ceiling, fixed goes 80%." in text
-    assert "trusted rows and 3 trainings; not corrected" in text
+    assert "fixed gives better models than the labels as given." in text
+    assert "fixed brings 80% of what correct labels would bring (ceiling)." in text
+    assert "trusted rows and 3 models; not corrected" in text
 
 
 def test_answers_of_no_class_and_jobs_that_failed_are_told(capsys):
@@ -123,6 +126,6 @@ def test_answers_of_no_class_and_jobs_that_failed_are_told(capsys):
     failed = ["baseline: failed: too few tokens"]
     text = printed_tuned(capsys, found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
     assert "fixed 1,916 55.0 [51.0, 59.0] 50.0" in text
-    assert "12 answers of fixed name no class, and are counted as wrong." in text
-    assert "No model by baseline: failed: too few tokens" in text
+    assert "12 answers of fixed name no class; they count as wrong." in text
+    assert "There is no model of baseline: failed: too few tokens" in text
     assert "better" not in text
