@@ -209,12 +209,8 @@ def _predict(model: _OneModel, features: Features, n_classes: int, fold: int) ->
 
 
 def _failed(fold: int, error: Exception) -> EngineError:
-    return EngineError(
-        "classifier_failed",
-        f"{_KEY}, fold {fold}",
-        "a classifier that trains and predicts",
-        Shown(_in_words(error)),
-    )
+    expected, got = "a classifier that trains and predicts", Shown(_in_words(error))
+    return EngineError("classifier_failed", f"{_KEY}, fold {fold}", expected, got)
 
 
 def _in_words(error: Exception) -> str:

@@ -121,13 +121,9 @@ def to_schema(schema: StructType) -> pa.Schema:
 
 def vectors_missing(n_missing: int) -> EngineError:
     """Return the error of a store that has lost what an earlier stage put there."""
-    return EngineError(
-        "embedding_missing",
-        "embedding.store",
-        "a vector for every text of the corpus",
-        f"{n_missing} missing",
-        "run again with --restart",
-    )
+    expected, got = "a vector for every text of the corpus", f"{n_missing} missing"
+    hint = "run again with --restart"
+    return EngineError("embedding_missing", "embedding.store", expected, got, hint)
 
 
 def _training_rows(table: pa.Table, n_classes: int, n_threads: int) -> Rows:

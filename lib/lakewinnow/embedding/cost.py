@@ -48,13 +48,10 @@ class Cost:
         if self.most_usd is None or usd is None or usd <= self.most_usd:
             return
         of_which = f", {self.usd(spent_tokens):.2f} of it spent" if spent_tokens else ""
-        raise ProviderError(
-            "cost_limit",
-            _MOST,
-            f"texts to embed for at most {self.most_usd:g} USD",
-            Shown(f"about {usd:.4g} USD for {spent_tokens + n_tokens:,} tokens{of_which}"),
-            "raise it, or embed with provider static; what is in the store stays there",
-        )
+        expected = f"texts to embed for at most {self.most_usd:g} USD"
+        got = Shown(f"about {usd:.4g} USD for {spent_tokens + n_tokens:,} tokens{of_which}")
+        hint = "raise it, or embed with provider static; what is in the store stays there"
+        raise ProviderError("cost_limit", _MOST, expected, got, hint)
 
     def share(self, n_tasks: int, spent_tokens: int, debt_s: float = 0.0) -> Share:
         """Return what one of `n_tasks` tasks at once may use of the rates and of the money left.

@@ -50,42 +50,25 @@ def load(config: EmbeddingConfig) -> Embedder:
     """
     points = _entry_points()
     if config.provider not in points:
-        raise ConfigError(
-            "unknown_provider",
-            "embedding.provider",
-            " | ".join(points),
-            config.provider,
-            did_you_mean(config.provider, list(points)),
-        )
+        expected, hint = " | ".join(points), did_you_mean(config.provider, list(points))
+        raise ConfigError("unknown_provider", "embedding.provider", expected, config.provider, hint)
     if config.layers != "final" and config.provider in _WITHOUT_LAYERS:
-        raise ConfigError(
-            "unknown_layers",
-            "embedding.layers",
-            f"final, as {config.provider} has no others",
-            list(config.layers),
-            "hidden layers are had with embedding.provider sentence-transformers",
-        )
+        expected = f"final, as {config.provider} has no others"
+        hint = "hidden layers are had with embedding.provider sentence-transformers"
+        raise ConfigError("unknown_layers", "embedding.layers", expected, list(config.layers), hint)
     try:
         make = points[config.provider].load()
     except (ImportError, AttributeError) as error:
         missing = error.name if isinstance(error, ImportError) else None
         package = (missing or points[config.provider].value).partition(".")[0]
-        raise ProviderError(
-            "provider_missing",
-            "embedding.provider",
-            f"what {config.provider} needs to be installed",
-            str(error),
-            f"pip install {package}",
-        ) from error
+        where, expected = "embedding.provider", f"what {config.provider} needs to be installed"
+        got, hint = str(error), f"pip install {package}"
+        raise ProviderError("provider_missing", where, expected, got, hint) from error
     embedder = make(config)
     if not isinstance(embedder, Embedder):
-        raise ProviderError(
-            "not_an_embedder",
-            "embedding.provider",
-            "what makes a lakewinnow.embedding.base.Embedder",
-            type(embedder).__name__,
-            f"{points[config.provider].value} is registered in the group {_GROUP}",
-        )
+        expected, got = "what makes a lakewinnow.embedding.base.Embedder", type(embedder).__name__
+        hint = f"{points[config.provider].value} is registered in the group {_GROUP}"
+        raise ProviderError("not_an_embedder", "embedding.provider", expected, got, hint)
     return embedder
 
 

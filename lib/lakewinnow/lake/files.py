@@ -241,13 +241,10 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
     try:
         opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
     except (OSError, ValueError, NotImplementedError) as error:
-        raise ConfigError(
-            "file_system",
-            "workspace",
-            "a path that pyarrow can open",
-            Shown(f"{root} ({str(error).splitlines()[0]})"),
-            hint="use a mounted path, or hdfs://, s3://, gs:// or abfss:// with credentials set",
-        ) from error
+        expected = "a path that pyarrow can open"
+        got = Shown(f"{root} ({str(error).splitlines()[0]})")
+        hint = "use a mounted path, or hdfs://, s3://, gs:// or abfss:// with credentials set"
+        raise ConfigError("file_system", "workspace", expected, got, hint) from error
     return opened, str(base)
 
 

@@ -151,13 +151,9 @@ class Lake:
 
     def _put(self, name: str, target: str) -> None:
         if not self.files.exists(target):
-            raise EngineError(
-                "workspace_not_shared",
-                "workspace",
-                "a folder that Spark and this process share",
-                Shown(self.files.root),
-                "give a full URI, e.g. hdfs://… or s3a://…",
-            )
+            expected, got = "a folder that Spark and this process share", Shown(self.files.root)
+            hint = "give a full URI, e.g. hdfs://… or s3a://…"
+            raise EngineError("workspace_not_shared", "workspace", expected, got, hint)
         if target != name:
             self.files.move(target, name)
 

@@ -151,13 +151,11 @@ def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...])
         of_sample, of_corpus = usd.get(i, (0.0, 0.0))
         total, most = of_samples + of_corpus - of_sample, sections[i].openai.max_cost_usd
         if i in usd and most is not None and total > most:
-            raise ProviderError(
-                "cost_limit",
-                f"{candidates.KEY}[{i}].openai.max_cost_usd",
-                f"samples and then the corpus to embed for at most {most:g} USD",
-                Shown(f"about {total:.4g} USD, {of_samples:.4g} of it for the samples"),
-                "raise it, or leave the candidate out; nothing was spent",
-            )
+            where = f"{candidates.KEY}[{i}].openai.max_cost_usd"
+            expected = f"samples and then the corpus to embed for at most {most:g} USD"
+            got = Shown(f"about {total:.4g} USD, {of_samples:.4g} of it for the samples")
+            hint = "raise it, or leave the candidate out; nothing was spent"
+            raise ProviderError("cost_limit", where, expected, got, hint)
 
 
 def _tell(report: ReportProgress, which: str, done: int, total: int, note: str) -> None:

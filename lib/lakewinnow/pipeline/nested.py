@@ -106,10 +106,7 @@ def _check_rejected(rejected: Mapping[str, int], n_rows: int, most: float, where
     n_rejected = sum(rejected.values())
     if n_rejected > most * n_rows:
         reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
-        raise DataError(
-            "holdout_rejected",
-            where,
-            f"at most {most:.0%} of its rows that cannot be used",
-            Shown(f"{n_rejected:,} of {n_rows:,} ({reasons})"),
-            "its labels are to be the input's; see holdout/quarantine/ in the workspace",
-        )
+        expected = f"at most {most:.0%} of its rows that cannot be used"
+        got = Shown(f"{n_rejected:,} of {n_rows:,} ({reasons})")
+        hint = "its labels are to be the input's; see holdout/quarantine/ in the workspace"
+        raise DataError("holdout_rejected", where, expected, got, hint)

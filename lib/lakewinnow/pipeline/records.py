@@ -94,13 +94,9 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
     n_in = next(commit.rows_in for commit in commits if commit.name == "ingest")
     rows = {"in": n_in, **{table: lake.rows(table) for table in (*OUTPUTS, "quarantine")}}
     if n_in != sum(n for table, n in rows.items() if table != "in"):
-        raise EngineError(
-            "rows_unaccounted",
-            "rows",
-            "in = clean + review + dropped + quarantine",
-            rows,
-            "run again with --restart; if it stays, please report it",
-        )
+        expected = "in = clean + review + dropped + quarantine"
+        hint = "run again with --restart; if it stays, please report it"
+        raise EngineError("rows_unaccounted", "rows", expected, rows, hint)
     of_rows = from_json(Rows, rows)
     summary = summary_of(of_rows, found)
     source, earlier = run.inputs.source, run.inputs.noise_model

@@ -64,13 +64,9 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     examples = _examples(lake, config, classes, F.col(c.TEXT) if text is None else text)
     counts, n_too_long = _count(examples, config, classes)
     if counts["train"].rows < _FEWEST:
-        raise DataError(
-            "too_few_examples",
-            "export",
-            f"at least {_FEWEST} examples to train on",
-            counts["train"].rows,
-            "lower export.validation_fraction, or drop less",
-        )
+        expected = f"at least {_FEWEST} examples to train on"
+        hint = "lower export.validation_fraction, or drop less"
+        raise DataError("too_few_examples", "export", expected, counts["train"].rows, hint)
     examples = examples.where(F.col("tokens") <= config.max_tokens)
     target = _STAGING if lake.files.renames_folders else EXPORTS
     lake.files.delete(target)
@@ -228,13 +224,9 @@ def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) ->
     lines = lake.spark.read.text(paths)
     faults = map_batches(lines, check, "fault string").groupBy("fault").count().collect()
     if faults:
-        raise EngineError(
-            "bad_example",
-            "export",
-            "lines that a trainer takes",
-            Shown(", ".join(f"{n:,} × {fault}" for fault, n in faults)),
-            "please report it",
-        )
+        expected = "lines that a trainer takes"
+        got = Shown(", ".join(f"{n:,} × {fault}" for fault, n in faults))
+        raise EngineError("bad_example", "export", expected, got, "please report it")
 
 
 def _faults(

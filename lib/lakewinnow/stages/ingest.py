@@ -189,10 +189,6 @@ def _quarantine(found: Acceptance, source: Source, config: InputConfig) -> DataF
 def _check_counts(lake: Lake, **expected: int) -> None:
     for table, n in expected.items():
         if lake.rows(table) != n:
-            raise EngineError(
-                "source_changed",
-                "input",
-                f"the same rows in every pass ({n:,} for {table}/)",
-                lake.rows(table),
-                "the source changed while it was read: run again",
-            )
+            wanted = f"the same rows in every pass ({n:,} for {table}/)"
+            hint = "the source changed while it was read: run again"
+            raise EngineError("source_changed", "input", wanted, lake.rows(table), hint)

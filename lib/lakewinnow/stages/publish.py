@@ -96,13 +96,10 @@ def check_drop_fraction(lake: Lake, most: float) -> None:
     decisions = lake.figures("decide", Decided).decisions
     n_dropped, n_rows = decisions.get("drop", 0), sum(decisions.values())
     if n_dropped > most * n_rows:
-        raise DataError(
-            "too_many_dropped",
-            "clean.max_drop_fraction",
-            f"at most {most:g} of the rows to be dropped",
-            Shown(f"{n_dropped / n_rows:.3f} ({n_dropped:,} of {n_rows:,})"),
-            "nothing was written; see `lakewinnow top`, then raise it or set clean.* to review",
-        )
+        expected = f"at most {most:g} of the rows to be dropped"
+        got = Shown(f"{n_dropped / n_rows:.3f} ({n_dropped:,} of {n_rows:,})")
+        hint = "nothing was written; see `lakewinnow top`, then raise it or set clean.* to review"
+        raise DataError("too_many_dropped", "clean.max_drop_fraction", expected, got, hint)
 
 
 def _with_reasons(

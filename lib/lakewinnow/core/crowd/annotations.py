@@ -190,13 +190,9 @@ class VoteState(State):
             hint = f"{len(idle)} annotators gave none; leave them out of the list"
             raise DataError("annotator_without_label", "annotations", expected, got, hint)
         if not self.rows_by_size[2:].any():
-            raise DataError(
-                "no_row_labelled_twice",
-                "annotations",
-                "rows that several annotators labelled",
-                Shown("none"),
-                "with one label per row there is nothing to compare; use it as the label column",
-            )
+            expected = "rows that several annotators labelled"
+            hint = "with one label per row there is nothing to compare; use it as the label column"
+            raise DataError("no_row_labelled_twice", "annotations", expected, Shown("none"), hint)
 
 
 def shares(hits: IntArray, out_of: IntArray) -> FloatArray:

@@ -70,12 +70,9 @@ class Problem:
         by_class = _class_weights(given, sampled, design.folds, class_weight, n_classes)
         known = by_class > 0
         if not known.any(axis=1).all():
-            raise DataError(
-                "nothing_to_train_on",
-                "folds",
-                "rows of positive weight outside every fold",
-                f"{len(given)} rows in {len(design.folds)} folds",
-            )
+            expected = "rows of positive weight outside every fold"
+            there = f"{len(given)} rows in {len(design.folds)} folds"
+            raise DataError("nothing_to_train_on", "folds", expected, there)
         weights = np.empty((len(by_class), len(given)), np.float32)
         for of_model, of_class in zip(weights, by_class, strict=True):
             np.multiply(sampled, inverse_penalty * of_class[given], out=of_model, casting="unsafe")

@@ -186,13 +186,9 @@ def check_labels(labels: IntArray, n_classes: int) -> None:
     """Raise DataError "label_out_of_range" unless all labels are in 0 .. K-1."""
     wrong = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if len(wrong):
-        raise DataError(
-            "label_out_of_range",
-            "label",
-            f"0 .. {n_classes - 1}, the positions in the class list",
-            int(labels[wrong[0]]),
-            f"{len(wrong)} rows of a block have such a label; is the class list complete?",
-        )
+        expected = f"0 .. {n_classes - 1}, the positions in the class list"
+        hint = f"{len(wrong)} rows of a block have such a label; is the class list complete?"
+        raise DataError("label_out_of_range", "label", expected, int(labels[wrong[0]]), hint)
 
 
 def confident_guesses(pred_probs: FloatArray, thresholds: FloatArray) -> IntArray:
@@ -348,13 +344,9 @@ def _inverse(noise: FloatArray) -> FloatArray:
     try:
         return np.linalg.inv(noise).astype(np.float64)
     except np.linalg.LinAlgError as singular:
-        raise DataError(
-            "singular_noise_matrix",
-            "py_method",
-            "another method than eqn, which has to invert the noise matrix",
-            "eqn",
-            "use cnt; the noise matrix has no inverse where a class is empty",
-        ) from singular
+        expected = "another method than eqn, which has to invert the noise matrix"
+        hint = "use cnt; the noise matrix has no inverse where a class is empty"
+        raise DataError("singular_noise_matrix", "py_method", expected, "eqn", hint) from singular
 
 
 def _py_from_diagonals(ps: FloatArray, noise: FloatArray, inverse: FloatArray) -> FloatArray:

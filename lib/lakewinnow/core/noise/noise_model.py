@@ -188,13 +188,9 @@ class NoiseModel:
         pairs = list(zip_longest(self.classes, classes))
         at = next(k for k, (own, other) in enumerate(pairs) if own != other)
         own, other = (Shown("none") if name is None else repr(name) for name in pairs[at])
-        raise DataError(
-            "other_classes",
-            where,
-            f"the noise model's {len(self.classes):,} classes in their order, {own} at {at}",
-            Shown(other),
-            "use the model of a run with these classes",
-        )
+        expected = f"the noise model's {len(self.classes):,} classes in their order, {own} at {at}"
+        hint = "use the model of a run with these classes"
+        raise DataError("other_classes", where, expected, Shown(other), hint)
 
     def label_health(self) -> dict[str, Any]:
         """Overall score, classes with the worst first, and the 1,000 most overlapping pairs.
@@ -261,13 +257,9 @@ class NoiseModel:
             raise _not_a_noise_model("a mapping", Shown(type(content).__name__))
         found = content.get("format_version", FORMAT_VERSION)  # the first files did not say theirs
         if found != FORMAT_VERSION:
-            raise DataError(
-                "other_format_version",
-                "noise_model.json",
-                f"format_version {FORMAT_VERSION}, which this version of lakewinnow reads",
-                found,
-                "make it again with this version, or install the version that made it",
-            )
+            expected = f"format_version {FORMAT_VERSION}, which this version of lakewinnow reads"
+            hint = "make it again with this version, or install the version that made it"
+            raise DataError("other_format_version", "noise_model.json", expected, found, hint)
         try:
             classes, state = tuple(content["classes"]), content["state"]
             k = len(classes)

@@ -60,12 +60,8 @@ def name_of(folder: Path, called: str | None = None) -> str:
 def unusable(folder: Path, error: Exception, keys: Keys = EMBEDDING) -> ProviderError:
     """Return what to raise where a library does not load a model's files."""
     first_line = str(error).partition("\n")[0]
-    return ProviderError(
-        "model_unusable",
-        keys.model,
-        f"whole files of a model in {folder}",
-        Shown(f"{type(error).__name__}: {first_line}"),
-    )
+    got = Shown(f"{type(error).__name__}: {first_line}")
+    return ProviderError("model_unusable", keys.model, f"whole files of a model in {folder}", got)
 
 
 def read_json(path: Path) -> Any:
@@ -147,11 +143,8 @@ def _snapshot(model: str, key: str) -> Path:
     except RepositoryNotFoundError as error:
         raise ConfigError("unknown_model", key, "OWNER/NAME on the hub", model) from error
     except Exception as error:
-        raise ProviderError(
-            "model_missing",
-            key,
-            f"{model} in this machine's Hugging Face cache, or a network to fetch it",
-            Shown(f"neither: {str(error).partition(chr(10))[0]}"),
-            f"run `hf download {model}` where there is a network, and name the folder here",
-        ) from error
+        expected = f"{model} in this machine's Hugging Face cache, or a network to fetch it"
+        got = Shown(f"neither: {str(error).partition(chr(10))[0]}")
+        hint = f"run `hf download {model}` where there is a network, and name the folder here"
+        raise ProviderError("model_missing", key, expected, got, hint) from error
     return folder

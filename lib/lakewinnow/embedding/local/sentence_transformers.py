@@ -144,19 +144,11 @@ class TransformerEmbedder(Embedder):
     def _hidden_dimensions(self, layers: tuple[int, ...], wanted: int | None) -> int:
         last, width = self._files.n_layers, self._files.width
         if last is None or width is None:
-            raise ConfigError(
-                "unknown_layers",
-                "embedding.layers",
-                "final, as the model's config.json does not say which layers there are",
-                list(layers),
-            )
+            expected = "final, as the model's config.json does not say which layers there are"
+            raise ConfigError("unknown_layers", "embedding.layers", expected, list(layers))
         if not layers or not all(0 <= layer <= last for layer in layers):
-            raise ConfigError(
-                "unknown_layers",
-                "embedding.layers",
-                f"final, or some of 0 (the embedding of tokens) to {last}",
-                list(layers),
-            )
+            expected = f"final, or some of 0 (the embedding of tokens) to {last}"
+            raise ConfigError("unknown_layers", "embedding.layers", expected, list(layers))
         if wanted not in (None, len(layers) * width):
             raise _unknown_dimensions(f"{len(layers) * width}, of all layers together", wanted)
         return len(layers) * width
@@ -232,13 +224,9 @@ def find_model(model: str | None, keys: Keys = EMBEDDING) -> tuple[Path, str | N
 
 def package_missing(got: str, keys: Keys = EMBEDDING) -> ProviderError:
     """Return what to raise where the extra is not installed."""
-    return ProviderError(
-        "provider_missing",
-        keys.provider,
-        "the package sentence-transformers beside lakewinnow",
-        got,
-        "pip install 'lakewinnow[sentence-transformers]'",
-    )
+    expected = "the package sentence-transformers beside lakewinnow"
+    hint = "pip install 'lakewinnow[sentence-transformers]'"
+    return ProviderError("provider_missing", keys.provider, expected, got, hint)
 
 
 def _unknown_dimensions(expected: str, got: int) -> ConfigError:

@@ -162,13 +162,8 @@ def _bundled(dimensions: int) -> _Means:
 
     wheel = models.package_folder("wordllama")
     if wheel is None:
-        raise ProviderError(
-            "model_missing",
-            "embedding.provider",
-            "the wheel wordllama beside lakewinnow",
-            "static",
-            "pip install wordllama",
-        )
+        expected, hint = "the wheel wordllama beside lakewinnow", "pip install wordllama"
+        raise ProviderError("model_missing", "embedding.provider", expected, "static", hint)
     try:
         weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
         parts = (wheel / "tokenizers" / "l2_supercat_tokenizer_config.json").read_text("utf-8")
@@ -205,13 +200,9 @@ def _loaded(folder: Path, dimensions: int) -> _Means:
 
 def _folder_of(model: str) -> Path:
     if "/" not in model and not Path(model).is_dir():
-        raise ConfigError(
-            "unknown_model",
-            EMBEDDING.model,
-            f"{MODEL}, or a model2vec model's folder or OWNER/NAME",
-            model,
-            did_you_mean(model, [MODEL]),
-        )
+        expected = f"{MODEL}, or a model2vec model's folder or OWNER/NAME"
+        hint = did_you_mean(model, [MODEL])
+        raise ConfigError("unknown_model", EMBEDDING.model, expected, model, hint)
     return models.folder_of(model)
 
 
@@ -237,9 +228,5 @@ def _width(folder: Path) -> int:
             found = models.shapes(weights)
             for name in found.keys() & _TABLES:
                 return found[name][1]
-    raise ConfigError(
-        "unknown_model",
-        EMBEDDING.model,
-        "the folder of a model2vec model: model.safetensors with a table, tokenizer.json",
-        Shown(str(folder)),
-    )
+    expected = "the folder of a model2vec model: model.safetensors with a table, tokenizer.json"
+    raise ConfigError("unknown_model", EMBEDDING.model, expected, Shown(str(folder)))

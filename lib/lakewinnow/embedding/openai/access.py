@@ -41,14 +41,12 @@ class Access:
         variable = "OPENAI_API_KEY" if self.api_version is None else "AZURE_OPENAI_API_KEY"
         key = os.environ.get(variable, "").strip()
         if not key and (self.api_version is not None or self.is_openai):
-            raise ProviderError(
-                "key_missing",
-                variable,
-                "the key of the service in the environment",
-                None,
+            hint = (
                 f"export {variable}=…; on a cluster, for the executors, too: "
-                f"spark.executorEnv.{variable}, or a secret of the cluster",
+                f"spark.executorEnv.{variable}, or a secret of the cluster"
             )
+            expected = "the key of the service in the environment"
+            raise ProviderError("key_missing", variable, expected, None, hint)
         return key or _NO_KEY
 
     def client(self, max_retries: int = 0) -> openai.OpenAI:

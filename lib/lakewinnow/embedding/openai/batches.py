@@ -189,13 +189,9 @@ class BatchRun:
         if batch.status == "failed" and is_of_this_run:
             self._handle_failed(batch)
         if batch.status == "cancelled" and is_of_this_run:
-            raise ProviderError(
-                "batch_cancelled",
-                "embedding.openai.mode",
-                "the batches to be left to work",
-                Shown(f"batch {batch.id} was cancelled"),
-                AGAIN,
-            )
+            expected = "the batches to be left to work"
+            got = Shown(f"batch {batch.id} was cancelled")
+            raise ProviderError("batch_cancelled", "embedding.openai.mode", expected, got, AGAIN)
 
     def _take(self, answer: Answer, work: Chunk, *, is_asked: bool) -> Iterator[Embedded]:
         self.n_tokens += answer.n_tokens
@@ -222,13 +218,9 @@ class BatchRun:
                 self._max_tokens = self._n_tokens_of_last_file / 2
             return
         reasons = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
-        raise ProviderError(
-            "batch_failed",
-            "embedding.openai.mode",
-            "a batch that is taken",
-            Shown(reasons or "no reason"),
-            "mode: sync sends the same requests one by one",
-        )
+        expected, got = "a batch that is taken", Shown(reasons or "no reason")
+        hint = "mode: sync sends the same requests one by one"
+        raise ProviderError("batch_failed", "embedding.openai.mode", expected, got, hint)
 
     def _submit(self, chunk: str, work: Chunk) -> None:
         lines = [work.line(id_) for id_ in work.waiting]

@@ -85,13 +85,9 @@ class Outcomes:
         if piece.position not in self._means or self._means.spoil(piece):
             self._doubtful.append(Refused(piece.position, code, reason))
         if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
-            raise ProviderError(
-                "all_refused",
-                "embedding.provider",
-                f"a vector for at least one of the first {_TOO_MANY} texts",
-                Shown(reason),
-                "the model or its settings, not the texts, are the likely cause",
-            )
+            expected = f"a vector for at least one of the first {_TOO_MANY} texts"
+            hint = "the model or its settings, not the texts, are the likely cause"
+            raise ProviderError("all_refused", "embedding.provider", expected, Shown(reason), hint)
 
     def refuse_not_finite(self, piece: Piece) -> None:
         """Give up the text of a piece that was looked at often enough; raises as `refuse`."""
@@ -143,11 +139,8 @@ def well_formed(embedder: Embedder, answer: FloatMatrix, n_texts: int) -> FloatM
     if vectors.shape == (n_texts, embedder.dimensions):
         return vectors
     if vectors.ndim == 2 and len(vectors) == n_texts:
-        raise ProviderError(
-            "wrong_dimensions",
-            "embedding.dimensions",
-            f"vectors of {embedder.dimensions} dimensions from {embedder.model}",
-            vectors.shape[1],
-            f"set embedding.dimensions: {vectors.shape[1]}, or another embedding.model",
-        )
+        expected = f"vectors of {embedder.dimensions} dimensions from {embedder.model}"
+        got = vectors.shape[1]
+        hint = f"set embedding.dimensions: {vectors.shape[1]}, or another embedding.model"
+        raise ProviderError("wrong_dimensions", "embedding.dimensions", expected, got, hint)
     return np.full((n_texts, embedder.dimensions), np.nan, dtype=np.float32)

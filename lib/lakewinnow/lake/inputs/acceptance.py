@@ -177,31 +177,19 @@ def _classes(
     if not accepted:
         reasons = ", ".join(f"{n:,} {code}" for code, n in sorted(rejected.items()))
         what, name = _content(config)
-        raise DataError(
-            "no_usable_rows",
-            "input",
-            f"rows with a label and {what}",
-            Shown(reasons or "no rows"),
-            f"are input.{what}={name} and input.label={config.label} the right columns?",
-        )
+        expected = f"rows with a label and {what}"
+        hint = f"are input.{what}={name} and input.label={config.label} the right columns?"
+        raise DataError("no_usable_rows", "input", expected, Shown(reasons or "no rows"), hint)
     if len(accepted) > MAX_CLASSES:
-        raise DataError(
-            "too_many_classes",
-            "input.label",
-            f"at most {MAX_CLASSES:,} distinct labels",
-            Shown(f"more in column {config.label}"),
-            "is it an id or free text by mistake?",
-        )
+        expected = f"at most {MAX_CLASSES:,} distinct labels"
+        got, hint = Shown(f"more in column {config.label}"), "is it an id or free text by mistake?"
+        raise DataError("too_many_classes", "input.label", expected, got, hint)
     told_apart = config.pred_probs is not None and config.classes is not None
     if len(accepted) == 1 and not told_apart:  # by the user's own probabilities: a small batch, say
         only = next(iter(accepted))
-        raise DataError(
-            "one_class",
-            "input.label",
-            "two or more classes",
-            Shown(f"only {only!r}, {accepted[only]:,} times"),
-            "label errors are found by telling classes apart",
-        )
+        got = Shown(f"only {only!r}, {accepted[only]:,} times")
+        hint = "label errors are found by telling classes apart"
+        raise DataError("one_class", "input.label", "two or more classes", got, hint)
     if config.classes is not None:
         return list(config.classes)
     is_text = isinstance(source.schema[config.label].dataType, StringType)
@@ -221,13 +209,9 @@ def _check_bad(
     n_bad = sum(rejected[code] for code in codes)
     n_rows = accepted.total() + n_bad
     if n_bad > most * n_rows:
-        raise DataError(
-            "too_many_bad_rows",
-            f"input.{key}",
-            f"at most {most:.0%} of the rows with {key} that cannot be used",
-            Shown(f"{n_bad:,} of {n_rows:,}"),
-            "mend them, or raise input.max_bad_fraction",
-        )
+        expected = f"at most {most:.0%} of the rows with {key} that cannot be used"
+        got, hint = Shown(f"{n_bad:,} of {n_rows:,}"), "mend them, or raise input.max_bad_fraction"
+        raise DataError("too_many_bad_rows", f"input.{key}", expected, got, hint)
 
 
 def warnings(found: Acceptance, folds: int) -> Iterator[str]:

@@ -158,10 +158,5 @@ def _check_contradictions(rows: DataFrame) -> None:
         told = " and ".join(
             repr(label if decision == RELABEL else decision) for decision, label in both
         )
-        raise DataError(
-            "contradicting_decisions",
-            KEY,
-            "one decision a row",
-            Shown(f"{told} for row {row_id}"),
-            "leave all but the last one out",
-        )
+        got, hint = Shown(f"{told} for row {row_id}"), "leave all but the last one out"
+        raise DataError("contradicting_decisions", KEY, "one decision a row", got, hint)

@@ -85,13 +85,9 @@ def test_rows(
         rows = rows.where(F.col(c.FOLD) == part)
         n_rows = rows.count()
     if n_rows < LEAST_TEST_ROWS:
-        raise DataError(
-            "holdout_too_small",
-            "evaluate.holdout",
-            f"at least {LEAST_TEST_ROWS} rows that can be used",
-            n_rows,
-            "too few rows tell nothing; see holdout/quarantine/ in the workspace",
-        )
+        expected = f"at least {LEAST_TEST_ROWS} rows that can be used"
+        hint = "too few rows tell nothing; see holdout/quarantine/ in the workspace"
+        raise DataError("holdout_too_small", "evaluate.holdout", expected, n_rows, hint)
     rows = rows.select(c.ROW_ID, c.TEXT_KEY, c.LABEL)
     if n_rows <= MAX_TEST_ROWS:
         return rows
@@ -125,13 +121,9 @@ def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Sam
     for label, n, _ in counted:
         counts[label] = n
     if counts.sum() < LEAST_ROWS:
-        raise DataError(
-            "too_few_to_train_on",
-            "evaluate.holdout",
-            f"at least {LEAST_ROWS} rows of the input whose text is not in the holdout",
-            int(counts.sum()),
-            "a holdout is of other rows than the input",
-        )
+        expected = f"at least {LEAST_ROWS} rows of the input whose text is not in the holdout"
+        got, hint = int(counts.sum()), "a holdout is of other rows than the input"
+        raise DataError("too_few_to_train_on", "evaluate.holdout", expected, got, hint)
     wanted = quotas(counts[None, :], max_rows)[0]
     hash_ = F.xxhash64(c.TEXT_KEY, F.lit("evaluate"))
     drawn = stratified(rows.where(~is_leaked), F.col(c.LABEL).cast("int"), hash_, counts, wanted)

@@ -181,23 +181,15 @@ def not_private() -> str | None:
 
 
 def _not_private(why_not: str) -> EngineError:
-    return EngineError(
-        "sail_not_private",
-        "engine",
-        "sail, where nobody else can reach it",
-        Shown(why_not),
-        hint="--engine spark keeps strangers out by a token, and needs Java",
-    )
+    expected = "sail, where nobody else can reach it"
+    hint = "--engine spark keeps strangers out by a token, and needs Java"
+    return EngineError("sail_not_private", "engine", expected, Shown(why_not), hint)
 
 
 def _not_started(last_words: str) -> EngineError:
-    return EngineError(
-        "sail_not_started",
-        "Sail",
-        "a server that starts",
-        Shown(last_words or "nothing"),
-        hint="`lakewinnow doctor` says what is missing; --engine spark does without it",
-    )
+    got = Shown(last_words or "nothing")
+    hint = "`lakewinnow doctor` says what is missing; --engine spark does without it"
+    return EngineError("sail_not_started", "Sail", "a server that starts", got, hint)
 
 
 def _new_folder() -> Path:

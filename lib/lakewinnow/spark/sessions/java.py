@@ -87,14 +87,12 @@ def find() -> Java:
             return java
         seen.append(f"Java {java.version} from {java.source}")
     versions = ", ".join(str(version) for version in sorted(supported_versions()))
-    raise EngineError(
-        "no_java",
-        "Java",
-        f"a runtime of version {versions}, for Spark {pyspark.__version__}",
-        Shown(" and ".join(seen) or "none"),
-        hint="set JAVA_HOME to one, or install one (Debian, Ubuntu: apt install "
-        "openjdk-17-jre-headless), or pip install 'lakewinnow[java]'",
+    hint = (
+        "set JAVA_HOME to one, or install one (Debian, Ubuntu: apt install "
+        "openjdk-17-jre-headless), or pip install 'lakewinnow[java]'"
     )
+    expected = f"a runtime of version {versions}, for Spark {pyspark.__version__}"
+    raise EngineError("no_java", "Java", expected, Shown(" and ".join(seen) or "none"), hint)
 
 
 def write_launcher(java: Java, home: Path, options: Sequence[str] = ()) -> None:

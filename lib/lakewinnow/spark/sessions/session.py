@@ -190,13 +190,9 @@ def telling_of_loss() -> Iterator[None]:
 
 
 def _out_of_memory(server: embedded.Server) -> EngineError:
-    return EngineError(
-        "out_of_memory",
-        "Sail",
-        f"queries that fit into {server.memory_mib} MiB, half of the memory",
-        Shown("one that does not"),
-        hint=f"{_LESS_MEMORY}{_GOES_ON}",
-    )
+    expected = f"queries that fit into {server.memory_mib} MiB, half of the memory"
+    hint = f"{_LESS_MEMORY}{_GOES_ON}"
+    return EngineError("out_of_memory", "Sail", expected, Shown("one that does not"), hint)
 
 
 def stop(session: SparkSession) -> None:
@@ -222,13 +218,10 @@ def _is_cut_off(error: Exception) -> bool:
 def _engine_lost(server: embedded.Server) -> EngineError:
     lacked = "probably for want of memory" if server.may_have_lacked_memory else ""
     how = ", ".join(filter(None, [f"one that {server.how_it_ended()}", lacked]))
-    return EngineError(
-        "engine_lost",
-        "Sail",
-        "a server that lives as long as the run",
-        Shown(f"{how}; its log is {server.log}"),
-        hint=f"{_LESS_MEMORY if lacked else ''}{_GOES_ON}",
-    )
+    expected = "a server that lives as long as the run"
+    got = Shown(f"{how}; its log is {server.log}")
+    hint = f"{_LESS_MEMORY if lacked else ''}{_GOES_ON}"
+    return EngineError("engine_lost", "Sail", expected, got, hint)
 
 
 def local_settings(scratch: Path) -> dict[str, str]:
@@ -296,13 +289,9 @@ def _active() -> SparkSession | None:
 
 def _start(app_name: str) -> SparkSession:
     if is_remote_only():
-        raise EngineError(
-            "no_spark",
-            "engine",
-            "all of PySpark, for Spark on this machine",
-            Shown("its client alone"),
-            "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'",
-        )
+        expected = "all of PySpark, for Spark on this machine"
+        hint = "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'"
+        raise EngineError("no_spark", "engine", expected, Shown("its client alone"), hint)
     os.environ.pop(_CONNECT_MODE, None)  # of a process with a session of Sail, which started this
     scratch = scratch_folder()
     found = java.find()
@@ -314,13 +303,9 @@ def _start(app_name: str) -> SparkSession:
         with _environment(environment):
             started = builder.getOrCreate()
     except PySparkException as error:
-        raise EngineError(
-            "spark_not_started",
-            "Spark",
-            "a local session that starts",
-            Shown(str(error)),
-            hint="`lakewinnow doctor` says what is missing on this machine",
-        ) from error
+        expected, got = "a local session that starts", Shown(str(error))
+        hint = "`lakewinnow doctor` says what is missing on this machine"
+        raise EngineError("spark_not_started", "Spark", expected, got, hint) from error
     except BaseException:
         # Ctrl-C, say. A JVM that has lost Spark's Python before they met would live on; one that
         # they share, and a second attempt in this process would need, ends with this process.
@@ -383,14 +368,12 @@ def _takes_sail(input_bytes: int) -> bool:
         )
         return True
     if not _has_java():
-        raise EngineError(
-            "no_engine",
-            "engine",
-            "Sail, or Java for Spark",
-            Shown(f"neither: {why_not}, and no Java was found"),
-            hint="pip install 'lakewinnow[sail]', or install Java, which "
-            "pip install 'lakewinnow[java]' does, too",
+        hint = (
+            "pip install 'lakewinnow[sail]', or install Java, which "
+            "pip install 'lakewinnow[java]' does, too"
         )
+        got = Shown(f"neither: {why_not}, and no Java was found")
+        raise EngineError("no_engine", "engine", "Sail, or Java for Spark", got, hint)
     if find_spec("pysail") is not None:
         _LOG.warning("Spark runs this, not Sail: %s", why_not)
     return False
@@ -406,13 +389,8 @@ def _has_java() -> bool:
 
 def _start_sail(app_name: str) -> SparkSession:
     if (why_not := embedded.why_not()) is not None:
-        raise EngineError(
-            "no_sail",
-            "engine",
-            "sail, where it can run",
-            Shown(why_not),
-            hint="pip install 'lakewinnow[sail]', or --engine spark",
-        )
+        hint = "pip install 'lakewinnow[sail]', or --engine spark"
+        raise EngineError("no_sail", "engine", "sail, where it can run", Shown(why_not), hint)
     server = _begun.pop().result() if _begun else _new_server()
     os.environ[_CONNECT_MODE] = "1"  # what makes a column one of Spark Connect's, not of a JVM's
     try:
@@ -457,13 +435,8 @@ def _knock(remote: str) -> None:
 
 
 def _not_reached(remote: str, why: object) -> EngineError:
-    return EngineError(
-        "spark_not_reached",
-        remote,
-        "a Spark Connect server",
-        Shown(str(why)),
-        hint="give its address as sc://HOST:PORT, and see that it runs",
-    )
+    hint = "give its address as sc://HOST:PORT, and see that it runs"
+    return EngineError("spark_not_reached", remote, "a Spark Connect server", Shown(str(why)), hint)
 
 
 @contextlib.contextmanager

@@ -126,10 +126,7 @@ def _embed(todo: Todo, tell: Tell) -> Spent:
 
 def _check_refused(n_refused: int, n_rows: int, most: float) -> None:
     if n_refused > most * n_rows:
-        raise DataError(
-            "too_many_refused",
-            "embedding",
-            f"at most {most:.0%} of the rows with a text that cannot be embedded",
-            Shown(f"{n_refused:,} of {n_rows:,}; see refused/ in the workspace"),
-            "mend them, choose another embedding.long_texts, or raise input.max_bad_fraction",
-        )
+        expected = f"at most {most:.0%} of the rows with a text that cannot be embedded"
+        got = Shown(f"{n_refused:,} of {n_rows:,}; see refused/ in the workspace")
+        hint = "mend them, choose another embedding.long_texts, or raise input.max_bad_fraction"
+        raise DataError("too_many_refused", "embedding", expected, got, hint)

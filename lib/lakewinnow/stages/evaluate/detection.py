@@ -56,13 +56,9 @@ def run(
     )
     n = counted["count"].to_numpy()
     if not n.sum():
-        raise DataError(
-            "reference_matches_nothing",
-            "evaluate.reference",
-            "rows that the input has too",
-            "none",
-            "rows meet by input.id, or by text where input.id is not set",
-        )
+        expected = "rows that the input has too"
+        hint = "rows meet by input.id, or by text where input.id is not set"
+        raise DataError("reference_matches_nothing", "evaluate.reference", expected, "none", hint)
     is_error, is_flagged, would_change_, would_be_right = (
         counted[name].to_numpy(bool)
         for name in ("is_error", c.IS_LABEL_ISSUE, "would_change", "would_be_right")

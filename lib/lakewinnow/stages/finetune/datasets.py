@@ -92,12 +92,8 @@ def _written(files: Files, variant: str, config: Config, classes: Sequence[str])
     read = [_read(files, name, fault_of) for name in there]
     n_examples = read[0][1] if there[:1] == names[:1] else 0
     if n_examples < _FEWEST:
-        raise DataError(
-            "too_few_examples",
-            "finetune.variants",
-            f"at least {_FEWEST} examples of {variant!r} to train on",
-            n_examples,
-        )
+        expected = f"at least {_FEWEST} examples of {variant!r} to train on"
+        raise DataError("too_few_examples", "finetune.variants", expected, n_examples)
     digests, n_rows, n_tokens = zip(*read, strict=True)
     return Written(variant, tuple(there), digests, sum(n_rows), sum(n_tokens), n_tokens[0])
 
@@ -107,13 +103,8 @@ def _read(files: Files, name: str, fault_of: Any) -> tuple[str, int, int]:
     size = files.size(name)
     if size > _MOST_BYTES:
         hint = "lower finetune.max_train_rows"
-        raise DataError(
-            "file_too_large",
-            name,
-            f"at most {bytes_in_units(_MOST_BYTES)}",
-            Shown(bytes_in_units(size)),
-            hint,
-        )
+        expected = f"at most {bytes_in_units(_MOST_BYTES)}"
+        raise DataError("file_too_large", name, expected, Shown(bytes_in_units(size)), hint)
     digest, n_rows, n_tokens = hashlib.sha256(), 0, 0
     with _local_copy(files, name) as copy:
         for line in copy:

@@ -81,13 +81,9 @@ def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
 
 def unsupported(name: str, value: object) -> ConfigError:
     """Return the error of an option, or a value of it, that only Spark's reader serves."""
-    return ConfigError(
-        "option_of_spark",
-        f"input.options.{name}",
-        "an option that Sail's reader of text files has",
-        Shown(repr(value)),
-        "`engine: spark` reads it, or leave it out",
-    )
+    expected, got = "an option that Sail's reader of text files has", Shown(repr(value))
+    hint = "`engine: spark` reads it, or leave it out"
+    return ConfigError("option_of_spark", f"input.options.{name}", expected, got, hint)
 
 
 def _check(dialect: CsvDialect, given: Mapping[str, str]) -> None:

@@ -58,13 +58,9 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     }
     for name in sizes:
         if name.endswith(_UNKNOWN_CODECS):
-            raise ConfigError(
-                "codec_of_spark",
-                "input.path",
-                "files without compression, or .gz, .bz2 or .zst",
-                name,
-                "`engine: spark` reads it",
-            )
+            expected = "files without compression, or .gz, .bz2 or .zst"
+            hint = "`engine: spark` reads it"
+            raise ConfigError("codec_of_spark", "input.path", expected, name, hint)
     return [InputFile(root, name, size) for name, size in sorted(sizes.items())]
 
 
