@@ -59,13 +59,9 @@ class Prices:
         usd = self.usd(n_trained, n_prompt, n_answer)
         if self.most_usd is None:
             about = "" if usd is None else f" (this would cost about {usd:.2f})"
-            raise ConfigError(
-                "max_cost_missing",
-                _MOST,
-                f"what may be spent, in USD{about}",
-                None,
-                "`lakewinnow plan` says what it may cost; nothing is spent without this key",
-            )
+            expected = f"what may be spent, in USD{about}"
+            hint = "`lakewinnow plan` says what it may cost; nothing is spent without this key"
+            raise ConfigError("max_cost_missing", _MOST, expected, None, hint)
         if usd is None:
             where = "finetune.price_per_million_tokens"
             if self.training is not None:
@@ -74,10 +70,6 @@ class Prices:
             hint = "0, on a server of your own"
             raise ConfigError("price_unknown", where, expected, None, hint)
         if usd > self.most_usd:
-            raise ProviderError(
-                "cost_limit",
-                _MOST,
-                f"models for at most {self.most_usd:g} USD",
-                Shown(f"about {usd:.4g} USD"),
-                "raise it, or lower finetune.max_train_rows, epochs, seeds or variants",
-            )
+            expected = f"models for at most {self.most_usd:g} USD"
+            hint = "raise it, or lower finetune.max_train_rows, epochs, seeds or variants"
+            raise ProviderError("cost_limit", _MOST, expected, Shown(f"about {usd:.4g} USD"), hint)
