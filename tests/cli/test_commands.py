@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.metadata
+import json
 import os
 import runpy
 import shutil
@@ -405,6 +406,24 @@ def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, t
         f"{merged}: 651 rows, 6 classes\n",
     )
     assert command("noise-model", "merge", merged, model, batch)[0] == 4  # it is there
+
+
+@pytest.mark.usefixtures("spark")
+def test_a_plan_says_what_would_run_and_why(command, sample):
+    config = sample / "config.yaml"
+    exit_code, stdout, stderr = command("plan", config, "--set", "crossval.params.C=0.5")
+    assert (exit_code, stderr) == (0, "")
+    [crossval] = [line for line in stdout.splitlines() if line.startswith("▸ crossval")]
+    assert crossval.endswith("crossval.params.C changed")
+    assert "✓ ingest" in stdout
+    plan = json.loads(command("plan", config, "--until", "noise", "--restart", "--json")[1])
+    names = [stage["name"] for stage in plan["stages"] if not stage["is_done"]]
+    assert names == ["ingest", "embed", "crossval", "noise"]
+    assert command("plan", config, "--until", "embed", "--dot")[1].startswith("digraph")
+
+
+def test_a_plan_without_an_input(fails, configure):
+    assert fails("plan", configure(), "--set", "input.path=no/such.csv") == (4, ["input.path"])
 
 
 # --- jobs ---------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ from lakewinnow import __version__
 from lakewinnow.cli.options import (
     ENGINE,
     EVERY_STAGE,
+    NOISE_MODEL,
     REMOTE,
     RESTART,
-    STAGE,
+    UNTIL,
     Asked,
     Number,
     OneOf,
@@ -72,10 +73,8 @@ def init(path: str, output: Path) -> None:
 
 @lakewinnow.command(cls=RunCommand, **example("run tickets.yaml --set crossval.folds=5"))
 @takes_config(is_run=True)
-@click.option("--until", metavar="STAGE", type=STAGE, help="Run this stage and what it needs.")
-@click.option(
-    "--noise-model", metavar="PATH", help="Judge the rows by an earlier run's noise_model.json."
-)
+@UNTIL
+@NOISE_MODEL
 @RESTART
 @click.option("--cancel", is_flag=True, help="Cancel the batches that a service still works on.")
 def run(
@@ -94,12 +93,41 @@ def run(
         click.echo(f"{n:,} batches are being cancelled. The next run keeps what they have done.")
         return
     _begin_session(asked, config)
-    from lakewinnow.lake.inputs import noise_models
     from lakewinnow.terminal.result import print_result
 
-    earlier = None if noise_model is None else noise_models.read(noise_model, "--noise-model")
-    wanted = () if until is None else (until,)
-    print_result(_run(asked, config, wanted, restart, noise_model=earlier), asked)
+    print_result(_run(asked, config, _wanted(until), restart, noise_model), asked)
+
+
+@lakewinnow.command(cls=RunCommand, **example("plan tickets.yaml --set crossval.params.C=1"))
+@takes_config()
+@UNTIL
+@NOISE_MODEL
+@RESTART
+@click.option("--json", "form", flag_value="json", help="Write JSON.")
+@click.option("--dot", "form", flag_value="dot", help="Write the graph for Graphviz.")
+def plan(
+    asked: Asked,
+    until: str | None,
+    noise_model: str | None,
+    restart: str | None,
+    form: str | None,
+) -> None:
+    """Show what a run would do, why, and what it would cost.
+
+    Options are those of `lakewinnow run`. Nothing is written and no service is asked.
+    """
+    from lakewinnow import pipeline
+    from lakewinnow.pipeline.sessions import running_for
+
+    config, wanted = asked.config(), _wanted(until)
+    _begin_session(asked, config)
+    pipeline.check(config, *wanted)
+    with running_for(config, asked.remote) as spark:
+        plan = pipeline.plan(config, spark, until=wanted, **_how(restart, noise_model))
+    if form == "json":
+        click.echo(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
+    else:
+        click.echo(plan.dot() if form == "dot" else plan.text())
 
 
 @lakewinnow.command(**example("top tickets.yaml -n 50 --csv > worst.csv"))
@@ -173,7 +201,7 @@ def finetune(asked: Asked, provider: str | None, restart: str | None, *, cancel:
         n = pipeline.cancel_finetuning(config)
         click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
         return 0
-    summary = _run(asked, config, ("report", "finetune"), restart).summary
+    summary = _run(asked, config, ("report", "finetune"), restart, noise_model=None).summary
     print_finetuned(summary)
     return ProviderError.exit_code if summary["finetuning"]["failed"] else 0
 
@@ -244,14 +272,30 @@ def completion(shell: str) -> None:
 
 
 def _run(
-    asked: Asked, config: "Config", until: tuple[str, ...], restart: str | None, **inputs: Any
+    asked: Asked,
+    config: "Config",
+    until: tuple[str, ...],
+    restart: str | None,
+    noise_model: str | None,
 ) -> "RunResult":
     from lakewinnow import pipeline
 
     pipeline.check(config, *until)
-    redo = restart == EVERY_STAGE or restart or False
+    how = _how(restart, noise_model)
     with _watched_session(asked, config) as (spark, observer):
-        return pipeline.run(config, spark, until=until, restart=redo, observer=observer, **inputs)
+        return pipeline.run(config, spark, until=until, observer=observer, **how)
+
+
+def _how(restart: str | None, noise_model: str | None) -> dict[str, Any]:
+    """Return what `pipeline.run` and `pipeline.plan` are asked for alike."""
+    from lakewinnow.lake.inputs import noise_models
+
+    earlier = None if noise_model is None else noise_models.read(noise_model, "--noise-model")
+    return {"restart": restart == EVERY_STAGE or restart or False, "noise_model": earlier}
+
+
+def _wanted(until: str | None) -> tuple[str, ...]:
+    return () if until is None else (until,)
 
 
 @contextmanager

@@ -165,7 +165,15 @@ REMOTE: Final = click.option(
     "--remote", metavar="sc://HOST:PORT", help="Run on a Spark Connect server."
 )
 QUIET: Final = click.option("--quiet", is_flag=True, help="Show no progress.")
-STAGE: Final = OneOf("a stage", _stages)
+UNTIL: Final = click.option(
+    "--until",
+    metavar="STAGE",
+    type=OneOf("a stage", _stages),
+    help="Run this stage and what it needs.",
+)
+NOISE_MODEL: Final = click.option(
+    "--noise-model", metavar="PATH", help="Judge the rows by an earlier run's noise_model.json."
+)
 RESTART: Final = click.option(
     "--restart",
     metavar="[STAGE]",
