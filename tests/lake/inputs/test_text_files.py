@@ -428,10 +428,7 @@ def csv_rows(path, options):
     types = [StringType()] * len(names)
     if dialect.infer_schema:
         [found] = reading._find_kinds(iter([named(files)]), dialect, len(names))
-        kinds = [[] for _ in names]
-        for row in found.to_pylist():
-            kinds[row["position"]].append(row["kind"])
-        types = list(map(common_type, names, kinds))
+        types = list(map(common_type, names, json.loads(found["found"][0].as_py())))
     batches = reading._parse_csv(iter([named(files)]), dialect, types, [*names, MALFORMED])
     rows = [
         row

@@ -27,16 +27,14 @@ from lakewinnow.spark.sail.workers import Outsourced
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.engines import is_sail
 
+BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
+
 _MOST_PLACED: Final = 64  # groups, of more it is no matter where each goes
 _PLACE, _SIDE = "__lw_place", "__lw_side"
 _SIDES: Final = ("__lw_0_", "__lw_1_")  # before the names of the columns of two frames
 
 
-def map_batches(
-    rows: DataFrame,
-    function: Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]],
-    schema: StructType | str,
-) -> DataFrame:
+def map_batches(rows: DataFrame, function: BatchFunction, schema: StructType | str) -> DataFrame:
     """Return what a function makes of the batches of each partition.
 
     Parameters

@@ -1,7 +1,7 @@
 """The options of Spark's CSV reader that we serve without Spark, read as Spark reads them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Final
 
 from lakewinnow.errors import ConfigError, Shown
@@ -17,9 +17,13 @@ _ESCAPED_SEP: Final = {
     r"\\": "\\",
     r"\u0000": "\0",
 }
-_BOOLEANS: Final = {"true": True, "false": False}
 _MODES: Final = ("permissive", "dropmalformed")
-_OTHER_NAMES: Final = {"delimiter": "sep", "charset": "encoding"}
+_OTHER_NAMES: Final = {
+    "delimiter": "sep",
+    "charset": "encoding",
+    "ignoreleadingwhitespace": "ignoreleading",
+    "ignoretrailingwhitespace": "ignoretrailing",
+}
 
 # No rows depend on these, or not at this value, which is Spark's default.
 _WITHOUT_EFFECT: Final = ("maxcolumns", "inputbuffersize", "compression", "codec")
@@ -31,7 +35,7 @@ _NO_CHARACTER: Final = "\0"  # what Spark takes for a quote or escape character 
 
 @dataclass(frozen=True)
 class CsvDialect:
-    """How a CSV file is written. The defaults are those of Spark's reader."""
+    """How a CSV file is written: Spark's options, at the defaults of its reader."""
 
     sep: str = ","
     quote: str = '"'
@@ -60,20 +64,19 @@ def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
     ------
     ConfigError : "option_of_spark", "invalid_option"
     """
-    given: dict[str, str] = {}
-    for name, value in options.items():
-        lower = name.lower()
-        given[_OTHER_NAMES.get(lower, lower)] = value
+    lower = {name.lower(): value for name, value in options.items()}
+    given = {_OTHER_NAMES.get(name, name): value for name, value in lower.items()}
+    known = {f.name.replace("_", ""): f for f in fields(CsvDialect)}
     read: dict[str, object] = {}
     for name, value in given.items():
         if name.startswith(_HADOOP):  # a secret among them, which no message should name
             continue
         if name in _WITHOUT_EFFECT or name in LISTING or _ONLY_DEFAULT.get(name) == value:
             continue
-        field, parse = _READERS.get(name, (None, None))
-        if field is None or parse is None:
+        if name not in known:
             raise unsupported(name, value)
-        read[field] = parse(name, value)
+        parse = _boolean if isinstance(known[name].default, bool) else _READERS.get(name, _same)
+        read[known[name].name] = parse(name, value)
     dialect = CsvDialect(**read)  # type: ignore[arg-type]
     _check(dialect, given)
     return dialect
@@ -98,10 +101,9 @@ def _check(dialect: CsvDialect, given: Mapping[str, str]) -> None:
 
 
 def _boolean(name: str, value: str) -> bool:
-    try:
-        return _BOOLEANS[value.lower()]
-    except KeyError:
-        raise _invalid(name, "true or false", value) from None
+    if value.lower() not in ("true", "false"):
+        raise _invalid(name, "true or false", value)
+    return value.lower() == "true"
 
 
 def _character(name: str, value: str) -> str:
@@ -137,17 +139,8 @@ def _invalid(name: str, expected: str, value: str) -> ConfigError:
 
 
 _READERS: Final = {
-    "sep": ("sep", _separator),
-    "quote": ("quote", _character),
-    "escape": ("escape", _character),
-    "comment": ("comment", _character),
-    "header": ("header", _boolean),
-    "multiline": ("multi_line", _boolean),
-    "encoding": ("encoding", _encoding),
-    "nullvalue": ("null_value", _same),
-    "emptyvalue": ("empty_value", _same),
-    "ignoreleadingwhitespace": ("ignore_leading", _boolean),
-    "ignoretrailingwhitespace": ("ignore_trailing", _boolean),
-    "inferschema": ("infer_schema", _boolean),
-    "mode": ("mode", _mode),
+    **dict.fromkeys(("quote", "escape", "comment"), _character),
+    "sep": _separator,
+    "encoding": _encoding,
+    "mode": _mode,
 }

@@ -9,7 +9,8 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from itertools import chain
+from typing import Any, Final
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
@@ -26,12 +27,10 @@ from lakewinnow.lake.inputs.text_files.csv_dialect import (
 from lakewinnow.lake.inputs.text_files.csv_records import Tokens
 from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
 from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
-from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.arrow.functions import BatchFunction, map_batches
 
 _FILES: Final = "folder string, name string, size bigint"
-_KINDS: Final = "position int, kind string"
-_INFERRED: Final = "kind string, has_others boolean, twins array<string>"
-_INFERRED_ARROW: Final = (pa.string(), pa.bool_(), pa.list_(pa.string()))
+_FOUND: Final = "found string"  # JSON of what a task has found
 # Options of Spark's reader of JSON: at these values, its own, there is nothing to do.
 _JSON_DEFAULTS: Final = {
     "multiline": "false",
@@ -123,10 +122,21 @@ def _types(
     if not dialect.infer_schema:
         return [StringType()] * len(names)
     find = partial(_find_kinds, dialect=dialect, n_columns=len(names))
-    kinds: list[set[str]] = [set() for _ in names]
-    for position, kind in map_batches(_over(spark, files), find, _KINDS).collect():
-        kinds[position].add(kind)
-    return list(map(csv_types.common_type, names, kinds))
+    found = _find(spark, files, find)
+    return [
+        csv_types.common_type(name, chain.from_iterable(kinds))
+        for name, *kinds in zip(names, *found, strict=True)
+    ]
+
+
+def _find(
+    spark: SparkSession,
+    files: Sequence[InputFile],
+    find: BatchFunction,
+) -> list[Any]:
+    """Look over all files for what their rows have in common."""
+    found = map_batches(_over(spark, files), find, _FOUND).collect()
+    return [json.loads(as_json) for [as_json] in found]
 
 
 def _parse_csv(
@@ -154,11 +164,11 @@ def _find_kinds(
         for rows in csv_blocks.rows(_text(file, dialect), dialect, n_columns):
             for found, column in zip(kinds, rows.columns, strict=True):
                 found.update(map(csv_types.kind_of, filter(None, column.unique().to_pylist())))
-    pairs = [(i, kind) for i, found in enumerate(kinds) for kind in sorted(found)]
-    yield pa.RecordBatch.from_arrays(
-        [pa.array([i for i, _ in pairs], pa.int32()), pa.array([k for _, k in pairs], pa.string())],
-        ["position", "kind"],
-    )
+    yield _found([sorted(found) for found in kinds])
+
+
+def _found(what: Any) -> pa.RecordBatch:
+    return pa.RecordBatch.from_pydict({"found": [json.dumps(what)]})
 
 
 def _named_files(batches: Iterator[pa.RecordBatch]) -> Iterator[InputFile]:
@@ -177,11 +187,8 @@ def read_json(
         return None
     uris = [file.uri for file in files]
     inferred = json_lines.Inferred()
-    if files:
-        for kind, has_others, twins in map_batches(
-            _over(spark, files), _infer, _INFERRED
-        ).collect():
-            inferred.merge(json_lines.Inferred(json.loads(kind), has_others, set(twins)))
+    for kind, has_others, twins in _find(spark, files, _infer) if files else ():
+        inferred.merge(json_lines.Inferred(kind, has_others, set(twins)))
     schema = json_lines.schema_of(inferred, malformed)
     if not schema.fields:
         why = "no line that parses" if inferred.has_others else "no columns"
@@ -204,11 +211,7 @@ def _infer(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for file in _named_files(batches):
         with Files(file.folder).open(file.name) as stream:
             inferred.add(stream)
-    row = (json.dumps(inferred.kind), inferred.has_others, sorted(inferred.twins))
-    yield pa.RecordBatch.from_arrays(
-        [pa.array([value], kind) for value, kind in zip(row, _INFERRED_ARROW, strict=True)],
-        ["kind", "has_others", "twins"],
-    )
+    yield _found([inferred.kind, inferred.has_others, sorted(inferred.twins)])
 
 
 def _parse_json(
