@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -319,5 +319,6 @@ def _begin_session(asked: Asked, config: "Config") -> None:
     from lakewinnow.spark.sessions.session import begin
 
     path = Path(config.input.path or "")
-    if asked.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
-        begin(engine=config.engine)
+    with suppress(PermissionError):  # the run says which file, and what to do
+        if asked.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
+            begin(engine=config.engine)
