@@ -7,6 +7,8 @@ from builders import Recorder, make_config, messages, read_json, tables_of, writ
 from embedding.openai.fault_server import DIMENSIONS, FaultServer
 from lakewinnow import pipeline
 from lakewinnow.errors import ProviderError
+from lakewinnow.lake.workspace import Lake
+from lakewinnow.pipeline import candidates
 
 N_ROWS, N_SAMPLE = 150, 102
 SERVICE = {"provider": "openai", "model": "m", "dimensions": DIMENSIONS}
@@ -29,7 +31,12 @@ def test_the_best_is_used_and_nothing_is_paid_for_twice(spark, tmp_path):
         return lakewinnow.run(config, spark, until=until, observer=observer), observer
 
     with FaultServer() as server:  # whose vectors say nothing about the texts
-        [(sample, corpus)] = pipeline.estimate_candidates(configure(server, "service"), spark)
+        config = configure(server, "service")
+        run(config, "ingest")
+        [(sample, corpus)] = candidates.estimate(Lake(spark, config.workspace), config)
+        planned = pipeline.plan(config, spark, until="embed")
+        assert planned.usd == sample.cost_usd
+        assert f"all {N_ROWS} texts would take {corpus.tokens:,} tokens" in planned.notes[0]
         assert (sample.new, corpus.new) == (N_SAMPLE, N_ROWS)
         assert sample.cost_usd == pytest.approx(sample.tokens * USD)
         most = (sample.cost_usd + corpus.cost_usd) / 2  # enough for the sample alone

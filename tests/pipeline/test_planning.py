@@ -105,3 +105,12 @@ def test_what_a_run_would_stop_at_stops_a_plan(spark, tmp_path):
     with pytest.raises(DataError) as caught:
         pipeline.plan(make_config(tmp_path / "none.csv", tmp_path / "out"), spark)
     assert caught.value.code == "input_not_found"
+
+
+def test_fine_tuning_here_takes_time_and_no_money(configure, spark, tmp_path):
+    path = write_csv(tmp_path / "trusted.csv", messages(90)[60:])
+    config = configure(evaluate={"holdout": str(path)}, finetune={"seeds": 1})
+    pytest.importorskip("sentence_transformers")
+    finetune = stages_of(pipeline.plan(config, spark, until="finetune"))["finetune"]
+    assert finetune.seconds > 10
+    assert finetune.usd is None

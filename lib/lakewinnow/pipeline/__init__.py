@@ -1,15 +1,10 @@
 """The pipeline: `catalog` is the graph on one page, `running` does what is not done yet.
 
-`commits` knows which stages are done, `steps` what each calls, `records` what a run leaves.
+`commits` knows which stages are done, `steps` what each calls, `records` what a run leaves, and
+`planning` says beforehand what a run would do.
 """
 
-from lakewinnow.pipeline.costs import (
-    cancel_batches,
-    cancel_finetuning,
-    estimate_candidates,
-    estimate_embedding,
-    estimate_finetuning,
-)
+from lakewinnow.pipeline.cancelling import cancel_batches, cancel_finetuning
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.planning import plan
 from lakewinnow.pipeline.records import RunResult
@@ -21,9 +16,6 @@ __all__ = [
     "cancel_batches",
     "cancel_finetuning",
     "check",
-    "estimate_candidates",
-    "estimate_embedding",
-    "estimate_finetuning",
     "plan",
     "run",
 ]
