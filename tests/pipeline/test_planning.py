@@ -39,7 +39,7 @@ def test_a_plan_of_a_first_run_writes_nothing(configure, spark, tmp_path):
     plan = pipeline.plan(configure(), spark)
     assert not (tmp_path / "out").exists()
     assert plan.to_run == plan.stages
-    assert all(stage.why == ["it has not run here"] for stage in plan.stages)
+    assert all(stage.why == ["not run yet"] for stage in plan.stages)
     ingest = stages_of(plan)["ingest"]
     assert (ingest.rows, ingest.passes) == (N_ROWS + 1, 2)  # the header is a line, too
     assert ingest.bytes == 2 * (tmp_path / "rows.csv").stat().st_size
@@ -57,7 +57,7 @@ def test_a_plan_says_why_and_knows_how_long_it_took(configure, spark):
     found = stages_of(plan)
     assert found["crossval"].why == ["crossval.params.C changed"]
     assert found["crossval"].changed == ["crossval.params.C"]
-    assert found["noise"].why == ["it reads what crossval would write"]
+    assert found["noise"].why == ["needs crossval"]
     assert found["ingest"].is_done
     assert found["crossval"].rows == N_ROWS
     assert found["crossval"].seconds_by == "earlier run"

@@ -1,6 +1,7 @@
 """What can be typed, and what each command does: load the configuration, have it done, print it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -127,7 +128,8 @@ def plan(
     if form == "json":
         click.echo(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
     else:
-        click.echo(plan.dot() if form == "dot" else plan.text())
+        width = shutil.get_terminal_size().columns
+        click.echo(plan.dot() if form == "dot" else plan.text(width))
 
 
 @lakewinnow.command(**example("top tickets.yaml -n 50 --csv > worst.csv"))

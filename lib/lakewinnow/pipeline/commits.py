@@ -68,7 +68,7 @@ class Commits:
         ]
         others = sorted({*needs} ^ commit.needs.keys())
         if stale or changed or others:
-            return Why(changed=tuple(changed), needs=(*stale, *others))
+            return Why(changed=tuple(changed), needs=tuple(dict.fromkeys([*stale, *others])))
         if commit.fingerprint != self._fingerprint(name, decided_by):
             return Why(version=True)
         self._standing[name] = commit

@@ -241,13 +241,13 @@ def _sentences(why: Why) -> Iterator[str]:
     if why.asked:
         yield "you ask for it again"
     elif why.missing:
-        yield "it has not run here"
+        yield "not run yet"
     if why.changed:
         yield f"{', '.join(_OUTSIDE.get(key, key) for key in why.changed)} changed"
     if why.needs:
-        yield f"it reads what {', '.join(why.needs)} would write"
+        yield f"needs {', '.join(why.needs)}"
     if why.version:
-        yield "its code is of another version"
+        yield "its code is newer"
 
 
 def _count_rows(run: Run) -> int | None:

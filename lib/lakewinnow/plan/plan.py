@@ -1,5 +1,6 @@
 """What a run would do: a table for people, JSON for programs, and a graph for Graphviz."""
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
@@ -7,8 +8,10 @@ from typing import Annotated, Any, Final, Literal
 from lakewinnow.typed_json import to_json
 
 SCHEMA_VERSION: Final = 1
-_HEADS: Final = ("stage", "rows", "passes", "reads", "time", "task memory")
-_WIDTHS: Final = (18, 13, 8, 9, 9, 13)
+_HEADS: Final = ("stage", "rows", "passes", "reads", "time", "memory")
+_WIDTHS: Final = (16, 10, 8, 8, 8, 8)
+_BEFORE_WHY: Final = 2 + sum(_WIDTHS) + 2
+_LEAST_WHY: Final = 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +68,9 @@ class Plan:
         totals = {"seconds": self.seconds, "usd": self.usd}
         return {"schema_version": SCHEMA_VERSION, **to_json(self), "totals": totals}
 
-    def text(self) -> str:
-        """Return the plan as a table."""
-        return "\n".join(self._lines())
+    def text(self, width: int = 80) -> str:
+        """Return the plan as a table; its memory is that of one task, at most."""
+        return "\n".join(self._lines(max(_LEAST_WHY, width - _BEFORE_WHY)))
 
     def dot(self) -> str:
         """Return the graph for Graphviz: `dot -Tsvg`."""
@@ -84,7 +87,7 @@ class Plan:
         ]
         return "\n".join([*lines, "}"])
 
-    def _lines(self) -> Iterator[str]:
+    def _lines(self, width_of_why: int) -> Iterator[str]:
         yield f"{self.workspace}: {self._summary()}"
         yield ""
         yield f"  {_row(_HEADS)}  why"
@@ -98,7 +101,10 @@ class Plan:
                 "" if stage.is_done or stage.task_memory is None else _size(stage.task_memory),
             )
             mark = "✓" if stage.is_done else "▸"
-            yield f"{mark} {_row(cells)}  {'done' if stage.is_done else '; '.join(stage.why)}"
+            why = "done" if stage.is_done else stage.why[0]
+            first, *more = textwrap.wrap(why, width_of_why, break_long_words=False) or [""]
+            yield f"{mark} {_row(cells)}  {first}"
+            yield from (" " * _BEFORE_WHY + line for line in more)
         for stage in self.to_run:
             if stage.tokens is not None:
                 usd = "unknown" if stage.usd is None else f"{stage.usd:,.4f}"
