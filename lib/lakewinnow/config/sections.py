@@ -41,10 +41,10 @@ class InputConfig:
     format: Format | None = None
     """json: a document a line. null: the path's ending says it."""
     version: int | str | None = None
-    """Of a delta or iceberg table: a version number, a snapshot id, or a time such as
+    """Version of a delta or iceberg table: a number, a snapshot id, or a time such as
     2026-01-31T12:00:00 (UTC unless it says otherwise). null: the newest."""
     options: Options = field(default_factory=dict)
-    """Passed to the Spark reader. CSV is read as RFC 4180 with a header."""
+    """Options of Spark's reader of the format. CSV is read as RFC 4180 with a header."""
     text: ColumnName | None = None
     """Column of strings. Required unless `embedding` or `features` is given."""
     label: ColumnName
@@ -54,16 +54,16 @@ class InputConfig:
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     """Fixed, ordered list; quote numbers that begin with 0. null: the labels there are, sorted."""
     max_text_length: Count = 100_000
-    """Characters. Longer rows go to quarantine."""
+    """Rows whose text has more characters go to quarantine."""
     pred_probs: ColumnName | None = None
-    """Bring your own: column of arrays (or vectors) of one probability a class, in the order of
-    `classes`. Skips embed and crossval."""
+    """Your own probabilities: column of arrays (or vectors) of one a class, in the order of
+    `classes`. Nothing is embedded or cross-validated then."""
     embedding: ColumnName | None = None
-    """Bring your own: column of arrays (or vectors) of numbers, of an image, say. Skips embed. With
-    `text` too, both together say which rows are equal."""
+    """Your own embedding: column of arrays (or vectors) of numbers, of an image, say. Nothing is
+    embedded then. With `text` too, both together say which rows are equal."""
     features: tuple[ColumnName, ...] | None = None
     """Columns of numbers and categories in place of text: [age, income, job]. They are imputed,
-    scaled and one-hot encoded. Skips embed."""
+    scaled and one-hot encoded; nothing is embedded."""
     max_bad_fraction: Fraction = 0.1
     """The run stops with exit code 4 if more rows than this have `pred_probs` or an `embedding`
     that cannot be used."""
@@ -79,27 +79,28 @@ class OpenAIConfig:
     """OpenAI, or any compatible server. The key is read from OPENAI_API_KEY."""
 
     base_url: str | None = None
-    """null: OpenAI's."""
+    """Address of the service. null: OpenAI's."""
     api_version: str | None = None
-    """Azure OpenAI only: its endpoint is `base_url`, its deployment is `embedding.model`."""
+    """Version of Azure OpenAI's API; `base_url` is the endpoint then, `embedding.model` the
+    deployment. null: another service."""
     mode: Literal["sync", "batch"] = "sync"
     """sync | batch (half the price, within a day)."""
     concurrency: Count = 4
     """Requests at once in a task."""
     max_requests_per_minute: Count = 3000
-    """Of all tasks together."""
+    """Limit for all tasks together."""
     max_tokens_per_minute: Count = 1_000_000
-    """Of all tasks together."""
+    """Limit for all tasks together."""
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
     """The run stops before it spends more than this."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
-    """USD. null: OpenAI's list price, where the model has one."""
+    """Price in USD. null: OpenAI's list price, where the model has one."""
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
     """Seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
-    """Of a request that failed for a reason that may pass."""
+    """How often a request is sent again that failed for a reason that may pass."""
     poll_s: Annotated[float, AtLeast(0.01)] = 30.0
-    """Batch: seconds between two looks at how far it is."""
+    """Mode batch: seconds between two looks at how far a batch is."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,12 +113,12 @@ class CandidateConfig:
     model: str | None = None
     """A name, or a folder. null: the provider's default."""
     dimensions: Count | None = None
-    """null: the model's own. static: 256, 128 or 64."""
+    """Numbers in a vector; for provider static 256, 128 or 64. null: as many as the model gives."""
     layers: Literal["final"] | tuple[int, ...] = "final"
-    """sentence-transformers: final, or a list of hidden layers such as [2, 3, 4], each mean-pooled,
-    then concatenated."""
+    """Provider sentence-transformers: final, or a list of hidden layers such as [2, 3, 4], each
+    mean-pooled, then concatenated."""
     normalize: bool = True
-    """Vectors of unit length."""
+    """Whether vectors are scaled to unit length."""
     long_texts: Literal["truncate", "split-mean", "quarantine"] = "truncate"
     """Texts longer than the model takes: truncate | split-mean (the mean of the vectors of its
     pieces) | quarantine."""
@@ -131,7 +132,7 @@ class CandidateConfig:
     """Texts in a request. null: the provider's own."""
     openai: OpenAIConfig = field(default_factory=OpenAIConfig)
     options: Options = field(default_factory=dict)
-    """Of a provider that another package registers."""
+    """Options of a provider that another package registers."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +144,8 @@ class EmbeddingConfig(CandidateConfig):
     sentence-transformers, layers: [2, 3, 4]}]. They are compared on a sample by held-out log loss
     of the given labels, classes weighted equally; the best one is used."""
     candidate_rows: Annotated[int, AtLeast(100)] = 5000
-    """Of that sample: rows of smallest hash, stratified by class."""
+    """Rows of the sample that candidates are compared on: those of smallest hash, stratified by
+    class."""
 
 
 HALF = "+float16"  # ends the name of a model whose vectors are rounded
@@ -160,7 +162,7 @@ class EmbeddingIdentity:
 
 @dataclass(frozen=True, kw_only=True)
 class LogisticParams:
-    """Parameters of the built-in classifier; another one gets what you write here and no more."""
+    """Parameters of the built-in classifier, logistic."""
 
     C: Literal["auto"] | Annotated[float, Above(0)] = "auto"
     """Inverse regularisation strength, as in scikit-learn. auto: by held-out log loss."""
@@ -183,19 +185,19 @@ class CrossvalConfig:
     """More rows than this are split into equal pseudo-random shards. A task's peak memory is about
     rows × dimensions × 20 bytes + rows × classes × 12 bytes."""
     max_train_rows: Count = 200_000
-    """global: rows of the stratified sample that models learn from."""
+    """Mode global: rows of the stratified sample that models learn from."""
     folds: Annotated[int, Between(2, 1000)] = 10
-    """Equal texts share a fold."""
+    """Folds of cross-validation; equal texts share a fold."""
     seed: int = 0
-    """Of shards, folds and samples."""
+    """Seed of shards, folds and samples: another one gives another split."""
     classifier: str = "logistic"
     """logistic (built in), or the import path of a scikit-learn classifier with predict_proba, or
     of a function that returns one: sklearn.ensemble.HistGradientBoostingClassifier."""
     params: Options = field(default_factory=lambda: asdict(LogisticParams()))
-    """Of the classifier; another than logistic gets what you write here and no more."""
+    """Parameters of the classifier; another than logistic gets what you write here and no more."""
     standardize: Literal["auto"] | bool = "auto"
-    """Scale columns to unit variance. auto: logistic does unless rows have unit norm, others do
-    not."""
+    """Whether columns are scaled to unit variance. auto: logistic does so unless rows have unit
+    norm, others do not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +221,7 @@ class LabelIssuesConfig:
         "self_confidence"
     )
     adjust_pred_probs: bool = False
-    """Take out how confident the model is of each class on average."""
+    """Whether to take out how confident the model is of each class on average."""
     frac_noise: Fraction = 1.0
     """Share of the estimated noise to flag."""
     min_examples_per_class: Annotated[int, AtLeast(0)] = 1
@@ -463,10 +465,11 @@ class CleanConfig:
     pii: Literal["drop", "review", "redact", "keep"] = "keep"
     """drop | review | redact (the row stays, a tag in place of what was found) | keep."""
     pii_tag: str = "‹{kind}›"
-    """{kind}: EMAIL, IBAN, CARD, IP or PHONE."""
+    """What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE."""
     decisions: ReadPath | None = None
-    """Your own, which always win, as `lakewinnow review` saves them: a CSV, JSON or Parquet file of
-    row_id, decision (keep | drop) or label (the right one), by (who, if you like)."""
+    """Your own decisions, which always win, as `lakewinnow review` saves them: a CSV, JSON or
+    Parquet file of row_id, decision (keep | drop) or label (the right one), by (who, if you
+    like)."""
 
     @property
     def is_to_be_chosen(self) -> bool:
@@ -479,15 +482,16 @@ class OutputConfig:
     """How the clean dataset is written."""
 
     format: OutputFormat = "parquet"
-    """Of clean/, review/ and dropped/."""
+    """Format of clean/, review/ and dropped/."""
     partition_by: tuple[ColumnName, ...] = ()
-    """Columns of the input."""
+    """Columns of the input whose values make folders of the output."""
     rows_per_file: Count = 500_000
-    """Of parquet, and on Spark of delta and iceberg."""
+    """Most rows of a file of parquet, and on Spark of delta and iceberg."""
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
     """errorifexists | overwrite (another configuration's result)."""
     soft_labels: bool = False
-    """Add soft_label, a probability for each class; their order is in summary.json."""
+    """Whether clean/ has soft_label, a probability for each class; their order is in
+    summary.json."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -503,16 +507,17 @@ class EvaluateConfig:
     """Or a column of the input, which says true of rows whose labels you trust: these are the
     holdout, and are neither learnt from nor in clean/."""
     trusted_fraction: Fraction = 1.0
-    """Of those rows; the others are rows like any other."""
+    """Share of the trusted rows that are held out; the others are rows like any other."""
     format: Format | None = None
-    """Of reference and holdout. null: their endings say it."""
+    """Format of reference and holdout. null: their endings say it."""
     params: Options = field(default_factory=dict)
-    """Of those models, over `crossval.params`: {class_weight: null}, say."""
+    """Parameters of the models compared, over `crossval.params`: {class_weight: null}, say."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
     """A stratified sample of more rows is trained on. A task's peak memory is about (these + 20,000
     of the holdout) × dimensions × 20 bytes."""
     seeds: Count = 3
-    """Of 5 trainings each, which leave out a fifth of the rows in turn."""
+    """How often each model is trained anew: 5 times a seed, a fifth of the rows left out in
+    turn."""
 
     @property
     def has_holdout(self) -> bool:
@@ -525,11 +530,11 @@ class ExportConfig:
     """Fine-tuning files to write beside the clean dataset."""
 
     format: Literal["openai-chat", "prompt-completion", "huggingface"] | None = None
-    """Of the files in exports/. null: none are written."""
+    """Format of the files in exports/. null: none are written."""
     system: str | None = None
-    """openai-chat: what the system says in every example."""
+    """Format openai-chat: what the system says in every example."""
     validation_fraction: Fraction = 0.1
-    """Of the texts; equal texts are on one side."""
+    """Share of the texts that are for validation; equal texts are on one side."""
     max_tokens: Count = 65_536
     """Examples with more (a third of their bytes) are left out and counted."""
     soft_copies: Annotated[int, Between(2, 100)] | None = None
@@ -562,25 +567,25 @@ class FinetuneConfig:
     epochs: Count = 3
     """How often each row is learnt from."""
     seeds: Count | None = None
-    """Models of each variant. null: local 3, openai 1."""
+    """How many models each variant gets. null: local 3, openai 1."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
     """A stratified sample of more rows is trained on."""
     layers: Literal["all"] | Count | None = None
-    """local: how many learn, from the top, or all. null: 3 on a CPU, all on a GPU."""
+    """local: how many layers learn, from the top, or all. null: 3 on a CPU, all on a GPU."""
     learning_rate: Annotated[float, Between(0, 1)] = 5e-5
-    """local: of the optimiser."""
+    """local: step size of the optimiser."""
     batch_size: Count = 16
     """local: examples in a step."""
     base_url: str | None = None
-    """openai: of a compatible server. null: OpenAI."""
+    """openai: address of a compatible server. null: OpenAI's."""
     suffix: str = "lakewinnow"
-    """openai: of the name of the trained models."""
+    """openai: part of the name of the trained models."""
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
-    """Required by openai: a run that would cost more ends before it spends."""
+    """openai, required: a run that would cost more ends before it spends."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
-    """USD, of training. null: OpenAI's list price, where the model has one."""
+    """Price of training in USD. null: OpenAI's list price, where the model has one."""
     price_per_million_asked: Annotated[float, AtLeast(0)] | None = None
-    """USD, of prompts and answers of a trained model. null: likewise."""
+    """Price of prompts to a trained model and of its answers, in USD. null: OpenAI's."""
     poll_s: Annotated[float, AtLeast(0.01)] = 30.0
     """openai: seconds between two looks at how far a job is."""
     concurrency: Count = 4
@@ -588,7 +593,7 @@ class FinetuneConfig:
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
     """openai: seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
-    """openai: of a request that failed for a reason that may pass."""
+    """openai: how often a request is sent again that failed for a reason that may pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
