@@ -269,7 +269,7 @@ def test_a_stage_that_lost_its_record_is_redone(again, finished, small):
 
 
 def test_another_decision_redoes_only_what_comes_after(again, finished):
-    ran, _ = again(finished, clean={"label_issues": "review"}, output={"mode": "overwrite"})
+    ran, _ = again(finished, clean={"label_issues": "review"})
     assert ran == STAGES[-3:]
     rows = read_json(finished, "manifest.json")["rows"]
     assert rows["dropped"] == 0 < rows["review"]
@@ -287,7 +287,7 @@ def test_the_users_decisions_hold_in_every_run_and_a_change_of_them_redoes_decid
     header = ("row_id", "decision", "label")
     told = [(worst["row_id"], "keep", ""), (fine["row_id"], "", other)]
     path = write_csv(tmp_path / "mine.csv", told, header)
-    sections = {"clean": {"decisions": str(path)}, "output": {"mode": "overwrite"}}
+    sections = {"clean": {"decisions": str(path)}}
     assert again(finished, **sections)[0] == STAGES[-3:]
     assert read_json(finished, "summary.json")["own_decisions"] == {"fix": 1, "keep": 1}
     assert_keeps_the_contracts(finished)
@@ -305,7 +305,7 @@ def test_the_users_decisions_hold_in_every_run_and_a_change_of_them_redoes_decid
 
 
 def test_soft_labels_redo_publish_and_say_their_classes(again, finished):
-    output = {"mode": "overwrite", "soft_labels": True}
+    output = {"soft_labels": True}
     clean = {"label_issues": "fix"}
     assert again(finished, clean=clean, output=output)[0] == STAGES[-3:]
     summary = read_json(finished, "summary.json")
@@ -369,7 +369,7 @@ def test_a_run_that_would_drop_too_much_leaves_what_is_published(again, finished
     published = [finished / "_commits" / "publish.json", *sorted((finished / "clean").iterdir())]
     before = [path.read_bytes() for path in published]
     with pytest.raises(DataError) as caught:
-        again(finished, clean={"max_drop_fraction": 0.0}, output={"mode": "overwrite"})
+        again(finished, clean={"max_drop_fraction": 0.0})
     assert caught.value.code == "too_many_dropped"
     assert [path.read_bytes() for path in published] == before
 
@@ -456,8 +456,7 @@ def test_a_batch_is_judged_by_an_earlier_noise_model(spark, small, tmp_path):
     assert observer.ran == []
     other = tmp_path / "merged.json"
     other.write_text(json.dumps(merged.to_dict()))
-    overwrite = {"output": {"mode": "overwrite"}}
-    observer, result = run_batch(spark, small, path, other, **overwrite)
+    observer, result = run_batch(spark, small, path, other)
     assert (observer.ran[0], observer.resumed) == ("noise", [*STAGES[:3], "duplicates"])
     assert result.manifest["noise_model"]["path"] == str(other)
 

@@ -171,7 +171,7 @@ def goes_in_and_out(store, config, first, clean_table):
     for version, n_rows in ((first, 90), (None, 99)):
         lakewinnow(
             config,
-            [f"--set=input.version={json.dumps(version)}", "--set=output.mode=overwrite"],
+            [f"--set=input.version={json.dumps(version)}"],
         )
         rows = accounted(store)["rows"]
         assert rows["in"] == n_rows

@@ -27,7 +27,6 @@ def test_trusted_rows_decide_and_are_neither_learnt_from_nor_published(spark, tm
             embedding={"dimensions": 64},
             clean={"label_issues": "auto", "require_improvement": True},
             evaluate={"trusted": "sure", "seeds": 1},
-            output={"mode": "overwrite"},
         )
         observer = Recorder()
         return lakewinnow.run(config, spark, observer=observer), observer

@@ -196,7 +196,7 @@ def test_from_the_page_to_clean(config, drawn, tmp_path, capsys):
     said = capsys.readouterr().out
     assert f"{N} of {N} rows are reviewed" in said
     assert f"clean.decisions={saved}" in said.replace("\n", "")
-    overrides = ["--set", f"clean.decisions={saved}", "--set", "output.mode=overwrite"]
+    overrides = ["--set", f"clean.decisions={saved}"]
     assert exit_code_of(["run", str(mine), *overrides, "--quiet"]) == 0
     issues = {row["row_id"]: row for row in read_rows(config.workspace, "issues")}
     for row in drawn[1]:

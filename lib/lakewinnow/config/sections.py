@@ -488,7 +488,7 @@ class OutputConfig:
     rows_per_file: Count = 500_000
     """Most rows of a file of parquet, and on Spark of delta and iceberg."""
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
-    """errorifexists | overwrite (another configuration's result)."""
+    """errorifexists | overwrite (tables in the workspace that no run wrote)."""
     soft_labels: bool = False
     """Whether clean/ has soft_label, a probability for each class; their order is in
     summary.json."""
