@@ -20,7 +20,7 @@ import pyarrow as pa
 from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift import verdict
-from lakewinnow.core.drift.comparison import Comparison, Side, Vectors
+from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison, Vectors
 from lakewinnow.core.drift.domain import classify
 from lakewinnow.core.drift.energy import energy_distance
 from lakewinnow.core.drift.histograms import N_BINS, bins
@@ -69,7 +69,7 @@ def side(corpus, texts, labels):
         for name, values in found.items()
     }
     counts = np.bincount(labels, minlength=corpus.n_classes)
-    return Side(counts, len(texts), len(texts), histograms)
+    return ComparedRows(counts, len(texts), len(texts), histograms)
 
 
 def compare(corpus, new, reference, max_texts, *, seed, texts=None, labels=None, own=False):
@@ -91,7 +91,7 @@ def compare(corpus, new, reference, max_texts, *, seed, texts=None, labels=None,
         classify(vectors, is_new, chances)[0],
         energy_distance(vectors[some], is_new[some], N_PERMUTATIONS),
     )
-    return Comparison.of(
+    return DriftComparison.of(
         side(corpus, new_texts, new_labels),
         side(corpus, [corpus.texts[i] for i in reference], corpus.labels[reference]),
         found,

@@ -24,7 +24,7 @@ import yaml
 from posterior import planted
 
 import lakewinnow
-from lakewinnow.classifiers.base import Rows
+from lakewinnow.classifiers.base import TrainingRows
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.file import load_config
 from lakewinnow.config.sections import EmbeddingConfig
@@ -81,7 +81,7 @@ def main() -> None:
         kept = labels != ""
         names = pd.Series(labels[kept]).map(index).to_numpy()
         parts = np.random.default_rng(0).integers(N_PARTS, size=len(labels))[kept]
-        rows = Rows(texts[kept], names, parts, len(classes))
+        rows = TrainingRows(texts[kept], names, parts, len(classes))
         models, _ = Logistic(options.C, "balanced", 500, standardize="auto").fit_folds(
             rows, [*range(N_PARTS), N_PARTS]
         )

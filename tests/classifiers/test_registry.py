@@ -6,7 +6,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from lakewinnow.classifiers import registry
-from lakewinnow.classifiers.base import Rows
+from lakewinnow.classifiers.base import TrainingRows
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.sections import CrossvalConfig
@@ -100,7 +100,7 @@ def test_an_estimator_is_seeded_and_scaled_where_asked(scales):
     features, labels = rng.normal(size=(60, 3)) * [1, 10, 100], np.arange(60) % 3
     folds = np.arange(60) // 3 % 2
     estimator = registry.load(config, list("abcde"))
-    found, _ = estimator.cross_val_predict(Rows(features, labels + 1, folds, 5))
+    found, _ = estimator.cross_val_predict(TrainingRows(features, labels + 1, folds, 5))
     assert (found[:, [0, 4]] == 0).all()
     scale = features[folds == 1].std(axis=0) if scales is True else 1
     centre = features[folds == 1].mean(axis=0) if scales is True else 0
@@ -117,7 +117,7 @@ def test_where_one_class_is_left_to_learn_from_it_is_certain():
         CrossvalConfig(classifier="sklearn.linear_model.LogisticRegression", params={}), list("ab")
     )
     folds = np.arange(10) % 2
-    found, _ = estimator.cross_val_predict(Rows(np.eye(10), 1 - folds, folds, 2))
+    found, _ = estimator.cross_val_predict(TrainingRows(np.eye(10), 1 - folds, folds, 2))
     assert (found[folds == 0] == [1, 0]).all()
     assert (found[folds == 1] == [0, 1]).all()
 
@@ -127,7 +127,7 @@ def test_what_a_classifier_says_of_its_convergence_is_passed_on():
         classifier="sklearn.linear_model.LogisticRegression", params={"max_iter": 1}
     )
     rng = np.random.default_rng(0)
-    rows = Rows(rng.normal(size=(60, 3)), np.arange(60) % 3, np.arange(60) // 3 % 2, 3)
+    rows = TrainingRows(rng.normal(size=(60, 3)), np.arange(60) % 3, np.arange(60) // 3 % 2, 3)
     estimator = registry.load(config, list("abc"))
     assert estimator.cross_val_predict(rows)[1].not_converged == (0, 1)
     assert estimator.fit_folds(rows, [1])[1].not_converged == (1,)
@@ -152,7 +152,7 @@ def test_weights_reach_the_last_step_of_a_pipeline():
     features[:, 0] += labels
     weights, folds = rng.integers(0, 3, 90).astype(float), np.arange(90) % 3
     classifier = Estimator("sklearn.linear_model.LogisticRegression", {}, 0, standardize=True)
-    models, _ = classifier.fit_folds(Rows(features, labels, folds, 3), [1, 7], weights)
+    models, _ = classifier.fit_folds(TrainingRows(features, labels, folds, 3), [1, 7], weights)
     for fold in (1, 7):  # of fold 7 there are no rows
         rows = (folds != fold) & (weights > 0)
         scaler = StandardScaler().fit(features[rows])

@@ -303,7 +303,7 @@ def sleeping(batches):
         yield batch
 
 try:
-    with sessions.telling_of_loss():
+    with sessions.explaining_lost_engine():
         spark.range(1).mapInArrow(sleeping, "id long").collect()
 except EngineError as error:
     print(error.code, error, error.hint, sep="\\n", flush=True)
@@ -473,7 +473,7 @@ if sys.argv[1] == "sort":
     print(spark.read.parquet("sorted").count())
 else:
     try:
-        with sessions.telling_of_loss():
+        with sessions.explaining_lost_engine():
             rows.join(rows.withColumnRenamed("id", "other"), "key").write.parquet("joined")
     except EngineError as error:
         print(error.code, error, sep="\\n")

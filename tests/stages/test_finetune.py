@@ -92,7 +92,7 @@ class Case:
     def run(self, reference=None, told=None, **finetune_):
         config = make_config("x.csv", evaluate={"holdout": "y.csv"}, finetune=finetune_)
         tell = (lambda *_: None) if told is None else lambda *of: told.append(of)
-        given = {"trusted": self.trusted, "reference": reference, "tell": tell}
+        given = {"trusted": self.trusted, "reference": reference, "report_progress": tell}
         report = finetune.run(self.lake, config, **given)
         return {**to_json(report.figures), "warnings": report.warnings}
 

@@ -13,7 +13,7 @@ Weights: TypeAlias = NDArray[np.float64]
 Probabilities: TypeAlias = NDArray[np.float32]
 
 
-class Rows(NamedTuple):
+class TrainingRows(NamedTuple):
     """What a classifier learns from, and scores."""
 
     features: Features  # shape (n, D)
@@ -54,14 +54,14 @@ class Classifier(Protocol):
     def is_settled(self) -> bool:
         """Whether nothing is left to be chosen by looking at rows."""
 
-    def settle(self, rows: Rows) -> tuple[Self, FitReport]:
+    def settle(self, rows: TrainingRows) -> tuple[Self, FitReport]:
         """Choose, by a sample of rows, what is left to be chosen."""
 
-    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
+    def cross_val_predict(self, rows: TrainingRows) -> tuple[Probabilities, FitReport]:
         """Score every row by a model of the other folds, shape (n, K)."""
 
     def fit_folds(
-        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+        self, rows: TrainingRows, fold_ids: list[int], sample_weight: Weights | None = None
     ) -> tuple[Models, FitReport]:
         """Train a model for each of the folds in `fold_ids`.
 

@@ -15,7 +15,14 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from lakewinnow.classifiers.base import Features, FitReport, Integers, Probabilities, Rows, Weights
+from lakewinnow.classifiers.base import (
+    Features,
+    FitReport,
+    Integers,
+    Probabilities,
+    TrainingRows,
+    Weights,
+)
 from lakewinnow.errors import ConfigError, EngineError, Shown
 
 _LOG = logging.getLogger(__name__)
@@ -104,11 +111,11 @@ class Estimator:
         """See `Classifier`."""
         return bool(_weights_key(self.make()))
 
-    def settle(self, rows: Rows) -> tuple["Estimator", FitReport]:  # noqa: ARG002
+    def settle(self, rows: TrainingRows) -> tuple["Estimator", FitReport]:  # noqa: ARG002
         """See `Classifier`."""
         return self, FitReport()
 
-    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
+    def cross_val_predict(self, rows: TrainingRows) -> tuple[Probabilities, FitReport]:
         """See `Classifier`.
 
         Raises
@@ -126,7 +133,7 @@ class Estimator:
         return pred_probs, FitReport(tuple(not_converged))
 
     def fit_folds(
-        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+        self, rows: TrainingRows, fold_ids: list[int], sample_weight: Weights | None = None
     ) -> tuple["EstimatorModels", FitReport]:
         """See `Classifier`; raises as `cross_val_predict`."""
         with threadpool_limits(rows.n_threads):
@@ -134,7 +141,9 @@ class Estimator:
         not_converged = tuple(fold for fold, model in models.items() if not model.converged)
         return EstimatorModels(rows.n_classes, models), FitReport(not_converged)
 
-    def _fit(self, rows: Rows, fold: int, sample_weight: Weights | None = None) -> "_OneModel":
+    def _fit(
+        self, rows: TrainingRows, fold: int, sample_weight: Weights | None = None
+    ) -> "_OneModel":
         training = rows.folds != fold
         if sample_weight is not None:
             training &= sample_weight > 0

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from lakewinnow.classifiers.base import FitReport, Probabilities, Rows, Weights
+from lakewinnow.classifiers.base import FitReport, Probabilities, TrainingRows, Weights
 from lakewinnow.core.logistic import crossval
 from lakewinnow.core.logistic.design import is_unit_norm
 from lakewinnow.core.logistic.strength import choose_strength
@@ -29,7 +29,7 @@ class Logistic:
         """See `Classifier`."""
         return self.C != "auto" and self.standardize != "auto"
 
-    def settle(self, rows: Rows) -> tuple["Logistic", FitReport]:
+    def settle(self, rows: TrainingRows) -> tuple["Logistic", FitReport]:
         """See `Classifier`."""
         options = self._options(rows)
         settled = replace(self, standardize=options["standardize"])
@@ -41,14 +41,14 @@ class Logistic:
         settings = {"C": settled.C, "losses": losses, "standardize": settled.standardize}
         return settled, FitReport(settings=settings)
 
-    def cross_val_predict(self, rows: Rows) -> tuple[Probabilities, FitReport]:
+    def cross_val_predict(self, rows: TrainingRows) -> tuple[Probabilities, FitReport]:
         """See `Classifier`."""
         options = self._options(rows)
         found = crossval.cross_val_predict(*rows[:4], **options)
         return found.pred_probs, _report(found.fit, standardize=options["standardize"])
 
     def fit_folds(
-        self, rows: Rows, fold_ids: list[int], sample_weight: Weights | None = None
+        self, rows: TrainingRows, fold_ids: list[int], sample_weight: Weights | None = None
     ) -> tuple[crossval.FoldModels, FitReport]:
         """See `Classifier`."""
         options = self._options(rows)
@@ -57,7 +57,7 @@ class Logistic:
         )
         return models, _report(models.fit, standardize=options["standardize"])
 
-    def _options(self, rows: Rows) -> dict[str, Any]:
+    def _options(self, rows: TrainingRows) -> dict[str, Any]:
         scales = self.standardize
         return {
             "C": self.C,

@@ -17,7 +17,14 @@ from pyspark import cloudpickle
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.classifiers.base import Classifier, Features, FitReport, Integers, Models, Rows
+from lakewinnow.classifiers.base import (
+    Classifier,
+    Features,
+    FitReport,
+    Integers,
+    Models,
+    TrainingRows,
+)
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
@@ -55,7 +62,7 @@ def score_shard(
         raise vectors_missing(at.null_count)
     features = _features(vectors.column(c.VECTOR), at.to_numpy())
     try:
-        scored = Rows(features, labels, folds, n_classes, n_threads)
+        scored = TrainingRows(features, labels, folds, n_classes, n_threads)
         pred_probs, fit = classifier.cross_val_predict(scored)
     except LakewinnowError as error:
         raise error.at(f"{error.where}, shard {number}") from error
@@ -126,14 +133,14 @@ def vectors_missing(n_missing: int) -> EngineError:
     return EngineError("embedding_missing", "embedding.store", expected, got, hint)
 
 
-def _training_rows(table: pa.Table, n_classes: int, n_threads: int) -> Rows:
+def _training_rows(table: pa.Table, n_classes: int, n_threads: int) -> TrainingRows:
     """Return rows in the order of their ids, of which each counts once."""
     order = pc.sort_indices(table.column(c.ROW_ID)).to_numpy()
     row_ids = table.column(c.ROW_ID).take(order)
     order = order[np.append(True, pc.not_equal(row_ids[1:], row_ids[:-1]).to_numpy())]
     labels, folds = (table.column(name).to_numpy()[order] for name in (c.LABEL, c.FOLD))
     features = _features(table.column(c.VECTOR), order)
-    return Rows(features, labels, folds, n_classes, n_threads)
+    return TrainingRows(features, labels, folds, n_classes, n_threads)
 
 
 def _features(vectors: pa.ChunkedArray, at: Integers) -> Features:

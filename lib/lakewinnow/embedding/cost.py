@@ -16,7 +16,7 @@ _PRICE = "embedding.openai.price_per_million_tokens"
 
 
 @dataclass(frozen=True)
-class Cost:
+class EmbeddingCost:
     """A price and a bound.
 
     Raises

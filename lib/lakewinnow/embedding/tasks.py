@@ -67,18 +67,18 @@ def embed(
         tokens=requests.n_tokens,
         requests=requests.n_requests,
         debt=requests.debt_s,
-        stopped=requests.stopped and _told(requests.stopped),
+        stopped=requests.stopped and _as_text(requests.stopped),
     )
 
 
-def _told(error: ProviderError) -> str:
+def _as_text(error: ProviderError) -> str:
     code, where, expected, got, hint = error.args
     return json.dumps([code, where, expected, got if isinstance(got, Shown) else repr(got), hint])
 
 
-def error_of(told: str) -> ProviderError:
+def error_of(text: str) -> ProviderError:
     """Return the error that stopped a task, from what is in `STOPPED`."""
-    code, where, expected, got, hint = json.loads(told)
+    code, where, expected, got, hint = json.loads(text)
     return ProviderError(code, where, expected, Shown(got), hint)
 
 

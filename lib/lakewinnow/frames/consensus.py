@@ -30,8 +30,8 @@ from lakewinnow.frames.left_out import check_bad_rows, warn
 from lakewinnow.lake.inputs.source import column, text_of
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import annotations as passes
-from lakewinnow.spark.passes.annotations import Judge, Names
-from lakewinnow.spark.sessions.session import telling_of_loss
+from lakewinnow.spark.passes.annotations import ConsensusJudge, CrowdNames
+from lakewinnow.spark.sessions.session import explaining_lost_engine
 
 MAX_ANNOTATORS: Final = 100_000  # beyond this an annotator column is something else by mistake
 
@@ -76,7 +76,7 @@ class Columns:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ConsensusOptions:
     """What the caller wants found, checked."""
 
     consensus_method: ConsensusMethod
@@ -97,7 +97,7 @@ _METHODS: Final = {
 }
 
 
-@telling_of_loss()
+@explaining_lost_engine()
 def find_consensus(
     annotations: DataFrame | pd.DataFrame,
     rows: DataFrame | pd.DataFrame,
@@ -181,7 +181,7 @@ def find_consensus(
           classes: [bad, good]
     """
     of = Columns(id=id, annotator=annotator, label=label, pred_probs=pred_probs)
-    options = Options(
+    options = ConsensusOptions(
         consensus_method=consensus_method,
         quality_method=quality_method,
         max_bad_fraction=max_bad_fraction,
@@ -205,7 +205,7 @@ def _on_spark(
     rows: DataFrame,
     of: Columns,
     classes: Sequence[object] | None,
-    options: Options,
+    options: ConsensusOptions,
 ) -> Consensus:
     columns.check_key("id", annotations.schema, of.id)
     columns.check_key("id", rows.schema, of.id)
@@ -220,7 +220,7 @@ def _on_spark(
     classes = class_names(given.select(c.LABEL), rows.select(probs.alias("p")), classes)
     _check_classes(classes)
     annotators, n_given = _annotators(given)
-    names = Names(classes, [str(name) for name in annotators])
+    names = CrowdNames(classes, [str(name) for name in annotators])
 
     keyed = _with_annotations(rows.withColumn(_ID, text_of(of.id)), given)
     inputs = {
@@ -249,7 +249,7 @@ def _on_spark(
             crowd = crowd.weigh(passes.consensus(needed, names, crowd))
     stats = passes.annotators(needed, names, crowd).stats(votes, crowd.weights)
 
-    found = udf.on_arrow(Judge(names, crowd), passes.CONSENSUS)(*inputs.values())
+    found = udf.on_arrow(ConsensusJudge(names, crowd), passes.CONSENSUS)(*inputs.values())
     own = columns.own_names(passes.CONSENSUS.names, rows.columns)
     ours = {name: F.col(_FOUND).getField(name) for name in own}
     ours[c.CONSENSUS_LABEL] = ours[c.CONSENSUS_LABEL].cast(label_type)
@@ -294,7 +294,7 @@ def _in_memory(
     rows: pd.DataFrame,
     of: Columns,
     classes: Sequence[object] | None,
-    options: Options,
+    options: ConsensusOptions,
 ) -> Consensus:
     given = annotations[annotations[of.label].notna()]
     labels = pandas_columns.plain("label", given[of.label])
@@ -306,7 +306,7 @@ def _in_memory(
     classes = class_names_in_memory(labels, lengths, classes)
     _check_classes(classes)
     annotators = sorted(who.dropna().unique().tolist())
-    names = Names(classes, [str(name) for name in annotators])
+    names = CrowdNames(classes, [str(name) for name in annotators])
 
     batch = _batch(
         row_ids,

@@ -30,7 +30,7 @@ from lakewinnow.spark.arrow import parquet_rows
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import confident_learning, local_issues, valid_probs, verdicts
 from lakewinnow.spark.passes.confident_learning import Judge
-from lakewinnow.spark.sessions.session import telling_of_loss
+from lakewinnow.spark.sessions.session import explaining_lost_engine
 
 _ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
 _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
@@ -40,7 +40,7 @@ _NEW_COLUMNS: Final = (*verdicts.VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
 MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
 
 
-@telling_of_loss()
+@explaining_lost_engine()
 def find_label_issues(
     df: DataFrame | pd.DataFrame | npt.ArrayLike | None = None,
     pred_probs: str | Sequence[str] | npt.ArrayLike | None = None,

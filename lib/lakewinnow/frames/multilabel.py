@@ -29,9 +29,9 @@ from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.lists import spread
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes import one_vs_rest as passes
-from lakewinnow.spark.passes.one_vs_rest import Judge
+from lakewinnow.spark.passes.one_vs_rest import MultilabelJudge
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.spark.sessions.session import telling_of_loss
+from lakewinnow.spark.sessions.session import explaining_lost_engine
 
 _ROW_ID, _RANK, _FOUND = "__lw_row_id", "__lw_rank", "__lw_found"
 
@@ -45,7 +45,7 @@ _ADDED: Final = (
 )
 
 
-@telling_of_loss()
+@explaining_lost_engine()
 def find_multilabel_issues(
     df: DataFrame | pd.DataFrame,
     *,
@@ -164,7 +164,7 @@ def _on_spark(
         options.issue_filter, models, int(joints.n_rows[0]), n_tallies=n_tallies
     )
     cuts, _ = confident_learning.select(rows, plan, partial(passes.blocks, classes=names))
-    judge = Judge(
+    judge = MultilabelJudge(
         classes=names,
         thresholds=thresholds,
         issue_filter=options.issue_filter,

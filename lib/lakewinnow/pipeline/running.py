@@ -29,12 +29,12 @@ from lakewinnow.pipeline.records import RunResult, account_for_every_row
 from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.stage import Stage, loaded
-from lakewinnow.spark.sessions.session import telling_of_loss
+from lakewinnow.spark.sessions.session import explaining_lost_engine
 from lakewinnow.stages import label_issues
 from lakewinnow.text import registry as text_rules
 
 
-@telling_of_loss()
+@explaining_lost_engine()
 def run(
     config: Config,
     spark: SparkSession | None = None,

@@ -236,7 +236,7 @@ def finetune(run: Run) -> StageReport[Any]:
         as_embedded(run),
         trusted=asked_for(run.trusted),
         reference=run.inputs.reference,
-        tell=run.report_progress,
+        report_progress=run.report_progress,
     )
     return replace(report, is_complete=not report.figures.finetuning.failed)
 

@@ -16,7 +16,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.errors import DataError
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.spark.sessions.session import session, telling_of_loss
+from lakewinnow.spark.sessions.session import explaining_lost_engine, session
 
 CHANGE: Final = "change"  # of a row, the first that applies of these
 REMOVED: Final = "only in the first"
@@ -78,7 +78,7 @@ class RunDiff:
         return self.table.orderBy(order, score, c.ROW_ID).limit(n).collect()
 
 
-@telling_of_loss()
+@explaining_lost_engine()
 def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
     """Compare two finished runs.
 

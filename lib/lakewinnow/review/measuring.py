@@ -16,7 +16,7 @@ import pyarrow as pa
 from lakewinnow import columns as c
 from lakewinnow.core.evaluation import reviewing, strata
 from lakewinnow.core.evaluation.paired_comparison import CONFIDENCE, Interval
-from lakewinnow.core.evaluation.reviewing import Answers, Cut, Cuts
+from lakewinnow.core.evaluation.reviewing import Answers, Cut, ScoreCuts
 from lakewinnow.core.evaluation.strata import PROB_EDGES, SCORE_EDGES
 from lakewinnow.core.types import BoolArray, FloatArray, ObjectArray
 from lakewinnow.lake.inputs.decisions import KEEP, RELABEL
@@ -175,7 +175,7 @@ def _recall(flagged: _Side, others: _Side) -> Interval | None:
 
 
 def _cuts(
-    found: Cuts,
+    found: ScoreCuts,
     edges: FloatArray,
     histogram: Sequence[tuple[float, int]],
     *,

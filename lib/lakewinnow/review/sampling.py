@@ -23,7 +23,7 @@ from pyspark.sql.types import IntegerType
 
 from lakewinnow import columns as c
 from lakewinnow.core.evaluation import strata
-from lakewinnow.core.evaluation.strata import SCORE_EDGES, Side
+from lakewinnow.core.evaluation.strata import SCORE_EDGES, StrataOfRows
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.types import IntArray
@@ -149,7 +149,7 @@ def _prob_bins(probs: pa.Array) -> pa.Array:
 
 def _sides(
     frame: DataFrame, by_score: IntArray, numbers: Sequence[int], classes: Sequence[str]
-) -> list[Side]:
+) -> list[StrataOfRows]:
     """Choose the strata, of the others and of the flagged, and how many rows of each to draw."""
     shares = (strata.OTHER_BANDS, strata.FLAGGED_BANDS)
     cuts = [strata.band_cuts(*of) for of in zip(by_score, shares, numbers, strict=True)]
@@ -177,7 +177,7 @@ def _band(cuts: IntArray) -> Column:
     return reduce(Column.__add__, beyond, F.lit(0))
 
 
-def _drawn(frame: DataFrame, sides: Sequence[Side], classes: Sequence[str]) -> pa.Table:
+def _drawn(frame: DataFrame, sides: Sequence[StrataOfRows], classes: Sequence[str]) -> pa.Table:
     """Return the rows of the sample in the order of their hash."""
     first = sides[0].rows.size
     stratum = (
@@ -196,7 +196,7 @@ def _drawn(frame: DataFrame, sides: Sequence[Side], classes: Sequence[str]) -> p
     return ordered
 
 
-def _stratum(side: Side, classes: Sequence[str]) -> Column:
+def _stratum(side: StrataOfRows, classes: Sequence[str]) -> Column:
     own = [F.lit(classes[k]) for k in side.own]
     at = F.array_position(F.array(*own), F.col(c.GIVEN_LABEL)) if own else F.lit(0)
     group = F.when(at == 0, len(own)).otherwise(at - 1)
@@ -204,7 +204,7 @@ def _stratum(side: Side, classes: Sequence[str]) -> Column:
     return stratum
 
 
-def _strata(sides: Sequence[Side], classes: Sequence[str]) -> Iterator[Stratum]:
+def _strata(sides: Sequence[StrataOfRows], classes: Sequence[str]) -> Iterator[Stratum]:
     for flagged, side in enumerate(sides):
         edges = [0.0, *SCORE_EDGES[side.cuts - 1].tolist(), 1.0]
         for group, (rows, drawn) in enumerate(zip(side.rows, side.drawn, strict=True)):

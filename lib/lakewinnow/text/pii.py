@@ -27,7 +27,7 @@ class Span(NamedTuple):
     kind: str
 
 
-class Kind(NamedTuple):
+class PersonalData(NamedTuple):
     """Something personal: what one of it is called, and many."""
 
     one: str
@@ -35,11 +35,11 @@ class Kind(NamedTuple):
 
 
 KINDS: Final = {  # in the order in which they are looked for: what is one is not another
-    "email": Kind("email address", "email addresses"),
-    "iban": Kind("IBAN", "IBANs"),
-    "card": Kind("card number", "card numbers"),
-    "ip": Kind("IP address", "IP addresses"),
-    "phone": Kind("phone number", "phone numbers"),
+    "email": PersonalData("email address", "email addresses"),
+    "iban": PersonalData("IBAN", "IBANs"),
+    "card": PersonalData("card number", "card numbers"),
+    "ip": PersonalData("IP address", "IP addresses"),
+    "phone": PersonalData("phone number", "phone numbers"),
 }
 
 

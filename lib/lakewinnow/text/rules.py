@@ -52,7 +52,7 @@ class Rule:
         return self.says(document, value)
 
 
-class Verdict(NamedTuple):
+class TextVerdict(NamedTuple):
     """What rules say of a text."""
 
     score: float  # the least of the broken rules' scores; 1 where none is broken
@@ -60,10 +60,10 @@ class Verdict(NamedTuple):
     why: str | None  # what is wrong; None where none is broken
 
 
-FINE: Final = Verdict(1.0, (), None)
+FINE: Final = TextVerdict(1.0, (), None)
 
 
-def judge(text: str, rules: Sequence[Rule]) -> Verdict:
+def judge(text: str, rules: Sequence[Rule]) -> TextVerdict:
     """Hold a text against rules."""
     document = Document(text)
     broken = []
@@ -77,4 +77,4 @@ def judge(text: str, rules: Sequence[Rule]) -> Verdict:
     if len(broken) > _SHOWN:
         said.append(f"and {len(broken) - _SHOWN} more")
     score = min(rule.score(value) for rule, value in broken)
-    return Verdict(score, tuple(rule.name for rule, _ in broken), ", ".join(said))
+    return TextVerdict(score, tuple(rule.name for rule, _ in broken), ", ".join(said))

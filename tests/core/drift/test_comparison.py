@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakewinnow.core.drift import verdict
-from lakewinnow.core.drift.comparison import Comparison, Side
+from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.drift.verdict import Test, changed_classes, holm, is_drift
 
@@ -41,14 +41,14 @@ def side(rng, n, copies=1, shares=(0.2, 0.3, 0.5), length=60):
     lengths = rng.poisson(length, n)
     texts = {"characters": np.bincount(bins("characters", lengths), minlength=N_BINS["characters"])}
     counts = np.bincount(labels, minlength=len(shares))
-    return Side(
+    return ComparedRows(
         counts * copies, n, n * copies**2, {name: of * copies for name, of in texts.items()}
     )
 
 
 def test_copies_of_rows_are_no_more_evidence_than_the_rows():
     once, thrice = (
-        Comparison.of(
+        DriftComparison.of(
             side(np.random.default_rng(1), 300, n), side(np.random.default_rng(2), 200, n)
         )
         for n in (1, 3)
@@ -59,7 +59,7 @@ def test_copies_of_rows_are_no_more_evidence_than_the_rows():
 
 
 def detected(new, reference):
-    tests = Comparison.of(new, reference).tests()
+    tests = DriftComparison.of(new, reference).tests()
     adjusted = holm([test.p for test in tests])
     return {t.name for t, p in zip(tests, adjusted.tolist(), strict=True) if is_drift(t, p, 0.05)}
 
@@ -81,5 +81,5 @@ def test_nothing_is_found_where_nothing_differs_and_what_differs_is():
 def test_a_trifle_is_no_drift_however_many_rows_show_it():
     rng = np.random.default_rng(4)
     new, reference = side(rng, 200_000, shares=(0.21, 0.3, 0.49)), side(rng, 200_000)
-    assert Comparison.of(new, reference).labels.p < 1e-6
+    assert DriftComparison.of(new, reference).labels.p < 1e-6
     assert detected(new, reference) == set()

@@ -11,7 +11,7 @@ from finetuning.local.tiny import make_tiny  # noqa: E402
 from lakewinnow.errors import ConfigError  # noqa: E402
 from lakewinnow.finetuning.local import body as body_  # noqa: E402
 from lakewinnow.finetuning.local.body import Body, prepared  # noqa: E402
-from lakewinnow.finetuning.local.training import Recipe, train  # noqa: E402
+from lakewinnow.finetuning.local.training import TrainingRecipe, train  # noqa: E402
 
 TEXTS = tuple(
     f"{start} {word} {end}".strip()
@@ -38,7 +38,7 @@ def tiny(tmp_path_factory):
 
 def recipe(folder, **settings):
     given = {"layers": 2, "epochs": 12, "learning_rate": 5e-3, "batch_size": 16, **settings}
-    return Recipe(model=str(folder), **given)
+    return TrainingRecipe(model=str(folder), **given)
 
 
 def hard(labels):

@@ -73,7 +73,9 @@ class Job:
             "tests",
             states=[JobState(**json.loads(record)) for record in self.records.values()],
             save=self.save,
-            tell=lambda states, said: self.told.append(([of.status for of in states], said)),
+            report_progress=lambda states, said: self.told.append(
+                ([of.status for of in states], said)
+            ),
             sleep=lambda _: None,
         )
 

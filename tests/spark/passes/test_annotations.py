@@ -12,7 +12,7 @@ from lakewinnow.core.crowd.annotations import VoteState
 from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd
 from lakewinnow.spark.passes import annotations as passes
 
-NAMES = passes.Names(classes=["x", "y", "z"], annotators=["ada", "bo", "cy", "di"])
+NAMES = passes.CrowdNames(classes=["x", "y", "z"], annotators=["ada", "bo", "cy", "di"])
 
 
 def rows(n_rows=60):
@@ -65,7 +65,7 @@ def test_a_batch_of_bad_rows_alone_finds_nothing():
 @pytest.mark.parametrize("n_rows", [0, 2])
 def test_rows_that_nobody_labelled_may_come_without_a_type(n_rows):
     crowd = Crowd(VoteState.zero(4, 3))
-    found = passes.Judge(NAMES, crowd)(
+    found = passes.ConsensusJudge(NAMES, crowd)(
         pa.nulls(n_rows),
         pa.nulls(n_rows),
         pa.array(np.ones(n_rows, np.int32)),

@@ -45,7 +45,7 @@ def test_any_split_in_any_order_adds_up_to_the_same(n_parts, random):
 
 
 def test_rows_are_judged_one_by_one():
-    judge = passes.Judge(
+    judge = passes.MultilabelJudge(
         classes=CLASSES,
         thresholds=THRESHOLDS,
         issue_filter=IssueFilter(filter_by="predicted_neq_given"),

@@ -10,7 +10,7 @@ import pyarrow as pa
 from lakewinnow import columns as c
 from lakewinnow.checks.drift.sides import GROUP, Groups
 from lakewinnow.checks.drift.vectors import Joints
-from lakewinnow.core.drift.comparison import Side
+from lakewinnow.core.drift.comparison import ComparedRows
 from lakewinnow.core.noise.confident_learning import JointState
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
@@ -22,7 +22,10 @@ MOST_CELLS: Final = 4_000_000  # groups × classes²: 32 MB in a task
 
 
 def of_groups(
-    lake: Lake, groups: Groups, model: NoiseModel, counted: Sequence[tuple[Side, Side]]
+    lake: Lake,
+    groups: Groups,
+    model: NoiseModel,
+    counted: Sequence[tuple[ComparedRows, ComparedRows]],
 ) -> list[Joints | None] | None:
     """Count both joints of each pair, under this run's thresholds; None: too many cells.
 

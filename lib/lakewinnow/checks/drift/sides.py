@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift.texts import numbers
-from lakewinnow.core.drift.comparison import LEAST_ROWS, Side
+from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.corpus import accepted
@@ -144,7 +144,7 @@ def on_sides(texts: DataFrame, groups: Groups) -> DataFrame:
 
 def count(
     groups: Groups, texts: DataFrame, classes: Sequence[str], *, has_text: bool
-) -> tuple[list[str], list[tuple[Side, Side]]]:
+) -> tuple[list[str], list[tuple[ComparedRows, ComparedRows]]]:
     """Count everything but vectors.
 
     Returns
@@ -166,7 +166,7 @@ def count(
     found = np.array(texts.agg(*figures).collect()[0], np.int64).reshape(-1, 2)
     histograms = _histograms(groups) if has_text else {}
     made = [
-        Side(
+        ComparedRows(
             labels[list(side)].sum(axis=0),
             int(n_texts),
             int(n_squared),

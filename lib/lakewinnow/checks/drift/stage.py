@@ -32,7 +32,7 @@ from lakewinnow.checks.drift.vectors import Found, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing
 from lakewinnow.config.sections import DriftConfig, EmbeddingConfig, InputConfig
 from lakewinnow.core.drift import verdict
-from lakewinnow.core.drift.comparison import LEAST_ROWS, Comparison, Side
+from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows, DriftComparison
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.embedding import registry
 from lakewinnow.lake.corpus import accepted, n_accepted
@@ -129,7 +129,7 @@ def run(
     elif None in joints:
         left_out["noise"] = "it is compared by the embeddings of both, of up to 2,000 classes"
     judged = [
-        Comparison.of(*pair, of_pair.vectors, joint)
+        DriftComparison.of(*pair, of_pair.vectors, joint)
         for pair, of_pair, joint in zip(counted, found, joints, strict=True)
     ]
     compared = told.comparisons(
@@ -182,7 +182,7 @@ def _of_vectors(
     config: DriftConfig,
     groups: Groups,
     texts: DataFrame,
-    counted: Sequence[tuple[Side, Side]],
+    counted: Sequence[tuple[ComparedRows, ComparedRows]],
     classes: Sequence[str],
     earlier: EarlierRun | None,
     taken_in: Lake | None,

@@ -8,7 +8,7 @@ import numpy as np
 
 from lakewinnow.checks.drift.sides import Pair
 from lakewinnow.core.drift import verdict
-from lakewinnow.core.drift.comparison import Comparison, Side
+from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison
 from lakewinnow.core.types import FloatArray
 
 _MOST_CLASSES: Final = 100  # that are told, those that have changed most
@@ -16,8 +16,8 @@ _MOST_CLASSES: Final = 100  # that are told, those that have changed most
 
 def comparisons(
     pairs: Sequence[Pair],
-    sides: Sequence[tuple[Side, Side]],
-    found: Sequence[Comparison],
+    sides: Sequence[tuple[ComparedRows, ComparedRows]],
+    found: Sequence[DriftComparison],
     rate: float,
     classes: Sequence[str],
     noise_classes: Sequence[str],
@@ -52,7 +52,7 @@ def comparisons(
 
 
 def _measures(
-    one: Comparison,
+    one: DriftComparison,
     drifted: set[str],
     rate: float,
     classes: Sequence[str],

@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.checks.drift.sides import CELL
 from lakewinnow.core.drift.categories import Counts
-from lakewinnow.core.drift.comparison import LEAST_ROWS, Side, Vectors
+from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows, Vectors
 from lakewinnow.core.drift.domain import DomainClassifier, classify
 from lakewinnow.core.drift.energy import EnergyDistance, energy_distance
 from lakewinnow.core.drift.joints import joints
@@ -67,7 +67,7 @@ def by_chance() -> Column:
 def compare(
     on_sides: DataFrame,
     vectors: DataFrame,
-    sides: Sequence[tuple[Side, Side]],
+    sides: Sequence[tuple[ComparedRows, ComparedRows]],
     max_texts: int,
     n_permutations: int,
     classes: Sequence[str] | None,

@@ -24,7 +24,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.text.registry import rules_of
-from lakewinnow.text.rules import Rule, Verdict, judge
+from lakewinnow.text.rules import Rule, TextVerdict, judge
 
 _NAMES: Final = pa.list_(pa.string())
 
@@ -72,7 +72,7 @@ def _judge_batches(
         yield arrow.record_batch(TEXT.schema, _columns(batch.column(c.ROW_ID), verdicts))
 
 
-def _columns(row_ids: pa.Array, verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _columns(row_ids: pa.Array, verdicts: Sequence[TextVerdict]) -> dict[str, Any]:
     return {
         c.ROW_ID: row_ids,
         c.IS_TEXT_ISSUE: pa.array([verdict.why is not None for verdict in verdicts], pa.bool_()),

@@ -1,4 +1,4 @@
-"""Consensus labels of several annotators, as `cleanlab.multiannotator` has them.
+"""CrowdConsensus labels of several annotators, as `cleanlab.multiannotator` has them.
 
     pass 1  votes = VoteState of all blocks; crowd = Crowd(votes)
     pass 2  crowd = crowd.weigh(ConsensusState of all blocks and their crowd.consensus_labels)
@@ -26,7 +26,7 @@ QualityMethod: TypeAlias = Literal["crowdlab", "agreement"]
 BLOCK_ROWS: Final = 10_000
 
 
-class Consensus(NamedTuple):
+class CrowdConsensus(NamedTuple):
     """Result of `find_consensus`; `labels` has the annotations in order of row and annotator."""
 
     labels: LabelQuality
@@ -44,7 +44,7 @@ def find_consensus(
     consensus_method: ConsensusMethod = "best_quality",
     quality_method: QualityMethod = "crowdlab",
     block_rows: int = BLOCK_ROWS,
-) -> Consensus:
+) -> CrowdConsensus:
     """Find the consensus of annotations in arrays, by the passes that a lake would need.
 
     Parameters
@@ -92,7 +92,7 @@ def find_consensus(
     for block, quality in zip(blocks, scored, strict=True):
         annotators = annotators.update(block, quality)
     labels = LabelQuality(*(np.concatenate(column) for column in zip(*scored, strict=True)))
-    return Consensus(labels, annotators.stats(votes, crowd.weights), crowd)
+    return CrowdConsensus(labels, annotators.stats(votes, crowd.weights), crowd)
 
 
 def _consensus_state(crowd: Crowd, blocks: Sequence[AnnotatedBlock]) -> ConsensusState:

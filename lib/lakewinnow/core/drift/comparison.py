@@ -16,7 +16,7 @@ LEAST_ROWS: Final = 30  # of either side: fewer are not compared
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class ComparedRows:
     """One of the two sets of rows, counted."""
 
     labels: IntArray  # int64, shape (K,), rows of each label; classes are those of either side
@@ -51,7 +51,7 @@ class Vectors:
 
 
 @dataclass(frozen=True, eq=False)
-class Comparison:
+class DriftComparison:
     """Two sets of rows compared; None where there was nothing to compare."""
 
     classes: ClassShares  # shares of the labels
@@ -63,11 +63,11 @@ class Comparison:
     @classmethod
     def of(
         cls,
-        new: Side,
-        reference: Side,
+        new: ComparedRows,
+        reference: ComparedRows,
         vectors: Vectors | None = None,
         joints: tuple[Counts, Counts] | None = None,
-    ) -> "Comparison":
+    ) -> "DriftComparison":
         """Compare two sides.
 
         Parameters
@@ -110,6 +110,6 @@ class Comparison:
         return found
 
 
-def homogeneity_of(new: Side, reference: Side) -> ChiSquared:
+def homogeneity_of(new: ComparedRows, reference: ComparedRows) -> ChiSquared:
     """Test that the labels of two sides have the same shares."""
     return categories.homogeneity(new.labels * new.weight, reference.labels * reference.weight)

@@ -34,7 +34,7 @@ class Cut:
 
 
 @dataclass(frozen=True)
-class Cuts:
+class ScoreCuts:
     """Two answers to how far down the rows, the best first, a share is still as wanted."""
 
     # the furthest cut whose share is at least that, with a confidence of 95%; None: not one
@@ -77,7 +77,7 @@ class Answers:
             among = np.ones(len(hits), bool)
         return self._share(hits, among, confidence) if among.any() else None
 
-    def cuts(self, bins: IntArray, hits: BoolArray, among: BoolArray, wanted: float) -> Cuts:
+    def cuts(self, bins: IntArray, hits: BoolArray, among: BoolArray, wanted: float) -> ScoreCuts:
         """Find how far the bins may go, from the lowest, for a wanted share of hits in their rows.
 
         What is shown is found by tests in a fixed sequence: cuts are tried one after the other,
@@ -108,7 +108,7 @@ class Answers:
             shown = cut(at)
         large = np.flatnonzero(answered >= FEWEST)[::-1].tolist()
         likely = (at for at in map(cut, large) if at.share.value >= wanted)
-        return Cuts(shown, next(likely, None))
+        return ScoreCuts(shown, next(likely, None))
 
     def _share(self, hits: BoolArray, among: BoolArray, confidence: float) -> Interval:
         n_strata = len(self.rows)

@@ -74,7 +74,7 @@ def band_cuts(histogram: IntArray, shares: Sequence[float], n: int) -> IntArray:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class StrataOfRows:
     """The strata of the flagged rows, or of the others: groups of classes times bands."""
 
     cuts: IntArray  # int64, shape (bands - 1,), the first bin of every band but the first
@@ -84,7 +84,7 @@ class Side:
     drawn: IntArray  # int64, shape (groups, bands), rows to draw
 
 
-def side(counts: IntArray, cuts: IntArray, n: int, *, in_proportion: bool) -> Side:
+def side(counts: IntArray, cuts: IntArray, n: int, *, in_proportion: bool) -> StrataOfRows:
     """Choose groups of classes, and how many rows of each stratum to draw.
 
     Parameters
@@ -100,7 +100,7 @@ def side(counts: IntArray, cuts: IntArray, n: int, *, in_proportion: bool) -> Si
     if not in_proportion:
         weights /= np.maximum(weights.sum(axis=0), 1)
     drawn = allocate(rows.reshape(-1), weights.reshape(-1), n).reshape(rows.shape)
-    return Side(cuts, own, rows, drawn)
+    return StrataOfRows(cuts, own, rows, drawn)
 
 
 def _own_groups(n_rows: IntArray, most: int) -> tuple[int, ...]:

@@ -7,7 +7,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from lakewinnow.core.logistic.lbfgs import Minimum, Preconditioner, Progress, minimise
+from lakewinnow.core.logistic.lbfgs import Minimum, Preconditioner, StepProgress, minimise
 from lakewinnow.core.logistic.preconditioner import (
     class_blocks,
     inverse_of_scaled_moments,
@@ -218,7 +218,11 @@ def _own_blocks(problem: Problem, objective: Objective, coef: Float32Array) -> P
 
 
 def _converged(
-    problem: Problem, folds: npt.NDArray[np.intp], progress: Progress, tol: float, least: FloatArray
+    problem: Problem,
+    folds: npt.NDArray[np.intp],
+    progress: StepProgress,
+    tol: float,
+    least: FloatArray,
 ) -> BoolArray:
     done: BoolArray = progress.decrement <= least
 

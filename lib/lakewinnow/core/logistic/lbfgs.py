@@ -29,7 +29,7 @@ LOSS_NOISE: Final = 1e-7  # relative; what float32 scores leave undecided
 MAX_SLOPE: Final = 0.5  # approximate Wolfe: the slope at the end, as a part of that at the start
 
 
-class Progress(NamedTuple):
+class StepProgress(NamedTuple):
     """What tells whether a problem is solved."""
 
     # shape (K, F, D), the coefficients and the next step
@@ -56,7 +56,7 @@ def minimise(
     coef: Float32Array,
     n_problems: int,
     precondition: Preconditioner,
-    converged: Callable[[Progress, Indices], BoolArray],
+    converged: Callable[[StepProgress, Indices], BoolArray],
     max_steps: int,
 ) -> Minimum:
     """Minimise F convex functions, each until it is solved.
@@ -82,7 +82,7 @@ def minimise(
         # rounding can turn the sign of a slope that is all noise
         state.decrements.append(np.abs(slope) / state.damping)
         step = direction / state.damping[:, None]
-        progress = Progress(state.coef, step, state.decrements[-1], _rate(state.decrements))
+        progress = StepProgress(state.coef, step, state.decrements[-1], _rate(state.decrements))
         done = converged(progress, state.problems)
         ended = done | stuck | (n_steps == max_steps)
         # a solved problem goes on no more: its changes would be all rounding, and lead anywhere

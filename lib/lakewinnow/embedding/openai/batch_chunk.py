@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.embedding.base import RefusedInput
-from lakewinnow.embedding.openai.batch_file import Answer, Line, line_id
+from lakewinnow.embedding.openai.batch_file import Line, LineAnswer, line_id
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.outcomes import SECOND_LOOKS, Embedded, Outcomes, well_formed
 from lakewinnow.embedding.requests.pieces import LongTexts, Piece
@@ -39,7 +39,7 @@ class Chunk:
         piece = self.waiting[id_][0]
         return Line(id_, piece.text, piece.n_tokens)
 
-    def take(self, answer: Answer, *, is_asked: bool) -> Iterator[Embedded]:
+    def take(self, answer: LineAnswer, *, is_asked: bool) -> Iterator[Embedded]:
         """Take an answer; return vectors when there are many.
 
         Parameters
@@ -72,7 +72,7 @@ class Chunk:
         for piece in pieces:
             self.waiting.setdefault(line_id(piece.text), []).append(piece)
 
-    def _keep(self, answer: Answer, *, is_asked: bool) -> None:
+    def _keep(self, answer: LineAnswer, *, is_asked: bool) -> None:
         vectors = self._embedder.vectors_of(answer.items or [], 1, is_asked=is_asked)
         [vector] = well_formed(self._embedder, vectors, 1)
         if np.isfinite(vector).all():

@@ -29,7 +29,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Answer:
+class LineAnswer:
     """What came of a line."""
 
     id: str  # of the line
@@ -79,7 +79,7 @@ def write(file: IO[bytes], lines: Sequence[Line], parameters: Mapping[str, Any])
         file.write(_encoded(line, parameters))
 
 
-def read(line: str, secrets: Sequence[str]) -> Answer:
+def read(line: str, secrets: Sequence[str]) -> LineAnswer:
     """Return what a line of an output or error file says."""
     said = json.loads(line)
     response = said.get("response") or {}
@@ -87,12 +87,12 @@ def read(line: str, secrets: Sequence[str]) -> Answer:
     if response.get("status_code") == 200 and body.get("data"):
         items = [(item.get("index"), item.get("embedding")) for item in body["data"]]
         n_tokens = (body.get("usage") or {}).get("total_tokens") or 0
-        return Answer(said["custom_id"], items, n_tokens)
+        return LineAnswer(said["custom_id"], items, n_tokens)
     status = response.get("status_code") or 500  # the batch's own error: expired, or cancelled
     error = body.get("error") or said.get("error") or {}
     code, kind, param = (error.get(name) for name in ("code", "type", "param"))
     reason = redacted(f"{status}: {error.get('message', 'no answer')}", secrets)
-    return Answer(said["custom_id"], failure=of_status(status, code, kind, param, reason))
+    return LineAnswer(said["custom_id"], failure=of_status(status, code, kind, param, reason))
 
 
 def _encoded(line: Line, parameters: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from openai.resources import Files
 from openai.types import Batch
 
 from lakewinnow.embedding.openai import batch_file
-from lakewinnow.embedding.openai.batch_file import Answer, Line
+from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
 from lakewinnow.embedding.openai.calls import Calls
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 
@@ -96,7 +96,7 @@ class BatchService:
         """Have a batch cancelled; what it has done by then is kept, and paid for."""
         return self._calls.unless_gone(lambda: self._client.batches.cancel(batch_id))
 
-    def answers(self, file_id: str | None) -> Iterator[Answer]:
+    def answers(self, file_id: str | None) -> Iterator[LineAnswer]:
         """Return what a file of answers says, line by line; nothing where there is no file."""
         if file_id is None:
             return

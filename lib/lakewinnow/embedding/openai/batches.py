@@ -19,7 +19,7 @@ from openai.types import Batch
 from lakewinnow.embedding.base import TryLater
 from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.batch_chunk import Chunk
-from lakewinnow.embedding.openai.batch_file import Answer, Line
+from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
 from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.budget import Share
@@ -193,7 +193,7 @@ class BatchRun:
             got = Shown(f"batch {batch.id} was cancelled")
             raise ProviderError("batch_cancelled", "embedding.openai.mode", expected, got, AGAIN)
 
-    def _take(self, answer: Answer, work: Chunk, *, is_asked: bool) -> Iterator[Embedded]:
+    def _take(self, answer: LineAnswer, work: Chunk, *, is_asked: bool) -> Iterator[Embedded]:
         self.n_tokens += answer.n_tokens
         self.n_requests += answer.items is not None
         with suppress(TryLater):  # the next batch will

@@ -16,7 +16,7 @@ from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.text import normal_form
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.embedding.local.sentence_transformers import device
-from lakewinnow.finetuning.local.training import Recipe, train
+from lakewinnow.finetuning.local.training import TrainingRecipe, train
 from lakewinnow.lake.training.training_sets import LEAST_ROWS, VARIANT, weights_of
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
@@ -47,7 +47,7 @@ ANSWERS = schema(
 
 
 def fine_tune(
-    batches: Iterable[pa.RecordBatch], recipe: Recipe, n_classes: int
+    batches: Iterable[pa.RecordBatch], recipe: TrainingRecipe, n_classes: int
 ) -> Iterator[pa.RecordBatch]:
     """Train on the rows of a partition, which are one training set and seed, and ask the model.
 

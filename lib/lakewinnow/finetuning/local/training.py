@@ -33,7 +33,7 @@ _SORTED_BATCHES: Final = 20  # among the rows of so many, those of like lengths 
 
 
 @dataclass(frozen=True)
-class Recipe:
+class TrainingRecipe:
     """How a transformer is fine-tuned."""
 
     model: str | None  # a folder, or a name on the Hugging Face hub; None: all-MiniLM-L6-v2
@@ -45,7 +45,7 @@ class Recipe:
 
 
 def train(
-    recipe: Recipe, texts: tuple[str, ...], rows: IntArray, targets: FloatArray, seed: int
+    recipe: TrainingRecipe, texts: tuple[str, ...], rows: IntArray, targets: FloatArray, seed: int
 ) -> tuple[int, FloatArray]:
     """Train on some texts; return how many layers learnt, and the probabilities of all texts.
 
@@ -101,7 +101,7 @@ def _n_layers(wanted: int | Literal["all"] | None, folder: Path) -> int | None:
 
 
 def _batches(
-    inputs: Inputs, rows: IntArray, recipe: Recipe, random: np.random.Generator
+    inputs: Inputs, rows: IntArray, recipe: TrainingRecipe, random: np.random.Generator
 ) -> Iterator[IntArray]:
     """Yield what to learn from at once, as positions in `rows`, for all epochs."""
     n_tokens = np.array([len(inputs[row]) for row in rows])

@@ -39,7 +39,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class JobState:
-    """What is kept of a job; `dataclasses.asdict` of it is JSON."""
+    """The record of a job; `dataclasses.asdict` of it is JSON."""
 
     fingerprint: str  # of the files, the model and the settings; what the record is kept under
     # as people know it
@@ -75,7 +75,7 @@ class JobRun:
     base_model, epochs, suffix : of all jobs
     states : what was saved by this run or an earlier one
     save : keeps a record, in place of the one with the same fingerprint
-    tell : is told of all jobs, and what the service said last, after each look
+    report_progress : gets all jobs, and what the service said last, after each look
     poll_s : between two looks
     sleep : waits so many seconds
     """
@@ -89,13 +89,18 @@ class JobRun:
         *,
         states: Iterable[JobState] = (),
         save: Callable[[JobState], object],
-        tell: Callable[[Sequence[JobState], str], object] = lambda *_: None,
+        report_progress: Callable[[Sequence[JobState], str], object] = lambda *_: None,
         poll_s: float = 30.0,
         sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         self._service, self._model, self._epochs, self._suffix = service, base_model, epochs, suffix
         self._states = {state.fingerprint: state for state in states}
-        self._keep_record, self._tell, self._poll_s, self._sleep = save, tell, poll_s, sleep
+        self._save_state, self._report_progress, self._poll_s, self._sleep = (
+            save,
+            report_progress,
+            poll_s,
+            sleep,
+        )
 
     def run(self, datasets: Sequence[Dataset]) -> list[JobState]:
         """Begin the jobs of all datasets that have none, and wait for all.
@@ -112,7 +117,7 @@ class JobRun:
                     said = self._service.last_event(str(state.job_id)) or said
                     self._update(state, self._service.look(str(state.job_id)))
             states = [self._states[of] for of in begun]
-            self._tell(states, said)
+            self._report_progress(states, said)
             if any(state.is_under_way for state in states):
                 self._sleep(self._poll_s)
         return [self._states[of] for of in begun]
@@ -173,6 +178,6 @@ class JobRun:
 
     def _save(self, state: JobState) -> JobState:
         if self._states.get(state.fingerprint) != state:
-            self._keep_record(state)
+            self._save_state(state)
             self._states[state.fingerprint] = state
         return state

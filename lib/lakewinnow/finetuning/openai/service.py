@@ -73,8 +73,12 @@ class JobService:
 
         def look() -> FineTuningJob | None:
             for job in self._client.fine_tuning.jobs.list(limit=100):  # all pages, latest first
-                kept = (job.metadata or {}).get(_FINGERPRINT)
-                is_it = kept == fingerprint if kept else _is_as_asked(job, asked)
+                fingerprint_of_job = (job.metadata or {}).get(_FINGERPRINT)
+                is_it = (
+                    fingerprint_of_job == fingerprint
+                    if fingerprint_of_job
+                    else _is_as_asked(job, asked)
+                )
                 if is_it and job.id not in known and job.status not in _DEAD:
                     return job
             return None

@@ -11,7 +11,7 @@ from lakewinnow.config.sections import EmbeddingIdentity
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.files import Files, absolute
-from lakewinnow.lake.vectors.embedding_store import EmbeddingStore, OwnVectors
+from lakewinnow.lake.vectors.embedding_store import EmbeddingStore, VectorsOfInput
 from lakewinnow.lake.workspace import Lake
 
 _NOISE_MODEL = "noise_model.json"
@@ -32,7 +32,7 @@ class EarlierRun:
     def vectors(self, identity: EmbeddingIdentity) -> DataFrame:
         """Return (text_key, vector) of an embedding, none where that run had another."""
         if self.has_own_vectors:
-            return OwnVectors(self.lake).vectors(identity)
+            return VectorsOfInput(self.lake).vectors(identity)
         written = yaml.safe_load(self.lake.files.read_bytes("config.yaml") or b"") or {}
         path = written.get("embedding", {}).get("store") or self.lake.files.path("embeddings")
         store = EmbeddingStore(self.lake.spark, absolute(path))

@@ -96,7 +96,7 @@ def test_rows(
 
 
 @dataclass(frozen=True)
-class Sample:
+class TrainingSample:
     """Rows to train on."""
 
     rows: DataFrame  # row_id, text_key, label as given
@@ -105,7 +105,7 @@ class Sample:
     n_leaked: int  # rows of the input that have a text of the holdout
 
 
-def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Sample:
+def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> TrainingSample:
     """Draw the rows that all training sets are made of.
 
     Raises
@@ -128,7 +128,7 @@ def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Sam
     hash_ = F.xxhash64(c.TEXT_KEY, F.lit("evaluate"))
     drawn = stratified(rows.where(~is_leaked), F.col(c.LABEL).cast("int"), hash_, counts, wanted)
     n_leaked = sum(n for _, _, n in counted)
-    return Sample(drawn.drop("is_leaked"), int(wanted.sum()), int(counts.sum()), n_leaked)
+    return TrainingSample(drawn.drop("is_leaked"), int(wanted.sum()), int(counts.sum()), n_leaked)
 
 
 def training_rows(
@@ -145,7 +145,7 @@ def training_rows(
 
     Parameters
     ----------
-    sample : `Sample.rows`
+    sample : `TrainingSample.rows`
     truth : `reference.true_labels`, for the ceiling
     verdicts : the table that has the label issues; before anything is decided checks/label_issues,
         which does for what needs no decisions

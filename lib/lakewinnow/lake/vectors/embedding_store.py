@@ -5,7 +5,7 @@ vectors that the next run need not pay for again. Two runs at once may both add 
 vector twice, of which `vectors` gives one. A text that the provider refused is in the store too,
 with the reason in the place of the vector.
 
-`OwnVectors` are the other place that vectors can be in: a table of one workspace, made from the
+`VectorsOfInput` are the other place that vectors can be in: a table of one workspace, made from the
 user's own embeddings or features, in which nothing is worth sharing.
 """
 
@@ -233,7 +233,7 @@ def is_of(identity: EmbeddingIdentity) -> Column:
     )
 
 
-class OwnVectors(EmbeddingStore):
+class VectorsOfInput(EmbeddingStore):
     """The vectors of a workspace's vectors/; whoever asks for a provider's gets these."""
 
     may_repeat = False
@@ -251,7 +251,7 @@ def store_of(lake: Lake, config: EmbeddingConfig) -> EmbeddingStore:
     """Return where a run's vectors are: its own, the configured store, or the workspace's."""
     ingested = lake.committed("ingest")
     if ingested is not None and ingested.figures.get("own_vectors"):
-        return OwnVectors(lake)
+        return VectorsOfInput(lake)
     return EmbeddingStore(lake.spark, absolute(config.store or lake.files.path("embeddings")))
 
 

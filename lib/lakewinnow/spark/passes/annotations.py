@@ -54,7 +54,7 @@ CONSENSUS: Final = schema(
 
 
 @dataclass(frozen=True)
-class Names:
+class CrowdNames:
     """What labels and annotators are called, in the order of their numbers."""
 
     classes: Sequence[str]
@@ -65,14 +65,14 @@ class Names:
         """M annotators, K classes."""
         return len(self.annotators), len(self.classes)
 
-    def of_annotators(self, chosen: BoolArray) -> "Names":
+    def of_annotators(self, chosen: BoolArray) -> "CrowdNames":
         """Return the names without some of the annotators'."""
         kept = np.flatnonzero(chosen).tolist()
         return replace(self, annotators=[self.annotators[at] for at in kept])
 
 
 @dataclass(frozen=True, eq=False)
-class Checked:
+class CheckedAnnotations:
     """A batch, its good rows apart."""
 
     block: AnnotatedBlock  # the good rows with their annotations, less those of unknown labels
@@ -81,8 +81,8 @@ class Checked:
     n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
 
 
-def check(batch: pa.RecordBatch, names: Names) -> Checked:
-    """Judge the rows of a batch."""
+def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
+    """ConsensusJudge the rows of a batch."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(names.classes))
     judgement = judge(probs)
     row, given = lists.entries(batch.column(LABELS))
@@ -104,7 +104,7 @@ def check(batch: pa.RecordBatch, names: Names) -> Checked:
     block = AnnotatedBlock.of(
         place[row[chosen]], annotator[chosen], label[chosen], probs[is_good], len(names.annotators)
     )
-    return Checked(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
+    return CheckedAnnotations(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
 
 
 def _repeated(row: IntArray, annotator: IntArray) -> IntArray:
@@ -123,50 +123,50 @@ class CheckedVotes(State):
     n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
 
 
-def votes(rows: DataFrame, names: Names) -> CheckedVotes:
+def votes(rows: DataFrame, names: CrowdNames) -> CheckedVotes:
     """Count the votes of the good rows and the bad rows, in one pass."""
     zero = CheckedVotes(VoteState.zero(*names.shape), np.zeros(len(CODES), np.int64), 0)
     return states.summed(rows, zero, partial(_add_votes, names=names))
 
 
-def _add_votes(found: CheckedVotes, batch: pa.RecordBatch, names: Names) -> CheckedVotes:
+def _add_votes(found: CheckedVotes, batch: pa.RecordBatch, names: CrowdNames) -> CheckedVotes:
     checked = check(batch, names)
     n_by_code = np.bincount(checked.codes, minlength=len(CODES))
     zero = VoteState.zero(*names.shape)
     return found.merge(CheckedVotes(zero.update(checked.block), n_by_code, checked.n_imprecise))
 
 
-def consensus(rows: DataFrame, names: Names, crowd: Crowd) -> ConsensusState:
+def consensus(rows: DataFrame, names: CrowdNames, crowd: Crowd) -> ConsensusState:
     """Count how the consensus labels so far agree with annotators and model, in one pass."""
     zero = ConsensusState.zero(*names.shape)
     return states.summed(rows, zero, partial(_add_consensus, names=names, crowd=crowd))
 
 
 def _add_consensus(
-    state: ConsensusState, batch: pa.RecordBatch, names: Names, crowd: Crowd
+    state: ConsensusState, batch: pa.RecordBatch, names: CrowdNames, crowd: Crowd
 ) -> ConsensusState:
     block = check(batch, names).block
     return state.update(block, crowd.consensus_labels(block))
 
 
-def annotators(rows: DataFrame, names: Names, crowd: Crowd) -> AnnotatorState:
+def annotators(rows: DataFrame, names: CrowdNames, crowd: Crowd) -> AnnotatorState:
     """Sum up how good each annotator's labels are, in one pass."""
     zero = AnnotatorState.zero(*names.shape)
     return states.summed(rows, zero, partial(_add_annotators, names=names, crowd=crowd))
 
 
 def _add_annotators(
-    state: AnnotatorState, batch: pa.RecordBatch, names: Names, crowd: Crowd
+    state: AnnotatorState, batch: pa.RecordBatch, names: CrowdNames, crowd: Crowd
 ) -> AnnotatorState:
     block = check(batch, names).block
     return state.update(block, crowd.label_quality(block))
 
 
 @dataclass(frozen=True)
-class Judge:
+class ConsensusJudge:
     """All that it takes to tell the consensus of a row: what the last pass sends to the workers."""
 
-    names: Names
+    names: CrowdNames
     crowd: Crowd
 
     def __call__(
@@ -194,7 +194,7 @@ def batch(
 
 
 def verdicts(
-    checked: Checked, quality: LabelQuality, classes: Sequence[str]
+    checked: CheckedAnnotations, quality: LabelQuality, classes: Sequence[str]
 ) -> dict[str, pa.Array]:
     """Return what was found of a batch, by the names of `CONSENSUS`; null for its bad rows."""
     found = {

@@ -59,7 +59,7 @@ class Checked:
 
 
 def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
-    """Judge the rows of a batch."""
+    """MultilabelJudge the rows of a batch."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(classes))
     row, names = lists.entries(batch.column(c.LABEL))
     label = lists.positions(names, classes)
@@ -125,7 +125,7 @@ def _add_joints(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judge:
+class MultilabelJudge:
     """All that it takes to judge a row by itself: what the last pass sends to the workers."""
 
     classes: Sequence[str]  # names

@@ -14,7 +14,7 @@ _LONGEST_MESSAGE: Final = 2**31 - 1
 _CLOSE_TIMEOUT_S: Final = 2.0
 
 
-class Channel(ChannelBuilder):
+class SailChannelBuilder(ChannelBuilder):
     """Builds a channel to an address that has no name in ``sc://``: a Unix socket, say."""
 
     def __init__(self, target: str) -> None:
@@ -45,7 +45,7 @@ def connect(target: str, app_name: str) -> Any:
     A server that is gone is found out at once: by default a client tries for ten minutes.
     """
     builder: Any = SparkSession.builder
-    connected = builder.channelBuilder(Channel(target)).create()
+    connected = builder.channelBuilder(SailChannelBuilder(target)).create()
     try:
         connected.client.set_retry_policies([])
         # Else the server keeps what it has sent, for a client whose connection was cut.

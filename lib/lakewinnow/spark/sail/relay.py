@@ -37,24 +37,24 @@ class Relay:
         clients = socket.socket(socket.AF_UNIX)
         clients.bind(str(path))
         clients.listen()
-        told, self._tell = os.pipe()
+        read_end, self._write_end = os.pipe()
         parent = os.getpid()
         self.pid = os.fork()
         if self.pid == 0:
-            os.close(self._tell)
+            os.close(self._write_end)
             try:
                 _end_with(parent)
-                port = int.from_bytes(os.read(told, 2), "big")
+                port = int.from_bytes(os.read(read_end, 2), "big")
                 if port:
                     _relay(clients, self.ports, port, parent)
             finally:
                 os._exit(0)
-        os.close(told)
+        os.close(read_end)
         clients.close()
 
     def go_to(self, port: int) -> None:
         """Say which port the server listens on."""
-        os.write(self._tell, port.to_bytes(2, "big"))
+        os.write(self._write_end, port.to_bytes(2, "big"))
 
 
 def _end_with(parent: int) -> None:

@@ -19,15 +19,15 @@ class JobProgress:
 
     def __init__(self, spark: SparkSession) -> None:
         self._tracker: Any = None
-        self._told: tuple[int, int] | None = None
+        self._last: tuple[int, int] | None = None
         if hasattr(spark, "registerProgressHandler") and not hasattr(spark, "_jsparkSession"):
-            spark.registerProgressHandler(self._tell)  # type: ignore[arg-type]
+            spark.registerProgressHandler(self._remember)  # type: ignore[arg-type]
         else:
             self._tracker = spark.sparkContext.statusTracker()
 
     def share(self) -> float | None:
         """Return done tasks over all tasks, or None when no job runs."""
-        done, total = self._ask() if self._tracker is not None else self._told or (0, 0)
+        done, total = self._ask() if self._tracker is not None else self._last or (0, 0)
         return done / total if total else None
 
     def _ask(self) -> tuple[int, int]:
@@ -35,6 +35,6 @@ class JobProgress:
         running = [stage for stage in stages if stage is not None]
         return sum(s.numCompletedTasks for s in running), sum(s.numTasks for s in running)
 
-    def _tell(self, stages: Any, *_: Any, **__: Any) -> None:
+    def _remember(self, stages: Any, *_: Any, **__: Any) -> None:
         known = [stage for stage in stages or [] if stage.num_tasks]
-        self._told = sum(s.num_completed_tasks for s in known), sum(s.num_tasks for s in known)
+        self._last = sum(s.num_completed_tasks for s in known), sum(s.num_tasks for s in known)

@@ -156,7 +156,7 @@ def running(
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
     started = _javas.get(spark) if spark not in earlier else None
     try:
-        with telling_of_loss():
+        with explaining_lost_engine():
             yield spark
     finally:
         if spark not in earlier:
@@ -166,7 +166,7 @@ def running(
 
 
 @contextlib.contextmanager
-def telling_of_loss() -> Iterator[None]:
+def explaining_lost_engine() -> Iterator[None]:
     """Say in plain words that an embedded server is gone, or out of memory, whatever that led to.
 
     The session of one that is gone is stopped, so that the next one asked for is a new one.

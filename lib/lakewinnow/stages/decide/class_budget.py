@@ -15,7 +15,7 @@ _SHOWN: Final = 3  # classes in a warning
 
 
 @dataclass(frozen=True)
-class Budget:
+class ClassBudget:
     """Classes that more would leave than may: how many may, and how many therefore stay."""
 
     allowed: Mapping[str, int]
@@ -36,7 +36,7 @@ def _leaves() -> Column:
     return ~is_decided & (F.col("by_checks") != "keep") & ~F.col("is_twin")
 
 
-def budget(rows: DataFrame, config: CleanConfig) -> Budget:
+def budget(rows: DataFrame, config: CleanConfig) -> ClassBudget:
     """Count what would leave each class: of copies of one text with one label, one counts."""
     share = Fraction(str(config.max_class_fraction))
     counted = (
@@ -48,10 +48,10 @@ def budget(rows: DataFrame, config: CleanConfig) -> Budget:
     allowed = {row[c.GIVEN_LABEL]: int(share * row["n"]) for row in counted}
     kept = {row[c.GIVEN_LABEL]: row["n_leaving"] - allowed[row[c.GIVEN_LABEL]] for row in counted}
     over = sorted(name for name, n in kept.items() if n > 0)
-    return Budget({name: allowed[name] for name in over}, {name: kept[name] for name in over})
+    return ClassBudget({name: allowed[name] for name in over}, {name: kept[name] for name in over})
 
 
-def within(rows: DataFrame, found: Budget) -> DataFrame:
+def within(rows: DataFrame, found: ClassBudget) -> DataFrame:
     """Add whether a row stays because more than may go of its class are worse."""
     if not found.allowed:
         return rows.withColumn("is_kept_for_class", F.lit(col=False))

@@ -12,7 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.cost import Cost
+from lakewinnow.embedding.cost import EmbeddingCost
 from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.vectors.new_texts import by_bucket, most_tokens, n_buckets, wanted_and_stored
@@ -75,7 +75,7 @@ class Todo:
         self.limits = registry.load(config).limits
         self.identity = registry.identify(config)
         self.store = store_of(lake, config)
-        self.cost = Cost(self.limits, config.openai.max_cost_usd)
+        self.cost = EmbeddingCost(self.limits, config.openai.max_cost_usd)
         self.is_by_batch = config.provider == "openai" and config.openai.mode == "batch"
         is_limited = bool(self.limits.requests_per_minute or self.limits.tokens_per_minute)
         # Whether tokens cost something, so that an estimate by length will not do.

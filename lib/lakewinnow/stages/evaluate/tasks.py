@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lakewinnow import columns as c
-from lakewinnow.classifiers.base import Classifier, Rows
+from lakewinnow.classifiers.base import Classifier, TrainingRows
 from lakewinnow.classifiers.tasks import to_schema
 from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
@@ -63,7 +63,7 @@ def train(table: pa.Table, classifier: Classifier, n_classes: int, n_threads: in
     weights = weights_of(rows, n_classes)
     for seed, parts in enumerate(arrow.matrix(rows.column(PARTS)).T):
         wanted = [*range(N_PARTS)] if seed else [N_PARTS, *range(N_PARTS)]  # no row is in the last
-        learnt = Rows(features[~is_test], labels[~is_test], parts, n_classes, n_threads)
+        learnt = TrainingRows(features[~is_test], labels[~is_test], parts, n_classes, n_threads)
         models, fit = classifier.fit_folds(learnt, wanted, weights)
         said += [models.predict(features[is_test], part) for part in wanted]
         converged += [part not in fit.not_converged for part in wanted]

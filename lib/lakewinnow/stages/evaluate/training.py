@@ -31,7 +31,7 @@ from lakewinnow.figures.labels import Crossvalidated
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.training import training_sets
 from lakewinnow.lake.training.training_sets import REPORTING, VARIANT
-from lakewinnow.lake.vectors.embedding_store import OwnVectors, store_of
+from lakewinnow.lake.vectors.embedding_store import VectorsOfInput, store_of
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import apply_to_groups
@@ -160,7 +160,7 @@ def _vectors(lake: Lake, trusted: Lake, rows: DataFrame, config: Config) -> Data
     identity = registry.identify(config.embedding)
     vectors = store_of(lake, config.embedding).vectors(identity, distinct=False)
     if config.input.has_own_vectors:
-        own = OwnVectors(trusted).vectors(identity)
+        own = VectorsOfInput(trusted).vectors(identity)
         _check_lengths(vectors, own)
         vectors = vectors.unionByName(own)
     texts = F.broadcast(rows.select(c.TEXT_KEY).distinct())

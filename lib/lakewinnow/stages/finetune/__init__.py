@@ -23,10 +23,10 @@ from lakewinnow.lake.training import training_sets
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.finetune import by_service, local
 from lakewinnow.stages.finetune.by_service import cancel
-from lakewinnow.stages.finetune.plan import Estimate
-from lakewinnow.stages.finetune.tuned import Tell, Tuned
+from lakewinnow.stages.finetune.plan import FineTuningEstimate
+from lakewinnow.stages.finetune.tuned import ReportProgress, Tuned
 
-__all__ = ["Estimate", "cancel", "check", "estimate", "run"]
+__all__ = ["FineTuningEstimate", "cancel", "check", "estimate", "run"]
 
 
 def check(config: Config) -> None:
@@ -45,7 +45,7 @@ def check(config: Config) -> None:
 
 def estimate(
     lake: Lake, config: Config, *, trusted: Lake, reference: Source | None = None
-) -> Estimate:
+) -> FineTuningEstimate:
     """Say what a service would take for it, and write the files that it would learn from.
 
     Raises
@@ -62,7 +62,7 @@ def run(
     *,
     trusted: Lake,
     reference: Source | None = None,
-    tell: Tell = lambda *_: None,
+    report_progress: ReportProgress = lambda *_: None,
 ) -> StageReport[Finetuned]:
     """Fine-tune a model on each training set, and compare what they say of the holdout.
 
@@ -70,7 +70,7 @@ def run(
     ----------
     trusted : the workspace that the holdout was taken into
     reference : the input's rows with their labels corrected, for the ceiling
-    tell : is told how many models, jobs or questions are done, of how many, with a note
+    report_progress : gets how many models, jobs or questions are done, of how many, with a note
 
     Raises
     ------
@@ -79,9 +79,9 @@ def run(
     """
     truth = None if reference is None else reference_.true_labels(reference, config.input)
     if config.finetune.provider == "local":
-        tuned = local.run(lake, trusted, config, truth, tell)
+        tuned = local.run(lake, trusted, config, truth, report_progress)
     else:
-        tuned = by_service.run(lake, trusted, config, truth, tell)
+        tuned = by_service.run(lake, trusted, config, truth, report_progress)
     return StageReport(
         rows_in=lake.rows("issues"),
         rows_out=len(tuned.true_labels),
@@ -114,6 +114,8 @@ def _figures(tuned: Tuned) -> Finetuned:
 
 
 def _warnings(tuned: Tuned) -> list[str]:
-    told = training_sets.warnings(tuned.n_leaked, tuned.left_out)
-    told += [f"{of}: run again to begin another job" for of in tuned.failed]
-    return told + [f"{BASELINE}: without it nothing is compared"] * (BASELINE not in tuned.outcomes)
+    warnings = training_sets.warnings(tuned.n_leaked, tuned.left_out)
+    warnings += [f"{of}: run again to begin another job" for of in tuned.failed]
+    return warnings + [f"{BASELINE}: without it nothing is compared"] * (
+        BASELINE not in tuned.outcomes
+    )

@@ -24,9 +24,15 @@ from lakewinnow.finetuning.openai.jobs import SUCCEEDED, JobRun, JobState
 from lakewinnow.finetuning.openai.service import JobService
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.stages.finetune.kept import Kept
-from lakewinnow.stages.finetune.plan import Estimate, Plan, access, plan_of, prices
-from lakewinnow.stages.finetune.tuned import Tell, Tuned
+from lakewinnow.stages.finetune.plan import (
+    FineTuningEstimate,
+    FineTuningPlan,
+    access,
+    plan_of,
+    prices,
+)
+from lakewinnow.stages.finetune.records import FineTuningRecords
+from lakewinnow.stages.finetune.tuned import ReportProgress, Tuned
 
 _HARD: Final = tuple(name for name in ORDER if name not in (CONTROL, SOFT))
 _ANSWERS_A_FILE: Final = 50
@@ -43,29 +49,37 @@ def check(config: Config) -> None:
         raise ConfigError("soft_labels", "finetune.variants", expected, Shown(", ".join(soft)))
 
 
-def estimate(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> Estimate:
+def estimate(
+    lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None
+) -> FineTuningEstimate:
     """Write the files, and say what the rest would take; asks nobody."""
     return plan_of(lake, trusted, config, truth).estimate(lake.files, config)
 
 
-def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell: Tell) -> Tuned:
+def run(
+    lake: Lake,
+    trusted: Lake,
+    config: Config,
+    truth: DataFrame | None,
+    report_progress: ReportProgress,
+) -> Tuned:
     """Have a model trained on each training set, and ask it about the holdout."""
-    files, kept = lake.files, Kept(lake.files)
+    files, records = lake.files, FineTuningRecords(lake.files)
     plan = plan_of(lake, trusted, config, truth)
     needed = plan.estimate(files, config)
     prices(config).check(needed.n_trained, needed.n_prompt, needed.n_answer)
-    with _job_run(config, files, _teller(tell)) as jobs:
+    with _job_run(config, files, _report_jobs(report_progress)) as jobs:
         wanted = [dataset for _, dataset in plan.jobs(files, config)]
         states = jobs.run(wanted)
         for state in states:
-            if not kept.has_metrics(state) and (metrics := jobs.metrics(state)) is not None:
-                kept.save_metrics(state, metrics)
+            if not records.has_metrics(state) and (metrics := jobs.metrics(state)) is not None:
+                records.save_metrics(state, metrics)
     for state in states:
         if state.status == SUCCEEDED:
-            _ask(state, plan, kept, config, tell)
+            _ask(state, plan, records, config, report_progress)
     # Equal training sets share a job, which is named for one of them
     done = [(of.name, state) for of, state in zip(wanted, states, strict=True)]
-    return _tuned(plan, done, kept, config)
+    return _tuned(plan, done, records, config)
 
 
 def cancel(config: Config, files: Files) -> int:
@@ -76,39 +90,49 @@ def cancel(config: Config, files: Files) -> int:
 
 @contextmanager
 def _job_run(
-    config: Config, files: Files, tell: Callable[[Sequence[JobState], str], object] | None = None
+    config: Config,
+    files: Files,
+    report_progress: Callable[[Sequence[JobState], str], object] | None = None,
 ) -> Iterator[JobRun]:
     own = config.finetune
     service = JobService(access(config), own.max_retries)
-    kept = Kept(files)
+    records = FineTuningRecords(files)
     try:
         yield JobRun(
             service,
             str(own.model),
             own.epochs,
             own.suffix,
-            states=kept.states(),
-            save=kept.save,
-            tell=tell or (lambda *_: None),
+            states=records.states(),
+            save=records.save,
+            report_progress=report_progress or (lambda *_: None),
             poll_s=own.poll_s,
         )
     finally:
         service.close()
 
 
-def _teller(tell: Tell) -> Callable[[Sequence[JobState], str], object]:
-    def told(states: Sequence[JobState], said: str) -> None:
+def _report_jobs(report_progress: ReportProgress) -> Callable[[Sequence[JobState], str], object]:
+    def report(states: Sequence[JobState], last_event: str) -> None:
         n_done = sum(not state.is_under_way for state in states)
         statuses = Counter(state.status for state in states)
         counted = ", ".join(f"{n} {status}" for status, n in sorted(statuses.items()))
-        tell(n_done, len(states), f"jobs: {counted}" + (f"; {said}" if said else ""))
+        report_progress(
+            n_done, len(states), f"jobs: {counted}" + (f"; {last_event}" if last_event else "")
+        )
 
-    return told
+    return report
 
 
-def _ask(state: JobState, plan: Plan, kept: Kept, config: Config, tell: Tell) -> None:
+def _ask(
+    state: JobState,
+    plan: FineTuningPlan,
+    records: FineTuningRecords,
+    config: Config,
+    report_progress: ReportProgress,
+) -> None:
     """Ask a model what is not answered yet, and keep its answers, some in a file."""
-    own, answered = config.finetune, kept.answers(state.fingerprint)
+    own, answered = config.finetune, records.answers(state.fingerprint)
     n_test = len(plan.true_labels)
     if len(answered) == n_test:
         return
@@ -122,9 +146,9 @@ def _ask(state: JobState, plan: Plan, kept: Kept, config: Config, tell: Tell) ->
     )
 
     def keep(answers: list[Answer]) -> None:
-        kept.add_answers(state.fingerprint, answers)
+        records.add_answers(state.fingerprint, answers)
         answered.update((of.row_id, of) for of in answers)
-        tell(len(answered), n_test, f"{state.dataset} is asked")
+        report_progress(len(answered), n_test, f"{state.dataset} is asked")
 
     left = (
         (row[c.ROW_ID], row[c.TEXT])
@@ -134,14 +158,19 @@ def _ask(state: JobState, plan: Plan, kept: Kept, config: Config, tell: Tell) ->
     questions.ask(left, keep, _ANSWERS_A_FILE)
 
 
-def _tuned(plan: Plan, done: Sequence[tuple[str, JobState]], kept: Kept, config: Config) -> Tuned:
+def _tuned(
+    plan: FineTuningPlan,
+    done: Sequence[tuple[str, JobState]],
+    records: FineTuningRecords,
+    config: Config,
+) -> Tuned:
     n_seeds = config.finetune.seeds or 1
     rates = prices(config)
     outcomes, jobs, unmapped = {}, [], {}
     for written in plan.written:
         predicted = []
         for state in (state for name, state in done if name == written.variant):
-            answers = kept.answers(state.fingerprint)
+            answers = records.answers(state.fingerprint)
             n_tokens = [
                 sum(getattr(of, name) for of in answers.values())
                 for name in ("n_prompt_tokens", "n_answer_tokens")
@@ -149,17 +178,17 @@ def _tuned(plan: Plan, done: Sequence[tuple[str, JobState]], kept: Kept, config:
             cost = rates.usd(state.trained_tokens or 0, *n_tokens)
             jobs.append(_job(state, cost, written.variant))
             if state.status == SUCCEEDED:
-                said = [class_of(answers[of].text, plan.classes) for of in plan.row_ids]
-                predicted.append(said)
+                last_event = [class_of(answers[of].text, plan.classes) for of in plan.row_ids]
+                predicted.append(last_event)
         if len(predicted) == n_seeds:
             labels = np.array(predicted, np.int64)
             outcomes[written.variant] = Outcome(labels, np.full(labels.shape, np.nan))
             unmapped[written.variant] = int((labels == len(plan.classes)).sum())
     failed = [job for job in jobs if job.status != SUCCEEDED]
     if not outcomes:
-        told = "; ".join(f"{job.dataset}: {job.status} {job.error}" for job in failed)
+        reasons = "; ".join(f"{job.dataset}: {job.status} {job.error}" for job in failed)
         expected = "at least one training set whose jobs succeed"
-        raise ProviderError("jobs_failed", "finetune.provider", expected, Shown(told))
+        raise ProviderError("jobs_failed", "finetune.provider", expected, Shown(reasons))
     return Tuned(
         classes=plan.classes,
         true_labels=plan.true_labels,

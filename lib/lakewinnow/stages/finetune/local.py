@@ -41,7 +41,7 @@ from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures import models as figures
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.finetuning.local import tasks
-from lakewinnow.finetuning.local.training import Recipe
+from lakewinnow.finetuning.local.training import TrainingRecipe
 from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.training import training_sets
@@ -51,8 +51,8 @@ from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.finetune.kept import Kept
-from lakewinnow.stages.finetune.tuned import Tell, Tuned
+from lakewinnow.stages.finetune.records import FineTuningRecords
+from lakewinnow.stages.finetune.tuned import ReportProgress, Tuned
 
 _VARIANTS: Final = (BASELINE, CONTROL, DROPPED, FIXED, SOFT, CEILING)
 _SEEDS: Final = 3
@@ -66,13 +66,19 @@ def check(config: Config) -> None:
     find_model(_model(config), FINE_TUNING)
 
 
-def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell: Tell) -> Tuned:
+def run(
+    lake: Lake,
+    trusted: Lake,
+    config: Config,
+    truth: DataFrame | None,
+    report_progress: ReportProgress,
+) -> Tuned:
     """Train a model for each training set and seed, and ask it about the holdout.
 
     Parameters
     ----------
     truth : `reference.true_labels`, for the ceiling
-    tell : is told how many models there are, of how many
+    report_progress : is told how many models there are, of how many
 
     Raises
     ------
@@ -98,7 +104,14 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
     )
     together = union(rows.drop(c.TEXT_KEY), test)
     units = [(name, seed) for seed in range(n_seeds) for name in variants]
-    answers = _train(together, units, _recipe(config), len(classes), Kept(lake.files), tell)
+    answers = _train(
+        together,
+        units,
+        _recipe(config),
+        len(classes),
+        FineTuningRecords(lake.files),
+        report_progress,
+    )
     if not len(answers):
         expected = f"one with at least {LEAST_ROWS} rows"
         raise DataError("too_few_to_train_on", "finetune.variants", expected, Shown("none"))
@@ -127,10 +140,10 @@ def run(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None, tell
 def _train(
     rows: DataFrame,
     units: Sequence[tuple[str, int]],
-    recipe: Recipe,
+    recipe: TrainingRecipe,
     n_classes: int,
-    kept: Kept,
-    tell: Tell,
+    records: FineTuningRecords,
+    report_progress: ReportProgress,
 ) -> pa.Table:
     """Train a model for each unit, a variant and a seed, that has none; return what all answer.
 
@@ -143,12 +156,14 @@ def _train(
     """
     fingerprints = _fingerprints(rows, recipe, n_classes)
     names = {(of, seed): f"{fingerprints[of]}-{seed}" for of, seed in units if of in fingerprints}
-    left = list({name: unit for unit, name in names.items() if not kept.has_model(name)}.values())
+    left = list(
+        {name: unit for unit, name in names.items() if not records.has_model(name)}.values()
+    )
     n_models = len(set(names.values()))
     fine_tune = partial(tasks.fine_tune, recipe=recipe, n_classes=n_classes)
     step = _ROUNDS_AT_ONCE * cluster.parallelism(rows.sparkSession)
     for start in range(0, len(left), step):
-        tell(n_models - len(left) + start, n_models, "models trained")
+        report_progress(n_models - len(left) + start, n_models, "models trained")
         some = left[start : start + step]
         numbers = F.array(*(F.lit(f"{name} {seed}") for name, seed in some))
         seeds = F.explode(F.array(*(F.lit(seed) for seed in sorted({seed for _, seed in some}))))
@@ -156,17 +171,17 @@ def _train(
         at = F.array_position(numbers, F.concat_ws(" ", VARIANT, tasks.SEED)) - 1
         made = cluster.in_partitions(seeded.where(at >= 0), len(some), at)
         for answer in map_batches(made, fine_tune, tasks.ANSWERS).toArrow().to_pylist():
-            kept.save_model(names[answer[VARIANT], answer[tasks.SEED]], answer)
+            records.save_model(names[answer[VARIANT], answer[tasks.SEED]], answer)
     answers = [
         {**answer, VARIANT: unit[0]}
         for unit, name in names.items()
-        if (answer := kept.model(name)) is not None
+        if (answer := records.model(name)) is not None
     ]
     table = pa.Table.from_pylist(answers, to_arrow_schema(tasks.ANSWERS))
     return table.sort_by([(VARIANT, "ascending"), (tasks.SEED, "ascending")])
 
 
-def _fingerprints(rows: DataFrame, recipe: Recipe, n_classes: int) -> dict[str, str]:
+def _fingerprints(rows: DataFrame, recipe: TrainingRecipe, n_classes: int) -> dict[str, str]:
     """Return for each variant a hash of what its models learn from, are asked, and how."""
     model = models.name_of(*find_model(recipe.model, FINE_TUNING))
     how = json.dumps([model, asdict(recipe), n_classes, version("lakewinnow")])
@@ -184,9 +199,9 @@ def _model(config: Config) -> str | None:
     return config.finetune.model
 
 
-def _recipe(config: Config) -> Recipe:
+def _recipe(config: Config) -> TrainingRecipe:
     own = config.finetune
-    return Recipe(_model(config), own.layers, own.epochs, own.learning_rate, own.batch_size)
+    return TrainingRecipe(_model(config), own.layers, own.epochs, own.learning_rate, own.batch_size)
 
 
 def _trained(config: Config, answers: pa.Table, n_seeds: int) -> figures.Recipe:

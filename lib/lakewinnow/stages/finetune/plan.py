@@ -22,18 +22,18 @@ from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.training import training_sets
-from lakewinnow.lake.training.training_sets import Sample
+from lakewinnow.lake.training.training_sets import TrainingSample
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages.finetune import datasets
 from lakewinnow.stages.finetune.datasets import Written
-from lakewinnow.stages.finetune.kept import Kept
+from lakewinnow.stages.finetune.records import FineTuningRecords
 
 _VARIANTS: Final = (BASELINE, DROPPED, FIXED)
 _ANSWER_TOKENS: Final = 16  # of a class's name, at most, for the estimate
 
 
 @dataclass(frozen=True)
-class Estimate:
+class FineTuningEstimate:
     """What fine-tuning would take; tokens are counted as more than a service bills."""
 
     model: str  # to train further
@@ -51,11 +51,11 @@ class Estimate:
 
 
 @dataclass(frozen=True, eq=False)
-class Plan:
+class FineTuningPlan:
     """What is to be learnt from, and asked."""
 
     classes: list[str]
-    sample: Sample
+    sample: TrainingSample
     written: list[Written]  # the files of each training set
     questions: DataFrame  # row_id and text of the holdout, in the order of the ids
     # of these
@@ -69,19 +69,19 @@ class Plan:
         wanted = [of.of_seed(files, seed) for of in self.written for seed in range(own.seeds or 1)]
         return [(of.fingerprint(str(own.model), own.epochs, own.suffix), of) for of in wanted]
 
-    def estimate(self, files: Files, config: Config) -> Estimate:
+    def estimate(self, files: Files, config: Config) -> FineTuningEstimate:
         """Say what is left to train and to ask would take; asks nobody."""
-        kept = Kept(files)
-        paid = {state.fingerprint for state in kept.states() if state.is_paid}
+        records = FineTuningRecords(files)
+        paid = {state.fingerprint for state in records.states() if state.is_paid}
         jobs = dict(self.jobs(files, config))  # one for equal training sets
         trained = {of.variant: of.n_trained for of in self.written}
         n_trained = sum(trained[of.name] for key, of in jobs.items() if key not in paid)
         n_trained *= config.finetune.epochs
         n_test = len(self.true_labels)
-        n_questions = sum(n_test - len(kept.answers(key)) for key in jobs)
+        n_questions = sum(n_test - len(records.answers(key)) for key in jobs)
         n_prompt = -(-self.n_prompt * n_questions // n_test)
         n_answer = n_questions * _ANSWER_TOKENS
-        return Estimate(
+        return FineTuningEstimate(
             model=str(config.finetune.model),
             rows={of.variant: of.n_rows for of in self.written},
             tokens={of.variant: of.n_tokens for of in self.written},
@@ -94,7 +94,7 @@ class Plan:
         )
 
 
-def plan_of(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> Plan:
+def plan_of(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) -> FineTuningPlan:
     """Write the files to learn from, and find out what is to be asked."""
     own = config.finetune
     classes = lake.figures("ingest", Ingested).classes
@@ -114,7 +114,7 @@ def plan_of(lake: Lake, trusted: Lake, config: Config, truth: DataFrame | None) 
     prompt = finetuning.line("openai-chat", F.col(c.TEXT), F.lit(""), config.export.system)
     n_tokens = finetuning.n_tokens(prompt).alias("n")
     asked = questions.select(c.ROW_ID, c.LABEL, n_tokens).toArrow().sort_by(c.ROW_ID)
-    return Plan(
+    return FineTuningPlan(
         classes=classes,
         sample=sample,
         written=written,

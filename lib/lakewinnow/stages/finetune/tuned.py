@@ -7,7 +7,7 @@ from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.types import IntArray
 from lakewinnow.figures.models import Recipe
 
-Tell = Callable[[int, int, str], object]  # done, of how many, and a note
+ReportProgress = Callable[[int, int, str], object]  # done, of how many, and a note
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -35,8 +35,8 @@ Places = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Rows of a file: its columns as strings, and of rows with too few or many the text."""
+class CsvRows:
+    """CsvRows of a file: its columns as strings, and of rows with too few or many the text."""
 
     columns: list[pa.Array]
     malformed: pa.Array
@@ -47,10 +47,10 @@ class Rows:
 
 def first_record(text: Iterator[bytes], dialect: CsvDialect) -> Tokens | None:
     """Return the values of a file's first record; None where it has none."""
-    return next((record.tokens for record in _Reader(text, dialect).records()), None)
+    return next((record.tokens for record in _CsvReader(text, dialect).records()), None)
 
 
-def rows(text: Iterator[bytes], dialect: CsvDialect, n_columns: int) -> Iterator[Rows]:
+def rows(text: Iterator[bytes], dialect: CsvDialect, n_columns: int) -> Iterator[CsvRows]:
     """Read a file after its header, if it has one.
 
     Parameters
@@ -59,13 +59,13 @@ def rows(text: Iterator[bytes], dialect: CsvDialect, n_columns: int) -> Iterator
     dialect : how it is written
     n_columns : values of a row; others are malformed
     """
-    reader = _Reader(text, dialect)
+    reader = _CsvReader(text, dialect)
     if dialect.header:
         next(reader.records(), None)
     yield from reader.rows(n_columns)
 
 
-class _Reader:
+class _CsvReader:
     def __init__(self, text: Iterator[bytes], dialect: CsvDialect) -> None:
         self._text = text if dialect.multi_line else with_newlines(text)
         self._dialect = dialect
@@ -124,7 +124,7 @@ class _Reader:
         else:
             yield from _records_of_lines(text, self._dialect, is_last=is_last)
 
-    def rows(self, n_columns: int) -> Iterator[Rows]:
+    def rows(self, n_columns: int) -> Iterator[CsvRows]:
         n_bytes, n_records = _BLOCK_BYTES, 1
         while True:
             self._fill(n_bytes)
@@ -146,7 +146,7 @@ class _Reader:
                 return
             yield self._slow_rows(taken, n_columns)
 
-    def _slow_rows(self, records: Sequence[Record], n_columns: int) -> Rows:
+    def _slow_rows(self, records: Sequence[Record], n_columns: int) -> CsvRows:
         null = self._dialect.null_value
         filled = [
             [None if token == null else token for token in record.tokens[:n_columns]]
@@ -155,9 +155,9 @@ class _Reader:
         ]
         malformed = [r.text if len(r.tokens) != n_columns else None for r in records]
         columns = [pa.array(column, pa.string()) for column in zip(*filled, strict=True)]
-        return Rows(columns, pa.array(malformed, pa.string()))
+        return CsvRows(columns, pa.array(malformed, pa.string()))
 
-    def _fast_rows(self, n_bytes: int, n_columns: int) -> Iterator[Rows]:
+    def _fast_rows(self, n_bytes: int, n_columns: int) -> Iterator[CsvRows]:
         """Read the well-formed rows at the start of a block."""
         block = self._data[self._at : self._at + n_bytes]
         if block.startswith(_BOM) or any(never in block for never in self._never):
@@ -189,7 +189,7 @@ class _Reader:
             for record in RecordReader(line, self._dialect, self._break, is_last=True)
         ]
 
-    def _by_arrow(self, block: bytes, n_columns: int) -> Rows:
+    def _by_arrow(self, block: bytes, n_columns: int) -> CsvRows:
         dialect = self._dialect
         if self._break == "\r\n":
             block = block.replace(b"\r\n", b"\n")  # inside quotes, too, as Spark does
@@ -217,7 +217,7 @@ class _Reader:
         columns = [column.combine_chunks() for column in table.columns]
         if not is_plain:
             columns = [_with_nulls(column, dialect) for column in columns]
-        return Rows(columns, pa.nulls(len(table), pa.string()))
+        return CsvRows(columns, pa.nulls(len(table), pa.string()))
 
 
 def _with_nulls(column: pa.Array, dialect: CsvDialect) -> pa.Array:

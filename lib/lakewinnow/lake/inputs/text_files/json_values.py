@@ -97,7 +97,7 @@ def scan(line: str, scanner: json.JSONDecoder = _SCANNER) -> Any:
 
 def scan_exactly(line: str) -> Any:
     """Read the first value of a line; objects and arrays know their text."""
-    reader = _Reader(line)
+    reader = _JsonReader(line)
     try:
         value = reader.value()
     except (IndexError, RecursionError) as error:
@@ -123,7 +123,7 @@ def _check_characters(line: str, end: int) -> None:
         raise MalformedError
 
 
-class _Reader:
+class _JsonReader:
     def __init__(self, line: str) -> None:
         self._line, self.at = line, 0
 

@@ -16,7 +16,7 @@ _OF_NAME: Final = 32  # characters of a fingerprint
 
 
 @dataclass(frozen=True)
-class Kept:
+class FineTuningRecords:
     """What a workspace keeps of fine-tuning, so that nothing is paid for twice."""
 
     files: Files
@@ -40,8 +40,8 @@ class Kept:
     def answers(self, fingerprint: str) -> dict[str, Answer]:
         """Return the answers of a job's model, by row id."""
         names = self._names(f"{_ANSWERS}/{fingerprint[:_OF_NAME]}")
-        kept = [Answer(**of) for name in names for of in self.files.read_json(name)]
-        return {of.row_id: of for of in kept}
+        answers = [Answer(**of) for name in names for of in self.files.read_json(name)]
+        return {of.row_id: of for of in answers}
 
     def add_answers(self, fingerprint: str, answers: Sequence[Answer]) -> None:
         """Keep more answers of a job's model, in a file of their own."""
