@@ -60,7 +60,7 @@ def _lines(section: type, inside: str) -> Iterator[str]:
         if inner is not None and default is None:
             text = f"null | {{{', '.join(_in_flow(inner))}}}: {text}"
         text = _with_choices(hint, text) if inner is None else text
-        value = "" if is_on else " " + _scalar(default)
+        value = "" if is_on and fields(inner) else " " + _scalar(default)
         yield from _commented(f"{'  ' * depth}{key_of(f)}:{value}", text)
         if is_on:
             yield from _lines(inner, f"{key}.")

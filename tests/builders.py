@@ -20,6 +20,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 import lakewinnow
 from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import ChecksConfig
+from lakewinnow.lake.run import Inputs, Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import Observer
 from lakewinnow.typed_json import to_json
@@ -73,6 +74,12 @@ def make_config(path, workspace="unused", **sections):
 def make_checks(**checks):
     """Return the checks of `make_config`."""
     return ChecksConfig(**WITHOUT_CHECKS | checks)
+
+
+def make_run(lake, config=None):
+    """Return what a stage is given that reads nothing from outside."""
+    inputs = Inputs(source=None)
+    return Run(lake=lake, config=config or make_config("x.csv"), inputs=inputs)
 
 
 def make_table(lake, name, rows, schema=None):

@@ -34,11 +34,11 @@ from lakewinnow.stages import label_issues, publish
 
 # Of a run with no check but exact duplicates, as `make_config` has it, and of one as it is.
 STAGES = [
-    *("ingest", "embed", "crossval", "noise", "label_issues", "duplicates"),
+    *("ingest", "embed", "crossval", "noise", "label_issues", "exact_duplicates"),
     *("decide", "publish", "report"),
 ]
 CHECKED = [
-    *(*STAGES[:5], "neighbors", "outliers", "imbalance", "duplicates", "near_duplicates", "text"),
+    *(*STAGES[:5], "neighbors", *STAGES[5:6], "outliers", "imbalance", "near_duplicates", "text"),
     *STAGES[6:],
 ]
 NAME_THE_FOLDER = ("config.yaml", "manifest.json", "report.html")
@@ -457,7 +457,7 @@ def test_a_batch_is_judged_by_an_earlier_noise_model(spark, small, tmp_path):
     other = tmp_path / "merged.json"
     other.write_text(json.dumps(merged.to_dict()))
     observer, result = run_batch(spark, small, path, other)
-    assert (observer.ran[0], observer.resumed) == ("noise", [*STAGES[:3], "duplicates"])
+    assert (observer.ran[0], observer.resumed) == ("noise", [*STAGES[:3], "exact_duplicates"])
     assert result.manifest["noise_model"]["path"] == str(other)
 
 

@@ -37,7 +37,11 @@ NEIGHBOR_ROWS: Final = "neighbor_rows"  # that have each neighbour's text
 MEAN_DISTANCE: Final = "mean_distance"  # of a row to its nearest rows
 IN_REFERENCE: Final = "in_reference"  # whether texts are compared with this one
 
-# issues/
+# checks/drift/
+DRIFT_GROUP: Final = "drift_group"  # what was compared: a value of the column, or "this run"
+DRIFT_SCORE: Final = "drift_score"  # P(not of the reference), by a model that has not seen the row
+
+# issues/; the columns of a check are in its folder
 TEXT_PREVIEW: Final = "text_preview"
 PREDICTED_LABEL: Final = "predicted_label"
 PREDICTED_PROB: Final = "predicted_prob"
@@ -47,35 +51,6 @@ GIVEN_LABEL_PROB: Final = "given_label_prob"
 IS_LABEL_ISSUE: Final = "is_label_issue"
 LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
-IS_EXACT_DUPLICATE_ISSUE: Final = "is_exact_duplicate_issue"
-EXACT_DUPLICATE_SET: Final = "exact_duplicate_set"  # smallest row_id among the equal texts
-EXACT_DUPLICATE_OF: Final = "exact_duplicate_of"  # the row of the set that stays for this one
-IS_OUTLIER_ISSUE: Final = "is_outlier_issue"
-OUTLIER_SCORE: Final = "outlier_score"  # 0 .. 1, lower is worse
-IS_CLASS_IMBALANCE_ISSUE: Final = "is_class_imbalance_issue"
-CLASS_IMBALANCE_SCORE: Final = "class_imbalance_score"  # the share of the rarest class; else 1
-IS_NULL_ISSUE: Final = "is_null_issue"
-NULL_SCORE: Final = "null_score"  # the share of values that are there
-IS_NON_IID_ISSUE: Final = "is_non_iid_issue"
-NON_IID_SCORE: Final = "non_iid_score"  # 0 .. 1, lower is worse
-IS_UNDERPERFORMING_GROUP_ISSUE: Final = "is_underperforming_group_issue"
-UNDERPERFORMING_GROUP_SCORE: Final = "underperforming_group_score"  # ratio of mean confidences
-UNDERPERFORMING_GROUP: Final = "underperforming_group"  # the group that the score is of
-IS_DATA_VALUATION_ISSUE: Final = "is_data_valuation_issue"
-DATA_VALUATION_SCORE: Final = "data_valuation_score"  # 0 .. 1; below 0.5 the row does harm
-IS_TEXT_ISSUE: Final = "is_text_issue"
-TEXT_SCORE: Final = "text_score"  # 0 .. 1, lower is worse: limit / measure of the worst rule
-TEXT_RULES: Final = "text_rules"  # names of the rules that the text breaks
-IS_PII_ISSUE: Final = "is_pii_issue"
-PII_SCORE: Final = "pii_score"  # 0 .. 1, lower is worse: 1 / (1 + places)
-PII_KINDS: Final = "pii_kinds"
-IS_NEAR_DUPLICATE_ISSUE: Final = "is_near_duplicate_issue"
-NEAR_DUPLICATE_SCORE: Final = "near_duplicate_score"  # 0 .. 1, lower is worse
-NEAR_DUPLICATE_SET: Final = "near_duplicate_set"  # smallest row_id among the rows that are alike
-NEAR_DUPLICATE_OF: Final = "near_duplicate_of"  # the row of the set that stays for this one
-NEAR_DUPLICATE_LABELS_DIFFER: Final = "near_duplicate_labels_differ"  # null: in no set
-DRIFT_GROUP: Final = "drift_group"  # what was compared: a value of the column, or "this run"
-DRIFT_SCORE: Final = "drift_score"  # P(not of the reference), by a model that has not seen the row
 DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
 DECIDED_BY: Final = "decided_by"  # which person; null: the checks

@@ -55,7 +55,9 @@ print(time.monotonic() - started)
 
 OURS = """
 import sys, time
-from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig, OutliersConfig
+from types import SimpleNamespace
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
+from lakewinnow.checks.outliers import OutliersConfig
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions.session import session
 from lakewinnow.checks.neighbors import stage as neighbors
@@ -67,7 +69,8 @@ lake = Lake(spark, workspace)
 started = time.monotonic()
 report = neighbors.run(lake, EmbeddingConfig(), NeighborsConfig(max_reference_rows=int(most)))
 lake.commit("neighbors", "of a benchmark", 0.0, report)
-outliers.run(lake, OutliersConfig(), by="embedding")
+config = SimpleNamespace(has_vectors=True)
+outliers.run(SimpleNamespace(lake=lake, config=config), OutliersConfig())
 print(time.monotonic() - started)
 """
 

@@ -21,6 +21,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -28,8 +29,8 @@ import pyarrow.parquet as pq
 import watched
 from scipy.sparse import csr_array
 
+from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates import stage as near_duplicates
-from lakewinnow.config.sections import NearDuplicatesConfig
 from lakewinnow.core.checks import shingles as core
 from lakewinnow.lake.graphs.components import publish_roots
 from lakewinnow.lake.workspace import Lake
@@ -139,7 +140,7 @@ def found_in(
         lake = Lake(spark, folder)
         make_corpus(lake, texts)
         started = time.perf_counter()
-        figures = dict(near_duplicates.run(lake, config).details)
+        figures = dict(near_duplicates.run(SimpleNamespace(lake=lake), config).details)
         seconds = time.perf_counter() - started
         return *sets_of(lake), figures, seconds
 

@@ -19,18 +19,20 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from lakewinnow.checks.pii import PiiConfig
 from lakewinnow.checks.pii import stage as pii_stage
+from lakewinnow.checks.text import TextConfig
 from lakewinnow.checks.text import stage as text_stage
-from lakewinnow.config.sections import PiiConfig, TextConfig
+from lakewinnow.checks.text.registry import PRESETS
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions.session import running
 from lakewinnow.text import pii
-from lakewinnow.text.registry import PRESETS
 from lakewinnow.text.rules import judge
 
 THEIRS = """
@@ -117,8 +119,10 @@ def run_stages(lake: Lake) -> dict[str, float]:
     """Return how long each stage takes, all presets and all kinds of personal data."""
     seconds = {}
     for name, run in {
-        "text": lambda: text_stage.run(lake, TextConfig(presets=tuple(PRESETS))),
-        "pii": lambda: pii_stage.run(lake, PiiConfig()),
+        "text": lambda: text_stage.run(
+            SimpleNamespace(lake=lake), TextConfig(presets=tuple(PRESETS))
+        ),
+        "pii": lambda: pii_stage.run(SimpleNamespace(lake=lake), PiiConfig()),
     }.items():
         started = time.monotonic()
         run()

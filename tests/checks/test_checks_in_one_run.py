@@ -89,12 +89,14 @@ def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
     print_result(replace(result, summary=summary), CommandLine(("c.yaml",)))
     out = capsys.readouterr().out
     assert "Outliers: 2 of 80 rows are farther than " in out
-    assert "Rare classes: rare (the rarest has 1.25% of the rows)" in out
+    assert "Rare classes: rare; the rarest has 1.25% of the rows" in out
     assert "Missing values: " in out
-    assert "The order of the rows: it matters by day: rows that are alike come together" in out
-    assert "Underperforming: 9 rows of site web, whose confidence is 0.07 of that of all" in out
+    assert "Order of the rows: sorted by day, similar rows come together" in out
+    assert (
+        "Weak groups: 9 rows of site web: the classifier's confidence in their labels is 7%" in out
+    )
     assert "cluster" not in out
-    assert "Of low value: 3 of 78 rows do more harm than good to a classifier" in out
+    assert "Harmful rows: 3 of 78 rows do more harm than good" in out
 
 
 def test_a_column_that_is_not_there_is_told_before_anything_is_written(spark, result, tmp_path):

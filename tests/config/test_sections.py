@@ -151,7 +151,7 @@ def test_dump_reads_back_as_the_same_configuration():
         ("input.options", ["header"], "wrong_type"),
         ("output.partition_by", ["a", 1], "wrong_type"),
         ("embedding.dimensions", 0, "out_of_range"),
-        ("checks.exact_duplicates", True, "wrong_type"),
+        ("checks.exact_duplicates", True, "not_a_mapping"),
         ("checks.text.presets", ["gopher"], "wrong_type"),
         ("checks.pii.kinds", ["email", "name"], "wrong_type"),
         ("clean.text", "redact", "wrong_type"),

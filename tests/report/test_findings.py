@@ -1,6 +1,11 @@
 """What is said of the checks: what counts, and that nothing was found where it is so."""
 
-from lakewinnow.report.findings import of_checks
+from functools import partial
+
+from lakewinnow.plan.registry import own_checks
+from lakewinnow.report import findings
+
+of_checks = partial(findings.of_checks, own_checks())
 
 ROWS = {"label_issues": {"rows": 1000}}
 RULES = [
@@ -43,28 +48,29 @@ NOTHING = {
 
 def test_says_what_was_found():
     assert [(found.title, *found.lines) for found in of_checks({**ROWS, **FOUND})] == [
+        ("Exact duplicates", "5 rows in 2 groups; in 1 group the labels differ"),
         (
             "Outliers",
-            "7 of 1,000 rows are farther than 0.81 from their 10 nearest, where 0.40 is common"
-            " (compared with 500 texts of 900)",
+            "7 of 1,000 rows are farther than 0.81 from their 10 nearest rows; 0.40 is usual"
+            " (compared with 500 of 900 texts)",
         ),
-        ("Rare classes", "b, d (the rarest has 0.12% of the rows)"),
-        ("Missing values", "50.0% of date, 25.0% of topic; 2 rows have none at all"),
+        ("Rare classes", "b, d; the rarest has 0.12% of the rows"),
+        ("Missing values", "50.0% of date, 25.0% of topic; 2 rows have no value at all"),
+        ("Order of the rows", "sorted by date, similar rows come together (p = 0.010)"),
         (
-            "The order of the rows",
-            "it matters by date: rows that are alike come together (p = 0.010)",
+            "Weak groups",
+            "40 rows of source mail: the classifier's confidence in their labels is 9% of the"
+            " average",
         ),
-        ("Underperforming", "40 rows of source mail, whose confidence is 0.09 of that of all"),
-        ("Of low value", "3 of 990 rows do more harm than good to a classifier by neighbours"),
-        ("Exact duplicates", "5 rows in 2 sets, 1 of which have differing labels"),
-        ("Near duplicates", "9 rows in 3 sets, 0 of which have differing labels"),
+        ("Harmful rows", "3 of 990 rows do more harm than good to a nearest-neighbour classifier"),
+        ("Near duplicates", "9 rows in 3 groups"),
         (
             "Texts",
-            "3 rows with a rule broken (3 language, 1 digits)",
+            "3 rows break a rule (3 language, 1 digits)",
             "digits: 1 row; 9 texts came to it and 8 passed",
             "language: 3 rows; 8 texts came to it and 6 passed",
         ),
-        ("Personal data", "in the texts of 1 row (2 email)"),
+        ("Personal data", "1 text (2 email)"),
     ]
 
 

@@ -149,10 +149,10 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "histograms": dict.fromkeys(shown, counted),
         "changes": [{"given": classes[0], "new": classes[1], "rows": 50}],
         "worst": dict.fromkeys(shown, [row] * WORST),
-        "outliers": [row] * 10,
+        "listed": {"outliers": [{**row, "score": 0.1}] * 10},
         "sets": {
-            "exact": [{"set": "r", "rows": 9, "labels": 2, "examples": [row] * 3}] * 6,
-            "near": [{"set": "r", "rows": 9, "labels": 1, "examples": [row] * 3}] * 6,
+            "exact_duplicates": [{"set": "r", "rows": 9, "labels": 2, "examples": [row] * 3}] * 6,
+            "near_duplicates": [{"set": "r", "rows": 9, "labels": 1, "examples": [row] * 3}] * 6,
         },
         "drifted": {"this run": [row] * N_DRIFTED},
     }

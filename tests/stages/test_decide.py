@@ -5,10 +5,12 @@ from collections import Counter
 import pytest
 
 from builders import corpus_row, lake_in, make_checks, make_commit, make_table, read_rows, write_csv
-from lakewinnow.config.sections import CleanConfig, NearDuplicatesConfig
+from lakewinnow.checks.near_duplicates import CHECK as NEAR_DUPLICATES
+from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
+from lakewinnow.config.sections import CleanConfig
 from lakewinnow.errors import DataError
+from lakewinnow.lake import check_tables
 from lakewinnow.lake.inputs.decisions import read_decisions
-from lakewinnow.lake.row_checks import NEAR_DUPLICATES
 from lakewinnow.stages import decide
 from lakewinnow.stages.label_issues import LABEL_RANKS
 
@@ -186,7 +188,7 @@ def test_issues_have_the_columns_of_the_contract(issues):
 def test_duplicates_that_are_not_looked_for_are_not_found(decided):
     found = decided(checks=make_checks(exact_duplicates=None))
     assert not_kept(found) == dict.fromkeys(ISSUES, "drop")
-    assert not any(row["is_exact_duplicate_issue"] for row in found.values())
+    assert not any("exact_duplicate" in name for row in found.values() for name in row)
 
 
 # --- fixes --------------------------------------------------------------------------------------
@@ -303,7 +305,7 @@ def make_near_sets(lake, sets, differ=()):
         }
         for row_id, of in sets.items()
     ]
-    make_table(lake, "checks/near_duplicates", found, NEAR_DUPLICATES.schema)
+    make_table(lake, "checks/near_duplicates", found, check_tables.schema(NEAR_DUPLICATES))
 
 
 def test_of_a_near_set_the_best_row_stays_that_nothing_else_takes(lake):

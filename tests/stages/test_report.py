@@ -7,16 +7,18 @@ import pytest
 
 from builders import make_table, read_json, read_rows, sample_run
 from lakewinnow.checks.drift.stage import DRIFTED
+from lakewinnow.config.sections import ChecksConfig
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import report
-from lakewinnow.stages.report import N_BINS, N_DRIFTED, SET_EXAMPLES, WORST
+from lakewinnow.stages.report import N_BINS, N_DRIFTED, WORST
 from lakewinnow.typed_json import to_json
 
 
 @pytest.fixture(scope="module")
 def found(spark, sample):
     """The stage's details and the rows of issues/."""
-    return to_json(report.run(Lake(spark, sample)).figures), read_rows(sample, "issues")
+    found = report.run(Lake(spark, sample), ChecksConfig().of_rows)
+    return to_json(found.figures), read_rows(sample, "issues")
 
 
 def test_counts_rows_by_score(found):
@@ -43,11 +45,11 @@ def test_shows_the_worst_of_each_class(found):
 def test_shows_the_largest_sets(found):
     details, rows = found
     sizes = Counter(row["exact_duplicate_set"] for row in rows if row["exact_duplicate_set"])
-    shown = details["sets"]["exact"]
+    shown = details["sets"]["exact_duplicates"]
     assert [of["rows"] for of in shown] == sorted(sizes.values(), reverse=True)[: len(shown)]
     for of in shown:
         assert of["rows"] == sizes[of["set"]]
-        assert len(of["examples"]) == min(of["rows"], SET_EXAMPLES)
+        assert len(of["examples"]) == 1
         texts = {normalize("NFC", one["text_preview"]) for one in of["examples"]}
         assert len(texts) == 1
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lakewinnow.checks.text.registry import KNOWN, PRESETS
 from lakewinnow.text.document import Document
-from lakewinnow.text.registry import KNOWN, PRESETS
 from lakewinnow.text.repetition import repeated_ngram_share, top_ngram_share
 from lakewinnow.text.rules import Rule, judge
 

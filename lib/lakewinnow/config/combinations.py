@@ -1,34 +1,28 @@
 """Values of a configuration against each other: each is right by itself."""
 
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, Final, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
     Config,
     CrossvalConfig,
-    DriftConfig,
     EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
     LogisticParams,
-    NearDuplicatesConfig,
 )
 from lakewinnow.config.types import Format, Names
 from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
 from lakewinnow.typed_json import key_of
 
-_LEAST_JACCARD: Final = 0.3
-
 
 def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
     yield from _check_candidates(config)
-    yield from _check_texts(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
             "partition_by_text", "output.partition_by", "columns with few values", config.input.text
@@ -36,12 +30,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.clean.fix_above is not None and config.clean.label_issues != "fix":
         expected = "null unless clean.label_issues is fix"
         yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
-    outliers = config.checks.outliers
-    if outliers is not None and outliers.by == "embedding" and config.input.pred_probs is not None:
-        expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
-        yield ConfigError("conflicting_inputs", "checks.outliers.by", expected, "embedding", hint)
-    yield from _check_near_duplicates(config)
-    yield from _check_groups(config)
+    yield from _check_checks(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
     if config.crossval.classifier == "logistic":
@@ -52,8 +41,6 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.input.classes is not None:
         yield from _check_class_names(config, config.input.classes)
     yield from _check_trusted(config)
-    if config.checks.drift is not None:
-        yield from _check_drift(config.checks.drift, config.input)
 
 
 def _check_class_names(config: Config, classes: Sequence[str]) -> Iterator[ConfigError]:
@@ -68,20 +55,6 @@ def _check_class_names(config: Config, classes: Sequence[str]) -> Iterator[Confi
             yield from unknown_classes(where, names, classes)
 
 
-def _check_drift(drift: DriftConfig, source: InputConfig) -> Iterator[ConfigError]:
-    """Yield what is wrong with what rows are compared with."""
-    if drift.reference is not None and drift.by is not None:
-        expected, hint = "null beside checks.drift.reference", "rows are compared with one of them"
-        yield ConfigError("conflicting_keys", "checks.drift.by", expected, drift.by, hint)
-    if drift.reference is None and drift.format is not None:
-        expected = "null without checks.drift.reference"
-        yield ConfigError("unused_key", "checks.drift.format", expected, drift.format)
-    if drift.by is not None and drift.by in (source.text, source.label):
-        hint = "a source, say, or a date"
-        expected = "another column than input.text and input.label"
-        yield ConfigError("same_column", "checks.drift.by", expected, drift.by, hint)
-
-
 def _check_candidates(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong with the sections that `embedding.candidates` lists."""
     has_own = config.input.has_own_vectors or config.input.pred_probs is not None
@@ -92,37 +65,18 @@ def _check_candidates(config: Config) -> Iterator[ConfigError]:
         yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
 
 
-def _check_texts(config: Config) -> Iterator[ConfigError]:
-    """Yield what is wrong with the rules for texts, and with how personal data is taken out."""
-    for name in ("text", "pii"):
-        if getattr(config.checks, name) is not None and config.input.text is None:
-            where, expected = f"checks.{name}", "null where rows have no text"
-            yield ConfigError("no_text", where, expected, Shown("{…}"), "input.text names a column")
-    if config.clean.pii == "redact" and config.checks.pii is None:
-        where, expected = "clean.pii", "keep where no personal data is looked for"
-        yield ConfigError("unused_key", where, expected, "redact", "checks: {pii: {}} looks for it")
-    tag = config.clean.pii_tag.replace("{kind}", "")
-    if re.search(r"[\d@:]", tag):
-        hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
-        expected = "a tag without digits, @ and :, which could look like personal data"
-        yield ConfigError("bad_tag", "clean.pii_tag", expected, config.clean.pii_tag, hint)
-
-
-def _check_near_duplicates(config: Config) -> Iterator[ConfigError]:
-    """Yield what is wrong with what rows are to be compared by, and how alike they are to be."""
-    alike, where = config.checks.near_duplicates, "checks.near_duplicates"
-    if alike is None:
-        return
-    if alike.by == "embedding" and config.input.pred_probs is not None:
-        expected, hint = "text beside input.pred_probs", "no text is embedded then"
-        yield ConfigError("conflicting_inputs", f"{where}.by", expected, "embedding", hint)
-    if alike.by == "text" and config.input.text is None:
-        expected, hint = "embedding where rows have no text", "input.text names a column"
-        yield ConfigError("no_text", f"{where}.by", expected, "text", hint)
-    if alike.by == "text" and alike.threshold is not None and alike.threshold < _LEAST_JACCARD:
-        expected = f"a number from {_LEAST_JACCARD:g} to 1 by text"
-        hint = "texts that have less in common are not near duplicates, and too many to compare"
-        yield ConfigError("out_of_range", f"{where}.threshold", expected, alike.threshold, hint)
+def _check_checks(config: Config) -> Iterator[ConfigError]:
+    """Yield what checks cannot do with the input, and what each says by itself."""
+    for check in config.checks.known:
+        is_on = config.checks.section(check) is not None
+        if check.judges_text and is_on and config.input.text is None:
+            expected, hint = "null where rows have no text", "input.text names a column"
+            yield ConfigError("no_text", check.key, expected, Shown("{…}"), hint)
+        if not is_on and check.actions and config.clean.action(check) in check.rewriting:
+            where, expected = f"clean.{check.name}", f"keep where {check.key} is null"
+            hint = f"checks: {{{check.name}: {{}}}} turns it on"
+            yield ConfigError("unused_key", where, expected, config.clean.action(check), hint)
+        yield from check.problems(config)
 
 
 def _check_trusted(config: Config) -> Iterator[ConfigError]:
@@ -234,14 +188,12 @@ def with_default_checks(config: Config, named: Collection[str]) -> Config:
     """Fit the checks that nobody asked for to rows without text; `named` are those asked for."""
     if config.input.text is not None:
         return config
-    checks = config.checks
-    if "text" not in named:
-        checks = replace(checks, text=None)
-    if "near_duplicates" not in named:
-        has_vectors = config.input.pred_probs is None
-        alike = NearDuplicatesConfig(by="embedding") if has_vectors else None
-        checks = replace(checks, near_duplicates=alike)
-    return replace(config, checks=checks)
+    fitted: dict[str, Any] = {
+        check.name: None if check.without_text is None else check.without_text(config)
+        for check in config.checks.known
+        if check.name not in named and (check.judges_text or check.without_text is not None)
+    }
+    return replace(config, checks=replace(config.checks, **fitted))
 
 
 def with_default_params(config: Config) -> Config:
@@ -253,21 +205,6 @@ def with_default_params(config: Config) -> Config:
         return config
     params = {**default, **crossval.params}
     return replace(config, crossval=replace(config.crossval, params=params))
-
-
-def _check_groups(config: Config) -> Iterator[ConfigError]:
-    """Yield what wants neighbours where nothing is embedded, and groups that are none."""
-    if config.input.pred_probs is not None:
-        hint = "no text is embedded beside input.pred_probs, so no row has neighbours"
-        for name in ("non_iid", "valuation"):
-            if getattr(config.checks, name) is not None:
-                where = f"checks.{name}"
-                yield ConfigError("conflicting_inputs", where, "null", Shown("{…}"), hint)
-    groups = config.checks.groups
-    by_cluster = groups is not None and groups.clusters and config.input.pred_probs is None
-    if groups is not None and not by_cluster and not groups.columns:
-        expected, hint = "columns, where rows are not clustered", "columns: [source], say"
-        yield ConfigError("no_groups", "checks.groups.columns", expected, [], hint)
 
 
 def named(what: Names, section: object, inside: str = "") -> Iterator[tuple[str, str]]:

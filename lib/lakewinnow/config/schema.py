@@ -47,6 +47,9 @@ def texts_of(section: type) -> dict[str, str]:
         if is_dataclass(cls):
             [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
             found.update(_texts_in(body))
+    for f in fields(section):
+        if f.metadata.get("about"):
+            found[f.name] = f.metadata["about"]
     for name, hint in get_type_hints(section).items():
         inner = section_of(hint)
         if inner is not None and name not in found:

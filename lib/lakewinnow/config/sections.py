@@ -7,9 +7,9 @@ lakewinnow.config.generate` writes them. Reading and checking live in `lakewinno
 it no code asks whether a key is there.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from lakewinnow.config.types import (
     Above,
@@ -28,6 +28,12 @@ from lakewinnow.config.types import (
     ReadPath,
     WrittenPath,
 )
+from lakewinnow.plan.check import Check
+from lakewinnow.plan.registry import own_checks
+
+Key: TypeAlias = tuple[str, Any, Any]  # name, type and `field` of a key that a check adds
+Cls = TypeVar("Cls", bound=type)
+Section = TypeVar("Section")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,195 +248,62 @@ class NeighborsConfig:
     """Distinct texts that each text is compared with: all, or a sample of so many."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class OutliersConfig:
-    """Which rows are like no others."""
+def _with_a_key_each(keys_of: Callable[[Check[Any]], Iterable[Key]]) -> Callable[[Cls], Cls]:
+    """Add the keys of our own checks to a section, before it is made a dataclass."""
 
-    by: Literal["auto", "embedding", "pred_probs"] = "auto"
-    """embedding (mean distance to the nearest rows) | pred_probs | auto (embedding, where there are
-    vectors)."""
-    threshold: Fraction | None = None
-    """Higher flags more. null: cleanlab's, 0.37037 by embedding and 0.13 by pred_probs."""
-    method: Literal["entropy", "least_confidence"] = "entropy"
-    """How pred_probs are judged."""
+    def add(cls: Cls) -> Cls:
+        for check in own_checks():
+            for name, kind, value in keys_of(check):
+                cls.__annotations__[name] = kind
+                setattr(cls, name, value)
+        return cls
 
-    def judged_by(self, has_vectors: bool) -> Literal["embedding", "pred_probs"]:  # noqa: FBT001
-        """Return what the rows are judged by: vectors, where there are some."""
-        if self.by == "auto":
-            return "embedding" if has_vectors else "pred_probs"
-        return self.by
+    return add
 
 
-@dataclass(frozen=True, kw_only=True)
-class NearDuplicatesConfig:
-    """Which rows are taken for the same, though their texts are not equal."""
+def section_key(check: Check[Any]) -> Iterator[Key]:
+    """Yield the key of `checks` that a check has."""
+    yield check.name, check.section | None, field(default=check.default)
 
-    by: Literal["text", "embedding"] = "text"
-    """text | embedding (nearer than a share of the usual distance, as Datalab has it; what is done
-    where rows have no text)."""
-    threshold: Fraction | None = None
-    """By text: least Jaccard similarity of the shingles of two texts, 0.3 to 1; null: 0.8. By
-    embedding: share of the median distance to the nearest row; null: 0.13."""
-    shingle: Literal["character", "word"] = "character"
-    """character (fits any language) | word."""
-    shingle_size: Annotated[int, Between(1, 50)] | None = None
-    """Characters or words in a shingle. null: 2 words, or 3, 5 or 8 characters for texts of up to
-    200, up to 2,000 or more characters on average."""
-    permutations: Annotated[int, Between(16, 1024)] = 256
-    """Of MinHash. More: fewer needless comparisons. 97% or more of the pairs at the threshold are
-    found, nearly all well above it."""
-    seed: Annotated[int, AtLeast(0)] = 0
-    """Of MinHash."""
+
+def clean_keys(check: Check[Any]) -> Iterator[Key]:
+    """Yield the keys of `clean` that a check has: its action, and what its actions look at."""
+    if check.actions:
+        about = {"about": check.about_action}
+        yield check.name, Literal[check.actions], field(default=check.action, metadata=about)
+    for option in check.options:
+        about = {"about": option.about}
+        yield option.name, option.type, field(default=option.default, metadata=about)
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextRuleConfig:
-    """A rule for texts that a preset does not have, or not with this limit."""
-
-    use: str
-    """The name of a rule, or the import path of a function of a text."""
-    above: float | None = None
-    """The text is an issue if the measure is above this."""
-    below: float | None = None
-    """The text is an issue if the measure is below this."""
-    name: str | None = None
-    """What the rule is called in text_rules. null: by what it uses."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TextConfig:
-    """What a text may not be like, whatever its label; not asked of rows without text."""
-
-    presets: tuple[Literal["basic", "gopher_quality", "gopher_repetition", "c4"], ...] = ("basic",)
-    """basic (any text: damaged encoding, symbols, repetition) | gopher_quality |
-    gopher_repetition | c4: the published rules for documents of the web."""
-    rules: tuple[TextRuleConfig, ...] = ()
-    """More rules, or with other limits: {use: digits, above: 0.3}, {use: characters, below: 20}.
-    Your own, a function of a text: {use: mypackage.rules.too_shouty, above: 0.5}."""
-    without: tuple[str, ...] = ()
-    """Names of rules of the presets that are not to hold."""
-    words: ReadPath | None = None
-    """A file of words and phrases that no text may have, one a line."""
-    languages: tuple[str, ...] = ()
-    """Codes of the languages that are wanted: [en, de]."""
-    min_language_prob: Fraction = 0.2
-    """Least probability of these together."""
-    min_language_bytes: Annotated[int, AtLeast(0)] = 40
-    """Of UTF-8. The language of shorter texts is not judged."""
-
-
-PiiKind = Literal["email", "iban", "card", "ip", "phone"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class PiiConfig:
-    """Personal data in texts."""
-
-    kinds: tuple[PiiKind, ...] = get_args(PiiKind)
-    """Which personal data to look for."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ImbalanceConfig:
-    """When a class is too rare."""
-
-    threshold: Fraction = 0.1
-    """Is the rarest class less than this share of 1 / classes?"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NullsConfig:
-    """Rows without a value in any of some columns, and each column's share of such rows."""
-
-    columns: tuple[ColumnName, ...] | None = None
-    """null: input.features, else all but text and label."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class NonIidConfig:
-    """Whether rows that are alike come together, in the order of a column."""
-
-    by: ColumnName
-    """The column: a table has no order by itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupsConfig:
-    """Groups of rows that the classifier does badly on, by values of columns and by clusters."""
-
-    columns: tuple[ColumnName, ...] = ()
-    """Columns whose values make groups."""
-    clusters: bool = True
-    """Rows that are near to each other make groups too."""
-    threshold: Fraction = 0.1
-    """A group is an issue if its mean self-confidence is below this share of all rows'."""
-    min_rows: Count = 5
-    """Smaller groups are left alone."""
-    max_distance: Annotated[float, AtLeast(0)] = 0.5
-    """Between rows of a cluster."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class ValuationConfig:
-    """Rows that do harm to a classifier by nearest neighbours."""
-
-    threshold: Fraction = 0.5
-    """Rows of a lower value are issues."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DriftConfig:
-    """Whether rows are still like those of a reference: labels, texts, vectors, label noise."""
-
-    reference: ReadPath | None = None
-    """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
-    compared."""
-    format: Format | None = None
-    """Of such a table. null: its ending says it."""
-    by: ColumnName | None = None
-    """Or a column of the input, a source or a date (taken by month): each value against the other
-    rows, at most 12 values."""
-    max_texts: Annotated[int, AtLeast(100)] = 5000
-    """Of either side, whose vectors are compared: those of smallest hash. A task's peak memory is
-    about this × dimensions × 40 bytes + 100 MB."""
-    false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
-    """Chance that drift is found where there is none, all tests together."""
-
-    @property
-    def is_asked(self) -> bool:
-        """Whether there is anything to compare with."""
-        return self.reference is not None or self.by is not None
-
-
-@dataclass(frozen=True, kw_only=True)
+@_with_a_key_each(section_key)
 class ChecksConfig:
     """The checks beside label issues; null turns one off."""
 
-    exact_duplicates: Options | None = field(default_factory=dict)
-    """Rows of equal text (after Unicode NFC)."""
+    known = own_checks()  # those that may be turned on, in the order of their columns
+
     neighbors: NeighborsConfig = field(default_factory=NeighborsConfig)
-    outliers: OutliersConfig | None = field(default_factory=OutliersConfig)
-    near_duplicates: NearDuplicatesConfig | None = field(default_factory=NearDuplicatesConfig)
-    imbalance: ImbalanceConfig | None = field(default_factory=ImbalanceConfig)
-    nulls: NullsConfig | None = None
-    non_iid: NonIidConfig | None = None
-    groups: GroupsConfig | None = None
-    valuation: ValuationConfig | None = None
-    drift: DriftConfig | None = field(default_factory=DriftConfig)
-    text: TextConfig | None = field(default_factory=TextConfig)
-    pii: PiiConfig | None = None
+
+    def section(self, check: Check[Section]) -> Section | None:
+        """Return the section of a check; None where it is off."""
+        section: Section | None = getattr(self, check.name, None)
+        return section
 
     @property
-    def need_neighbors(self) -> bool:
-        """Whether a check asks which texts are near to each text."""
-        by_distance = self.outliers is not None and self.outliers.by != "pred_probs"
-        by_cluster = self.groups is not None and self.groups.clusters
-        alike = self.near_duplicates
-        by_distance |= alike is not None and alike.by == "embedding"
-        return by_distance or by_cluster or self.non_iid is not None or self.valuation is not None
+    def on(self) -> tuple[Check[Any], ...]:
+        """The checks that are made."""
+        sections = ((check, self.section(check)) for check in self.known)
+        return tuple(of for of, section in sections if section is not None and of.is_asked(section))
+
+    @property
+    def of_rows(self) -> tuple[Check[Any], ...]:
+        """Those of them that judge each row."""
+        return tuple(check for check in self.on if check.is_issue is not None)
 
 
 @dataclass(frozen=True, kw_only=True)
+@_with_a_key_each(clean_keys)
 class CleanConfig:
     """What happens to the rows that have an issue: drop, review (set aside) or keep."""
 
@@ -445,27 +318,11 @@ class CleanConfig:
     """With fix: the least suggested_prob. null: fix all, which measured best."""
     else_: Action = "review"
     """With fix_above: what happens below it."""
-    exact_duplicates: Action = "drop"
-    """One row of each set stays."""
     max_drop_fraction: Fraction = 0.5
     """A run that would drop more stops before it writes, with exit code 4."""
     max_class_fraction: Fraction = 0.9
     """Most of a class that checks may drop, set aside or give another label: the worst rows go, the
     rest stays, so that no class is emptied. 1: no limit."""
-    outliers: Action = "keep"
-    imbalance: Action = "keep"
-    """The rows of the class that is too rare."""
-    nulls: Action = "keep"
-    non_iid: Action = "keep"
-    groups: Action = "keep"
-    valuation: Action = "keep"
-    near_duplicates: Action = "keep"
-    """One row of each set stays."""
-    text: Action = "keep"
-    pii: Literal["drop", "review", "redact", "keep"] = "keep"
-    """drop | review | redact (the row stays, a tag in place of what was found) | keep."""
-    pii_tag: str = "‹{kind}›"
-    """What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE."""
     decisions: ReadPath | None = None
     """Your own decisions, which always win, as `lakewinnow review` saves them: a CSV, JSON or
     Parquet file of row_id, decision (keep | drop) or label (the right one), by (who, if you
@@ -475,6 +332,15 @@ class CleanConfig:
     def is_to_be_chosen(self) -> bool:
         """Whether trusted rows have a say in what becomes of label issues."""
         return self.label_issues == "auto" or self.require_improvement
+
+    def action(self, check: Check[Any]) -> str:
+        """Return what happens to rows that have a check's issue: one of its actions."""
+        return self.option(check.name)
+
+    def option(self, name: str) -> str:
+        """Return the value of a key that a check has added."""
+        value: str = getattr(self, name)
+        return value
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -615,3 +481,8 @@ class Config:
     evaluate: EvaluateConfig = field(default_factory=EvaluateConfig)
     export: ExportConfig = field(default_factory=ExportConfig)
     finetune: FinetuneConfig = field(default_factory=FinetuneConfig)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether each row has a vector: of its text, or the input's own."""
+        return self.input.pred_probs is None

@@ -36,13 +36,13 @@ class LabelExample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutlierExample:
-    """A row that is far from the others; its fields are columns of issues/."""
+class ListedExample:
+    """A row of bad score by a check; its other fields are columns of issues/."""
 
     row_id: str
     text_preview: str
     given_label: str
-    outlier_score: float
+    score: float
     decision: str
 
 
@@ -85,6 +85,6 @@ class Examples:
     histograms: Annotated[dict[str, Histogram], "of the classes with most label issues"]
     changes: list[LabelChange]
     worst: Annotated[dict[str, list[LabelExample]], "label issues by class, the worst first"]
-    outliers: list[OutlierExample]
-    sets: Annotated[dict[str, list[DuplicateSet]], "the largest, by kind: exact, near"]
+    listed: Annotated[dict[str, list[ListedExample]], "the rows of worst score, by check"]
+    sets: Annotated[dict[str, list[DuplicateSet]], "the largest, by check"]
     drifted: Annotated[dict[str, list[DriftExample]], "by what was compared"]

@@ -1,17 +1,16 @@
 """What a stage is given: its workspace, the configuration, and what was opened from outside."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import Column
 
 from lakewinnow.config.sections import Config
 from lakewinnow.lake import redaction
 from lakewinnow.lake.inputs.decisions import Decisions
-from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source
-from lakewinnow.lake.inputs.word_list import WordList
 from lakewinnow.lake.workspace import Lake
 
 HOLDOUT = "holdout"
@@ -26,9 +25,8 @@ class Inputs:
     reference: Source | None = None
     holdout: Source | None = None
     decisions: Decisions | None = None  # the user's own, of `clean.decisions`
-    words: WordList | None = None  # of `checks.text.words`
-    drift_reference: Source | EarlierRun | None = None  # of `checks.drift.reference`
     noise_model: EarlierNoiseModel | None = None  # an earlier run's, to judge these rows with
+    opened: Mapping[str, Any] = field(default_factory=dict)  # what checks open, by their names
 
 
 def _ignore(done: int, total: int, note: str) -> None:

@@ -4,13 +4,15 @@ What a stage needs follows from what it reads; see `plan.graph`. A stage is done
 its settings and of what it reads has changed; see `pipeline.records`.
 """
 
+from collections.abc import Callable
 from typing import Final
 
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding.candidates import may_refuse
-from lakewinnow.lake import row_checks
+from lakewinnow.plan.check import rewriting_settings
 from lakewinnow.plan.cost import Cost, Sizes, product
 from lakewinnow.plan.graph import Graph
+from lakewinnow.plan.registry import own_checks
 from lakewinnow.plan.stage import Names, Stage
 
 # How a service is asked decides no vector.
@@ -27,15 +29,10 @@ _HOW_TO_EMBED: Final = (
 _CLASSIFIER: Final = tuple(
     f"crossval.{key}" for key in ("classifier", "params", "seed", "standardize")
 )
-_REDACTION: Final = ("checks.pii", "clean.pii", "clean.pii_tag")
 
 
 def _is_embedded(config: Config) -> bool:
     return config.input.pred_probs is None and not config.input.has_own_vectors
-
-
-def _has_vectors(config: Config) -> bool:
-    return config.input.pred_probs is None
 
 
 def _written_by_ingest(config: Config) -> Names:
@@ -48,28 +45,14 @@ def _written_by_embed(config: Config) -> Names:
     return ("vectors", "accepted") if may_refuse(config.embedding) else ("vectors",)
 
 
-def _read_by_outliers(config: Config) -> Names:
-    outliers = config.checks.outliers
-    by = outliers.judged_by(_has_vectors(config)) if outliers else None
-    return ("accepted", "checks/neighbors" if by == "embedding" else "pred_probs")
-
-
-def _read_by_groups(config: Config) -> Names:
-    groups = config.checks.groups
-    clusters = ("checks/neighbors",) if groups and groups.clusters else ()
-    return ("accepted", "pred_probs", *clusters)
-
-
-def _read_by_near_duplicates(config: Config) -> Names:
-    near = config.checks.near_duplicates
-    return ("accepted", *(("checks/neighbors",) if near and near.by == "embedding" else ()))
+def _with_rewriting(*settings: str) -> Callable[[Config], Names]:
+    return lambda config: (*settings, *rewriting_settings(config))
 
 
 def _read_by_decide(config: Config) -> Names:
     return (
         *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
-        *(f"checks/{check.name}" for check in row_checks.enabled(config.checks)),
-        "checks/exact_duplicates?",
+        *(check.table for check in config.checks.of_rows),
     )
 
 
@@ -142,7 +125,7 @@ STAGES: Final = (
         run="lakewinnow.pipeline.steps:own_vectors",
         reads=("corpus",),
         writes=("vectors",),
-        is_on=lambda config: _has_vectors(config) and config.input.has_own_vectors,
+        is_on=lambda config: config.has_vectors and config.input.has_own_vectors,
         cost=Cost(rows_per_second=100_000),
     ),
     Stage(
@@ -180,7 +163,7 @@ STAGES: Final = (
         settings=("crossval",),
         resolved="lakewinnow.stages.crossval.modes:resolved",
         outside=("classifier",),
-        is_on=_has_vectors,
+        is_on=lambda config: config.has_vectors,
         cost=Cost(seconds=_seconds_to_cross_validate, task_memory=_memory_to_cross_validate),
     ),
     Stage(
@@ -221,129 +204,11 @@ STAGES: Final = (
         reads=("accepted", "vectors"),
         writes=("checks/neighbors",),
         settings=("checks.neighbors",),
-        is_on=_has_vectors,
+        is_on=lambda config: config.has_vectors,
         on_demand=True,
         cost=Cost(passes=2, rows_per_second=15_000, task_memory=_memory_of_neighbors),
     ),
-    Stage(
-        name="outliers",
-        title="outliers",
-        purpose="finds the rows that are like no others",
-        run="lakewinnow.pipeline.steps:outliers",
-        reads=_read_by_outliers,
-        writes=("checks/outliers",),
-        settings=("checks.outliers",),
-        is_on=lambda config: config.checks.outliers is not None,
-        cost=Cost(passes=2, rows_per_second=150_000),
-    ),
-    Stage(
-        name="imbalance",
-        title="imbalance",
-        purpose="finds whether a class is too rare",
-        run="lakewinnow.pipeline.steps:imbalance",
-        reads=("accepted", "noise_model.json"),
-        writes=("checks/imbalance",),
-        settings=("checks.imbalance",),
-        is_on=lambda config: config.checks.imbalance is not None,
-        cost=Cost(rows_per_second=500_000),
-    ),
-    Stage(
-        name="nulls",
-        title="nulls",
-        purpose="finds the rows that are empty but for their label",
-        run="lakewinnow.pipeline.steps:nulls",
-        reads=("accepted",),
-        writes=("checks/nulls",),
-        settings=("checks.nulls",),
-        is_on=lambda config: config.checks.nulls is not None,
-        cost=Cost(passes=2, rows_per_second=200_000),
-    ),
-    Stage(
-        name="non_iid",
-        title="order of rows",
-        purpose="tests whether the order of the rows matters",
-        run="lakewinnow.pipeline.steps:non_iid",
-        reads=("accepted", "checks/neighbors"),
-        writes=("checks/non_iid",),
-        settings=("checks.non_iid",),
-        is_on=lambda config: config.checks.non_iid is not None,
-    ),
-    Stage(
-        name="groups",
-        title="groups",
-        purpose="finds groups of rows that the classifier does badly on",
-        run="lakewinnow.pipeline.steps:groups",
-        reads=_read_by_groups,
-        writes=("checks/groups",),
-        settings=("checks.groups",),
-        is_on=lambda config: config.checks.groups is not None,
-    ),
-    Stage(
-        name="valuation",
-        title="valuation",
-        purpose="finds rows that do more harm than good",
-        run="lakewinnow.pipeline.steps:valuation",
-        reads=("accepted", "checks/neighbors"),
-        writes=("checks/valuation",),
-        settings=("checks.valuation",),
-        is_on=lambda config: config.checks.valuation is not None,
-    ),
-    Stage(
-        name="duplicates",
-        title="duplicates",
-        purpose="finds rows whose texts are equal",
-        run="lakewinnow.pipeline.steps:duplicates",
-        reads=("accepted",),
-        writes=("checks/exact_duplicates",),
-        settings=("checks.exact_duplicates",),
-        is_on=lambda config: config.checks.exact_duplicates is not None,
-        cost=Cost(passes=2, rows_per_second=300_000),
-    ),
-    Stage(
-        name="near_duplicates",
-        title="near duplicates",
-        purpose="finds rows whose texts are almost equal",
-        run="lakewinnow.pipeline.steps:near_duplicates",
-        reads=_read_by_near_duplicates,
-        writes=("checks/near_duplicates",),
-        settings=("checks.near_duplicates",),
-        is_on=lambda config: config.checks.near_duplicates is not None,
-        cost=Cost(passes=3, rows_per_second=20_000),
-    ),
-    Stage(
-        name="text",
-        title="text",
-        purpose="holds the texts against the rules of checks.text",
-        run="lakewinnow.pipeline.steps:text",
-        reads=("accepted",),
-        writes=("checks/text",),
-        settings=("checks.text",),
-        outside=("words", "text_rules"),
-        is_on=lambda config: config.checks.text is not None,
-        cost=Cost(rows_per_second=55_000),
-    ),
-    Stage(
-        name="pii",
-        title="personal data",
-        purpose="looks for personal data in the texts",
-        run="lakewinnow.pipeline.steps:pii",
-        reads=("accepted",),
-        writes=("checks/pii",),
-        settings=("checks.pii",),
-        is_on=lambda config: config.checks.pii is not None,
-        cost=Cost(rows_per_second=50_000),
-    ),
-    Stage(
-        name="drift",
-        title="drift",
-        purpose="compares the rows with checks.drift.reference, or with each other by a column",
-        run="lakewinnow.pipeline.drift:compare",
-        reads=("accepted", "pred_probs", "noise_model.json", "vectors?", "candidates?"),
-        writes=("checks/drift",),
-        settings=("checks.drift", *_REDACTION),
-        outside=("drift_reference",),
-        is_on=lambda config: config.checks.drift is not None and config.checks.drift.is_asked,
-    ),
+    *(check.stage for check in own_checks()),
     Stage(
         name="holdout",
         title="holdout",
@@ -376,7 +241,7 @@ STAGES: Final = (
         run="lakewinnow.pipeline.steps:decide",
         reads=_read_by_decide,
         writes=("issues",),
-        settings=("clean", "checks.pii"),
+        settings=_with_rewriting("clean"),
         how=("clean.max_drop_fraction",),
         outside=("decisions",),
         cost=Cost(passes=4, rows_per_second=60_000),
@@ -389,7 +254,7 @@ STAGES: Final = (
         before="lakewinnow.pipeline.steps:check_drop_fraction",
         reads=_read_by_publish,
         writes=("clean", "review", "dropped"),
-        settings=("output", "clean.max_drop_fraction", *_REDACTION),
+        settings=_with_rewriting("output", "clean.max_drop_fraction"),
         how=("output.mode",),
         cost=Cost(passes=3, rows_per_second=200_000),
     ),
@@ -419,8 +284,8 @@ STAGES: Final = (
         purpose="fine-tunes a model on each version of the labels, and compares them",
         run="lakewinnow.pipeline.steps:finetune",
         reads=("accepted", "pred_probs", "issues", "holdout/corpus", "candidates?"),
-        settings=(
-            *("finetune", "export", "evaluate", "crossval.seed", *_REDACTION),
+        settings=_with_rewriting(
+            *("finetune", "export", "evaluate", "crossval.seed"),
             *("embedding.provider", "embedding.model"),  # of the model, where none is named
         ),
         how=tuple(
@@ -439,7 +304,7 @@ STAGES: Final = (
         run="lakewinnow.pipeline.steps:export",
         reads=_read_by_export,
         writes=("exports",),
-        settings=("export", *_REDACTION),
+        settings=_with_rewriting("export"),
         is_on=lambda config: config.export.format is not None,
         cost=Cost(passes=2, rows_per_second=50_000),
     ),
@@ -448,4 +313,5 @@ STAGES: Final = (
 
 def graph_of(config: Config) -> Graph:
     """Return the graph of all stages that a configuration turns on."""
-    return Graph.of(STAGES, config)
+    others = [check.stage for check in config.checks.known if check not in own_checks()]
+    return Graph.of((*STAGES, *others), config)

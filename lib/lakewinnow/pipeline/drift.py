@@ -4,29 +4,43 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
+from pyspark.sql import SparkSession
+
 from lakewinnow import columns as c
-from lakewinnow.config.sections import DriftConfig
+from lakewinnow.checks.drift import CHECK, DriftConfig
+from lakewinnow.config.sections import Config
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.inputs.earlier_run import EarlierRun, is_workspace, open_run
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import nested
-from lakewinnow.pipeline.inputs import DRIFT_REFERENCE
-from lakewinnow.pipeline.steps import asked_for, chosen_embedding
+from lakewinnow.pipeline.inputs import open_like
+from lakewinnow.pipeline.steps import chosen_embedding
 
 FOLDER: Final = "drift_reference"  # the table of the reference, while it is compared with
+DRIFT_REFERENCE: Final = "checks.drift.reference"
 
 
-def compare(run: Run) -> StageReport[Any]:
+def open_reference(
+    spark: SparkSession, config: Config, wanted: DriftConfig
+) -> Source | EarlierRun | None:
+    """Open another run's workspace, or a table of the input's columns."""
+    if wanted.reference is None:
+        return None
+    if is_workspace(wanted.reference):
+        return open_run(spark, wanted.reference, config.workspace, DRIFT_REFERENCE)
+    # Its ids mean nothing here, and its probabilities would be another model's.
+    like = replace(config.input, id=None, pred_probs=None)
+    return open_like(spark, like, DRIFT_REFERENCE, wanted.reference, wanted.format)
+
+
+def compare(run: Run, wanted: DriftConfig) -> StageReport[Any]:
     """Run the stage; a table is taken in for it, and of its texts a sample is embedded."""
     from lakewinnow.checks.drift import stage as drift  # SciPy's functions take long to import
 
-    lake, reference, wanted = (
-        run.lake,
-        run.inputs.drift_reference,
-        asked_for(run.config.checks.drift),
-    )
+    lake, reference = run.lake, run.inputs.opened.get(CHECK.name)
     embedding, text = chosen_embedding(run), run.text
     compared = partial(drift.run, lake, run.config.input, embedding, wanted, text=text)
     if not isinstance(reference, Source):

@@ -54,10 +54,13 @@ def outside_of(stage: Stage, config: Config, inputs: Inputs | None) -> dict[str,
             found[name] = _IDENTITIES[name](config)
         elif "." in name:
             found[name] = _of_file(_at(to_dict(config), name, config))
-        elif inputs is not None and (opened := getattr(inputs, name)) is not None:
-            found[name] = opened.fingerprint
-    if isinstance(stage.run, str) and not stage.run.startswith(_OURS):
-        found["its code"] = _of_code(stage.run.replace(":", "."))
+        elif inputs is not None:
+            opened = inputs.opened.get(name) or getattr(inputs, name, None)
+            if opened is not None:
+                found[name] = opened.fingerprint
+    for path in names_of(stage.code, config):
+        if not path.startswith(_OURS):
+            found[f"code of {path}"] = _of_code(path.replace(":", "."))
     return found
 
 
@@ -123,11 +126,6 @@ def _of_classifier(config: Config) -> str:
     return "" if path == "logistic" else _of_code(path)
 
 
-def _of_text_rules(config: Config) -> str:
-    rules = () if config.checks.text is None else config.checks.text.rules
-    return " ".join(_of_code(rule.use) for rule in rules if "." in rule.use)
-
-
 def _of_finetuned(config: Config) -> str:
     model = config.finetune.model or config.embedding.model
     is_folder = config.finetune.provider == "local" and model and Path(model).is_dir()
@@ -137,7 +135,6 @@ def _of_finetuned(config: Config) -> str:
 _IDENTITIES: Final[Mapping[str, Callable[[Config], str]]] = {
     "embedding": _of_embedding,
     "classifier": _of_classifier,
-    "text_rules": _of_text_rules,
     "finetune_model": _of_finetuned,
 }
 

@@ -1,7 +1,6 @@
 """What a run reads from outside: opened and checked before anything is written."""
 
 from dataclasses import replace
-from typing import Final
 
 from pyspark.sql import SparkSession
 
@@ -13,14 +12,11 @@ from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
 from lakewinnow.lake.inputs.decisions import read_decisions
-from lakewinnow.lake.inputs.earlier_run import EarlierRun, is_workspace, open_run
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source, read_source
-from lakewinnow.lake.inputs.word_list import read_words
 from lakewinnow.lake.run import Inputs
+from lakewinnow.plan.stage import loaded
 from lakewinnow.spark.sessions.packages import check_format, check_store
-
-DRIFT_REFERENCE: Final = "checks.drift.reference"
 
 
 def open_inputs(
@@ -36,7 +32,7 @@ def open_inputs(
     check_format(spark, config.output.format, "output.format")
     source = read_source(spark, config.input, input_format(config.input))
     check_columns(source.schema.names, named(COLUMN, config))
-    evaluate, decisions, text = config.evaluate, config.clean.decisions, config.checks.text
+    evaluate, decisions = config.evaluate, config.clean.decisions
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
     holdout = _open_trusted(spark, unnumbered, "evaluate.holdout", evaluate.holdout)
@@ -49,8 +45,11 @@ def open_inputs(
         decisions=None
         if decisions is None
         else read_decisions(spark, decisions, format_of(decisions) or "parquet"),
-        words=read_words(text.words) if text is not None and text.words is not None else None,
-        drift_reference=_open_drift_reference(spark, config),
+        opened={
+            check.name: loaded(check.opens)(spark, config, config.checks.section(check))
+            for check in config.checks.on
+            if check.opens is not None
+        },
         noise_model=noise_model,
     )
 
@@ -61,10 +60,10 @@ def _open_trusted(
     """Open a file of the input's columns."""
     if path is None:
         return None
-    return _open_like(spark, config.input, where, path, config.evaluate.format)
+    return open_like(spark, config.input, where, path, config.evaluate.format)
 
 
-def _open_like(
+def open_like(
     spark: SparkSession, source: InputConfig, where: str, path: str, format_: Format | None
 ) -> Source:
     """Open another table of a source's columns; `where` is what errors name."""
@@ -73,18 +72,6 @@ def _open_like(
         return read_source(spark, like, input_format(like))
     except LakewinnowError as error:
         raise error.at(where) from error
-
-
-def _open_drift_reference(spark: SparkSession, config: Config) -> Source | EarlierRun | None:
-    """Open another run's workspace, or a table of the input's columns."""
-    wanted = config.checks.drift
-    if wanted is None or wanted.reference is None:
-        return None
-    if is_workspace(wanted.reference):
-        return open_run(spark, wanted.reference, config.workspace, DRIFT_REFERENCE)
-    # Its ids mean nothing here, and its probabilities would be another model's.
-    like = replace(config.input, id=None, pred_probs=None)
-    return _open_like(spark, like, DRIFT_REFERENCE, wanted.reference, wanted.format)
 
 
 def with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:

@@ -39,12 +39,9 @@ _OUTSIDE: Final = {
     "reference": "evaluate.reference",
     "holdout": "the trusted rows",
     "decisions": "your decisions",
-    "words": "the words of checks.text.words",
-    "drift_reference": "checks.drift.reference",
     "noise_model": "the noise model",
     "embedding": "the embedding model",
     "classifier": "the code of crossval.classifier",
-    "text_rules": "the code of checks.text.rules",
     "finetune_model": "the model to fine-tune",
 }
 

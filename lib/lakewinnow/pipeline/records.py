@@ -4,7 +4,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import version
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 import pyspark
 from pyspark.sql import SparkSession
@@ -31,6 +31,8 @@ from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
+from lakewinnow.plan.check import Check
+from lakewinnow.plan.registry import own_checks
 from lakewinnow.report import Report
 from lakewinnow.report.charts import Picture
 from lakewinnow.spark.sessions.engines import engine_of, is_sail
@@ -57,6 +59,7 @@ class RunResult:
     manifest: Mapping[str, Any]
     report: Report | None = None
     figures: Summary | None = None
+    checks: Sequence[Check[Any]] = own_checks()  # those that may have been made
 
     def pictures(self) -> dict[str, Picture]:
         """Return the report's pictures by name: flow, label_scores, noise_matrix, confident_joint.
@@ -67,13 +70,6 @@ class RunResult:
 
     def _repr_html_(self) -> str | None:
         return None if self.report is None else self.report.in_notebook()
-
-
-_CHECKS: Final = {
-    "exact_duplicates": "duplicates",
-    **{name: name for name in ("outliers", "imbalance", "nulls", "non_iid", "groups", "valuation")},
-    **{name: name for name in ("near_duplicates", "text", "pii", "drift")},
-}
 
 
 def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
@@ -88,9 +84,9 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
     EngineError : "rows_unaccounted"
     """
     lake, found = run.lake, {commit.name: commit.figures for commit in commits}
-    workspace = lake.files.root
+    workspace, checks = lake.files.root, run.config.checks.known
     if "publish" not in found:
-        return RunResult(workspace, {}, _summary_so_far(found), {})
+        return RunResult(workspace, {}, _summary_so_far(found, checks), {}, checks=checks)
     n_in = next(commit.rows_in for commit in commits if commit.name == "ingest")
     rows = {"in": n_in, **{table: lake.rows(table) for table in (*OUTPUTS, "quarantine")}}
     if n_in != sum(n for table, n in rows.items() if table != "in"):
@@ -98,27 +94,33 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
         hint = "run again with --restart; if it stays, please report it"
         raise EngineError("rows_unaccounted", "rows", expected, rows, hint)
     of_rows = from_json(Rows, rows)
-    summary = summary_of(of_rows, found)
+    summary = summary_of(of_rows, found, checks)
     source, earlier = run.inputs.source, run.inputs.noise_model
     manifest = manifest_of(run.config, lake.spark, source, commits, of_rows, earlier)
     lake.files.write_json("summary.json", summary.to_json())
     shown = None
     if "report" in found:
         noise_model = lake.files.read_json("noise_model.json")
-        shown = Report(summary, manifest, noise_model, from_json(Examples, found["report"]))
+        examples = from_json(Examples, found["report"])
+        shown = Report(summary, manifest, noise_model, examples, checks)
         lake.files.write_text("report.html", shown.html())
     lake.files.write_json("manifest.json", to_json(manifest))
-    return RunResult(workspace, rows, summary.to_json(), to_json(manifest), shown, summary)
+    content = to_json(manifest)
+    return RunResult(workspace, rows, summary.to_json(), content, shown, summary, checks)
 
 
-def _summary_so_far(found: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+def _summary_so_far(
+    found: Mapping[str, Mapping[str, Any]], checks: Sequence[Check[Any]]
+) -> dict[str, Any]:
     """Return the figures of a run that ends before publish, under their names in summary.json."""
-    parts = {"candidates": "candidates", "label_issues": "label_issues", **_CHECKS}
-    named = {name: found[stage] for name, stage in parts.items() if stage in found}
+    parts = ("candidates", "label_issues", *(check.name for check in checks))
+    named = {name: found[name] for name in parts if name in found}
     return named | dict(found.get("evaluate", {})) | dict(found.get("finetune", {}))
 
 
-def summary_of(rows: Rows, found: Mapping[str, Mapping[str, Any]]) -> Summary:
+def summary_of(
+    rows: Rows, found: Mapping[str, Mapping[str, Any]], checks: Sequence[Check[Any]] = own_checks()
+) -> Summary:
     """Return what goes into summary.json: the figures of all stages, by name as they were kept."""
 
     def of(stage: str, cls: type[F]) -> F | None:
@@ -150,7 +152,7 @@ def summary_of(rows: Rows, found: Mapping[str, Mapping[str, Any]]) -> Summary:
         holdout=of("holdout", Holdout),
         **vars(evaluated),
         **(vars(tuned) if tuned else {}),
-        checks={name: found[stage] for name, stage in _CHECKS.items() if stage in found},
+        checks={check.name: found[check.name] for check in checks if check.name in found},
     )
 
 

@@ -31,7 +31,6 @@ from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.stage import Stage, loaded
 from lakewinnow.spark.sessions.session import explaining_lost_engine
 from lakewinnow.stages import label_issues
-from lakewinnow.text import registry as text_rules
 
 
 @explaining_lost_engine()
@@ -128,8 +127,9 @@ def check(config: Config, *until: str) -> None:
 
         finetune.check(config)
     graph_of(config).up_to(*until)
-    if config.checks.text is not None:
-        text_rules.rules_of(config.checks.text)
+    for made in config.checks.on:
+        if made.preflight is not None:
+            loaded(made.preflight)(config.checks.section(made))
     if config.input.pred_probs is None:
         classifiers.check(config.crossval)
         if config.embedding.candidates:

@@ -5,18 +5,9 @@ of the stages that chose; `chosen_embedding` and `chosen_clean` read it there.
 """
 
 from dataclasses import replace
-from typing import Any, Final, TypeVar, get_args, get_type_hints
+from typing import Any, TypeVar
 
-from lakewinnow.checks.exact_duplicates import stage as duplicates_
-from lakewinnow.checks.imbalance import stage as imbalance_
-from lakewinnow.checks.near_duplicates import stage as near_duplicates_
 from lakewinnow.checks.neighbors import stage as neighbors_
-from lakewinnow.checks.non_iid import stage as non_iid_
-from lakewinnow.checks.nulls import stage as nulls_
-from lakewinnow.checks.outliers import stage as outliers_
-from lakewinnow.checks.pii import stage as pii_
-from lakewinnow.checks.text import stage as text_
-from lakewinnow.checks.valuation import stage as valuation_
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
 from lakewinnow.embedding import candidates
@@ -40,7 +31,6 @@ from lakewinnow.stages import publish as publish_
 from lakewinnow.stages import report as report_
 
 S = TypeVar("S")
-_NOT_FOR_MODELS: Final = ("pii", "else_")  # what they say holds whether models gain by it or not
 
 
 def chosen_embedding(run: Run) -> EmbeddingConfig:
@@ -64,11 +54,8 @@ def chosen_clean(run: Run) -> tuple[CleanConfig, str]:
     found = run.lake.figures("choose", Choice)
     changed: dict[str, Any] = {"label_issues": found.label_issues}
     if found.is_unchanged:
-        changed |= {
-            name: "keep"
-            for name, hint in get_type_hints(CleanConfig).items()
-            if "keep" in get_args(hint) and name not in (*_NOT_FOR_MODELS, "label_issues")
-        }
+        checks = [check for check in run.config.checks.known if check.is_for_models]
+        changed |= {check.name: "keep" for check in checks if check.actions}
     return replace(config, **changed), found.why
 
 
@@ -135,60 +122,6 @@ def neighbors(run: Run) -> StageReport[Any]:
     return neighbors_.run(run.lake, chosen_embedding(run), run.config.checks.neighbors)
 
 
-def outliers(run: Run) -> StageReport[Any]:
-    """Find outliers."""
-    config = asked_for(run.config.checks.outliers)
-    by = config.judged_by(run.config.input.pred_probs is None)
-    return outliers_.run(run.lake, config, by=by)
-
-
-def imbalance(run: Run) -> StageReport[Any]:
-    """Find whether a class is too rare."""
-    return imbalance_.run(run.lake, asked_for(run.config.checks.imbalance))
-
-
-def nulls(run: Run) -> StageReport[Any]:
-    """Find empty rows."""
-    return nulls_.run(run.lake, run.config.input, asked_for(run.config.checks.nulls))
-
-
-def non_iid(run: Run) -> StageReport[Any]:
-    """Test whether the order of the rows matters."""
-    return non_iid_.run(run.lake, run.config.input, asked_for(run.config.checks.non_iid))
-
-
-def groups(run: Run) -> StageReport[Any]:
-    """Find groups that the classifier does badly on."""
-    from lakewinnow.checks.groups import stage as groups_  # scikit-learn takes long to import
-
-    return groups_.run(run.lake, run.config.input, asked_for(run.config.checks.groups))
-
-
-def valuation(run: Run) -> StageReport[Any]:
-    """Find rows that do more harm than good."""
-    return valuation_.run(run.lake, asked_for(run.config.checks.valuation))
-
-
-def duplicates(run: Run) -> StageReport[Any]:
-    """Find exact duplicates."""
-    return duplicates_.run(run.lake)
-
-
-def near_duplicates(run: Run) -> StageReport[Any]:
-    """Find near duplicates."""
-    return near_duplicates_.run(run.lake, asked_for(run.config.checks.near_duplicates))
-
-
-def text(run: Run) -> StageReport[Any]:
-    """Hold texts against rules."""
-    return text_.run(run.lake, asked_for(run.config.checks.text), run.inputs.words)
-
-
-def pii(run: Run) -> StageReport[Any]:
-    """Find personal data."""
-    return pii_.run(run.lake, asked_for(run.config.checks.pii))
-
-
 def holdout(run: Run) -> StageReport[Any]:
     """Take in trusted rows."""
     return nested.take_in_holdout(run, chosen_embedding(run))
@@ -217,8 +150,7 @@ def publish(run: Run) -> StageReport[Any]:
 
 def report(run: Run) -> StageReport[Any]:
     """Collect what the report shows."""
-    drift = run.config.checks.drift
-    return report_.run(run.lake, has_drift=drift is not None and drift.is_asked)
+    return report_.run(run.lake, run.config.checks.on)
 
 
 def evaluate(run: Run) -> StageReport[Any]:

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from lakewinnow.config.sections import Config
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,8 @@ class Cost:
 
     passes: int = 1
     rows_per_second: float | None = None
-    seconds: Callable[[Config, Sizes], float | None] | None = None
-    task_memory: Callable[[Config, Sizes], float | None] | None = None
+    seconds: "Callable[[Config, Sizes], float | None] | None" = None
+    task_memory: "Callable[[Config, Sizes], float | None] | None" = None
 
 
 UNKNOWN: Final = Cost()

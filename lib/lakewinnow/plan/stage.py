@@ -3,19 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from lakewinnow.config.sections import Config
 from lakewinnow.plan.cost import UNKNOWN, Cost
 
+if TYPE_CHECKING:  # whose sections of checks are declared by means of this module
+    from lakewinnow.config.sections import Config
+
 Names: TypeAlias = tuple[str, ...]
-NamesOf: TypeAlias = Names | Callable[[Config], Names]
+NamesOf: TypeAlias = "Names | Callable[[Config], Names]"
 Function: TypeAlias = Callable[..., Any] | str
 
 OPTIONAL: Final = "?"  # ends a table that a stage reads only where another stage writes it
 
 
-def _always(_: Config) -> bool:
+def _always(_: "Config") -> bool:
     return True
 
 
@@ -41,7 +43,8 @@ class Stage:
     how: Names = ()
     # what decides its result and lies outside the workspace, by the names of `Run.inputs`
     outside: Names = ()
-    is_on: Callable[[Config], bool] = _always  # whether a configuration asks for it
+    code: NamesOf = ()  # import paths of functions that decide it; of ours `version` says it
+    is_on: "Callable[[Config], bool]" = _always  # whether a configuration asks for it
     on_demand: bool = False  # runs only where a stage that runs reads what it writes
     by_default: bool = True  # whether it runs though nobody has named it
     # a function of the configuration and the `Lake`, called when what the stage needs is done:
@@ -56,7 +59,7 @@ class Stage:
     version: int = 1  # rises when the same input would now give another result
 
 
-def names_of(names: NamesOf, config: Config) -> Names:
+def names_of(names: NamesOf, config: "Config") -> Names:
     """Return the names, which may depend on the configuration."""
     return names(config) if callable(names) else names
 

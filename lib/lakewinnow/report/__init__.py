@@ -4,7 +4,7 @@ Its figures are those of summary.json and manifest.json; its examples are of the
 size is bounded whatever the corpus: see `MOST_IN_MATRIX` and `stages.report`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
@@ -16,7 +16,9 @@ from markupsafe import Markup
 from lakewinnow.figures.examples import Examples, Histogram
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
-from lakewinnow.report import charts, findings, verdicts, words
+from lakewinnow.plan.check import Check
+from lakewinnow.plan.registry import own_checks
+from lakewinnow.report import charts, drift, findings, verdicts, words
 from lakewinnow.report.charts import Node, Picture
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
@@ -34,6 +36,7 @@ class Report:
     manifest: Manifest
     noise_model: Mapping[str, Any]  # the content of noise_model.json
     examples: Examples  # what the stage `report` has found
+    checks: Sequence[Check[Any]] = own_checks()  # that may have been made, for their words
 
     def html(self) -> str:
         """Return the page."""
@@ -81,8 +84,7 @@ class Report:
             "warnings": self.manifest.warnings,
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings.of_checks({k: v for k, v in as_json.items() if k != "drift"}),
-            "drift": list(findings.drift(as_json["drift"])) if "drift" in as_json else [],
+            "findings": findings.of_checks(self.checks, as_json),
             "costs": list(words.costs(as_json)),
             "stages": self._stages(),
             "compared": self._compared(),
@@ -209,7 +211,7 @@ def _environment() -> Environment:
         "count": lambda n: f"{n:,}",
         "percent": words.percent,
         "points": lambda x: f"{100 * x:+.1f}",
-        "drift_test": findings.drift_test,
+        "drift_test": drift.test_in_words,
         "duration": words.duration,
         "size": words.size,
     }

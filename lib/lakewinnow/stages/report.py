@@ -2,9 +2,9 @@
 
 Reads    issues/, checks/drift/
 Writes   nothing; what it finds goes into report.html, which is written with summary.json
-Passes   1 over the issues to count them by score and 1 for the flagged rows; where there are some,
-         1 for new labels, 1 for outliers, 2 for each kind of sets of rows that are alike, and 1 for
-         rows that have drifted, a few
+Passes   1 over the issues to count them by score and 1 for the flagged rows; where there are
+         some, 1 for new labels, 1 for each check that lists rows, 2 for each check that finds sets
+         of rows which are alike, and 1 for rows that have drifted, a few
 Shuffle  of the flagged rows of `MOST_CLASSES` classes, by class
 Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whatever the corpus
 """
@@ -12,7 +12,7 @@ Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whateve
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from operator import itemgetter
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pyspark.sql import DataFrame, Row, Window
 from pyspark.sql import functions as F
@@ -26,30 +26,26 @@ from lakewinnow.figures.examples import (
     Histogram,
     LabelChange,
     LabelExample,
-    OutlierExample,
+    ListedExample,
 )
 from lakewinnow.figures.labels import LabelIssues
 from lakewinnow.figures.rows import Decided
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.plan.check import Check
 
 T = TypeVar("T")
 MOST_CLASSES: Final = 24  # with the most label issues; the others are in the tables by class alone
 WORST: Final = 5  # examples of a class
 N_BINS: Final = 25
-N_OUTLIERS: Final = 10
+N_LISTED: Final = 10
 N_DRIFTED: Final = 10  # of a comparison
 N_SETS: Final = 6  # of each kind, the largest
 SET_EXAMPLES: Final = 3
 N_CHANGES: Final = 20
-
-# By kind: the stage that finds them, and the column of a row's set.
-_SETS: Final = {
-    "exact": ("duplicates", c.EXACT_DUPLICATE_SET),
-    "near": ("near_duplicates", c.NEAR_DUPLICATE_SET),
-}
+DRIFT: Final = "checks/drift"
 
 
-def run(lake: Lake, *, has_drift: bool = False) -> StageReport[Examples]:
+def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
     """Collect them."""
     issues = lake.read("issues")
     by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssues).by_class
@@ -57,18 +53,17 @@ def run(lake: Lake, *, has_drift: bool = False) -> StageReport[Examples]:
     classes = most_first[:MOST_CLASSES]
     overall, of_class = _histograms(issues, classes)
     n_fixed = lake.figures("decide", Decided).decisions.get("fix", 0)
-    sets = {
-        kind: of
-        for kind, (stage, of) in _SETS.items()
-        if of in issues.columns and _found_sets(lake, stage)
-    }
+    sets = [check for check in checks if check.set_of and _found(lake, check)["sets"]]
+    of_rows = [check for check in checks if check.lists_rows and check.is_issue is not None]
+    listed = [check for check in of_rows if _found(lake, check)["rows"]]
+    has_drift = any(check.table == DRIFT for check in checks)
     examples = Examples(
         histogram=overall,
         histograms=of_class,
         changes=_changes(issues) if n_fixed else [],
         worst=_worst(issues, classes),
-        outliers=_outliers(issues),
-        sets={kind: _largest_sets(issues, name) for kind, name in sets.items()},
+        listed={check.name: _listed(issues, check) for check in listed},
+        sets={check.name: _largest_sets(issues, check) for check in sets},
         drifted=_drifted(lake) if has_drift else {},
     )
     return StageReport(
@@ -102,9 +97,9 @@ def _example(cls: type[T], row: Row) -> T:
     return cls(**{name: row[name] for name in _columns(cls)})
 
 
-def _found_sets(lake: Lake, stage: str) -> bool:
-    commit = lake.committed(stage)
-    return commit is not None and commit.figures["sets"] > 0
+def _found(lake: Lake, check: Check[Any]) -> Mapping[str, Any]:
+    commit = lake.committed(check.name)
+    return {"sets": 0, "rows": 0} if commit is None else commit.figures
 
 
 def _empty() -> Histogram:
@@ -131,12 +126,12 @@ def _worst(issues: DataFrame, classes: Sequence[str]) -> dict[str, list[LabelExa
     return {name: rows for name, rows in found.items() if rows}
 
 
-def _outliers(issues: DataFrame) -> list[OutlierExample]:
-    if c.IS_OUTLIER_ISSUE not in issues.columns:
-        return []
-    furthest = issues.where(c.IS_OUTLIER_ISSUE).orderBy(c.OUTLIER_SCORE, c.ROW_ID)
-    rows = furthest.select(*_columns(OutlierExample)).limit(N_OUTLIERS).collect()
-    return [_example(OutlierExample, row) for row in rows]
+def _listed(issues: DataFrame, check: Check[Any]) -> list[ListedExample]:
+    """Return the rows of the worst score by a check."""
+    is_issue, score = f"{check.is_issue}", f"{check.score}"
+    worst = issues.where(is_issue).orderBy(score, c.ROW_ID).limit(N_LISTED)
+    rows = worst.withColumn("score", F.col(score)).select(*_columns(ListedExample)).collect()
+    return [_example(ListedExample, row) for row in rows]
 
 
 def _drifted(lake: Lake) -> dict[str, list[DriftExample]]:
@@ -144,15 +139,16 @@ def _drifted(lake: Lake) -> dict[str, list[DriftExample]]:
     commit = lake.committed("drift")
     if commit is None or not commit.rows_out:
         return {}
-    rows = lake.read("checks/drift").orderBy(F.desc(c.DRIFT_SCORE), c.ROW_ID)
+    rows = lake.read(DRIFT).orderBy(F.desc(c.DRIFT_SCORE), c.ROW_ID)
     found: dict[str, list[DriftExample]] = {}
     for row in rows.collect():
         found.setdefault(row[c.DRIFT_GROUP], []).append(_example(DriftExample, row))
     return {name: some[:N_DRIFTED] for name, some in found.items()}
 
 
-def _largest_sets(issues: DataFrame, of: str) -> list[DuplicateSet]:
-    """Return the largest sets of rows that are alike, with a few of their rows."""
+def _largest_sets(issues: DataFrame, check: Check[Any]) -> list[DuplicateSet]:
+    """Return the largest sets of rows that are alike, with a few rows of each, or one of equals."""
+    of, n_examples = f"{check.set_of}", 1 if check.score is None else SET_EXAMPLES
     rows = issues.where(F.col(of).isNotNull())
     sizes = rows.groupBy(of).agg(
         F.count("*").alias("n"), F.count_distinct(c.GIVEN_LABEL).alias("n_labels")
@@ -162,7 +158,7 @@ def _largest_sets(issues: DataFrame, of: str) -> list[DuplicateSet]:
     some = (
         rows.where(F.col(of).isin([row[of] for row in largest]))
         .withColumn("nth", F.row_number().over(in_set))
-        .where(f"nth <= {SET_EXAMPLES}")
+        .where(f"nth <= {n_examples}")
         .select("nth", of, *_columns(DuplicateExample))
         .collect()
     )

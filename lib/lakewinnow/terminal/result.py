@@ -47,7 +47,7 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
     if "candidates" in summary:
         out.print(candidates_table(summary["candidates"]))
         out.print()
-    for line in _figures(summary):
+    for line in _figures(result):
         out.print(Text(line), soft_wrap=True)
     out.print()
     if "comparison" in summary:
@@ -127,14 +127,15 @@ def _classes_table(issues: Mapping[str, Any]) -> Table:
     return table
 
 
-def _figures(summary: Mapping[str, Any]) -> Iterator[str]:
+def _figures(result: RunResult) -> Iterator[str]:
+    summary = result.summary
     crossval = summary["crossval"]
     yield (
         f"The classifier is right on {words.percent(crossval['accuracy'])} of rows it has not seen"
         f" (log loss {crossval['log_loss']:.3f}, by class shares alone"
         f" {crossval['prior_log_loss']:.3f}; calibration error {crossval['ece']:.3f})"
     )
-    for found in findings.of_checks(summary):
+    for found in findings.of_checks(result.checks, summary):
         if found.is_any:
             yield f"{found.title}: {found.lines[0]}"
     for split, of in summary.get("exports", {}).items():

@@ -14,8 +14,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.redaction import PREVIEW_LENGTH
-from lakewinnow.text import pii
+from lakewinnow.lake.redaction import PREVIEW_LENGTH, rewrites, rewritten
 
 Issue = Mapping[str, Any]
 
@@ -73,9 +72,8 @@ def label_instead(issue: Issue) -> str:
 def _with_whole_texts(files: Files, config: Config, issues: list[dict[str, Any]]) -> list[Issue]:
     cut = [row[c.ROW_ID] for row in issues if len(row[c.TEXT_PREVIEW]) >= PREVIEW_LENGTH]
     whole = files.texts("corpus", c.TEXT, c.ROW_ID, cut) if cut else {}
-    if config.checks.pii is not None and config.clean.pii == "redact":
-        kinds, tag = config.checks.pii.kinds, config.clean.pii_tag
-        whole = {row_id: pii.redact(text, kinds, tag) for row_id, text in whole.items()}
+    functions = rewrites(config.clean, config.checks)
+    whole = {row_id: rewritten(text, functions) for row_id, text in whole.items()}
     return [
         {**row, c.TEXT: whole.get(row[c.ROW_ID], preview)}
         for row in issues

@@ -27,15 +27,14 @@ from builders import (
 )
 from lakewinnow import columns as c
 from lakewinnow import pipeline
-from lakewinnow.checks.drift import noise, sides, vectors
+from lakewinnow.checks.drift import CHECK, DriftConfig, noise, sides, vectors
 from lakewinnow.checks.drift import stage as drift
 from lakewinnow.checks.drift.texts import numbers
-from lakewinnow.config.sections import DriftConfig, EmbeddingConfig
+from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.inputs.earlier_run import open_run
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.report import findings
 
 ASKED = DriftConfig(by="received", max_texts=200)
 
@@ -76,7 +75,7 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert compared["embeddings"]["auc"] > 0.8
     assert found["left_out"] == {}
     assert compared["noise"]["df"] > 0
-    told = " ".join(findings.drift(found))
+    told = " ".join(CHECK.sentences(found, 0))
     assert f"this run is unlike {path}: labels (PSI " in told
     assert "; billing " in told
     assert "upper case (median 0.0" in told
@@ -122,9 +121,9 @@ def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied
     n_rows = lake.rows("corpus")
     assert {one["rows"] + one["reference_rows"] for one in details["comparisons"]} == {n_rows}
     assert not details["detected"]
-    [sentence] = findings.drift(details)
+    [sentence] = CHECK.sentences(details, 0)
     assert sentence.startswith(
-        "None found: 2026-01, 2026-02, 2026-03 against the other rows, by 33"
+        "None was found: 2026-01, 2026-02, 2026-03 against the other rows, by 33"
     )
     assert read_rows(copied.workspace, "checks/drift") == []
 
@@ -153,7 +152,7 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     found = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked).details
     assert (found["detected"], found["comparisons"]) == (False, [])
     assert "label has no two values of 30 rows" in found["warnings"][0]
-    assert list(findings.drift(found)) == ["Nothing was compared: too few rows."]
+    assert list(CHECK.sentences(found, 0)) == ["Nothing was compared: there are too few rows."]
 
 
 def of_pair(rng, shift, n=60):

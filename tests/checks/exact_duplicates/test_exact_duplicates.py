@@ -1,6 +1,7 @@
 """Duplicates: rows whose texts have one normal form."""
 
-from builders import corpus_row, make_table, read_rows
+from builders import corpus_row, make_run, make_table, read_rows
+from lakewinnow.checks.exact_duplicates import ExactDuplicatesConfig
 from lakewinnow.checks.exact_duplicates import stage as duplicates
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
@@ -17,7 +18,7 @@ def test_rows_of_equal_text_are_sets_named_by_their_smallest_id(lake):
         corpus_row("7", "alone", 1),
     ]
     make_table(lake, "corpus", rows)
-    report = duplicates.run(lake)
+    report = duplicates.run(make_run(lake), ExactDuplicatesConfig())
     found = {
         row["row_id"]: (row["exact_duplicate_set"], row["labels_differ"])
         for row in read_rows(lake.files.root, "checks/exact_duplicates")
@@ -29,6 +30,6 @@ def test_rows_of_equal_text_are_sets_named_by_their_smallest_id(lake):
 
 def test_without_duplicates_the_table_is_empty(lake):
     make_table(lake, "corpus", [corpus_row("1", "one"), corpus_row("2", "two")])
-    report = duplicates.run(lake)
+    report = duplicates.run(make_run(lake), ExactDuplicatesConfig())
     assert report.details == {"sets": 0, "rows": 0, "sets_whose_labels_differ": 0}
     assert read_rows(lake.files.root, "checks/exact_duplicates") == []

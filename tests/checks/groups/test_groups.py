@@ -13,21 +13,17 @@ from cleanlab.datalab.internal.issue_manager.underperforming_group import (
 from pyspark.sql.types import StringType, StructType
 from scipy.sparse import csr_matrix
 
-from builders import corpus_row, lake_in, make_commit, make_config, make_table, read_rows, text_key
-from core.checks.test_neighbors import TEXTS, K, vectors, workspace
+from builders import corpus_row, lake_in, make_commit, make_run, make_table, read_rows, text_key
+from checks.neighbors.test_neighbors import TEXTS, K, vectors, workspace
 from core.datalab import managed
-from lakewinnow.checks.groups import clusters
+from lakewinnow.checks.groups import GroupsConfig, clusters
 from lakewinnow.checks.groups import stage as groups
 from lakewinnow.checks.neighbors import stage as neighbors
+from lakewinnow.checks.non_iid import NonIidConfig
 from lakewinnow.checks.non_iid import stage as non_iid
+from lakewinnow.checks.valuation import ValuationConfig
 from lakewinnow.checks.valuation import stage as valuation
-from lakewinnow.config.sections import (
-    EmbeddingConfig,
-    GroupsConfig,
-    NeighborsConfig,
-    NonIidConfig,
-    ValuationConfig,
-)
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
 from lakewinnow.core.checks.neighbors import nearest
 from lakewinnow.core.checks.row_graph import row_graph
 
@@ -41,7 +37,6 @@ SITE = np.where(
 )
 PRED_PROBS[SITE == "web"] = np.eye(2)[1 - LABELS[SITE == "web"]] * 0.96 + 0.02
 DAY = np.argsort(np.argsort(vectors()[TEXTS, 1]))  # rows that are alike come together
-SOURCE = make_config("unused.csv").input
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +77,7 @@ def found(lake, check, issue):
 
 
 def test_values_are_datalabs(lake):
-    report = valuation.run(lake, ValuationConfig())
+    report = valuation.run(make_run(lake), ValuationConfig())
     is_issue, scores = found(lake, "valuation", "data_valuation")
     expected = data_shapley_knn(LABELS, knn_graph=graph(), k=K)
     np.testing.assert_allclose(scores, expected, atol=1e-9)
@@ -92,7 +87,7 @@ def test_values_are_datalabs(lake):
 
 
 def test_the_order_of_a_column_is_tested_as_by_datalab(lake):
-    report = non_iid.run(lake, SOURCE, NonIidConfig(by="day"))
+    report = non_iid.run(make_run(lake), NonIidConfig(by="day"))
     is_issue, scores = found(lake, "non_iid", "non_iid")
     by_day = np.argsort(DAY)
     theirs = managed(NonIIDIssueManager, knn_graph=graph(by_day), options={"k": K})
@@ -116,7 +111,7 @@ def test_values_of_any_kind_are_in_order_and_level_ones_stay():
 # As cleanlab calls it; scikit-learn has no such warning any more
 @pytest.mark.filterwarnings("ignore:Precomputed sparse input was not sorted")
 def test_clusters_are_scored_as_by_datalab(lake):
-    report = groups.run(lake, SOURCE, GroupsConfig(max_distance=0.15, threshold=0.9))
+    report = groups.run(make_run(lake), GroupsConfig(max_distance=0.15, threshold=0.9))
     is_issue, scores = found(lake, "groups", "underperforming_group")
     options = {"threshold": 0.9, "clustering_kwargs": {"eps": 0.15, "min_samples": 5}}
     theirs = managed(
@@ -135,7 +130,7 @@ def test_clusters_are_scored_as_by_datalab(lake):
 
 def test_groups_of_a_column_are_scored_as_by_datalab_and_the_worst_is_of_least_ratio(lake):
     config = GroupsConfig(columns=("site", "day"), clusters=False, threshold=0.2)
-    report = groups.run(lake, SOURCE, config)
+    report = groups.run(make_run(lake), config)
     is_issue, scores = found(lake, "groups", "underperforming_group")
     ids = np.where(SITE == "web", 1, np.where(SITE == "app", 2, -1))
     theirs = managed(

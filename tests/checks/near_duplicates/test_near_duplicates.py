@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from cleanlab.datalab.internal.issue_manager.duplicate import NearDuplicateIssueManager
 
-from builders import corpus_row, lake_in, make_commit, make_table, read_rows, text_key
+from builders import corpus_row, lake_in, make_commit, make_run, make_table, read_rows, text_key
 from core.datalab import managed
+from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates import stage as near_duplicates
 from lakewinnow.checks.neighbors.stage import NEIGHBORS
-from lakewinnow.config.sections import NearDuplicatesConfig
 from lakewinnow.core.checks import neighbors as core
 from lakewinnow.core.checks.components import components
 from lakewinnow.core.checks.shingles import normal_forms
@@ -68,7 +68,7 @@ def run(lake, parts=1):
     rows = [corpus_row(row_id, *of) for row_id, of in ROWS.items()]
     for i in range(parts):
         make_table(lake, "corpus", rows[i::parts])
-    report = near_duplicates.run(lake, NearDuplicatesConfig(shingle_size=3))
+    report = near_duplicates.run(make_run(lake), NearDuplicatesConfig(shingle_size=3))
     found = {row["row_id"]: row for row in read_rows(lake.files.root, "checks/near_duplicates")}
     assert found.keys() == ROWS.keys()
     assert not lake.files.exists("near_duplicates")
@@ -145,7 +145,9 @@ def test_by_embedding_rows_are_judged_as_by_datalab(lake):
     texts = neighbours_of(lake, vectors, copies, k=6)
     options = {"k": 6, "threshold": 0.3, "metric": "cosine"}
     theirs = managed(NearDuplicateIssueManager, features=vectors[texts], options=options)
-    report = near_duplicates.run(lake, NearDuplicatesConfig(by="embedding", threshold=0.3))
+    report = near_duplicates.run(
+        make_run(lake), NearDuplicatesConfig(by="embedding", threshold=0.3)
+    )
     rows = read_rows(lake.files.root, "checks/near_duplicates")
     is_issue = np.array([row["is_near_duplicate_issue"] for row in rows])
     # What Datalab flags for copies alone is an exact duplicate.

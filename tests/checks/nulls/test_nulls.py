@@ -6,11 +6,12 @@ import numpy as np
 import pandas as pd
 from cleanlab.datalab.internal.issue_manager.null import NullIssueManager
 
-from builders import corpus_row, make_config, make_pred_probs, make_table, read_rows
+from builders import corpus_row, make_pred_probs, make_run, make_table, read_rows
 from core.datalab import find_issues
+from lakewinnow.checks.imbalance import ImbalanceConfig
 from lakewinnow.checks.imbalance import stage as imbalance
+from lakewinnow.checks.nulls import NullsConfig
 from lakewinnow.checks.nulls import stage as nulls
-from lakewinnow.config.sections import ImbalanceConfig, NullsConfig
 from lakewinnow.stages import noise
 
 VALUES = {
@@ -25,8 +26,7 @@ def test_rows_without_a_value_are_datalabs(lake):
     sources = [dict(zip(names, row, strict=True)) for row in zip(*VALUES.values(), strict=True)]
     rows = [corpus_row(f"{i}", f"text {i}", i % 2, **row) for i, row in enumerate(sources)]
     make_table(lake, "corpus", rows)
-    source = make_config("unused.csv").input
-    report = nulls.run(lake, source, NullsConfig())
+    report = nulls.run(make_run(lake), NullsConfig())
     rows = read_rows(lake.files.root, "checks/nulls")
     frame = pd.DataFrame(VALUES).replace({"": None, "  \u00a0": None})
     theirs = find_issues(NullIssueManager, features=frame)
@@ -38,7 +38,7 @@ def test_rows_without_a_value_are_datalabs(lake):
         "columns": {"age": 3 / 6, "job": 4 / 6, "when": 4 / 6},
         "most_often": {"columns": names, "rows": 3},
     }
-    report = nulls.run(lake, source, NullsConfig(columns=("job",)))
+    report = nulls.run(make_run(lake), NullsConfig(columns=("job",)))
     assert (report.details["rows"], report.details["columns"]) == (4, {"job": 4 / 6})
 
 
@@ -49,7 +49,7 @@ def test_rows_of_a_class_that_is_too_rare_are_flagged(lake):
     make_table(
         lake, "corpus", [{"row_id": f"{i:05}", "label": int(k)} for i, k in enumerate(labels)]
     )
-    report = imbalance.run(lake, ImbalanceConfig())
+    report = imbalance.run(make_run(lake), ImbalanceConfig())
     rows = read_rows(lake.files.root, "checks/imbalance")
     assert [row["is_class_imbalance_issue"] for row in rows] == [False] * 60 + [True]
     assert [row["class_imbalance_score"] for row in rows] == [1.0] * 60 + [1 / 61]

@@ -3,13 +3,14 @@
 import numpy as np
 from cleanlab.datalab.internal.issue_manager.outlier import OutlierIssueManager
 
-from builders import make_pred_probs, read_rows
-from core.checks.test_neighbors import COPIES, K, vectors, workspace
+from builders import make_pred_probs, make_run, read_rows
+from checks.neighbors.test_neighbors import COPIES, K, vectors, workspace
 from core.datalab import EQUAL_ROWS, find_issues
 from core.generate import corpus
 from lakewinnow.checks.neighbors import stage as neighbors
+from lakewinnow.checks.outliers import OutliersConfig
 from lakewinnow.checks.outliers import stage as outliers
-from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig, OutliersConfig
+from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
 from lakewinnow.stages import noise
 
 
@@ -26,7 +27,7 @@ def test_by_distance_rows_are_judged_as_by_datalab(spark, tmp_path):
     features = np.repeat(vectors(), COPIES, axis=0)
     options = {"k": K, "threshold": 0.6}
     theirs = find_issues(OutlierIssueManager, features=features, options=options)
-    report = outliers.run(lake, OutliersConfig(threshold=0.6), by="embedding")
+    report = outliers.run(make_run(lake), OutliersConfig(threshold=0.6))
     is_issue, scores = found(lake)
     np.testing.assert_array_equal(is_issue, theirs.is_outlier_issue)
     np.testing.assert_allclose(scores, theirs.outlier_score, atol=1e-6)
@@ -45,7 +46,7 @@ def test_by_probabilities_rows_are_judged_as_by_datalab(lake):
     noise.run(lake)
     rows = lake.read("pred_probs").count()
     lake.publish("corpus", lake.read("pred_probs"))
-    report = outliers.run(lake, OutliersConfig(), by="pred_probs")
+    report = outliers.run(make_run(lake), OutliersConfig(by="pred_probs"))
     theirs = find_issues(OutlierIssueManager, labels, pred_probs=pred_probs)
     is_issue, scores = found(lake)
     np.testing.assert_array_equal(is_issue, theirs.is_outlier_issue)

@@ -1,6 +1,7 @@
 """Text and personal data: what a row's text breaks, what is found in it, and what becomes of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
@@ -8,12 +9,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakewinnow
-from builders import corpus_row, lake_in, make_config, make_table, read_rows, write_csv
+from builders import corpus_row, lake_in, make_config, make_run, make_table, read_rows, write_csv
 from lakewinnow.checks.pii import stage as pii
+from lakewinnow.checks.text import TextConfig, TextRuleConfig
 from lakewinnow.checks.text import stage as text
-from lakewinnow.config.sections import TextConfig, TextRuleConfig
 from lakewinnow.lake import redaction
-from lakewinnow.lake.inputs.word_list import read_words
 
 MAIL, PHONE = "jane.doe@example.org", "+44 20 7946 0958"
 PADDING = (
@@ -32,7 +32,7 @@ TEXTS = {
     "rude": "The darn thing is late, the darn courier too, darn it",
     "void": "?????????????",
 } | {f"more {i}": f"Another text that has nothing wrong, number {i}" for i in range(8)}
-RULES = [{"use": "tests.text.test_registry.shouting", "above": 0.7}]
+RULES = [{"use": "tests.checks.text.test_registry.shouting", "above": 0.7}]
 CHECKS = {"text": {"rules": RULES}, "pii": {}, "exact_duplicates": None}
 CLEAN = {"text": "review", "pii": "redact", "label_issues": "keep", "max_class_fraction": 1}
 
@@ -52,8 +52,8 @@ def found(spark, tmp_path_factory, words):
     for part in (rows[::2], rows[1::2]):
         make_table(lake, "corpus", part)
     checks = make_config("x.csv", checks=CHECKS).checks
-    text_report = text.run(lake, checks.text, read_words(words))
-    return lake, {"text": text_report, "pii": pii.run(lake, checks.pii)}
+    text_report = text.run(make_run(lake), replace(checks.section(text.CHECK), words=words))
+    return lake, {"text": text_report, "pii": pii.run(make_run(lake), checks.section(pii.CHECK))}
 
 
 def test_each_row_has_its_rules_a_score_and_why(found):
@@ -148,7 +148,7 @@ def cleaned(spark, tmp_path_factory, words):
         clean={**CLEAN, "decisions": str(own)},
         export={"format": "openai-chat", "validation_fraction": 0},
     )
-    return lakewinnow.run(config, spark, until="export")
+    return lakewinnow.run(config, spark)
 
 
 @pytest.mark.whole_run
@@ -191,6 +191,8 @@ def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned)
 
 def test_a_rule_of_the_users_that_fails_says_where(lake):
     make_table(lake, "corpus", [corpus_row("r1", "one"), corpus_row("r2", "seven 7")])
-    config = TextConfig(rules=(TextRuleConfig(use="tests.text.test_registry.fussy", above=0),))
+    config = TextConfig(
+        rules=(TextRuleConfig(use="tests.checks.text.test_registry.fussy", above=0),)
+    )
     with pytest.raises(Exception, match=r"rules\[0\]\.use, row r2: .* ValueError: no sevens"):
-        text.run(lake, config)
+        text.run(make_run(lake), config)

@@ -1,1 +1,116 @@
-"""Whether rows are still like those of a reference."""
+"""Drift: whether rows are still like those of a reference."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from lakewinnow.config.types import AtLeast, Between, ColumnName, Format, ReadPath
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Figures, rewriting_settings
+from lakewinnow.plan.words import counted
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+
+@dataclass(frozen=True, kw_only=True)
+class DriftConfig:
+    """Whether rows are still like those of a reference: labels, texts, vectors, label noise."""
+
+    reference: ReadPath | None = None
+    """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
+    compared."""
+    format: Format | None = None
+    """Of such a table. null: its ending says it."""
+    by: ColumnName | None = None
+    """Or a column of the input, a source or a date (taken by month): each value against the other
+    rows, at most 12 values."""
+    max_texts: Annotated[int, AtLeast(100)] = 5000
+    """Of either side, whose vectors are compared: those of smallest hash. A task's peak memory is
+    about this × dimensions × 40 bytes + 100 MB."""
+    false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
+    """Chance that drift is found where there is none, all tests together."""
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether there is anything to compare with."""
+        return self.reference is not None or self.by is not None
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    """Yield what is wrong with what rows are compared with."""
+    section, key, source = config.checks.section(CHECK), CHECK.key, config.input
+    if section is None:
+        return
+    if section.reference is not None and section.by is not None:
+        expected, hint = f"null beside {key}.reference", "rows are compared with one of them"
+        yield ConfigError("conflicting_keys", f"{key}.by", expected, section.by, hint)
+    if section.reference is None and section.format is not None:
+        expected = f"null without {key}.reference"
+        yield ConfigError("unused_key", f"{key}.format", expected, section.format)
+    if section.by is not None and section.by in (source.text, source.label):
+        expected = "another column than input.text and input.label"
+        hint = "a source, say, or a date"
+        yield ConfigError("same_column", f"{key}.by", expected, section.by, hint)
+
+
+def sentences(found: Figures, _: int = 0) -> Iterator[str]:
+    """Say what has drifted from what, a sentence for each comparison that has found something."""
+    compared = found["comparisons"]
+    if not compared:
+        yield "Nothing was compared: there are too few rows."
+        return
+    drifted = [one for one in compared if one["detected"]]
+    for one in drifted:
+        what = "; ".join(_drifted(one))
+        yield f"{one['of']} is unlike {one['against']}: {what}."
+    n_tests = sum(len(one["tests"]) for one in compared)
+    if not drifted:
+        names = ", ".join(one["of"] for one in compared)
+        yield (
+            f"None was found: {names} against {compared[0]['against']}, by"
+            f" {counted(n_tests, 'test')}, which together find some in {found['false_alarms']:.0%}"
+            " of the cases where there is none."
+        )
+    for what, reason in found["left_out"].items():
+        yield f"Not compared: {what} ({reason})."
+
+
+def _drifted(one: Mapping[str, Any]) -> Iterator[str]:
+    for test in one["tests"]:
+        if not test["is_drift"]:
+            continue
+        if test["kind"] == "text":
+            text, name = one["texts"][test["name"]], test["name"].replace("_", " ")
+            yield f"{name} (median {text['median']:g}, not {text['reference_median']:g})"
+        elif test["kind"] == "labels":
+            changed = [
+                f"{name} {of['share']:.1%}, not {of['reference_share']:.1%}"
+                for name, of in list(one["labels"]["changed"].items())[:3]
+            ]
+            yield f"labels (PSI {test['effect']:.2f}" + "".join(f"; {of}" for of in changed) + ")"
+        elif test["kind"] == "classifier":
+            yield f"embeddings (told apart with an AUC of {test['effect']:.2f})"
+        elif test["kind"] == "distance":
+            yield f"embeddings (energy distance {test['effect']:.2f})"
+        else:
+            yield f"label noise ({test['effect']:.1%} of the labels are given otherwise)"
+
+
+CHECK: Final = Check(
+    name="drift",
+    title="Drift",
+    purpose="compares the rows with those of a reference, or with each other by a column",
+    run="lakewinnow.pipeline.drift:compare",
+    section=DriftConfig,
+    default=DriftConfig(),
+    is_asked=lambda section: section.is_asked,
+    actions=(),
+    problems=_problems,
+    opens="lakewinnow.pipeline.drift:open_reference",
+    reads=("accepted", "pred_probs", "noise_model.json", "vectors?", "candidates?"),
+    settings=rewriting_settings,
+    lists_rows=True,
+    sentences=sentences,
+    nothing_found="nothing has drifted",
+)

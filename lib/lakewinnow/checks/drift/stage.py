@@ -26,11 +26,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.drift import noise, sides, told, vectors
+from lakewinnow.checks.drift import (
+    DriftConfig,
+    noise,
+    sides,
+    told,
+    vectors,
+)
 from lakewinnow.checks.drift.sides import Groups
 from lakewinnow.checks.drift.vectors import Found, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing
-from lakewinnow.config.sections import DriftConfig, EmbeddingConfig, InputConfig
+from lakewinnow.config.sections import EmbeddingConfig, InputConfig
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows, DriftComparison
 from lakewinnow.core.noise.noise_model import NoiseModel

@@ -1,1 +1,35 @@
-"""Rows that have the same text."""
+"""Exact duplicates: rows that have the same text."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from lakewinnow.plan.check import Check
+from lakewinnow.plan.cost import Cost
+from lakewinnow.plan.words import rows_in_groups
+
+IS_ISSUE: Final = "is_exact_duplicate_issue"
+SET: Final = "exact_duplicate_set"  # smallest row_id among the rows of equal text
+COPY_OF: Final = "exact_duplicate_of"  # the row of the set that stays for this one
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExactDuplicatesConfig:
+    """Rows of equal text (after Unicode NFC)."""
+
+
+CHECK: Final = Check(
+    name="exact_duplicates",
+    title="Exact duplicates",
+    purpose="finds rows that have the same text",
+    run="lakewinnow.checks.exact_duplicates.stage:run",
+    section=ExactDuplicatesConfig,
+    default=ExactDuplicatesConfig(),
+    is_issue=IS_ISSUE,
+    set_of=SET,
+    copy_of=COPY_OF,
+    action="drop",
+    about_action="One row of each set stays.",
+    cost=Cost(passes=2, rows_per_second=300_000),
+    sentences=rows_in_groups,
+    nothing_found="no two rows have the same text",
+)

@@ -1,1 +1,81 @@
-"""Groups of rows that the classifier does badly on."""
+"""Groups: rows of a kind that the classifier does badly on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final
+
+from lakewinnow.config.types import AtLeast, ColumnName, Count, Fraction
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Column, Figures
+from lakewinnow.plan.stage import Names
+from lakewinnow.plan.words import counted
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+IS_ISSUE: Final = "is_underperforming_group_issue"
+SCORE: Final = "underperforming_group_score"  # ratio of mean confidences
+GROUP: Final = "underperforming_group"  # the group that the score is of
+
+
+@dataclass(frozen=True, kw_only=True)
+class GroupsConfig:
+    """Groups of rows that the classifier does badly on, by values of columns and by clusters."""
+
+    columns: tuple[ColumnName, ...] = ()
+    """Columns whose values make groups."""
+    clusters: bool = True
+    """Rows that are near to each other make groups too."""
+    threshold: Fraction = 0.1
+    """A group is an issue if its mean self-confidence is below this share of all rows'."""
+    min_rows: Count = 5
+    """Smaller groups are left alone."""
+    max_distance: Annotated[float, AtLeast(0)] = 0.5
+    """Between rows of a cluster."""
+
+
+def _has_clusters(config: "Config") -> bool:
+    section = config.checks.section(CHECK)
+    return section is not None and section.clusters and config.has_vectors
+
+
+def _reads(config: "Config") -> Names:
+    neighbors = ("checks/neighbors",) if _has_clusters(config) else ()
+    return ("pred_probs", "accepted", *neighbors)
+
+
+def _writes(config: "Config") -> Names:
+    return ("checks/group_members", *(("checks/clusters",) if _has_clusters(config) else ()))
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    section = config.checks.section(CHECK)
+    if section is not None and not section.columns and not _has_clusters(config):
+        expected, hint = "columns, where rows are not clustered", "columns: [source], say"
+        yield ConfigError("no_groups", f"{CHECK.key}.columns", expected, [], hint)
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    for group in found.get("worst", ()):
+        if group["is_issue"]:
+            yield (
+                f"{counted(group['rows'], 'row')} of {group['by']} {group['group']}: the"
+                f" classifier's confidence in their labels is {group['score']:.0%} of the average"
+            )
+
+
+CHECK: Final = Check(
+    name="groups",
+    title="Weak groups",
+    purpose="finds groups of rows that the classifier does badly on",
+    run="lakewinnow.checks.groups.stage:run",
+    section=GroupsConfig,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    others=(Column(GROUP, "string"),),
+    problems=_problems,
+    reads=_reads,
+    writes=_writes,
+    sentences=_sentences,
+    nothing_found="the classifier does no group much worse than all rows",
+)

@@ -26,10 +26,12 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.groups import clusters
-from lakewinnow.config.sections import GroupsConfig, InputConfig
+from lakewinnow.checks.groups import CHECK, GROUP, IS_ISSUE, SCORE, GroupsConfig, clusters
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, input_column, n_accepted
-from lakewinnow.lake.row_checks import GROUPS, WHY
+from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.spark.schemas import schema
@@ -42,24 +44,27 @@ _TICK: Final = 2.0**-32  # self-confidence is summed in whole numbers of these: 
 _MEMBER = schema({c.ROW_ID: "string", _KIND: "string", _GROUP: "string", _TICKS: "bigint"})
 
 
-def run(lake: Lake, source: InputConfig, config: GroupsConfig) -> StageReport:
+def run(run: Run, config: GroupsConfig) -> StageReport:
     """Find the groups that the classifier does badly on."""
-    by_cluster = config.clusters and source.pred_probs is None
+    lake = run.lake
+    by_cluster = config.clusters and run.config.input.pred_probs is None
     if by_cluster:
         clusters.publish(lake, config.max_distance)
-    lake.publish(_MEMBERS, _members(lake, source, config, by_cluster=by_cluster), schema=_MEMBER)
+    lake.publish(
+        _MEMBERS, _members(lake, run.config.input, config, by_cluster=by_cluster), schema=_MEMBER
+    )
     scored = _scored(lake.read(_MEMBERS), config.min_rows)
     worst = _worst(scored, config.threshold)
-    lake.publish(GROUPS.table, _judged(lake, scored, worst), schema=GROUPS.schema)
-    n_rows = lake.rows(GROUPS.table)
-    written = (GROUPS.table, _MEMBERS, *([clusters.TABLE] if by_cluster else ()))
+    lake.publish(CHECK.table, _judged(lake, scored, worst), schema=check_tables.schema(CHECK))
+    n_rows = lake.rows(CHECK.table)
+    written = (CHECK.table, _MEMBERS, *([clusters.TABLE] if by_cluster else ()))
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=n_rows,
         reads={"pred_probs": 1, "corpus": 2, _MEMBERS: 3, **clusters.reads(by_cluster=by_cluster)},
         writes=written,
         details={
-            "rows": lake.read(GROUPS.table).where(c.IS_UNDERPERFORMING_GROUP_ISSUE).count(),
+            "rows": lake.read(CHECK.table).where(IS_ISSUE).count(),
             "worst": worst,
             "threshold": config.threshold,
         },
@@ -150,8 +155,8 @@ def _judged(lake: Lake, scored: DataFrame, worst: list[dict[str, Any]]) -> DataF
         accepted(lake)
         .select(c.ROW_ID)
         .join(of_rows, c.ROW_ID, "left")
-        .withColumn(c.IS_UNDERPERFORMING_GROUP_ISSUE, is_issue)
-        .withColumn(c.UNDERPERFORMING_GROUP_SCORE, score)
-        .withColumn(c.UNDERPERFORMING_GROUP, F.when(score < 1, F.col("least.name")))
+        .withColumn(IS_ISSUE, is_issue)
+        .withColumn(SCORE, score)
+        .withColumn(GROUP, F.when(score < 1, F.col("least.name")))
         .withColumn(WHY, F.when(is_issue, why))
     )

@@ -1,1 +1,42 @@
-"""Rare classes."""
+"""Rare classes: rows of a class that is too rare to be learnt."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lakewinnow.config.types import Fraction
+from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.cost import Cost
+
+IS_ISSUE: Final = "is_class_imbalance_issue"
+SCORE: Final = "class_imbalance_score"  # the share of the rarest class; of other rows 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImbalanceConfig:
+    """When a class is too rare."""
+
+    threshold: Fraction = 0.1
+    """Is the rarest class less than this share of 1 / classes?"""
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    if found["rare"]:
+        yield f"{', '.join(found['rare'])}; the rarest has {found['share']:.2%} of the rows"
+
+
+CHECK: Final = Check(
+    name="imbalance",
+    title="Rare classes",
+    purpose="finds classes that are too rare to be learnt",
+    run="lakewinnow.checks.imbalance.stage:run",
+    section=ImbalanceConfig,
+    default=ImbalanceConfig(),
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    reads=("accepted", "noise_model.json"),
+    about_action="The rows of the class that is too rare.",
+    cost=Cost(rows_per_second=500_000),
+    sentences=_sentences,
+    nothing_found="there are none",
+)

@@ -9,16 +9,19 @@ Shuffle  none
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import ImbalanceConfig
+from lakewinnow.checks.imbalance import CHECK, IS_ISSUE, SCORE, ImbalanceConfig
 from lakewinnow.core.checks.imbalance import imbalance
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.row_checks import IMBALANCE, WHY
-from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import StageReport
 
 
-def run(lake: Lake, config: ImbalanceConfig) -> StageReport:
+def run(run: Run, config: ImbalanceConfig) -> StageReport:
     """Find whether the rarest class is too rare; its rows' score is its share of all rows."""
+    lake = run.lake
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     counts, names = model.threshold_state.counts, model.classes
     found = imbalance(counts, config.threshold)
@@ -29,17 +32,17 @@ def run(lake: Lake, config: ImbalanceConfig) -> StageReport:
     judged = (
         accepted(lake)
         .select(c.ROW_ID, c.LABEL)
-        .withColumn(c.IS_CLASS_IMBALANCE_ISSUE, is_issue)
-        .withColumn(c.CLASS_IMBALANCE_SCORE, F.when(is_rarest, found.share).otherwise(1.0))
+        .withColumn(IS_ISSUE, is_issue)
+        .withColumn(SCORE, F.when(is_rarest, found.share).otherwise(1.0))
         .withColumn(WHY, F.when(is_issue, why))
     )
-    lake.publish(IMBALANCE.table, judged, schema=IMBALANCE.schema)
-    n_judged = lake.rows(IMBALANCE.table)
+    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
+    n_judged = lake.rows(CHECK.table)
     return StageReport(
         rows_in=n_judged,
         rows_out=n_judged,
         reads={"corpus": 1},
-        writes=(IMBALANCE.table,),
+        writes=(CHECK.table,),
         details={
             "rows": n_rows if found.is_issue else 0,
             "rarest": names[found.rarest],

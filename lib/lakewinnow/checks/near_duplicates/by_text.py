@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.core.checks import minhash
 from lakewinnow.core.checks import shingles as core
 from lakewinnow.core.checks.minhash import Bands, BucketPairs

@@ -26,13 +26,23 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.near_duplicates import by_embedding, by_text
+from lakewinnow.checks.near_duplicates import (
+    CHECK,
+    IS_ISSUE,
+    LABELS_DIFFER,
+    SCORE,
+    SET,
+    NearDuplicatesConfig,
+    by_embedding,
+    by_text,
+)
 from lakewinnow.checks.near_duplicates.by_text import SIMILARITY, TEXT_ID
-from lakewinnow.config.sections import NearDuplicatesConfig
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.graphs.components import IN_ONE_TASK, NODE, ONE, OTHER, ROOT, publish_roots
 from lakewinnow.lake.observed import SUM, Observed
-from lakewinnow.lake.row_checks import NEAR_DUPLICATES, WHY
+from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
@@ -54,10 +64,9 @@ _KEYED = schema(
 )
 
 
-def run(
-    lake: Lake, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK
-) -> StageReport:
+def run(run: Run, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK) -> StageReport:
     """Find the sets of rows that are alike; by embedding, after the stage of neighbours."""
+    lake = run.lake
     texts = accepted(lake).select(
         c.ROW_ID, c.GIVEN_LABEL, F.xxhash64(c.TEXT_KEY).alias(_VERSION), c.TEXT
     )
@@ -75,13 +84,13 @@ def run(
         nearest = by_embedding.nearest(lake, figures["median"])
     figures["rounds"] = publish_roots(lake, _PAIRS, _SETS, most_in_one_task)
     roots = lake.read(_SETS).withColumnRenamed(NODE, TEXT_ID)
-    lake.publish(NEAR_DUPLICATES.table, _found(lake, nearest, roots), schema=NEAR_DUPLICATES.schema)
+    lake.publish(CHECK.table, _found(lake, nearest, roots), schema=check_tables.schema(CHECK))
     lake.files.delete(_FOLDER)
     return StageReport(
         rows_in=n_accepted(lake),
-        rows_out=lake.rows(NEAR_DUPLICATES.table),
+        rows_out=lake.rows(CHECK.table),
         reads={"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3},
-        writes=(NEAR_DUPLICATES.table,),
+        writes=(CHECK.table,),
         details={"by": config.by, **_figures(lake), **figures},
     )
 
@@ -123,7 +132,7 @@ def _found(lake: Lake, nearest: DataFrame, roots: DataFrame) -> DataFrame:
     )
     most_first = F.sort_array(F.collect_list(F.struct(-F.col("n"), F.col(c.GIVEN_LABEL))))
     sets = counted.groupBy(ROOT).agg(
-        F.min("first").alias(c.NEAR_DUPLICATE_SET),
+        F.min("first").alias(SET),
         F.when(F.count("*") > 1, F.transform(most_first, lambda of: of[c.GIVEN_LABEL])).alias(
             "labels"
         ),
@@ -131,12 +140,10 @@ def _found(lake: Lake, nearest: DataFrame, roots: DataFrame) -> DataFrame:
     texts = nearest.join(roots.join(sets, ROOT), TEXT_ID, "left")
     return rows.join(texts, TEXT_ID, "left").select(
         c.ROW_ID,
-        F.col(c.NEAR_DUPLICATE_SET).isNotNull().alias(c.IS_NEAR_DUPLICATE_ISSUE),
-        (1 - F.coalesce(SIMILARITY, F.lit(0.0))).alias(c.NEAR_DUPLICATE_SCORE),
-        c.NEAR_DUPLICATE_SET,
-        F.when(F.col(c.NEAR_DUPLICATE_SET).isNotNull(), F.col("labels").isNotNull()).alias(
-            c.NEAR_DUPLICATE_LABELS_DIFFER
-        ),
+        F.col(SET).isNotNull().alias(IS_ISSUE),
+        (1 - F.coalesce(SIMILARITY, F.lit(0.0))).alias(SCORE),
+        SET,
+        F.when(F.col(SET).isNotNull(), F.col("labels").isNotNull()).alias(LABELS_DIFFER),
         _why(F.col("labels")).alias(WHY),
     )
 
@@ -149,9 +156,9 @@ def _why(labels: Column) -> Column:
 
 
 def _figures(lake: Lake) -> dict[str, Any]:
-    in_sets = lake.read(NEAR_DUPLICATES.table).where(c.IS_NEAR_DUPLICATE_ISSUE)
-    sets = in_sets.groupBy(c.NEAR_DUPLICATE_SET).agg(
-        F.count("*").alias("n"), F.bool_or(c.NEAR_DUPLICATE_LABELS_DIFFER).alias("differ")
+    in_sets = lake.read(CHECK.table).where(IS_ISSUE)
+    sets = in_sets.groupBy(SET).agg(
+        F.count("*").alias("n"), F.bool_or(LABELS_DIFFER).alias("differ")
     )
     n_sets, n_rows, largest, n_differ = sets.agg(
         F.count("*"), F.sum("n"), F.max("n"), F.count_if("differ")

@@ -1,1 +1,1 @@
-"""The texts nearest to each text, which several checks ask for."""
+"""The texts nearest to each text, which several checks read; no check by itself."""

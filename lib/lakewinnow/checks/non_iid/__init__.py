@@ -1,1 +1,47 @@
-"""Whether the order of the rows matters."""
+"""Order of the rows: whether rows that are alike come one after the other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lakewinnow.config.types import ColumnName
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Figures, without_vectors
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+IS_ISSUE: Final = "is_non_iid_issue"
+SCORE: Final = "non_iid_score"  # 0 .. 1, lower is worse
+
+
+@dataclass(frozen=True, kw_only=True)
+class NonIidConfig:
+    """Whether rows that are alike come together, in the order of a column."""
+
+    by: ColumnName
+    """The column: a table has no order by itself."""
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    return without_vectors(CHECK, config)
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    if found["rows"]:
+        yield f"sorted by {found['by']}, similar rows come together (p = {found['p_value']:.3f})"
+
+
+CHECK: Final = Check(
+    name="non_iid",
+    title="Order of the rows",
+    purpose="tests whether rows that are alike come one after the other",
+    run="lakewinnow.checks.non_iid.stage:run",
+    section=NonIidConfig,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    problems=_problems,
+    reads=("accepted", "checks/neighbors"),
+    sentences=_sentences,
+    nothing_found="it does not matter",
+)

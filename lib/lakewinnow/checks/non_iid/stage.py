@@ -22,49 +22,45 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import InputConfig, NonIidConfig
+from lakewinnow.checks.non_iid import CHECK, IS_ISSUE, SCORE, NonIidConfig
 from lakewinnow.core.checks import non_iid as core
 from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.core.types import IntArray
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import input_column
 from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.observed import MAX, Observed
-from lakewinnow.lake.row_checks import NON_IID, WHY
-from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
 
 _BY: Final = "by"
 _NOTE: Final = "note"  # in one row: the figures, as JSON
 _LEAST_ROWS: Final = 3
-_FOUND = schema(
-    {
-        c.ROW_ID: "string",
-        c.IS_NON_IID_ISSUE: "boolean",
-        c.NON_IID_SCORE: "double?",
-        _NOTE: "string?",
-    }
-)
+_FOUND = schema({c.ROW_ID: "string", IS_ISSUE: "boolean", SCORE: "double?", _NOTE: "string?"})
 
 
-def run(lake: Lake, source: InputConfig, config: NonIidConfig) -> StageReport:
+def run(run: Run, config: NonIidConfig) -> StageReport:
     """Test the order, and find the row whose neighbours are least where chance would have them."""
-    by = input_column(source, config.by).alias(_BY)
+    lake = run.lake
+    by = input_column(run.config.input, config.by).alias(_BY)
     seen = Observed(lake, row_graph.judged(lake, [by], _test, _FOUND), {_NOTE: MAX})
     why = F.format_string("rows that are alike are near to each other by %s", F.lit(config.by))
     judged = (
         row_graph.with_all_rows(lake, seen.rows)
-        .withColumn(c.IS_NON_IID_ISSUE, F.coalesce(c.IS_NON_IID_ISSUE, F.lit(False)))  # noqa: FBT003
-        .withColumn(WHY, F.when(F.col(c.IS_NON_IID_ISSUE), why))
+        .withColumn(IS_ISSUE, F.coalesce(IS_ISSUE, F.lit(False)))  # noqa: FBT003
+        .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
     )
-    lake.publish(NON_IID.table, judged, schema=NON_IID.schema)
-    n_rows = lake.rows(NON_IID.table)
+    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
+    n_rows = lake.rows(CHECK.table)
     figures = json.loads(seen.figures()[_NOTE])
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"checks/neighbors": 1, "corpus": 2},
-        writes=(NON_IID.table,),
+        writes=(CHECK.table,),
         details={"by": config.by, "significant": core.SIGNIFICANT, **figures},
     )
 
@@ -89,8 +85,8 @@ def _test(rows: pa.Table, graph: RowGraph) -> pa.Table:
         }
     columns = {
         c.ROW_ID: rows.column(c.ROW_ID).combine_chunks(),
-        c.IS_NON_IID_ISSUE: is_issue,
-        c.NON_IID_SCORE: pa.array(scores, mask=np.isnan(scores)),
+        IS_ISSUE: is_issue,
+        SCORE: pa.array(scores, mask=np.isnan(scores)),
         _NOTE: pa.array([json.dumps(figures), *[None] * (n_rows - 1)], pa.string()),
     }
     return pa.Table.from_batches([arrow.record_batch(_FOUND, columns)])

@@ -1,1 +1,43 @@
-"""Rows of which nothing is filled in but the label."""
+"""Missing values: rows of which nothing is filled in but the label."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from lakewinnow.config.types import ColumnName
+from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.cost import Cost
+from lakewinnow.plan.words import counted
+
+IS_ISSUE: Final = "is_null_issue"
+SCORE: Final = "null_score"  # the share of values that are there
+
+
+@dataclass(frozen=True, kw_only=True)
+class NullsConfig:
+    """Rows without a value in any of some columns, and each column's share of such rows."""
+
+    columns: tuple[ColumnName, ...] | None = None
+    """null: input.features, else all but text and label."""
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    missing = sorted(found["columns"].items(), key=lambda item: -item[1])
+    shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
+    if shares:
+        have = "has" if found["rows"] == 1 else "have"
+        yield f"{shares}; {counted(found['rows'], 'row')} {have} no value at all"
+
+
+CHECK: Final = Check(
+    name="nulls",
+    title="Missing values",
+    purpose="finds rows of which nothing is filled in but the label",
+    run="lakewinnow.checks.nulls.stage:run",
+    section=NullsConfig,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    cost=Cost(passes=2, rows_per_second=200_000),
+    sentences=_sentences,
+    nothing_found="no column has any",
+)

@@ -18,39 +18,43 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, StringType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import InputConfig, NullsConfig
+from lakewinnow.checks.nulls import CHECK, IS_ISSUE, SCORE, NullsConfig
+from lakewinnow.config.sections import InputConfig
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.row_checks import NULLS, WHY
-from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import StageReport
 
 _BLANK: Final = r"^[\s\p{Z}]*$"
 _PATTERN: Final = "pattern"  # a character a column: 1 where the value is missing
 
 
-def run(lake: Lake, source: InputConfig, config: NullsConfig) -> StageReport:
+def run(run: Run, config: NullsConfig) -> StageReport:
     """Find the rows that are empty; a row's score is the share of its values that are there."""
+    lake = run.lake
     rows = accepted(lake)
     fields: StructType = rows.schema[c.SOURCE].dataType  # type: ignore[assignment]
-    names = _columns(fields, source, config)
+    names = _columns(fields, run.config.input, config)
     missing = [_is_missing(F.col(c.SOURCE).getField(n), fields[n].dataType) for n in names]
     bits = [F.when(is_null, "1").otherwise("0") for is_null in missing]
     patterns = rows.select(c.ROW_ID, F.concat(F.lit(""), *bits).alias(_PATTERN))
     n_missing = F.length(F.replace(F.col(_PATTERN), F.lit("0"), F.lit("")))
     is_issue = (n_missing == len(names)) & F.lit(bool(names))
     judged = (
-        patterns.withColumn(c.IS_NULL_ISSUE, is_issue)
-        .withColumn(c.NULL_SCORE, 1 - n_missing / max(len(names), 1))
+        patterns.withColumn(IS_ISSUE, is_issue)
+        .withColumn(SCORE, 1 - n_missing / max(len(names), 1))
         .withColumn(WHY, F.when(is_issue, f"empty: none of {len(names)} columns has a value"))
     )
-    lake.publish(NULLS.table, judged, schema=NULLS.schema)
-    n_rows = lake.rows(NULLS.table)
+    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
+    n_rows = lake.rows(CHECK.table)
     shares = _shares(patterns, names, n_rows)
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"corpus": 2},
-        writes=(NULLS.table,),
-        details={"rows": lake.read(NULLS.table).where(c.IS_NULL_ISSUE).count(), **shares},
+        writes=(CHECK.table,),
+        details={"rows": lake.read(CHECK.table).where(IS_ISSUE).count(), **shares},
     )
 
 

@@ -1,1 +1,84 @@
 """Outliers: rows that are like no others."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+from lakewinnow.config.types import Fraction
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.cost import Cost
+from lakewinnow.plan.stage import Names
+from lakewinnow.plan.words import counted
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+IS_ISSUE: Final = "is_outlier_issue"
+SCORE: Final = "outlier_score"  # 0 .. 1, lower is worse
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutliersConfig:
+    """Which rows are like no others."""
+
+    by: Literal["auto", "embedding", "pred_probs"] = "auto"
+    """embedding (mean distance to the nearest rows) | pred_probs | auto (embedding, where there are
+    vectors)."""
+    threshold: Fraction | None = None
+    """Higher flags more. null: cleanlab's, 0.37037 by embedding and 0.13 by pred_probs."""
+    method: Literal["entropy", "least_confidence"] = "entropy"
+    """How pred_probs are judged."""
+
+    def judged_by(self, has_vectors: bool) -> Literal["embedding", "pred_probs"]:  # noqa: FBT001
+        """Return what the rows are judged by: vectors, where there are some."""
+        if self.by == "auto":
+            return "embedding" if has_vectors else "pred_probs"
+        return self.by
+
+
+def _reads(config: "Config") -> Names:
+    section = config.checks.section(CHECK)
+    if section is not None and section.judged_by(config.has_vectors) == "embedding":
+        return ("accepted", "checks/neighbors")
+    return ("pred_probs", "noise_model.json")
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    section = config.checks.section(CHECK)
+    if section is not None and section.by == "embedding" and not config.has_vectors:
+        expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
+        yield ConfigError("conflicting_inputs", f"{CHECK.key}.by", expected, section.by, hint)
+
+
+def _sentences(found: Figures, n_rows: int) -> Iterator[str]:
+    if not found["rows"]:
+        return
+    rows = f"{found['rows']:,} of {counted(n_rows, 'row')}"
+    if found["by"] == "pred_probs":
+        yield f"{rows} have probabilities that favour no class (by {found['method']})"
+        return
+    some = f" (compared with {found['reference_texts']:,} of {found['texts']:,} texts)"
+    sampled = some if found["reference_texts"] < found["texts"] else ""
+    yield (
+        f"{rows} are farther than {found['cutoff']:.2f} from their {found['k']} nearest rows;"
+        f" {found['median']:.2f} is usual{sampled}"
+    )
+
+
+CHECK: Final = Check(
+    name="outliers",
+    title="Outliers",
+    purpose="finds rows that are far from all others",
+    run="lakewinnow.checks.outliers.stage:run",
+    section=OutliersConfig,
+    default=OutliersConfig(),
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    reads=_reads,
+    problems=_problems,
+    cost=Cost(passes=2, rows_per_second=150_000),
+    sentences=_sentences,
+    nothing_found="no row is far from all others",
+    lists_rows=True,
+)

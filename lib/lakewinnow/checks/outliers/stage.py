@@ -20,13 +20,15 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import OutliersConfig
+from lakewinnow.checks.outliers import CHECK, IS_ISSUE, SCORE, OutliersConfig
 from lakewinnow.core.checks import outliers as core
 from lakewinnow.core.checks.outliers import Certainty, DistanceRule
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.row_checks import OUTLIERS, WHY
+from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
@@ -37,32 +39,24 @@ from lakewinnow.spark.schemas import schema
 
 _CERTAINTY: Final = "certainty"
 _JUDGED = schema(
-    {
-        c.TEXT_KEY: "binary",
-        c.OUTLIER_SCORE: "double?",
-        c.IS_OUTLIER_ISSUE: "boolean",
-        c.MEAN_DISTANCE: "double?",
-    }
+    {c.TEXT_KEY: "binary", SCORE: "double?", IS_ISSUE: "boolean", c.MEAN_DISTANCE: "double?"}
 )
 _CERTAIN = schema({c.ROW_ID: "string", _CERTAINTY: "double"})
 
 
-def run(lake: Lake, config: OutliersConfig, *, by: str) -> StageReport:
-    """Find the outliers.
-
-    Parameters
-    ----------
-    by : "embedding", after the stage of neighbours, or "pred_probs"
-    """
+def run(run: Run, config: OutliersConfig) -> StageReport:
+    """Find the outliers, by embedding after the stage of neighbours."""
+    lake = run.lake
+    by = config.judged_by(run.config.has_vectors)
     found, figures = _by_distance(lake, config) if by == "embedding" else _by_probs(lake, config)
-    lake.publish(OUTLIERS.table, found, schema=OUTLIERS.schema)
-    n_issues = lake.files.count_true(OUTLIERS.table, c.IS_OUTLIER_ISSUE)
+    lake.publish(CHECK.table, found, schema=check_tables.schema(CHECK))
+    n_issues = lake.files.count_true(CHECK.table, IS_ISSUE)
     tables = ("checks/neighbors", "corpus") if by == "embedding" else ("pred_probs",)
     return StageReport(
         rows_in=n_accepted(lake),
-        rows_out=lake.rows(OUTLIERS.table),
+        rows_out=lake.rows(CHECK.table),
         reads=dict(zip(tables, (2, 1), strict=False)),
-        writes=(OUTLIERS.table,),
+        writes=(CHECK.table,),
         details={"rows": n_issues, "by": by, **figures},
     )
 
@@ -85,7 +79,7 @@ def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[st
         accepted(lake)
         .select(c.ROW_ID, c.TEXT_KEY)
         .join(judged, c.TEXT_KEY)
-        .withColumn(WHY, F.when(F.col(c.IS_OUTLIER_ISSUE), why))
+        .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
     )
     return found, {**how, **asdict(rule), "cutoff": rule.cutoff}
 
@@ -98,8 +92,8 @@ def _judge_batches(
         distances = np.asarray(column.to_numpy(zero_copy_only=False), np.float64)  # NaN for null
         judged = {
             c.TEXT_KEY: batch.column(c.TEXT_KEY),
-            c.OUTLIER_SCORE: pa.array(rule.scores(distances), mask=np.isnan(distances)),
-            c.IS_OUTLIER_ISSUE: distances > rule.cutoff,
+            SCORE: pa.array(rule.scores(distances), mask=np.isnan(distances)),
+            IS_ISSUE: distances > rule.cutoff,
             c.MEAN_DISTANCE: column,
         }
         yield arrow.record_batch(_JUDGED, judged)
@@ -118,8 +112,8 @@ def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, 
         portable.fixed(F.col(_CERTAINTY), 2),
     )
     found = (
-        rows.withColumn(c.OUTLIER_SCORE, F.col(_CERTAINTY))
-        .withColumn(c.IS_OUTLIER_ISSUE, is_issue)
+        rows.withColumn(SCORE, F.col(_CERTAINTY))
+        .withColumn(IS_ISSUE, is_issue)
         .withColumn(WHY, F.when(is_issue, why))
     )
     figures = {"method": config.method, "median": median, "threshold": threshold}

@@ -1,1 +1,79 @@
-"""Personal data in texts."""
+"""Personal data in texts, which can be taken out of them."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Column, Figures, Option, Rewriting
+from lakewinnow.plan.cost import Cost
+from lakewinnow.plan.words import counted
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+IS_ISSUE: Final = "is_pii_issue"
+SCORE: Final = "pii_score"  # 0 .. 1, lower is worse: 1 / (1 + places)
+KINDS: Final = "pii_kinds"
+FOUND: Final = "personal data: "  # begins what is said of a row
+TAG: Final = "pii_tag"
+_ABOUT_TAG: Final = (
+    "What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE."
+)
+Kind = Literal["email", "iban", "card", "ip", "phone"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class PiiConfig:
+    """Personal data in texts."""
+
+    kinds: tuple[Kind, ...] = get_args(Kind)
+    """Which personal data to look for."""
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    tag = config.clean.option(TAG)
+    if re.search(r"[\d@:]", tag.replace("{kind}", "")):
+        hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
+        expected = "a tag without digits, @ and :, which could look like personal data"
+        yield ConfigError("bad_tag", f"clean.{TAG}", expected, tag, hint)
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    if found["rows"]:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
+        yield f"{counted(found['rows'], 'text')} ({kinds})"
+
+
+CHECK: Final = Check(
+    name="pii",
+    title="Personal data",
+    purpose="finds email addresses, phone, card and account numbers in texts",
+    run="lakewinnow.checks.pii.stage:run",
+    section=PiiConfig,
+    judges_text=True,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    others=(Column(KINDS, "array<string?>"),),
+    actions=("drop", "review", "redact", "keep"),
+    rewriting={
+        "redact": Rewriting(
+            text="lakewinnow.checks.pii.stage:redacting", found=FOUND, done="redacted: "
+        )
+    },
+    options=(
+        Option(
+            TAG,
+            str,
+            "‹{kind}›",
+            "What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE.",
+        ),
+    ),
+    is_for_models=False,
+    about_action="redact: the row stays, a tag in place of what was found.",
+    problems=_problems,
+    cost=Cost(rows_per_second=50_000),
+    sentences=_sentences,
+    nothing_found="none was found in the texts",
+)

@@ -7,35 +7,41 @@ Shuffle  none
 Memory   a batch of texts a task
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 
 import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import PiiConfig
+from lakewinnow.checks.pii import CHECK, FOUND, IS_ISSUE, KINDS, SCORE, TAG, PiiConfig
+from lakewinnow.config.sections import CleanConfig
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.row_checks import PII, PII_SAID, WHY
-from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.text import pii
 
 
-def run(lake: Lake, config: PiiConfig) -> StageReport:
+def run(run: Run, config: PiiConfig) -> StageReport:
     """Look for personal data in every text."""
+    lake = run.lake
     texts = accepted(lake).select(c.ROW_ID, c.TEXT)
-    found = map_batches(texts, partial(_find_batches, kinds=config.kinds), PII.schema)
-    lake.publish(PII.table, found, schema=PII.schema)
-    kinds = lake.read(PII.table).select(F.explode(c.PII_KINDS).alias("kind"))
+    found = map_batches(
+        texts, partial(_find_batches, kinds=config.kinds), check_tables.schema(CHECK)
+    )
+    lake.publish(CHECK.table, found, schema=check_tables.schema(CHECK))
+    kinds = lake.read(CHECK.table).select(F.explode(KINDS).alias("kind"))
     by_kind: dict[str, int] = dict(kinds.groupBy("kind").count().collect())
-    n_issues = lake.read(PII.table).where(c.IS_PII_ISSUE).count()
+    n_issues = lake.read(CHECK.table).where(IS_ISSUE).count()
     return StageReport(
         rows_in=n_accepted(lake),
-        rows_out=lake.rows(PII.table),
-        reads={"corpus": 1, PII.table: 2},
-        writes=(PII.table,),
+        rows_out=lake.rows(CHECK.table),
+        reads={"corpus": 1, CHECK.table: 2},
+        writes=(CHECK.table,),
         details={
             "rows": n_issues,
             "rows_by_kind": {kind: by_kind.get(kind, 0) for kind in config.kinds},
@@ -49,12 +55,17 @@ def _find_batches(
     for batch in batches:
         found = [pii.find(text, kinds) for text in batch.column(c.TEXT).to_pylist()]
         of_row = [sorted({span.kind for span in spans}) or None for spans in found]
-        said = [f"{PII_SAID}{pii.counts(spans)}" if spans else None for spans in found]
+        said = [f"{FOUND}{pii.counts(spans)}" if spans else None for spans in found]
         columns = {
             c.ROW_ID: batch.column(c.ROW_ID),
-            c.IS_PII_ISSUE: pa.array(map(bool, found), pa.bool_()),
-            c.PII_SCORE: pa.array([1 / (1 + len(spans)) for spans in found], pa.float64()),
-            c.PII_KINDS: pa.array(of_row, pa.list_(pa.string())),
+            IS_ISSUE: pa.array(map(bool, found), pa.bool_()),
+            SCORE: pa.array([1 / (1 + len(spans)) for spans in found], pa.float64()),
+            KINDS: pa.array(of_row, pa.list_(pa.string())),
             WHY: pa.array(said, pa.string()),
         }
-        yield arrow.record_batch(PII.schema, columns)
+        yield arrow.record_batch(check_tables.schema(CHECK), columns)
+
+
+def redacting(section: PiiConfig, clean: CleanConfig) -> Callable[[str], str]:
+    """Return the function that puts a tag in the place of personal data."""
+    return partial(pii.redact, kinds=section.kinds, tag=clean.option(TAG))

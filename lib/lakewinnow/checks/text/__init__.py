@@ -1,1 +1,85 @@
-"""Texts that break a rule."""
+"""Texts: those that are damaged, repeat themselves or are otherwise not what one would train on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal
+
+from lakewinnow.config.types import AtLeast, Fraction, ReadPath
+from lakewinnow.plan.check import Check, Column, Figures
+from lakewinnow.plan.cost import Cost
+from lakewinnow.plan.words import counted
+
+IS_ISSUE: Final = "is_text_issue"
+SCORE: Final = "text_score"  # 0 .. 1, lower is worse: limit / measure of the worst rule
+RULES: Final = "text_rules"  # names of the rules that the text breaks
+_SHOWN_RULES: Final = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextRuleConfig:
+    """A rule for texts that a preset does not have, or not with this limit."""
+
+    use: str
+    """The name of a rule, or the import path of a function of a text."""
+    above: float | None = None
+    """The text is an issue if the measure is above this."""
+    below: float | None = None
+    """The text is an issue if the measure is below this."""
+    name: str | None = None
+    """What the rule is called in text_rules. null: by what it uses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextConfig:
+    """What a text may not be like, whatever its label; not asked of rows without text."""
+
+    presets: tuple[Literal["basic", "gopher_quality", "gopher_repetition", "c4"], ...] = ("basic",)
+    """basic (any text: damaged encoding, symbols, repetition) | gopher_quality |
+    gopher_repetition | c4: the published rules for documents of the web."""
+    rules: tuple[TextRuleConfig, ...] = ()
+    """More rules, or with other limits: {use: digits, above: 0.3}, {use: characters, below: 20}.
+    Your own, a function of a text: {use: mypackage.rules.too_shouty, above: 0.5}."""
+    without: tuple[str, ...] = ()
+    """Names of rules of the presets that are not to hold."""
+    words: ReadPath | None = None
+    """A file of words and phrases that no text may have, one a line."""
+    languages: tuple[str, ...] = ()
+    """Codes of the languages that are wanted: [en, de]."""
+    min_language_prob: Fraction = 0.2
+    """Least probability of these together."""
+    min_language_bytes: Annotated[int, AtLeast(0)] = 40
+    """Of UTF-8. The language of shorter texts is not judged."""
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    if not found["rows"]:
+        return
+    broken = sorted((-of["alone"], of["rule"]) for of in found["rules"] if of["alone"])
+    rules = ", ".join(f"{-n:,} {name}" for n, name in broken[:_SHOWN_RULES])
+    more = " …" if len(broken) > _SHOWN_RULES else ""
+    break_ = "breaks" if found["rows"] == 1 else "break"
+    yield f"{counted(found['rows'], 'row')} {break_} a rule ({rules}{more})"
+    for rule in found["rules"]:
+        if rule["alone"]:
+            passed = f"{counted(rule['before'], 'text')} came to it and {rule['after']:,} passed"
+            yield f"{rule['rule']}: {counted(rule['alone'], 'row')}; {passed}"
+
+
+CHECK: Final = Check(
+    name="text",
+    title="Texts",
+    purpose="finds texts that are damaged, repeat themselves or break your rules",
+    run="lakewinnow.checks.text.stage:run",
+    section=TextConfig,
+    default=TextConfig(),
+    judges_text=True,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    others=(Column(RULES, "array<string?>"),),
+    preflight="lakewinnow.checks.text.registry:check",
+    code=lambda section: tuple(rule.use for rule in section.rules if "." in rule.use),
+    outside=("checks.text.words",),
+    cost=Cost(rows_per_second=55_000),
+    sentences=_sentences,
+    nothing_found="no text breaks a rule",
+)

@@ -15,26 +15,23 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import TextConfig
+from lakewinnow.checks.text import CHECK, IS_ISSUE, RULES, SCORE, TextConfig
+from lakewinnow.checks.text.registry import rules_of, words_of
 from lakewinnow.errors import EngineError
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.inputs.word_list import WordList
-from lakewinnow.lake.row_checks import TEXT, WHY
+from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
-from lakewinnow.text.registry import rules_of
 from lakewinnow.text.rules import Rule, TextVerdict, judge
 
 _NAMES: Final = pa.list_(pa.string())
 
 
-def run(lake: Lake, config: TextConfig, words: WordList | None = None) -> StageReport:
+def run(run: Run, config: TextConfig) -> StageReport:
     """Hold every text against the rules.
-
-    Parameters
-    ----------
-    words : the content of `config.words`
 
     Raises
     ------
@@ -43,17 +40,18 @@ def run(lake: Lake, config: TextConfig, words: WordList | None = None) -> StageR
     EngineError
         ``"rule_failed"``: a rule of the user's own raised, or gave no number.
     """
-    rules = rules_of(config, None if words is None else words.words)
+    lake = run.lake
+    rules = rules_of(config, words_of(config))
     texts = accepted(lake).select(c.ROW_ID, c.TEXT)
-    judged = map_batches(texts, partial(_judge_batches, rules=rules), TEXT.schema)
-    lake.publish(TEXT.table, judged, schema=TEXT.schema)
+    judged = map_batches(texts, partial(_judge_batches, rules=rules), check_tables.schema(CHECK))
+    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
     n_rows = n_accepted(lake)
     funnel = _funnel(lake, rules, n_rows)
     return StageReport(
         rows_in=n_rows,
-        rows_out=lake.rows(TEXT.table),
-        reads={"corpus": 1, TEXT.table: 1},
-        writes=(TEXT.table,),
+        rows_out=lake.rows(CHECK.table),
+        reads={"corpus": 1, CHECK.table: 1},
+        writes=(CHECK.table,),
         details={"rows": n_rows - (funnel[-1]["after"] if funnel else n_rows), "rules": funnel},
     )
 
@@ -69,15 +67,17 @@ def _judge_batches(
                 verdicts.append(judge(text, rules))
             except EngineError as error:
                 raise error.at(f"{error.where}, row {row_ids[i]}") from error
-        yield arrow.record_batch(TEXT.schema, _columns(batch.column(c.ROW_ID), verdicts))
+        yield arrow.record_batch(
+            check_tables.schema(CHECK), _columns(batch.column(c.ROW_ID), verdicts)
+        )
 
 
 def _columns(row_ids: pa.Array, verdicts: Sequence[TextVerdict]) -> dict[str, Any]:
     return {
         c.ROW_ID: row_ids,
-        c.IS_TEXT_ISSUE: pa.array([verdict.why is not None for verdict in verdicts], pa.bool_()),
-        c.TEXT_SCORE: pa.array([verdict.score for verdict in verdicts], pa.float64()),
-        c.TEXT_RULES: pa.array([verdict.rules or None for verdict in verdicts], _NAMES),
+        IS_ISSUE: pa.array([verdict.why is not None for verdict in verdicts], pa.bool_()),
+        SCORE: pa.array([verdict.score for verdict in verdicts], pa.float64()),
+        RULES: pa.array([verdict.rules or None for verdict in verdicts], _NAMES),
         WHY: pa.array(
             [verdict.why and f"text: {verdict.why}" for verdict in verdicts], pa.string()
         ),
@@ -86,7 +86,7 @@ def _columns(row_ids: pa.Array, verdicts: Sequence[TextVerdict]) -> dict[str, An
 
 def _funnel(lake: Lake, rules: Sequence[Rule], n_rows: int) -> list[dict[str, Any]]:
     """Count, for each rule, the rows before and after it in the rules' order, and by itself."""
-    broken = lake.read(TEXT.table).select(F.posexplode(c.TEXT_RULES).alias("at", "rule"))
+    broken = lake.read(CHECK.table).select(F.posexplode(RULES).alias("at", "rule"))
     counts = broken.groupBy("rule").agg(F.count("*"), F.count_if(F.col("at") == 0)).collect()
     by_rule = {name: (alone, first) for name, alone, first in counts}
     funnel, before = [], n_rows

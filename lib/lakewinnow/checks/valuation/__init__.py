@@ -1,1 +1,49 @@
-"""Rows that do more harm than good."""
+"""Value of rows: those that do more harm than good to a classifier by nearest neighbours."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from lakewinnow.config.types import Fraction
+from lakewinnow.errors import ConfigError
+from lakewinnow.plan.check import Check, Figures, without_vectors
+from lakewinnow.plan.words import counted
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+IS_ISSUE: Final = "is_data_valuation_issue"
+SCORE: Final = "data_valuation_score"  # 0 .. 1; below 0.5 the row does harm
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValuationConfig:
+    """Rows that do harm to a classifier by nearest neighbours."""
+
+    threshold: Fraction = 0.5
+    """Rows of a lower value are issues."""
+
+
+def _problems(config: "Config") -> Iterator[ConfigError]:
+    return without_vectors(CHECK, config)
+
+
+def _sentences(found: Figures, _: int) -> Iterator[str]:
+    if found["rows"]:
+        rows = f"{found['rows']:,} of {counted(found['judged'], 'row')}"
+        yield f"{rows} do more harm than good to a nearest-neighbour classifier"
+
+
+CHECK: Final = Check(
+    name="valuation",
+    title="Harmful rows",
+    purpose="finds rows that do more harm than good to a nearest-neighbour classifier",
+    run="lakewinnow.checks.valuation.stage:run",
+    section=ValuationConfig,
+    is_issue=IS_ISSUE,
+    score=SCORE,
+    problems=_problems,
+    reads=("accepted", "checks/neighbors"),
+    sentences=_sentences,
+    nothing_found="no row does more harm than good",
+)

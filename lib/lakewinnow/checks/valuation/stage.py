@@ -13,43 +13,46 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import ValuationConfig
+from lakewinnow.checks.valuation import CHECK, IS_ISSUE, SCORE, ValuationConfig
 from lakewinnow.core.checks import valuation as core
 from lakewinnow.core.checks.row_graph import RowGraph
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.graphs import row_graph
-from lakewinnow.lake.row_checks import VALUATION, WHY
-from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.lake.run import Run
+from lakewinnow.lake.workspace import StageReport
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.spark.schemas import schema
 
-_VALUED = schema({c.ROW_ID: "string", c.DATA_VALUATION_SCORE: "double"})
+_VALUED = schema({c.ROW_ID: "string", SCORE: "double"})
 
 
-def run(lake: Lake, config: ValuationConfig) -> StageReport:
+def run(run: Run, config: ValuationConfig) -> StageReport:
     """Find the rows that do more harm than good."""
+    lake = run.lake
     valued = row_graph.judged(lake, [], _value, _VALUED)
-    score = F.col(c.DATA_VALUATION_SCORE)
+    score = F.col(SCORE)
     is_issue = F.coalesce(score < config.threshold, F.lit(False))  # noqa: FBT003
     why = F.format_string(
         f"of low value: %s, below {config.threshold:.6g}", portable.fixed(score, 6)
     )
     judged = (
         row_graph.with_all_rows(lake, valued)
-        .withColumn(c.IS_DATA_VALUATION_ISSUE, is_issue)
+        .withColumn(IS_ISSUE, is_issue)
         .withColumn(WHY, F.when(is_issue, why))
     )
-    lake.publish(VALUATION.table, judged, schema=VALUATION.schema)
-    n_rows = lake.rows(VALUATION.table)
-    found = lake.read(VALUATION.table)
+    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
+    n_rows = lake.rows(CHECK.table)
+    found = lake.read(CHECK.table)
     n_issues, n_judged, mean = found.agg(
-        F.count_if(c.IS_DATA_VALUATION_ISSUE), F.count(score), portable.mean(score)
+        F.count_if(IS_ISSUE), F.count(score), portable.mean(score)
     ).collect()[0]
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"checks/neighbors": 1, "corpus": 2},
-        writes=(VALUATION.table,),
+        writes=(CHECK.table,),
         details={
             "rows": n_issues,
             "judged": n_judged,
@@ -64,6 +67,6 @@ def _value(rows: pa.Table, graph: RowGraph) -> pa.Table:
     labels = rows.column(c.LABEL).to_numpy().astype("int64")
     columns = {
         c.ROW_ID: rows.column(c.ROW_ID).combine_chunks(),
-        c.DATA_VALUATION_SCORE: core.values(labels, graph.positions),
+        SCORE: core.values(labels, graph.positions),
     }
     return pa.Table.from_batches([arrow.record_batch(_VALUED, columns)])

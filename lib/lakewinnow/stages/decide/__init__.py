@@ -14,6 +14,8 @@ Shuffle  one by row id (the text preview, what the other checks say of each row)
 """
 
 from collections import Counter
+from collections.abc import Sequence
+from typing import Any, TypeAlias
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -22,17 +24,19 @@ from pyspark.sql.types import StructType
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ChecksConfig, CleanConfig
 from lakewinnow.figures.rows import Decided, Ingested
-from lakewinnow.lake import redaction, row_checks
+from lakewinnow.lake import check_tables, redaction
+from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
-from lakewinnow.lake.row_checks import RowCheck
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.plan.check import Check
 from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.decide import alike, class_budget, reasons
-from lakewinnow.stages.decide.alike import Kind
+from lakewinnow.stages.decide.alike import Kind, decision_of
 from lakewinnow.stages.decide.own import with_own_decisions
 from lakewinnow.stages.decide.strength import strongest
 
+Checks: TypeAlias = Sequence[Check[Any]]
 _FIRST = schema(
     {
         c.ROW_ID: "string",
@@ -46,9 +50,6 @@ _FIRST = schema(
         c.IS_LABEL_ISSUE: "boolean",
         c.LABEL_SCORE: "double",  # lower is worse
         c.LABEL_RANK: "int?",  # 1 = worst; null: not an issue
-        c.IS_EXACT_DUPLICATE_ISSUE: "boolean",
-        c.EXACT_DUPLICATE_SET: "string?",
-        c.EXACT_DUPLICATE_OF: "string?",  # null: it is the one that stays
     }
 ).fields
 _LAST = schema(
@@ -61,10 +62,10 @@ _LAST = schema(
 ).fields
 
 
-def issues_schema(found: list[RowCheck]) -> StructType:
+def issues_schema(found: Checks) -> StructType:
     """Return the columns of issues/, of a run that makes these checks."""
     return StructType(
-        [*_FIRST, *(f for check in found for f in (*check.fields, *check.decided)), *_LAST]
+        [*_FIRST, *(field for check in found for field in check_tables.in_issues(check)), *_LAST]
     )
 
 
@@ -88,27 +89,25 @@ def run(
     """
     rows = lake.read("checks/label_issues")
     n_rows = lake.rows("checks/label_issues")
-    others = row_checks.enabled(checks)
+    others = checks.of_rows
     if own is not None:
         decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
     rows, warnings = with_own_decisions(rows, own)
     rows = rows.withColumn("by_label", reasons.by_label(config))
-    acting = [check for check in others if check.action(config) != "keep"]
-    rows = _with_row_checks(lake, rows, acting)
+    acting = [check for check in others if decision_of(check, config) != "keep"]
+    rows = _with_checks(lake, rows, acting)
     by = (_wanted(check, config) for check in acting if check.set_of is None)
     rows = rows.withColumn("by_row", strongest(F.col("by_label"), *by))
-    kinds = alike.kinds(config, checks, others)
-    rows = alike.with_acting(lake, rows, [kind for kind in kinds if kind.acts])
+    kinds = alike.kinds(config, others)
+    rows = alike.with_acting(rows, [kind for kind in kinds if kind.acts])
     rows = rows.withColumn("by_checks", strongest(F.col("by_row"), F.col("by_set")))
     budget = class_budget.budget(rows, config)
     rows = class_budget.within(rows, budget)
     # What only tells comes after what decides, and what is alike first: those are read twice.
     telling = [check for check in others if check not in acting]
-    rows = _with_row_checks(lake, rows, [check for check in telling if check.set_of is not None])
-    rows = alike.with_others(lake, rows, [kind for kind in kinds if not kind.acts])
-    rows = _with_row_checks(lake, rows, [check for check in telling if check.set_of is None])
-    if checks.exact_duplicates is None:
-        rows = alike.without_exact(rows)
+    rows = _with_checks(lake, rows, [check for check in telling if check.set_of is not None])
+    rows = alike.with_others(rows, [kind for kind in kinds if not kind.acts])
+    rows = _with_checks(lake, rows, [check for check in telling if check.set_of is None])
     decision = F.coalesce(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
@@ -119,7 +118,6 @@ def run(
         .withColumn(c.NEW_LABEL, F.coalesce(F.col("own_label"), suggested))
         .withColumn(c.DECIDED_BY, F.col("own_by"))
         .withColumn(c.REASON, reasons.reason(config, others, kinds, chosen))
-        .withColumn(c.IS_EXACT_DUPLICATE_ISSUE, F.col(c.EXACT_DUPLICATE_SET).isNotNull())
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )
@@ -138,24 +136,33 @@ def run(
     )
 
 
-def _with_row_checks(lake: Lake, rows: DataFrame, found: list[RowCheck]) -> DataFrame:
+def _with_checks(lake: Lake, rows: DataFrame, found: Checks) -> DataFrame:
     """Add each check's columns and what it says."""
     for check in found:
-        said = lake.read(check.table).withColumnRenamed(row_checks.WHY, f"why_{check.name}")
-        is_issue = F.coalesce(check.is_issue, F.lit(col=False))
-        rows = rows.join(said, c.ROW_ID, "left").withColumn(check.is_issue, is_issue)
+        said = lake.read(check.table).select(*check_tables.schema(check).names)
+        rows = rows.join(said.withColumnRenamed(WHY, f"why_{check.name}"), c.ROW_ID, "left")
+        if check.score is None:
+            rows = rows.withColumns(
+                {
+                    f"{check.is_issue}": F.col(f"{check.set_of}").isNotNull(),
+                    f"why_{check.name}": F.lit(None).cast("string"),
+                }
+            )
+        else:
+            is_issue = F.coalesce(F.col(f"{check.is_issue}"), F.lit(col=False))
+            rows = rows.withColumn(f"{check.is_issue}", is_issue)
     return rows
 
 
-def _wanted(check: RowCheck, config: CleanConfig) -> Column:
+def _wanted(check: Check[Any], config: CleanConfig) -> Column:
     """Return what a check wants done with a row."""
-    return F.when(F.col(check.is_issue), F.lit(check.action(config))).otherwise("keep")
+    return F.when(F.col(f"{check.is_issue}"), F.lit(decision_of(check, config))).otherwise("keep")
 
 
 def _figures(
     issues: DataFrame,
     config: CleanConfig,
-    others: list[RowCheck],
+    others: Checks,
     kinds: list[Kind],
     kept_for_class: dict[str, int],
 ) -> Decided:
@@ -164,8 +171,8 @@ def _figures(
         reasons.by_label(config) == "drop", "label issues"
     )
     for check in others:
-        if check.set_of is None and check.action(config) == "drop":
-            cause = cause.when(F.col(check.is_issue), check.name.replace("_", " "))
+        if check.set_of is None and decision_of(check, config) == "drop":
+            cause = cause.when(F.col(f"{check.is_issue}"), check.name.replace("_", " "))
     for kind in kinds:
         if kind.action == "drop":
             cause = cause.when(F.col(kind.copy_of).isNotNull(), kind.name.replace("_", " "))

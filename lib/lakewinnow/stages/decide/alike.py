@@ -1,15 +1,16 @@
 """Rows that are alike: of each set one stays, and `clean` says what happens to the others."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.config.sections import CleanConfig
 from lakewinnow.lake.inputs import decisions
-from lakewinnow.lake.row_checks import RowCheck
-from lakewinnow.lake.workspace import Lake
+from lakewinnow.plan.check import Check
 from lakewinnow.stages.decide.strength import rank, strongest
 
 
@@ -34,29 +35,31 @@ class Kind:
         return self.action != "keep"
 
 
-def kinds(config: CleanConfig, checks: ChecksConfig, others: list[RowCheck]) -> list[Kind]:
+def decision_of(check: Check[Any], config: CleanConfig) -> str:
+    """Return what becomes of a row that has a check's issue: one that is rewritten stays."""
+    action = config.action(check)
+    return "keep" if action in check.rewriting else action
+
+
+def kinds(config: CleanConfig, others: Sequence[Check[Any]]) -> list[Kind]:
     """Return the kinds of rows that are alike, the most alike first."""
     found = []
-    if checks.exact_duplicates is not None:
-        columns = (c.EXACT_DUPLICATE_SET, c.EXACT_DUPLICATE_OF)
-        action = config.exact_duplicates
-        found.append(Kind("exact_duplicates", *columns, action, "exact duplicate of"))
     for check in others:
         if check.set_of is not None and check.copy_of is not None:
             said = f"{check.name.removesuffix('s').replace('_', ' ')} of"
-            columns = (check.set_of, check.copy_of)
-            found.append(Kind(check.name, *columns, check.action(config), said))
+            action = decision_of(check, config)
+            found.append(Kind(check.name, check.set_of, check.copy_of, action, said))
     return found
 
 
-def with_acting(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
+def with_acting(rows: DataFrame, found: list[Kind]) -> DataFrame:
     """Add, for each kind that acts, which row stays for this one; and `by_set`, `is_twin`.
 
     `is_twin`: a row is taken for a copy of one that has the same label, no loss to the class.
     """
     by, is_twin = [F.lit("keep")], F.lit(col=False)
     for kind in found:
-        rows = _with_kept(lake, rows, kind, strongest(F.col("by_row"), *by))
+        rows = _with_kept(rows, kind, strongest(F.col("by_row"), *by))
         is_copy = F.col(kind.copy_of).isNotNull()
         by.append(F.when(is_copy, F.lit(kind.action)).otherwise("keep"))
         same_label = F.col(kind.kept_label) == F.col(c.GIVEN_LABEL)
@@ -64,23 +67,14 @@ def with_acting(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
     return rows.withColumns({"by_set": strongest(*by), "is_twin": is_twin})
 
 
-def with_others(lake: Lake, rows: DataFrame, found: list[Kind]) -> DataFrame:
+def with_others(rows: DataFrame, found: list[Kind]) -> DataFrame:
     """Add, for each kind that does not act, which row would stay for this one."""
     for kind in found:
-        rows = _with_kept(lake, rows, kind, F.col("by_checks"))
+        rows = _with_kept(rows, kind, F.col("by_checks"))
     return rows
 
 
-def without_exact(rows: DataFrame) -> DataFrame:
-    """Add the columns of exact duplicates to rows that were not looked at for them."""
-    nothing = F.lit(None).cast("string")
-    return rows.withColumns({c.EXACT_DUPLICATE_SET: nothing, c.EXACT_DUPLICATE_OF: nothing})
-
-
-def _with_kept(lake: Lake, rows: DataFrame, kind: Kind, by_others: Column) -> DataFrame:
-    if kind.set_of == c.EXACT_DUPLICATE_SET:  # other sets came with what their check says
-        sets = lake.read("checks/exact_duplicates").select(c.ROW_ID, c.EXACT_DUPLICATE_SET)
-        rows = rows.join(sets, c.ROW_ID, "left")
+def _with_kept(rows: DataFrame, kind: Kind, by_others: Column) -> DataFrame:
     return rows.join(_kept(rows, kind, by_others), c.ROW_ID, "left")
 
 

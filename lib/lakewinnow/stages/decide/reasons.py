@@ -1,11 +1,14 @@
 """What a label issue leads to, and what is said of a row that has something wrong."""
 
+from collections.abc import Sequence
+from typing import Any
+
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CleanConfig
-from lakewinnow.lake.row_checks import PII, PII_SAID, RowCheck
+from lakewinnow.plan.check import Check
 from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
@@ -28,7 +31,7 @@ def _is_confirmed() -> Column:
 
 
 def reason(
-    config: CleanConfig, others: list[RowCheck], kinds: list[Kind], chosen: str = ""
+    config: CleanConfig, others: Sequence[Check[Any]], kinds: list[Kind], chosen: str = ""
 ) -> Column:
     """Say what decided: the user, or every check that found something, and what held it back."""
     by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
@@ -50,12 +53,13 @@ def reason(
     return F.nullif(reasons, F.lit(""))
 
 
-def _said(check: RowCheck, config: CleanConfig) -> Column:
+def _said(check: Check[Any], config: CleanConfig) -> Column:
     """Return what a check says of a row."""
     why = F.col(f"why_{check.name}")
-    if check == PII and config.pii == "redact":
-        return F.replace(why, F.lit(PII_SAID), F.lit("redacted: "))
-    return why
+    rewriting = check.rewriting.get(config.action(check))
+    if rewriting is None:
+        return why
+    return F.replace(why, F.lit(rewriting.found), F.lit(rewriting.done))
 
 
 def _label_reason(config: CleanConfig) -> Column:

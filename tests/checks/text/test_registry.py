@@ -4,13 +4,13 @@ import pickle
 
 import pytest
 
-from lakewinnow.config.sections import TextConfig, TextRuleConfig
+from lakewinnow.checks.text import TextConfig, TextRuleConfig
+from lakewinnow.checks.text.registry import KNOWN, PRESETS, rules_of
 from lakewinnow.errors import ConfigError, EngineError
 from lakewinnow.text.listed_words import ListedWords
-from lakewinnow.text.registry import KNOWN, PRESETS, rules_of
 from lakewinnow.text.rules import judge
 
-HERE = "tests.text.test_registry"
+HERE = "tests.checks.text.test_registry"
 
 
 def shouting(text):

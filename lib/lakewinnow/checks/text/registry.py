@@ -5,8 +5,9 @@ from dataclasses import replace
 from functools import partial
 from typing import Final
 
-from lakewinnow.config.sections import TextConfig, TextRuleConfig
+from lakewinnow.checks.text import TextConfig, TextRuleConfig
 from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.lake.inputs.word_list import read_words
 from lakewinnow.text.language import language_rule
 from lakewinnow.text.listed_words import ListedWords, listed_words_rule
 from lakewinnow.text.own import OwnMeasure
@@ -17,6 +18,16 @@ KNOWN: Final[Mapping[str, Rule]] = {
     rule.name: rule for rules in (*PRESETS.values(), WITHOUT_LIMIT) for rule in rules
 }
 _RULES: Final = "checks.text.rules"
+
+
+def check(config: TextConfig) -> None:
+    """Find what is wrong with the rules and the file of words, as `rules_of` and `read_words`."""
+    rules_of(config, words_of(config))
+
+
+def words_of(config: TextConfig) -> ListedWords | None:
+    """Return the words that no text may have, where there is a file of them."""
+    return None if config.words is None else read_words(config.words).words
 
 
 def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule, ...]:

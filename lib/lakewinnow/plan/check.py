@@ -1,0 +1,193 @@
+"""What a check says of itself, and of its columns, its actions and its words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.plan.cost import UNKNOWN, Cost
+from lakewinnow.plan.stage import Function, Names, NamesOf, Stage, loaded, names_of
+
+if TYPE_CHECKING:
+    from lakewinnow.config.sections import Config
+
+Section = TypeVar("Section")
+Figures = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of issues/ beside whether a row has the issue, and its score."""
+
+    name: str
+    kind: str  # as SQL has it: double, string, array<string?>
+
+
+@dataclass(frozen=True)
+class Option:
+    """A further key of `clean` that an action of a check looks at."""
+
+    name: str
+    type: Any
+    default: Any
+    about: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rewriting:
+    """An action that keeps the row and writes another text in the place of its own.
+
+    Attributes
+    ----------
+    text : "module:function" of the check's section and the section `clean`, which returns a
+        function from a text to a text
+    found, done : how a reason of the check begins, and how it begins where the text is rewritten
+    """
+
+    text: str
+    found: str
+    done: str
+
+
+def _every(_: Any) -> bool:
+    return True
+
+
+def _no_names(_: Any) -> Names:
+    return ()
+
+
+def _nothing(*_: Any) -> Iterator[Any]:
+    return iter(())
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check(Generic[Section]):
+    """A check beside label issues.
+
+    It publishes checks/NAME/: row_id, the columns named here, and `why`, which says what is wrong
+    with the row (null: nothing). A row that is not in that table has nothing wrong with it.
+    `decide` adds the columns to issues/ and does with the row what `clean.NAME` says. A check
+    without `is_issue` judges the input as a whole: no row goes for it, and its table is its own.
+
+    Attributes
+    ----------
+    name : of `checks.NAME`, `clean.NAME`, the stage, the table and the key in summary.json
+    title : of the check in terminal and report
+    purpose : one line, which ends "This check …"
+    run : a function that is given the `Run` and the section, and returns a `StageReport`; or
+        "module:function", which is imported only when the check runs
+    section : the dataclass of `checks.NAME`
+    default : of `checks.NAME`; None: the check is off unless it is asked for
+    without_text : the default where rows have no text, by the configuration
+    judges_text : whether it cannot be made where rows have no text
+    is_asked : whether a section asks for anything
+    is_issue, score : its columns; the score is from 0 to 1, lower is worse. Of a check that finds
+        sets and scores no row, the table has row_id and the set, and rows in a set have the issue
+    set_of : the column of the set that a row is in, of a check that finds rows which are alike
+    copy_of : the column of the row of its set that stays for this one, which `decide` chooses
+    others : further columns
+    actions, action : the values of `clean.NAME`, and its default
+    rewriting : those of the actions that write another text
+    options : further keys of `clean`
+    is_for_models : whether it is done so that models gain, and left out where they do not
+    about_action : the text of `clean.NAME` in the list of all keys
+    problems : what is wrong with a configuration although each value is right by itself
+    preflight : "module:function" of the section, which raises what would stop the run later
+    opens : "module:function" of Spark, the configuration and the section, which opens what the
+        check reads from outside, for `Run.inputs.opened`: None, or something with a `fingerprint`
+    code : import paths of the user's functions that a section names
+    reads, writes, settings, outside, cost, version : as of a `Stage`; the check's own table and
+        section are among them
+    sentences : of the check's figures and the number of rows: the first says it all, the others
+        more of it; none where nothing was found
+    nothing_found : the sentence then
+    lists_rows : whether the report lists the worst rows, by score
+    """
+
+    name: str
+    title: str
+    purpose: str
+    run: Function
+    section: type[Section]
+    default: Section | None = None
+    without_text: Callable[[Config], Section | None] | None = None
+    judges_text: bool = False
+    is_asked: Callable[[Section], bool] = _every
+    is_issue: str | None = None
+    score: str | None = None
+    set_of: str | None = None
+    copy_of: str | None = None
+    others: tuple[Column, ...] = ()
+    actions: tuple[str, ...] = ("drop", "review", "keep")
+    action: str = "keep"
+    rewriting: Mapping[str, Rewriting] = field(default_factory=dict)
+    options: tuple[Option, ...] = ()
+    is_for_models: bool = True
+    about_action: str = ""
+    problems: Callable[[Config], Iterable[ConfigError]] = _nothing
+    preflight: str | None = None
+    opens: str | None = None
+    code: Callable[[Section], Names] = _no_names
+    reads: NamesOf = ("accepted",)
+    writes: NamesOf = ()
+    settings: NamesOf = ()
+    outside: Names = ()
+    cost: Cost = UNKNOWN
+    version: int = 1
+    sentences: Callable[[Figures, int], Iterable[str]] = _nothing
+    nothing_found: str
+    lists_rows: bool = False
+
+    @property
+    def table(self) -> str:
+        """Where the check publishes what it found."""
+        return f"checks/{self.name}"
+
+    @property
+    def key(self) -> str:
+        """The key of its section."""
+        return f"checks.{self.name}"
+
+    @property
+    def stage(self) -> Stage:
+        """The stage that makes the check."""
+
+        def section(config: Config) -> Section | None:
+            return config.checks.section(self)
+
+        def code(config: Config) -> Names:
+            found = section(config)
+            run = (self.run,) if isinstance(self.run, str) else ()
+            return (*run, *(() if found is None else self.code(found)))
+
+        return Stage(
+            name=self.name,
+            title=self.title.lower(),
+            purpose=self.purpose,
+            run=lambda run: loaded(self.run)(run, section(run.config)),
+            reads=self.reads,
+            writes=lambda config: (self.table, *names_of(self.writes, config)),
+            settings=lambda config: (self.key, *names_of(self.settings, config)),
+            outside=(*([self.name] if self.opens else []), *self.outside),
+            code=code,
+            is_on=lambda config: self in config.checks.on,
+            cost=self.cost,
+            version=self.version,
+        )
+
+
+def without_vectors(check: Check[Any], config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with a check that asks for neighbours where nothing is embedded."""
+    if config.checks.section(check) is not None and not config.has_vectors:
+        hint = "no text is embedded beside input.pred_probs, so no row has neighbours"
+        yield ConfigError("conflicting_inputs", check.key, "null", Shown("{…}"), hint)
+
+
+def rewriting_settings(config: Config) -> Names:
+    """Give the settings of checks whose actions write other texts in the place of rows' own."""
+    checks = [check for check in config.checks.known if check.rewriting]
+    options = [f"clean.{option.name}" for check in checks for option in check.options]
+    return (*(key for of in checks for key in (of.key, f"clean.{of.name}")), *options)

@@ -1,0 +1,17 @@
+"""Numbers in sentences that several checks share."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+
+def counted(n: int, noun: str) -> str:
+    """Return a number and what it counts, in the singular for one."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def rows_in_groups(found: Mapping[str, Any], _: int) -> Iterator[str]:
+    """Say how many rows a check has found to be alike, and how many groups have several labels."""
+    if found["sets"]:
+        n_differ = found["sets_whose_labels_differ"]
+        labels = f"; in {counted(n_differ, 'group')} the labels differ" if n_differ else ""
+        yield f"{counted(found['rows'], 'row')} in {counted(found['sets'], 'group')}{labels}"
