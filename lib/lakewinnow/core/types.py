@@ -29,6 +29,14 @@ class Block(NamedTuple):
     # UTF-8 bytes
     row_ids: Sequence[str]
 
+    @classmethod
+    def concat(cls, parts: Sequence["Block"], n_classes: int) -> "Block":
+        """Return the rows of all parts."""
+        nothing = cls(np.zeros(0, np.int64), np.zeros((0, n_classes)), ())
+        labels, pred_probs, row_ids = zip(nothing, *parts, strict=True)
+        ids = [row_id for ids in row_ids for row_id in ids]
+        return cls(np.concatenate(labels), np.concatenate(pred_probs), ids)
+
     def take(self, rows: IntArray) -> "Block":
         """Return some of the rows."""
         ids = self.row_ids

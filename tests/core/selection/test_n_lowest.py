@@ -157,7 +157,7 @@ def test_each_cell_selects_the_rows_that_sorting_would(seed, ids):
         of_one = cuts.take(np.arange(len(cells)) == at)
         np.testing.assert_array_equal(selected(block, of_one), expected[at])
 
-    is_open = undecided(block, plan)  # all that the next passes have to see; the others are settled
+    is_open = undecided(plan)(block)  # all that the next passes have to see; the others are settled
     held = block.take(np.flatnonzero(is_open))
     of_held, _ = passes(plan, scans_of_parts(held, rng, n_parts))
     np.testing.assert_array_equal(of_held.score, cuts.score)

@@ -210,10 +210,12 @@ def confident_guesses(pred_probs: FloatArray, thresholds: FloatArray) -> IntArra
 
 
 def _guesses(pred_probs: FloatArray, thresholds: FloatArray, predicted: IntArray) -> IntArray:
-    confident = pred_probs >= thresholds - EPSILON
-    n_confident = np.count_nonzero(confident, axis=1)
-    guesses = np.where(n_confident == 1, confident.argmax(axis=1), predicted)
-    guesses[n_confident == 0] = NOT_COUNTED
+    at = np.flatnonzero(pred_probs >= thresholds - EPSILON)  # few
+    row, reached = np.divmod(at, len(thresholds))
+    n_reached = np.bincount(row, minlength=len(predicted))
+    is_only = n_reached[row] == 1
+    guesses = np.where(n_reached > 0, predicted, NOT_COUNTED)
+    guesses[row[is_only]] = reached[is_only]
     return guesses
 
 

@@ -1,6 +1,6 @@
 """One pass of a selection over blocks of rows: what runs where the rows are."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -30,14 +30,18 @@ def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
     return state.tally()
 
 
-def undecided(block: Block, plan: Selection) -> BoolArray:
-    """Rows of a block that lie where the plan still looks for a cut, shape (n,)."""
-    mask = np.zeros(len(block.labels), bool)
+def undecided(plan: Selection) -> Callable[[Block], BoolArray]:
+    """Return what tells which rows of a block lie where the plan still looks for a cut."""
     cells = plan.cuts.cells.take(plan.open.cell)
     low, high = plan.open.score_bounds
-    for pairs in cells.pairs(block.labels, block.pred_probs, high):
-        mask[pairs.row[pairs.score >= low[pairs.cell]]] = True
-    return mask
+
+    def of_block(block: Block) -> BoolArray:
+        mask = np.zeros(len(block.labels), bool)
+        for pairs in cells.pairs(block.labels, block.pred_probs, high):
+            mask[pairs.row[pairs.score >= low[pairs.cell]]] = True
+        return mask
+
+    return of_block
 
 
 def selected(block: Block, cuts: Cuts) -> BoolArray:

@@ -57,12 +57,11 @@ def find(
         plan = plan.refine(Tally.merge(tallies))
     sure = judge_by(cuts=plan.sure_cuts)
     parts = rows.scan(partial(_decide, of_batches=of_batches, plan=plan, sure=sure))
-    held = [block for part in parts for block in part.undecided]
+    held = Block.concat([block for part in parts for block in part.undecided], n_classes)
     while not plan.done:
-        plan = plan.refine(scan(plan, held))
+        plan = plan.refine(scan(plan, [held]))
     issues = [batch for part in parts for batch in part.issues]
-    judge = judge_by(cuts=plan.cuts)
-    issues += (verdicts.issues(block, judge) for block in held)
+    issues.append(verdicts.issues(held, judge_by(cuts=plan.cuts)))
     return plan.cuts, _ranked(pa.Table.from_batches(issues, to_arrow_schema(verdicts.ISSUE)))
 
 
@@ -75,8 +74,9 @@ def _decide(
 ) -> _Decided:
     """Find the issues among the rows that are not undecided, and keep the others."""
     decided = _Decided([], [])
+    is_undecided = undecided(plan)
     for block in of_batches(batches):
-        is_open = undecided(block, plan)
+        is_open = is_undecided(block)
         decided.undecided.append(block.take(np.flatnonzero(is_open)))
         decided.issues.append(verdicts.issues(block, sure, among=~is_open))
     return decided
