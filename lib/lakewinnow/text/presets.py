@@ -77,32 +77,9 @@ def _a_word(document: Document, n: float) -> float:
     return n / len(document.words) if document.words else NOT_JUDGED
 
 
-def _of_lines(document: Document, n: int) -> float:
-    return n / len(document.lines) if document.lines else NOT_JUDGED
-
-
-def _word_length(document: Document) -> float:
-    return _a_word(document, document.n_inked)
-
-
-def _hashes(document: Document) -> float:
-    return _a_word(document, document.text.count("#"))
-
-
-def _ellipses(document: Document) -> float:
-    return _a_word(document, sum(map(document.text.count, _ELLIPSES)))
-
-
-def _bullets(document: Document) -> float:
-    return _of_lines(document, sum(line.startswith(_BULLETS) for line in document.lines))
-
-
-def _line_ellipses(document: Document) -> float:
-    return _of_lines(document, sum(line.endswith(_ELLIPSES) for line in document.lines))
-
-
-def _alphabetic(document: Document) -> float:
-    return _a_word(document, characters.n_words(document))
+def _of_lines(document: Document, is_one: Callable[[str], bool]) -> float:
+    lines = document.lines
+    return sum(map(is_one, lines)) / len(lines) if lines else NOT_JUDGED
 
 
 def _stop_words(document: Document) -> float:
@@ -110,23 +87,41 @@ def _stop_words(document: Document) -> float:
     return len(_STOP_WORDS & found)
 
 
-def _n_words(document: Document) -> float:
-    return len(document.words)
-
-
 _quality = partial(Rule, source="Rae et al. 2021, A.1.1, Quality Filtering")
 _LENGTH: Final = "words of {:.1f} characters on average"
 _STOPS: Final = "{:.0f} of the, be, to, of, and, that, have, with"
 _GOPHER_QUALITY: Final[tuple[Rule, ...]] = (
-    _quality("gopher_few_words", _n_words, "{:,.0f} words", below=50),
-    _quality("gopher_many_words", _n_words, "{:,.0f} words", 100_000),
-    _quality("gopher_short_words", _word_length, _LENGTH, below=3),
-    _quality("gopher_long_words", _word_length, _LENGTH, 10),
-    _quality("gopher_hashes", _hashes, "{:.2f} hash signs a word", 0.1),
-    _quality("gopher_ellipses", _ellipses, "{:.2f} ellipses a word", 0.1),
-    _quality("gopher_bullets", _bullets, "{:.0%} of its lines begin with a bullet", 0.9),
-    _quality("gopher_line_ellipses", _line_ellipses, "{:.0%} of its lines end in an ellipsis", 0.3),
-    _quality("gopher_alphabetic", _alphabetic, "{:.0%} of its words have a letter", below=0.8),
+    _quality("gopher_few_words", lambda d: len(d.words), "{:,.0f} words", below=50),
+    _quality("gopher_many_words", lambda d: len(d.words), "{:,.0f} words", 100_000),
+    _quality("gopher_short_words", lambda d: _a_word(d, d.n_inked), _LENGTH, below=3),
+    _quality("gopher_long_words", lambda d: _a_word(d, d.n_inked), _LENGTH, 10),
+    _quality(
+        "gopher_hashes", lambda d: _a_word(d, d.text.count("#")), "{:.2f} hash signs a word", 0.1
+    ),
+    _quality(
+        "gopher_ellipses",
+        lambda d: _a_word(d, sum(map(d.text.count, _ELLIPSES))),
+        "{:.2f} ellipses a word",
+        0.1,
+    ),
+    _quality(
+        "gopher_bullets",
+        lambda d: _of_lines(d, lambda line: line.startswith(_BULLETS)),
+        "{:.0%} of its lines begin with a bullet",
+        0.9,
+    ),
+    _quality(
+        "gopher_line_ellipses",
+        lambda d: _of_lines(d, lambda line: line.endswith(_ELLIPSES)),
+        "{:.0%} of its lines end in an ellipsis",
+        0.3,
+    ),
+    _quality(
+        "gopher_alphabetic",
+        lambda d: _a_word(d, characters.n_words(d)),
+        "{:.0%} of its words have a letter",
+        below=0.8,
+    ),
     _quality("gopher_stop_words", _stop_words, _STOPS, below=2),
 )
 
@@ -213,19 +208,11 @@ def _n_sentences(document: Document) -> float:
     )
 
 
-def _n_curly_brackets(document: Document) -> float:
-    return document.text.count("{")
-
-
-def _n_lorem_ipsum(document: Document) -> float:
-    return document.text.lower().count("lorem ipsum")
-
-
 _c4 = partial(Rule, source="Raffel et al. 2020, section 2.2")
 _C4: Final[tuple[Rule, ...]] = (
     _c4("c4_sentences", _n_sentences, "{:.0f} sentences in lines that C4 keeps", below=3),
-    _c4("c4_lorem_ipsum", _n_lorem_ipsum, "lorem ipsum", 0),
-    _c4("c4_curly_bracket", _n_curly_brackets, "{:.0f} curly brackets", 0),
+    _c4("c4_lorem_ipsum", lambda d: d.text.lower().count("lorem ipsum"), "lorem ipsum", 0),
+    _c4("c4_curly_bracket", lambda d: d.text.count("{"), "{:.0f} curly brackets", 0),
 )
 
 PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
