@@ -34,8 +34,7 @@ def load_config(*paths: str | Path, overrides: Sequence[str] = ()) -> Config:
 
     Raises
     ------
-    ConfigError
-        Carries every problem found: unknown keys, wrong types, impossible combinations.
+    ConfigError : carries every problem found: unknown keys, wrong types, impossible combinations
     """
     raw: Raw = {}
     for path in paths:
@@ -129,13 +128,9 @@ def _read(path: Path) -> Raw:
         path = bundled(f"{path}.yaml")  # `lakewinnow run quickstart`, wherever it is installed
     if not path.is_file():
         near = did_you_mean(path.name, sorted(p.name for p in path.parent.glob("*.y*ml")))
-        raise ConfigError(
-            "config_not_found",
-            str(path),
-            "a configuration file",
-            Shown("no such file"),
-            hint=near or "`lakewinnow init PATH` writes one for your table",
-        )
+        expected = "a configuration file"
+        hint = near or "`lakewinnow init PATH` writes one for your table"
+        raise ConfigError("config_not_found", str(path), expected, Shown("no such file"), hint)
     try:
         text = path.read_text(encoding="utf-8")
         raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader

@@ -61,8 +61,7 @@ def plan(
 
     Raises
     ------
-    LakewinnowError
-        As `run` does before its first stage.
+    LakewinnowError : as `run` does before its first stage
     """
     opened = open_run(config, spark, until, restart, noise_model, Observer())
     return _Planner(opened).plan()

@@ -73,17 +73,11 @@ def run(
 
 @dataclass(frozen=True)
 class Opened:
-    """A run before its first stage.
-
-    Attributes
-    ----------
-    whole : all stages that the configuration turns on
-    graph : those of this run
-    """
+    """A run before its first stage."""
 
     run: Run
-    whole: Graph
-    graph: Graph
+    whole: Graph  # all stages that the configuration turns on
+    graph: Graph  # those of this run
     commits: Commits
 
 

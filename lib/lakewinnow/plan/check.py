@@ -37,16 +37,12 @@ class Option:
 
 @dataclass(frozen=True, kw_only=True)
 class Rewriting:
-    """An action that keeps the row and writes another text in the place of its own.
+    """An action that keeps the row and writes another text in the place of its own."""
 
-    Attributes
-    ----------
-    text : "module:function" of the check's section and the section `clean`, which returns a
-        function from a text to a text
-    found, done : how a reason of the check begins, and how it begins where the text is rewritten
-    """
-
+    # "module:function" of the check's section and the section `clean`, which returns a function
+    # from a text to a text
     text: str
+    # how a reason of the check begins, and how it begins where the text is rewritten
     found: str
     done: str
 
@@ -71,75 +67,60 @@ class Check(Generic[Section]):
     with the row (null: nothing). A row that is not in that table has nothing wrong with it.
     `decide` adds the columns to issues/ and does with the row what `clean.NAME` says. A check
     without `is_issue` judges the input as a whole: no row goes for it, and its table is its own.
-
-    Attributes
-    ----------
-    name : of `checks.NAME`, `clean.NAME`, the stage, the table and the key in summary.json
-    title : of the check in terminal and report
-    purpose : one line, which ends "This check …"
-    run : a function that is given the `Run` and the section, and returns a `StageReport`; or
-        "module:function", which is imported only when the check runs
-    section : the dataclass of `checks.NAME`
-    default : of `checks.NAME`; None: the check is off unless it is asked for
-    without_text : the default where rows have no text, by the configuration
-    judges_text : whether it cannot be made where rows have no text
-    is_asked : whether a section asks for anything
-    is_issue, score : its columns; the score is from 0 to 1, lower is worse. Of a check that finds
-        sets and scores no row, the table has row_id and the set, and rows in a set have the issue
-    set_of : the column of the set that a row is in, of a check that finds rows which are alike
-    copy_of : the column of the row of its set that stays for this one, which `decide` chooses
-    others : further columns
-    actions, action : the values of `clean.NAME`, and its default
-    rewriting : those of the actions that write another text
-    options : further keys of `clean`
-    is_for_models : whether it is done so that models gain, and left out where they do not
-    about_action : the text of `clean.NAME` in the list of all keys
-    problems : what is wrong with a configuration although each value is right by itself
-    preflight : "module:function" of the section, which raises what would stop the run later
-    opens : "module:function" of Spark, the configuration and the section, which opens what the
-        check reads from outside, for `Run.inputs.opened`: None, or something with a `fingerprint`
-    code : import paths of the user's functions that a section names
-    reads, writes, settings, outside, cost, version : as of a `Stage`; the check's own table and
-        section are among them
-    sentences : of the check's figures and the number of rows: the first says it all, the others
-        more of it; none where nothing was found
-    nothing_found : the sentence then
-    lists_rows : whether the report lists the worst rows, by score
     """
 
-    name: str
-    title: str
-    purpose: str
+    name: str  # of `checks.NAME`, `clean.NAME`, the stage, the table and the key in summary.json
+    title: str  # of the check in terminal and report
+    purpose: str  # one line, which ends "This check …"
+    # a function that is given the `Run` and the section, and returns a `StageReport`; or
+    # "module:function", which is imported only when the check runs
     run: Function
-    section: type[Section]
+    section: type[Section]  # the dataclass of `checks.NAME`
+    # of `checks.NAME`; None: the check is off unless it is asked for
     default: Section | None = None
+    # the default where rows have no text, by the configuration
     without_text: Callable[[Config], Section | None] | None = None
-    judges_text: bool = False
-    is_asked: Callable[[Section], bool] = _every
+    judges_text: bool = False  # whether it cannot be made where rows have no text
+    is_asked: Callable[[Section], bool] = _every  # whether a section asks for anything
+    # its columns; the score is from 0 to 1, lower is worse. Of a check that finds sets and scores
+    # no row, the table has row_id and the set, and rows in a set have the issue
     is_issue: str | None = None
     score: str | None = None
+    # the column of the set that a row is in, of a check that finds rows which are alike
     set_of: str | None = None
+    # the column of the row of its set that stays for this one, which `decide` chooses
     copy_of: str | None = None
-    others: tuple[Column, ...] = ()
+    others: tuple[Column, ...] = ()  # further columns
+    # the values of `clean.NAME`, and its default
     actions: tuple[str, ...] = ("drop", "review", "keep")
     action: str = "keep"
+    # those of the actions that write another text
     rewriting: Mapping[str, Rewriting] = field(default_factory=dict)
-    options: tuple[Option, ...] = ()
+    options: tuple[Option, ...] = ()  # further keys of `clean`
+    # whether it is done so that models gain, and left out where they do not
     is_for_models: bool = True
-    about_action: str = ""
+    about_action: str = ""  # the text of `clean.NAME` in the list of all keys
+    # what is wrong with a configuration although each value is right by itself
     problems: Callable[[Config], Iterable[ConfigError]] = _nothing
+    # "module:function" of the section, which raises what would stop the run later
     preflight: str | None = None
+    # "module:function" of Spark, the configuration and the section, which opens what the check
+    # reads from outside, for `Run.inputs.opened`: None, or something with a `fingerprint`
     opens: str | None = None
+    # import paths of the user's functions that a section names
     code: Callable[[Section], Names] = _no_names
+    # as of a `Stage`; the check's own table and section are among them
     reads: NamesOf = ("accepted",)
     writes: NamesOf = ()
     settings: NamesOf = ()
     outside: Names = ()
     cost: Cost = UNKNOWN
     version: int = 1
+    # of the check's figures and the number of rows: the first says it all, the others more of it;
+    # none where nothing was found
     sentences: Callable[[Figures, int], Iterable[str]] = _nothing
-    nothing_found: str
-    lists_rows: bool = False
+    nothing_found: str  # the sentence then
+    lists_rows: bool = False  # whether the report lists the worst rows, by score
 
     @property
     def table(self) -> str:

@@ -10,13 +10,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
-    """How much there is to do; None where that is not known yet.
+    """How much there is to do; None where that is not known yet."""
 
-    Attributes
-    ----------
-    rows, features, classes : N, D, K
-    """
-
+    # N, D, K
     rows: int | None = None
     features: int | None = None
     classes: int | None = None
@@ -24,19 +20,13 @@ class Sizes:
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a stage takes.
+    """What a stage takes."""
 
-    Attributes
-    ----------
-    passes : over its largest table, most often
-    rows_per_second : measured on two cores, on Sail; None: not measured
-    seconds : in place of that rate, where more than rows counts
-    task_memory : bytes of a task, where they grow with what the configuration allows
-    """
-
-    passes: int = 1
-    rows_per_second: float | None = None
+    passes: int = 1  # over its largest table, most often
+    rows_per_second: float | None = None  # measured on two cores, on Sail; None: not measured
+    # in place of that rate, where more than rows counts
     seconds: "Callable[[Config, Sizes], float | None] | None" = None
+    # bytes of a task, where they grow with what the configuration allows
     task_memory: "Callable[[Config, Sizes], float | None] | None" = None
 
 

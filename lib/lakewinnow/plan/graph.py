@@ -27,9 +27,8 @@ class Graph:
 
         Raises
         ------
-        ConfigError
-            ``"duplicate_stage"``, ``"two_writers"`` of one table, ``"no_writer"`` of a table that a
-            stage reads, ``"circle"`` of stages that need each other.
+        ConfigError : "duplicate_stage", "two_writers" of one table, "no_writer" of a table that a
+            stage reads, "circle" of stages that need each other
         """
         by_name: dict[str, Stage] = {}
         for stage in stages:

@@ -40,8 +40,7 @@ def print_top(config: Config, n: int, form: str | None, width: int | None) -> No
 
     Raises
     ------
-    DataError
-        The workspace has no issues/ yet.
+    DataError : the workspace has no issues/ yet
     """
     files = Files(config.workspace)
     if not files.exists("_commits/decide.json"):

@@ -85,8 +85,7 @@ def run(
 
     Raises
     ------
-    EngineError
-        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
+    EngineError : "embedding_missing": the store has lost vectors that an earlier stage put there
     """
     reference = taken_in if earlier is None else earlier.lake
     groups = (

@@ -80,8 +80,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
 
     Raises
     ------
-    EngineError
-        ``"embedding_missing"``: the store has lost vectors that an earlier stage put there.
+    EngineError : "embedding_missing": the store has lost vectors that an earlier stage put there
     """
     n_texts, n_rows = _n_texts(lake), n_accepted(lake)
     store = store_of(lake, embedding)

@@ -35,10 +35,8 @@ def run(run: Run, config: TextConfig) -> StageReport:
 
     Raises
     ------
-    ConfigError
-        As `registry.rules_of`.
-    EngineError
-        ``"rule_failed"``: a rule of the user's own raised, or gave no number.
+    ConfigError : as `registry.rules_of`
+    EngineError : "rule_failed": a rule of the user's own raised, or gave no number
     """
     lake = run.lake
     rules = rules_of(config, words_of(config))
