@@ -409,7 +409,8 @@ def test_a_noise_model_is_scored_with_and_added_to(command, configure, sample, t
 
 
 @pytest.mark.usefixtures("spark")
-def test_a_plan_says_what_would_run_and_why(command, sample):
+def test_a_plan_says_what_would_run_and_why(command, sample, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
     config = sample / "config.yaml"
     exit_code, stdout, stderr = command("plan", config, "--set", "crossval.params.C=0.5")
     assert (exit_code, stderr) == (0, "")

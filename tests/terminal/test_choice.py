@@ -4,22 +4,26 @@ import io
 
 from rich.console import Console
 
+from lakewinnow.figures.models import Choice, Difference, Variant
 from lakewinnow.terminal.does_it_help import print_choice
+
+F1 = {"macro_f1": 0.5, "macro_f1_low": 0.4, "macro_f1_high": 0.6}
 
 
 def printed(**choice):
     out = Console(file=io.StringIO(), width=80, highlight=False)
-    print_choice(out, {"is_unchanged": False, "is_verified": True, **choice})
+    how = {"asked": "auto", "is_unchanged": False, "is_verified": True, "why": "", **choice}
+    print_choice(out, Choice(**how))
     return " ".join(out.file.getvalue().split())
 
 
 def figures(accuracy, difference=None):
     around = {"accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04}
-    found = {"rows": 1916, "accuracy": accuracy, **around}
+    to = None
     if difference is not None:
         ends = {"accuracy_low": difference - 0.03, "accuracy_high": difference + 0.03}
-        found["to_baseline"] = {"accuracy": difference, **ends}
-    return found
+        to = Difference(accuracy=difference, **ends, **F1, verdict="better")
+    return Variant(rows=1916, recall={}, accuracy=accuracy, **around, **F1, to_baseline=to)
 
 
 def test_each_way_has_a_row():

@@ -1,39 +1,54 @@
 """The comparison on a terminal: what it says in words, and that it claims no more than that."""
 
 import io
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from lakewinnow.terminal.does_it_help import print_finetuned, print_models
+from lakewinnow.figures.models import Comparison, Difference, Finetuning, Variant
+from lakewinnow.terminal.does_it_help import print_models
 
-HOW = {"test_rows": 480, "models": 15, "parts": 5, "class_mix_matters": True}
+HOW = Comparison(
+    test_rows=480,
+    input_rows=1916,
+    in_holdout_too=0,
+    models=15,
+    parts=5,
+    resamples=1000,
+    confidence=0.95,
+    class_mix_matters=True,
+)
+F1 = {"macro_f1": 0.5, "macro_f1_low": 0.4, "macro_f1_high": 0.6}
 
 
 def figures(accuracy, **to):
     around = {"accuracy_low": accuracy - 0.04, "accuracy_high": accuracy + 0.04}
-    return {"rows": 1916, "accuracy": accuracy, **around, "macro_f1": 0.5, **to}
+    return Variant(rows=1916, recall={}, accuracy=accuracy, **around, **F1, **to)
 
 
 def difference(value, half, p=0.01):
     low, high = value - half, value + half
     verdict = "better" if low > 0 else "worse" if high < 0 else "no difference shown"
     around = {"accuracy": value, "accuracy_low": low, "accuracy_high": high}
-    return {**around, "p": p, "verdict": verdict}
+    return Difference(**around, **F1, p=p, verdict=verdict)
 
 
 def version(value, half=0.03, p=0.01, control=0.0):
-    to = {"to_baseline": difference(value, half, p), "to_control": difference(control, 0.02)}
-    return figures(0.55 + value, **to)
+    to_control = difference(control, 0.02)
+    return figures(0.55 + value, to_baseline=difference(value, half, p), to_control=to_control)
 
 
-def printed(found, **how):
+def shown(found, how):
     out = Console(file=io.StringIO(), width=80, highlight=False)
-    found = {"baseline": figures(0.55), **found}
-    print_models(out, {"evaluate": found, "comparison": {**HOW, **how}})
+    print_models(out, found, how)
     text = out.file.getvalue()
     assert max(map(len, text.splitlines())) <= 80
     return " ".join(text.split())
+
+
+def printed(found, **how):
+    return shown({"baseline": figures(0.55), **found}, replace(HOW, **how))
 
 
 def test_the_table_has_a_row_a_version():
@@ -43,7 +58,7 @@ def test_the_table_has_a_row_a_version():
 
 
 def test_many_rows_fit_too():
-    fixed = {**version(0.107, p=0.0001), "rows": 200_000}
+    fixed = replace(version(0.107, p=0.0001), rows=200_000)
     text = printed({"fixed": fixed}, test_rows=20_000)
     assert "200,000 65.7 [61.7, 69.7] 50.0 +10.7 [ +7.7, +13.7] <.001" in text
     assert "on 20,000 trusted rows trained on" in text
@@ -88,8 +103,7 @@ def test_of_what_does_not_help_nothing_is_said_against_the_control():
 
 
 def test_a_class_mix_of_no_part_is_said_once():
-    found = {"control": version(0.0), "fixed": version(0.05)}
-    del found["fixed"]["to_control"]
+    found = {"control": version(0.0), "fixed": replace(version(0.05), to_control=None)}
     text = printed(found, class_mix_matters=False)
     assert "The class mix has no part in this, because classes are weighted equally." in text
     assert "see control" not in text
@@ -102,18 +116,15 @@ def test_the_way_to_the_ceiling_is_told_where_there_is_one():
     assert "ceiling)" not in printed(found)
 
 
-TUNED = {**HOW, "model": "small", "epochs": 3, "models": 3, "unmapped": {}}
-del TUNED["parts"]
+def printed_tuned(found, **how):
+    recipe = {"provider": "local", "model": "small", "epochs": 3, "seeds": 3, "unmapped": {}}
+    shared = {**vars(HOW), "models": 3, "parts": None}
+    return shown(found, Finetuning(**{**shared, **recipe, "failed": [], **how}))
 
 
-def printed_tuned(capsys, found, **how):
-    print_finetuned({"finetune": found, "finetuning": {**TUNED, **how}})
-    return " ".join(capsys.readouterr().out.split())
-
-
-def test_fine_tuned_models_are_compared_alike(capsys):
+def test_fine_tuned_models_are_compared_alike():
     found = {"baseline": figures(0.55), "fixed": version(0.08), "ceiling": version(0.1)}
-    text = printed_tuned(capsys, found, layers=3, device="cpu")
+    text = printed_tuned(found, layers=3, device="cpu")
     assert "Fine-tuned small (3 epochs, 3 layers, on a CPU), on 480 trusted rows" in text
     assert "fixed 1,916 63.0 [59.0, 67.0] 50.0 +8.0 [ +5.0, +11.0] 0.010" in text
     assert "fixed gives better models than the labels as given." in text
@@ -121,10 +132,10 @@ def test_fine_tuned_models_are_compared_alike(capsys):
     assert "trusted rows and 3 models; not corrected" in text
 
 
-def test_answers_of_no_class_and_jobs_that_failed_are_told(capsys):
+def test_answers_of_no_class_and_jobs_that_failed_are_told():
     found = {"fixed": figures(0.55), "ceiling": figures(0.6)}
     failed = ["baseline: failed: too few tokens"]
-    text = printed_tuned(capsys, found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
+    text = printed_tuned(found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
     assert "fixed 1,916 55.0 [51.0, 59.0] 50.0" in text
     assert "12 answers of fixed name no class; they count as wrong." in text
     assert "There is no model of baseline: failed: too few tokens" in text

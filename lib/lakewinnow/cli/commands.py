@@ -196,16 +196,15 @@ def diff(
 def finetune(asked: Asked, provider: str | None, restart: str | None, *, cancel: bool) -> int:
     """Fine-tune models on each version of the labels; compare them."""
     from lakewinnow import pipeline
-    from lakewinnow.terminal.does_it_help import print_finetuned
+    from lakewinnow.terminal.result import print_finetuned
 
     config = asked.config(*([] if provider is None else [f"finetune.provider={provider}"]))
     if cancel:
         n = pipeline.cancel_finetuning(config)
         click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
         return 0
-    summary = _run(asked, config, ("report", "finetune"), restart, noise_model=None).summary
-    print_finetuned(summary)
-    return ProviderError.exit_code if summary["finetuning"]["failed"] else 0
+    result = _run(asked, config, ("report", "finetune"), restart, noise_model=None)
+    return 0 if print_finetuned(result) else ProviderError.exit_code
 
 
 @lakewinnow.group("noise-model", cls=Commands, **example(_MERGE))

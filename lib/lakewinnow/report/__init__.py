@@ -88,11 +88,14 @@ class Report:
             "costs": list(words.costs(as_json)),
             "stages": self._stages(),
             "compared": self._compared(),
-            "detection": list(verdicts.of_detection(as_json.get("detection", {"errors": 0}))),
+            "detection": list(verdicts.of_detection(summary.detection)),
             "verdicts": {
-                name: list(verdicts.of_models(as_json[name], as_json[how]))
-                for name, how in (("evaluate", "comparison"), ("finetune", "finetuning"))
-                if name in as_json
+                name: list(verdicts.of_models(found, how))
+                for name, found, how in (
+                    ("evaluate", summary.evaluate, summary.comparison),
+                    ("finetune", summary.finetune, summary.finetuning),
+                )
+                if found and how
             },
             "bar": charts.bar,
             "most_open": _MOST_OPEN,

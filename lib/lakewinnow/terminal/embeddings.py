@@ -1,35 +1,33 @@
 """Which embedding is the best, and what an embedding store holds; on stdout."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lakewinnow.figures.labels import Candidates
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.vectors.store_care import FAULTS, Contents
 from lakewinnow.report.words import size
 from lakewinnow.terminal.tables import plain_table, short_path
 
 
-def candidates_table(found: Mapping[str, Any]) -> Table:
+def candidates_table(found: Candidates) -> Table:
     """Return how the embeddings compare, with a mark at the one that is used."""
-    table = plain_table(
-        f"Embeddings compared on {found['rows']:,} rows (a lower log loss is better)"
-    )
+    table = plain_table(f"Embeddings compared on {found.rows:,} rows (a lower log loss is better)")
     table.add_column("")
     table.add_column("embedding", overflow="fold")
     for name in ("log loss", "C", "seconds", "USD"):
         table.add_column(name, justify="right")
-    for i, of in enumerate(found["compared"]):
+    for i, of in enumerate(found.compared):
         table.add_row(
-            "▸" if i == found["used"] else "",
-            Text(f"{of['provider']}, {of['model']}, {of['dimensions']}"),
-            f"{of['log_loss']:.4f}",
-            "" if of["C"] is None else f"{of['C']:g}",
-            f"{of['seconds']:,.1f}",
-            "unknown" if of["cost_usd"] is None else f"{of['cost_usd']:,.4f}",
+            "▸" if i == found.used else "",
+            Text(f"{of.provider}, {of.model}, {of.dimensions}"),
+            f"{of.log_loss:.4f}",
+            "" if of.C is None else f"{of.C:g}",
+            f"{of.seconds:,.1f}",
+            "unknown" if of.cost_usd is None else f"{of.cost_usd:,.4f}",
         )
     return table
 

@@ -1,13 +1,15 @@
 """What a run has found, on stdout."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lakewinnow import columns as c
+from lakewinnow.figures.labels import Candidates, LabelIssues
+from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
 from lakewinnow.report import findings, verdicts, words
@@ -16,6 +18,7 @@ from lakewinnow.terminal.does_it_help import print_choice, print_models
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import plain_table, short_path
 from lakewinnow.terminal.top import Issue, label_instead, worst_issues
+from lakewinnow.typed_json import from_json
 
 _WORST: Final = 5
 _MOST_CLASSES: Final = 12
@@ -24,36 +27,46 @@ _MOST_CLASSES: Final = 12
 def print_result(result: RunResult, typed: CommandLine) -> None:
     """Print where the rows went, what is wrong with the labels, and what to do next.
 
-    Of a run that has ended before clean/ was written: what its last stage has found.
+    Of a run that has ended before clean/ was written: how the embeddings compare.
     """
-    out = Console(highlight=False)
-    summary, files = result.summary, Files(result.workspace)
-    if not result.rows:
-        if "candidates" in summary:
-            out.print(candidates_table(summary["candidates"]))
+    out, files, found = Console(highlight=False), Files(result.workspace), result.figures
+    if found is None:
+        if "candidates" in result.summary:
+            out.print(candidates_table(from_json(Candidates, result.summary["candidates"])))
         return
     out.print()
-    out.print(_rows_table(result))
+    out.print(_rows_table(found, files))
     out.print()
-    out.print(_classes_table(summary["label_issues"]))
+    out.print(_classes_table(found.label_issues))
     out.print()
     worst = worst_issues(files, _WORST)
     if worst:
         out.print(_issues_table(worst, out.width))
         out.print()
-    if "choice" in summary:
-        print_choice(out, summary["choice"])
+    if found.choice is not None:
+        print_choice(out, found.choice)
         out.print()
-    if "candidates" in summary:
-        out.print(candidates_table(summary["candidates"]))
+    if found.candidates is not None:
+        out.print(candidates_table(found.candidates))
         out.print()
-    for line in _figures(result):
+    for line in _figures(result, found):
         out.print(Text(line), soft_wrap=True)
     out.print()
-    if "comparison" in summary:
-        print_models(out, summary)
+    if found.evaluate is not None and found.comparison is not None:
+        print_models(out, found.evaluate, found.comparison)
         out.print()
     _print_next(out, files, typed)
+
+
+def print_finetuned(result: RunResult) -> bool:
+    """Print how the fine-tuned models compare; return whether all of them are there."""
+    found = result.figures
+    if found is None or found.finetune is None or found.finetuning is None:
+        return False
+    out = Console(highlight=False)
+    out.print()
+    print_models(out, found.finetune, found.finetuning)
+    return not found.finetuning.failed
 
 
 def _print_next(out: Console, files: Files, typed: CommandLine) -> None:
@@ -86,61 +99,58 @@ def _issues_table(rows: Sequence[Issue], width: int) -> Table:
     return table
 
 
-def _rows_table(result: RunResult) -> Table:
+def _rows_table(found: Summary, files: Files) -> Table:
     table = plain_table("Rows")
     table.show_header = False
     for justify in ("right", "left", "left"):
         table.add_column("", justify=justify)
-    table.add_row(f"{result.rows['in']:,}", "in", "")
-    for name in ("clean", "review", "dropped", "quarantine"):
-        causes = ", ".join(f"{n:,} {cause}" for cause, n in result.summary.get(name, {}).items())
-        where = f"{short_path(Files(result.workspace).path(name))}/" + (
-            f"  ({causes})" if causes else ""
-        )
-        table.add_row(f"{result.rows[name]:,}", name, Text(where, overflow="fold"))
-    n_aside = _set_aside(result.summary)
-    if n_aside:
-        where = f"{short_path(Files(result.workspace).path('holdout'))}/  (evaluate.trusted)"
-        table.add_row(f"{n_aside:,}", "set aside", Text(where, overflow="fold"))
+    rows, nothing = found.rows, dict[str, int]()
+    table.add_row(f"{rows.in_:,}", "in", "")
+    for name, n, causes in (
+        ("clean", rows.clean, nothing),
+        ("review", rows.review, nothing),
+        ("dropped", rows.dropped, found.dropped),
+        ("quarantine", rows.quarantine, found.quarantine),
+    ):
+        why = ", ".join(f"{n:,} {cause}" for cause, n in causes.items())
+        where = f"{short_path(files.path(name))}/" + (f"  ({why})" if why else "")
+        table.add_row(f"{n:,}", name, Text(where, overflow="fold"))
+    holdout = found.holdout
+    if holdout is not None and holdout.of_input:
+        n = holdout.rows + sum(holdout.rejected.values())
+        where = f"{short_path(files.path('holdout'))}/  (evaluate.trusted)"
+        table.add_row(f"{n:,}", "set aside", Text(where, overflow="fold"))
     return table
 
 
-def _set_aside(summary: Mapping[str, Any]) -> int:
-    """Return how many rows of the input left it before anything began, to be the holdout."""
-    found = summary.get("holdout", {})
-    return int(found["rows"]) + sum(found["rejected"].values()) if found.get("of_input") else 0
-
-
-def _classes_table(issues: Mapping[str, Any]) -> Table:
-    ranked = sorted(issues["by_class"].items(), key=lambda item: (-item[1], item[0]))
-    table = plain_table(words.verdict(issues["n"], issues["rows"]))
+def _classes_table(found: LabelIssues) -> Table:
+    ranked = sorted(found.by_class.items(), key=lambda item: (-item[1], item[0]))
+    table = plain_table(words.verdict(found.n, found.rows))
     table.min_width = len(str(table.title)) + 2  # or the title is folded
     table.add_column("class")
     table.add_column("rows", justify="right")
     table.add_column("issues", justify="right")
     table.add_column("most often predicted", ratio=1)
     for name, n in ranked[:_MOST_CLASSES]:
-        likely = issues["most_often_predicted"].get(name, "")
-        table.add_row(Text(name), f"{issues['class_counts'][name]:,}", f"{n:,}", Text(likely))
+        likely = found.most_often_predicted.get(name, "")
+        table.add_row(Text(name), f"{found.class_counts[name]:,}", f"{n:,}", Text(likely))
     if len(ranked) > _MOST_CLASSES:
         table.caption = f"and {len(ranked) - _MOST_CLASSES:,} more classes in summary.json"
     return table
 
 
-def _figures(result: RunResult) -> Iterator[str]:
-    summary = result.summary
-    crossval = summary["crossval"]
+def _figures(result: RunResult, found: Summary) -> Iterator[str]:
+    of = found.crossval
     yield (
-        f"The classifier is right on {words.percent(crossval['accuracy'])} of rows it has not seen"
-        f" (log loss {crossval['log_loss']:.3f}, by class shares alone"
-        f" {crossval['prior_log_loss']:.3f}; calibration error {crossval['ece']:.3f})"
+        f"The classifier is right on {words.percent(of.accuracy)} of rows it has not seen"
+        f" (log loss {of.log_loss:.3f}, by class shares alone {of.prior_log_loss:.3f};"
+        f" calibration error {of.ece:.3f})"
     )
-    for found in findings.of_checks(result.checks, summary):
-        if found.is_any:
-            yield f"{found.title}: {found.lines[0]}"
-    for split, of in summary.get("exports", {}).items():
-        usd = f" ({of['usd_per_epoch']:,.4f} USD an epoch)" if "usd_per_epoch" in of else ""
-        files = f"exports/{of['files'][0]}" + (" …" if len(of["files"]) > 1 else "")
-        yield f"{files}: {of['rows']:,} examples for {split}, {of['tokens']:,} tokens{usd}"
-    if "detection" in summary:
-        yield from verdicts.of_detection(summary["detection"])
+    for check in findings.of_checks(result.checks, result.summary):
+        if check.is_any:
+            yield f"{check.title}: {check.lines[0]}"
+    for name, split in (found.exports or {}).items():
+        usd = "" if split.usd_per_epoch is None else f" ({split.usd_per_epoch:,.4f} USD an epoch)"
+        files = f"exports/{split.files[0]}" + (" …" if len(split.files) > 1 else "")
+        yield f"{files}: {split.rows:,} examples for {name}, {split.tokens:,} tokens{usd}"
+    yield from verdicts.of_detection(found.detection)
