@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         DataError,
         EngineError,
         LakewinnowError,
+        LakewinnowWarning,
         ProviderError,
         SchemaError,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "DataError",
     "EngineError",
     "LakewinnowError",
+    "LakewinnowWarning",
     "NoiseModel",
     "ProviderError",
     "RunDiff",

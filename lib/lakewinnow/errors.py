@@ -5,10 +5,16 @@ found together (all the misspelt keys of a configuration, say) travel as one `La
 `problems` are printed one by one.
 """
 
+import contextlib
+import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
-from typing import ClassVar, Self
+from pathlib import Path
+from typing import ClassVar, Final, Self
+
+_PACKAGE: Final = str(Path(__file__).parent)
 
 
 class LakewinnowError(Exception):
@@ -111,6 +117,18 @@ def asking_for_pyspark() -> Iterator[None]:
             Shown("neither"),
             "pip install 'lakewinnow[sail]'",
         ) from error
+
+
+class LakewinnowWarning(UserWarning):
+    """What a user should know although the work goes on."""
+
+
+def warn(message: str) -> None:
+    """Warn, and name the line that called one of our functions."""
+    level, frame = 1, sys._getframe()  # noqa: SLF001 - there is no other way before Python 3.12
+    while frame.f_back and frame.f_code.co_filename.startswith((_PACKAGE, contextlib.__file__)):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, LakewinnowWarning, stacklevel=level)
 
 
 class Shown(str):

@@ -23,10 +23,10 @@ from lakewinnow.core.crowd.annotators import AnnotatorStats
 from lakewinnow.core.crowd.crowdlab import Crowd
 from lakewinnow.core.crowd.multiannotator import ConsensusMethod, QualityMethod
 from lakewinnow.core.types import FloatArray
-from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, did_you_mean
+from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, did_you_mean, warn
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
-from lakewinnow.frames.left_out import check_bad_rows, warn
+from lakewinnow.frames.left_out import check_bad_rows
 from lakewinnow.lake.inputs.source import column, text_of
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import annotations as passes

@@ -1,19 +1,14 @@
 """Rows that cannot be used: a warning, or an error where they are many."""
 
-import contextlib
-import traceback
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from lakewinnow.errors import DataError, Shown
+from lakewinnow.errors import DataError, Shown, warn
 from lakewinnow.spark.passes import valid_probs
 
-_HERE: Final = Path(__file__).parent
 HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
 
 
@@ -51,13 +46,3 @@ def check_bad_rows(
         warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}")
     if n_imprecise:
         warn(f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01")
-
-
-def warn(message: str) -> None:
-    """Warn of a frame's rows, and name the line that called one of our functions."""
-    level = 1
-    for caller in traceback.extract_stack()[::-1]:
-        if Path(caller.filename).parent != _HERE and caller.filename != contextlib.__file__:
-            break
-        level += 1
-    warnings.warn(message, stacklevel=level)

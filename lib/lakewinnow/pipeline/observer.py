@@ -1,11 +1,12 @@
 """Who is told how a run goes."""
 
+from lakewinnow.errors import warn
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.plan.graph import Graph
 
 
 class Observer:
-    """Is told how a run goes. This one tells nobody; to be derived from."""
+    """Is told how a run goes. This one only warns, as Python does; to be derived from."""
 
     def planned(self, graph: Graph) -> None:
         """Tell which stages the run has, before anything else."""
@@ -21,3 +22,4 @@ class Observer:
 
     def warned(self, message: str) -> None:
         """Tell what a user should know although the run goes on."""
+        warn(message)

@@ -33,7 +33,7 @@ from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
-from lakewinnow.report import Report
+from lakewinnow.report import Report, words
 from lakewinnow.report.charts import Picture
 from lakewinnow.spark.sessions.engines import engine_of, is_sail
 from lakewinnow.typed_json import from_json, to_json
@@ -41,7 +41,7 @@ from lakewinnow.typed_json import from_json, to_json
 F = TypeVar("F")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class RunResult:
     """What a run came to.
 
@@ -67,6 +67,20 @@ class RunResult:
         Empty when the run stopped before the report.
         """
         return {} if self.report is None else self.report.pictures()
+
+    def __repr__(self) -> str:
+        """Return what was found and where it is, on a few lines."""
+        if self.figures is None:
+            return f"RunResult of {self.workspace}: stopped before clean/ was written"
+        issues, counts = self.figures.label_issues, self.figures.rows
+        parts = ", ".join(f"{n:,} {name}" for name, n in self.rows.items() if name != "in")
+        return (
+            f"RunResult of {self.workspace}\n"
+            f"  {words.verdict(issues.n, issues.rows)}\n"
+            f"  {counts.in_:,} rows in: {parts}\n"
+            f"  classifier right on {self.figures.crossval.accuracy:.1%} of rows it has not seen\n"
+            f"  report: {self.workspace}/report.html"
+        )
 
     def _repr_html_(self) -> str | None:
         return None if self.report is None else self.report.in_notebook()
