@@ -180,7 +180,8 @@ def assert_keeps_the_contracts(workspace, source=None):
     """Run the contract checker, where the development environment has it."""
     if CHECK_WORKSPACE.exists():
         check = _contract_checker()["check"]
-        assert list(check(Path(workspace), source and Path(source))) == []
+        breaches = list(check(Path(workspace), source and Path(source)))
+        assert not breaches, breaches
 
 
 @functools.cache

@@ -385,7 +385,7 @@ def test_somebody_elses_output_is_in_the_way(again, tmp_path):
 
 def test_a_changed_input_is_another_run(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(12))
-    config = make_config(path, tmp_path / "out")
+    config = make_config(path, tmp_path / "out", crossval={"folds": 3})
     lakewinnow.run(config, spark, until="ingest")
     write_csv(path, [*messages(12), ("one more", "login")])
     observer = Recorder()
@@ -478,7 +478,9 @@ def test_a_batch_of_one_class_with_its_own_probabilities(spark, small, tmp_path)
         label_issues={"filter_by": "confident_learning"},
     )
     path = small[1] / "noise_model.json"
-    lakewinnow.run(config, spark, noise_model=path, until="decide")
+    with pytest.warns(lakewinnow.LakewinnowWarning) as warned:
+        lakewinnow.run(config, spark, noise_model=path, until="decide")
+    assert "have no row (billing, shipping)" in str(warned[1].message)
     issues = read_rows(tmp_path / "out", "issues")
     assert {row["text_preview"]: row["is_label_issue"] for row in issues} == {
         "right": False,

@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakewinnow
-from builders import assert_keeps_the_contracts, make_config, read_rows
+from builders import Recorder, assert_keeps_the_contracts, make_config, read_rows
 from lakewinnow.errors import SchemaError
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.result import print_result
@@ -54,7 +54,7 @@ def result(spark, tmp_path_factory):
         },
         clean={"label_issues": "keep", "outliers": "review", "nulls": "drop"},
     )
-    return lakewinnow.run(config, spark, until="publish")
+    return lakewinnow.run(config, spark, until="publish", observer=Recorder())
 
 
 def test_each_adds_its_columns_to_issues_and_acts_as_it_is_told_to(result):

@@ -9,7 +9,16 @@ import pyarrow.parquet as pq
 import pytest
 
 import lakewinnow
-from builders import corpus_row, lake_in, make_config, make_run, make_table, read_rows, write_csv
+from builders import (
+    Recorder,
+    corpus_row,
+    lake_in,
+    make_config,
+    make_run,
+    make_table,
+    read_rows,
+    write_csv,
+)
 from lakewinnow.checks.pii import stage as pii
 from lakewinnow.checks.text import TextConfig, TextRuleConfig
 from lakewinnow.checks.text import stage as text
@@ -148,7 +157,7 @@ def cleaned(spark, tmp_path_factory, words):
         clean={**CLEAN, "decisions": str(own)},
         export={"format": "openai-chat", "validation_fraction": 0},
     )
-    return lakewinnow.run(config, spark)
+    return lakewinnow.run(config, spark, observer=Recorder())
 
 
 @pytest.mark.whole_run
