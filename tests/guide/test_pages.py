@@ -7,11 +7,14 @@ import sys
 import tomllib
 import zipfile
 
+import click
 import pytest
 import yaml
 from rich.console import Console
 
 from lakewinnow import guide, load_config
+from lakewinnow.cli import exit_code_of
+from lakewinnow.cli.commands import lakewinnow
 from lakewinnow.errors import ConfigError
 
 from .pages import PAGES, README, ROOT, anchors, blocks, links, name_of, prose
@@ -127,6 +130,32 @@ def test_examples_of_configurations_are_valid(path, tmp_path):
         written = tmp_path / "example.yaml"
         written.write_text(yaml.safe_dump(raw, allow_unicode=True), encoding="utf-8")
         load_config(written)
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """What commands are given, which do nothing now."""
+    seen = []
+
+    def disarm(command):
+        for each in getattr(command, "commands", {}).values():
+            disarm(each)
+        if not isinstance(command, click.Group):
+            monkeypatch.setattr(command, "callback", lambda **options: seen.append(options))
+
+    disarm(lakewinnow)
+    return seen
+
+
+@of_each_page
+def test_commands_that_are_named_are_there(path, given):
+    commands = [command for block in blocks(path, "sh") for command in block.commands()]
+    for command in commands:
+        if command[0] == "lakewinnow":
+            assert exit_code_of(command[1:]) == 0, command
+    for options in given:
+        overrides = options.get("overrides", ())
+        load_config("politeness", overrides=overrides)
 
 
 # --- the README and the wheel -------------------------------------------------------------------
