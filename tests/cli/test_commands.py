@@ -359,6 +359,14 @@ def test_a_lost_embedding_store_is_an_engine_error(fails, command, configure, tm
     assert "pred_probs" not in tables_of(tmp_path / "out")
 
 
+@pytest.mark.usefixtures("spark")
+def test_a_run_until_a_check_says_what_it_found(command, configure):
+    rows = [*messages(30), ("write to ann@example.com", "0"), ("call me", "1")]
+    config = configure(rows, checks={"pii": {}})
+    exit_code, stdout, _ = command("run", config, "--until", "pii", "--quiet")
+    assert (exit_code, stdout) == (0, "Personal data: 1 text (1 email)\n")
+
+
 # --- a finished run -----------------------------------------------------------------------------
 
 

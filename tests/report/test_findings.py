@@ -5,9 +5,9 @@ from functools import partial
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.report import findings
 
-of_checks = partial(findings.of_checks, own_checks())
+of_checks = partial(findings.of_checks, own_checks(), n_rows=1000)
 
-ROWS = {"label_issues": {"rows": 1000}}
+
 RULES = [
     {"rule": "digits", "above": 0.5, "before": 9, "after": 8, "alone": 1},
     {"rule": "symbols", "above": 0.5, "before": 8, "after": 8, "alone": 0},
@@ -47,7 +47,7 @@ NOTHING = {
 
 
 def test_says_what_was_found():
-    assert [(found.title, *found.lines) for found in of_checks({**ROWS, **FOUND})] == [
+    assert [(found.title, *found.lines) for found in of_checks(FOUND)] == [
         ("Exact duplicates", "5 rows in 2 groups; in 1 group the labels differ"),
         (
             "Outliers",
@@ -75,11 +75,11 @@ def test_says_what_was_found():
 
 
 def test_says_that_nothing_was_found():
-    told = of_checks({**ROWS, **NOTHING})
-    assert [found.title for found in told] == [f.title for f in of_checks({**ROWS, **FOUND})]
+    told = of_checks(NOTHING)
+    assert [found.title for found in told] == [f.title for f in of_checks(FOUND)]
     assert not any(found.is_any for found in told)
     assert all(len(found.lines) == 1 for found in told)
 
 
 def test_says_nothing_of_checks_that_were_not_made():
-    assert of_checks(ROWS) == []
+    assert of_checks({}) == []

@@ -84,7 +84,7 @@ class Report:
             "warnings": self.manifest.warnings,
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings.of_checks(self.checks, as_json),
+            "findings": findings.of_checks(self.checks, as_json, summary.label_issues.rows),
             "costs": list(words.costs(as_json)),
             "stages": self._stages(),
             "compared": self._compared(),

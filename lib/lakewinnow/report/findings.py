@@ -17,14 +17,16 @@ class Finding:
     lines: tuple[str, ...]  # sentences; the first says it all, the others more of it
 
 
-def of_checks(checks: Iterable[Check[Any]], summary: Mapping[str, Any]) -> list[Finding]:
+def of_checks(
+    checks: Iterable[Check[Any]], summary: Mapping[str, Any], n_rows: int
+) -> list[Finding]:
     """Return what each check found that the run made.
 
     Parameters
     ----------
-    summary : the content of summary.json
+    summary : the content of summary.json, or as much of it as there is
+    n_rows : accepted
     """
-    n_rows = summary["label_issues"]["rows"]
     findings = []
     for check in checks:
         if check.name in summary:

@@ -27,12 +27,11 @@ _MOST_CLASSES: Final = 12
 def print_result(result: RunResult, typed: CommandLine) -> None:
     """Print where the rows went, what is wrong with the labels, and what to do next.
 
-    Of a run that has ended before clean/ was written: how the embeddings compare.
+    Of a run that has ended before clean/ was written: what it has found so far.
     """
     out, files, found = Console(highlight=False), Files(result.workspace), result.figures
     if found is None:
-        if "candidates" in result.summary:
-            out.print(candidates_table(from_json(Candidates, result.summary["candidates"])))
+        _print_so_far(out, files, result)
         return
     out.print()
     out.print(_rows_table(found, files))
@@ -56,6 +55,17 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
         print_models(out, found.evaluate, found.comparison)
         out.print()
     _print_next(out, files, typed)
+
+
+def _print_so_far(out: Console, files: Files, result: RunResult) -> None:
+    summary = result.summary
+    if "candidates" in summary:
+        out.print(candidates_table(from_json(Candidates, summary["candidates"])))
+    if "label_issues" in summary:
+        issues = from_json(LabelIssues, summary["label_issues"])
+        out.print(words.verdict(issues.n, issues.rows))
+    for check in findings.of_checks(result.checks, summary, files.count_rows("corpus")):
+        out.print(Text(f"{check.title}: {check.lines[0]}"), soft_wrap=True)
 
 
 def print_finetuned(result: RunResult) -> bool:
@@ -146,7 +156,7 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
         f" (log loss {of.log_loss:.3f}, by class shares alone {of.prior_log_loss:.3f};"
         f" calibration error {of.ece:.3f})"
     )
-    for check in findings.of_checks(result.checks, result.summary):
+    for check in findings.of_checks(result.checks, result.summary, found.label_issues.rows):
         if check.is_any:
             yield f"{check.title}: {check.lines[0]}"
     for name, split in (found.exports or {}).items():
