@@ -23,6 +23,7 @@ from lakewinnow import __version__, guide, pipeline
 from lakewinnow.cli import exit_code_of
 from lakewinnow.cli.commands import lakewinnow
 from lakewinnow.config.file import dump
+from lakewinnow.review import MAX_ROWS
 
 ERROR, HINT = "lakewinnow: error: ", "hint: "
 COMMAND = [sys.executable, "-m", "lakewinnow"]
@@ -166,7 +167,7 @@ def test_review_without_a_run_or_a_sample(fails, configure):
     assert fails("review", "draw", config) == (4, ["workspace"])
     assert fails("review", "measure", config, "mine.csv") == (4, ["workspace"])
     assert fails("review", "measure", config) == (2, ["FILE..."])
-    for option, value in (("-n", "0"), ("-n", "10001"), ("--unflagged", "2")):
+    for option, value in (("-n", "0"), ("-n", str(MAX_ROWS + 1)), ("--unflagged", "2")):
         assert fails("review", "draw", config, option, value) == (2, [option])
     assert fails("review", "measure", config, "a.csv", "--precision", "1") == (2, ["--precision"])
 

@@ -1,14 +1,14 @@
-"""What verdicts say of all rows; the arithmetic is `core.reviewing`'s."""
+"""What decisions say of all rows; the arithmetic is `core.reviewing`'s."""
 
 import pyarrow as pa
 import pytest
 
 from lakewinnow.review.measuring import figures
 from lakewinnow.review.sample import Sample, Stratum
-from lakewinnow.review.votes import Verdict, Votes
+from lakewinnow.review.votes import Decision, Votes
 
-KEEP, DROP = Verdict("keep", None), Verdict("drop", None)
-FIX = Verdict("fix", "b")
+KEEP, DROP = Decision("keep", None), Decision("drop", None)
+FIX = Decision("fix", "b")
 
 
 def stratum(rows, drawn, *, is_label_issue):
@@ -42,8 +42,8 @@ ROWS = pa.table(
 )
 
 
-def of(*verdicts, wanted=0.85):
-    said = zip(ROWS["row_id"].to_pylist(), verdicts, strict=False)
+def of(*decisions, wanted=0.85):
+    said = zip(ROWS["row_id"].to_pylist(), decisions, strict=False)
     return figures(SAMPLE, ROWS, {row_id: v for row_id, v in said if v is not None}, wanted)
 
 
@@ -73,7 +73,7 @@ def test_cuts_say_how_many_rows_they_take():
     assert everywhere["suggested_prob"]["shown"]["cut"] == 0.6
 
 
-def test_without_a_verdict_nothing_is_said():
+def test_without_a_decision_nothing_is_said():
     found = of()
     assert found["flags"] == {"rows": 400, "answered": 0, "precision": None}
     assert found["wanted"]["label_score"] == {"shown": None, "likely": None}

@@ -119,7 +119,7 @@ def test_a_person_reviews_with_the_keyboard(write, tmp_path):
         assert tab.page.evaluate("document.activeElement.id") == "title"
         tab.press("s", "d")
         tab.page.click("text=drop row")
-        assert tab.text("#end-title") == "No row is left but the skipped ones"
+        assert tab.text("#end-title") == "Only skipped rows are left"
         tab.page.click("#again")
         tab.page.click(".label >> nth=1")
         assert tab.text("#end-title") == "All rows are decided"
@@ -139,6 +139,31 @@ def test_a_person_reviews_with_the_keyboard(write, tmp_path):
         ["r,4", "drop", "", by],
         ["r,5", "drop", "", by],
     ]
+
+
+def test_the_first_key_answers_and_the_name_is_asked_for_when_saving(write, tmp_path):
+    with chromium(tmp_path / "user") as tab:
+        tab.open(write(FEW, [row(n, FEW) for n in range(2)]))
+        assert tab.page.evaluate("document.activeElement.id") == "title"
+        tab.press("1")
+        assert tab.text("#count") == "1 of 2 decided"
+        assert tab.page.input_value("#by") == ""
+        tab.page.click("#save")
+        assert tab.text("#said") == "Type your name first. It goes with each decision."
+        tab.page.keyboard.type("Ann")
+        tab.press("Enter")
+        assert saved(tab, tmp_path / "decisions.csv")[1:] == [["r,0", "keep", "", "Ann"]]
+
+
+def test_a_suggestion_that_is_the_given_label_is_explained(write, tmp_path):
+    with chromium(tmp_path / "user") as tab:
+        tab.open(write(FEW, [row(1, FEW, given=1, suggested=1), row(2, FEW)]))
+        assert tab.text("#suggested") == "no other: the given label is the likeliest (50%)"
+        assert tab.text("#accept-text") == 'keep say "no"'
+        tab.press("Enter")
+        assert tab.text("#said").startswith('Kept say "no"')
+        assert tab.text("#suggested") == 'say "no" 50%'
+        assert tab.text("#accept-text") == 'change to say "no"'
 
 
 def test_many_classes_are_found_by_typing_also_on_a_phone_in_the_dark(write, tmp_path):

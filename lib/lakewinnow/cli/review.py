@@ -24,7 +24,7 @@ def review() -> None:
 @review.command(**example("review draw tickets.yaml -n 100"))
 @takes_config()
 @click.option(
-    "-n", type=Number(int, 1, 10_000), default=200, metavar="N", help="How many rows (200)."
+    "-n", type=Number(int, 1, 2_000), default=200, metavar="N", help="How many rows (200)."
 )
 @click.option(
     "--unflagged",

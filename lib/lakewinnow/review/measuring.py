@@ -23,7 +23,7 @@ from lakewinnow.lake.inputs.decisions import KEEP, RELABEL
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files, votes
 from lakewinnow.review.sample import Sample
-from lakewinnow.review.votes import Verdict
+from lakewinnow.review.votes import Decision
 
 _OF_TWO: Final = (1 + CONFIDENCE) / 2  # confidence of each of two intervals that hold together
 
@@ -57,12 +57,12 @@ def measure(lake: Lake, paths: Sequence[str], wanted: float) -> dict[str, Any]:
 
 
 def figures(
-    sample: Sample, rows: pa.Table, verdicts: Mapping[str, Verdict], wanted: float
+    sample: Sample, rows: pa.Table, agreed: Mapping[str, Decision], wanted: float
 ) -> dict[str, Any]:
-    """Return what the verdicts on some rows of a sample say of all rows."""
-    flagged = _Side.of(sample, rows, verdicts, is_label_issue=True)
-    others = _Side.of(sample, rows, verdicts, is_label_issue=False)
-    decided = Counter(verdicts[row_id].decision for row_id in flagged.ids + others.ids)
+    """Return what the decisions about some rows of a sample say of all rows."""
+    flagged = _Side.of(sample, rows, agreed, is_label_issue=True)
+    others = _Side.of(sample, rows, agreed, is_label_issue=False)
+    decided = Counter(agreed[row_id].decision for row_id in flagged.ids + others.ids)
     by_score = flagged.answers.cuts(
         strata.score_bins(flagged.scores), flagged.is_error, flagged.everywhere, wanted
     )
@@ -79,20 +79,20 @@ def figures(
         "flags": {
             "rows": flagged.rows,
             "answered": len(flagged.ids),
-            **_told("precision", flagged.answers.share(flagged.is_error)),
+            **_with_limits("precision", flagged.answers.share(flagged.is_error)),
         },
         "flags_by_class": dict(_by_class(sample, flagged)),
         "fixes": {
             "rows": sum(n for _, n in sample.fixes_by_prob),
             "answered": int(flagged.is_fix.sum()),
-            **_told("right", flagged.answers.share(flagged.is_fixed_right, flagged.is_fix)),
+            **_with_limits("right", flagged.answers.share(flagged.is_fixed_right, flagged.is_fix)),
         },
         "others": {
             "rows": others.rows,
             "answered": len(others.ids),
-            **_told("errors", others.answers.share(others.is_error)),
+            **_with_limits("errors", others.answers.share(others.is_error)),
         },
-        **_told("recall", _recall(flagged, others)),
+        **_with_limits("recall", _recall(flagged, others)),
         "wanted": {
             "share": wanted,
             c.LABEL_SCORE: _cuts(by_score, SCORE_EDGES, sample.flagged_by_score),
@@ -121,12 +121,12 @@ class _Side:
         cls,
         sample: Sample,
         rows: pa.Table,
-        verdicts: Mapping[str, Verdict],
+        agreed: Mapping[str, Decision],
         *,
         is_label_issue: bool,
     ) -> "_Side":
         sides = zip(*(rows[name].to_pylist() for name in (c.ROW_ID, c.IS_LABEL_ISSUE)), strict=True)
-        own = rows.filter(pa.array([id_ in verdicts and on == is_label_issue for id_, on in sides]))
+        own = rows.filter(pa.array([id_ in agreed and on == is_label_issue for id_, on in sides]))
         ids = own[c.ROW_ID].to_pylist()
         given, suggested = (
             np.array(own[name].to_pylist(), object) for name in (c.GIVEN_LABEL, c.SUGGESTED_LABEL)
@@ -135,8 +135,8 @@ class _Side:
             stratum.rows if stratum.is_label_issue == is_label_issue else 0
             for stratum in sample.strata
         ]
-        said = [verdicts[row_id] for row_id in ids]
-        is_right = [v == (RELABEL, label) for v, label in zip(said, suggested, strict=True)]
+        decided = [agreed[row_id] for row_id in ids]
+        is_right = [of == (RELABEL, label) for of, label in zip(decided, suggested, strict=True)]
         return cls(
             rows=sum(sizes),
             ids=ids,
@@ -144,7 +144,7 @@ class _Side:
             given=given,
             scores=own[c.LABEL_SCORE].to_numpy(),
             probs=own[c.SUGGESTED_PROB].to_numpy(),
-            is_error=np.array([verdict.decision != KEEP for verdict in said], bool),
+            is_error=np.array([of.decision != KEEP for of in decided], bool),
             is_fix=suggested != given,
             is_fixed_right=np.array(is_right, bool),
         )
@@ -162,7 +162,7 @@ def _by_class(sample: Sample, flagged: _Side) -> Iterator[tuple[str, dict[str, A
         n = int(among.sum())
         if n >= reviewing.FEWEST:
             share = flagged.answers.share(flagged.is_error, among)
-            yield name, {"answered": n, **_told("precision", share)}
+            yield name, {"answered": n, **_with_limits("precision", share)}
 
 
 def _recall(flagged: _Side, others: _Side) -> Interval | None:
@@ -188,17 +188,22 @@ def _cuts(
     from_above : whether the best rows have the highest values; bins are negative then
     """
 
-    def told(cut: Cut | None) -> dict[str, Any] | None:
+    def of_cut(cut: Cut | None) -> dict[str, Any] | None:
         if cut is None:
             return None
         edge = float(edges[abs(cut.bin)])
         takes = sum(n for at, n in histogram if (at >= edge if from_above else at <= edge))
-        return {"cut": edge, "rows": takes, "answered": cut.answered, **_told("share", cut.share)}
+        return {
+            "cut": edge,
+            "rows": takes,
+            "answered": cut.answered,
+            **_with_limits("share", cut.share),
+        }
 
-    return {"shown": told(found.shown), "likely": told(found.likely)}
+    return {"shown": of_cut(found.shown), "likely": of_cut(found.likely)}
 
 
-def _told(name: str, interval: Interval | None) -> dict[str, float | None]:
+def _with_limits(name: str, interval: Interval | None) -> dict[str, float | None]:
     if interval is None:
         return {name: None}
     return {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

@@ -94,8 +94,8 @@ def draw(
         decided=lake.rows("issues") - sum(n_rows),
         classes=classes,
         strata=all_strata,
-        flagged_by_score=_told(SCORE_EDGES.tolist(), by_score[1]),
-        fixes_by_prob=_told(strata.PROB_EDGES.tolist(), by_prob),
+        flagged_by_score=_histogram_of(SCORE_EDGES.tolist(), by_score[1]),
+        fixes_by_prob=_histogram_of(strata.PROB_EDGES.tolist(), by_prob),
     )
     earlier = files.read_record(lake.files)
     if earlier is not None and earlier["id"] != found.id and not redraw:
@@ -265,5 +265,5 @@ def _id(rows: pa.Table, classes: Sequence[str]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def _told(edges: Sequence[float], counts: IntArray) -> list[tuple[float, int]]:
+def _histogram_of(edges: Sequence[float], counts: IntArray) -> list[tuple[float, int]]:
     return [(edge, n) for edge, n in zip(edges, counts.tolist(), strict=True) if n]

@@ -26,7 +26,7 @@ from lakewinnow.review import files
 KEY: Final = "FILE..."
 
 
-class Verdict(NamedTuple):
+class Decision(NamedTuple):
     """What was decided about a row: keep, drop, or fix and a label."""
 
     decision: str
@@ -38,16 +38,16 @@ class Votes:
     """What was decided about rows of the sample, and about how many others."""
 
     # by row id, who decided what; one name may have decided twice
-    of_row: Mapping[str, Sequence[tuple[str, Verdict]]]
+    of_row: Mapping[str, Sequence[tuple[str, Decision]]]
     outside: int  # row ids that are not in the sample
 
-    def agreed(self) -> dict[str, Verdict]:
+    def agreed(self) -> dict[str, Decision]:
         """Return what all, or more than half, say of a row; a row without that is left out."""
         found = {}
         for row_id, votes in self.of_row.items():
-            [(verdict, n)] = Counter(verdict for _, verdict in votes).most_common(1)
+            [(decision, n)] = Counter(decision for _, decision in votes).most_common(1)
             if 2 * n > len(votes):
-                found[row_id] = verdict
+                found[row_id] = decision
         return found
 
     def people(self) -> dict[str, Any]:
@@ -71,18 +71,18 @@ class Votes:
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow([c.ROW_ID, c.DECISION, c.LABEL, BY])
-        for row_id, verdict in sorted(self.agreed().items()):
-            by = sorted({name for name, said in self.of_row[row_id] if said == verdict and name})
-            writer.writerow([row_id, *verdict, " and ".join(by)])
+        for row_id, decision in sorted(self.agreed().items()):
+            by = sorted({name for name, said in self.of_row[row_id] if said == decision and name})
+            writer.writerow([row_id, *decision, " and ".join(by)])
         return text.getvalue()
 
     def _counts(self) -> IntArray:
         """Count how often each answer was given to each row, shape (rows, answers)."""
-        answers: dict[Verdict, int] = {}
+        answers: dict[Decision, int] = {}
         counts = Counter(
-            (at, answers.setdefault(verdict, len(answers)))
+            (at, answers.setdefault(decision, len(answers)))
             for at, votes in enumerate(self.of_row.values())
-            for _, verdict in votes
+            for _, decision in votes
         )
         found = np.zeros((len(self.of_row), len(answers)), np.int64)
         for place, n in counts.items():
@@ -123,6 +123,6 @@ def read(lake: Lake, paths: Sequence[str], rows: pa.Table, classes: Sequence[str
     for row in found:
         row_id, label = row[c.ROW_ID], row[c.LABEL]
         is_kept = row[c.DECISION] == RELABEL and label == given[row_id]
-        verdict = Verdict(KEEP, None) if is_kept else Verdict(row[c.DECISION], label)
-        of_row[row_id].add((row[BY] or "", verdict))
+        decision = Decision(KEEP, None) if is_kept else Decision(row[c.DECISION], label)
+        of_row[row_id].add((row[BY] or "", decision))
     return Votes({row_id: sorted(of_row[row_id], key=str) for row_id in sorted(of_row)}, others)

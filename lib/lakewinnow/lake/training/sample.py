@@ -26,10 +26,11 @@ def stratified(
     bounds = F.array(*(F.lit(hash_bound(share)) for share in ample.tolist()))
     numbers = F.array(*map(F.lit, wanted.tolist()))
     by_hash = Window.partitionBy(cell).orderBy(hash_, c.ROW_ID)
+    # A row that was filtered out may have no cell: Sail asks all conditions of it nonetheless.
     return (
-        rows.where(hash_ <= F.element_at(bounds, cell + 1))
+        rows.where(hash_ <= F.get(bounds, cell))
         .withColumn("rank", F.row_number().over(by_hash))
-        .where(F.col("rank") <= F.element_at(numbers, cell + 1))
+        .where(F.col("rank") <= F.get(numbers, cell))
         .drop("rank")
     )
 

@@ -21,7 +21,7 @@
     return prob > 0.99 ? ">99%" : `${Math.round(100 * prob)}%`;
   };
 
-  // --- what is kept -----------------------------------------------------------------------------
+  // --- what is stored ---------------------------------------------------------------------------
 
   // answers: by row id {decision: keep | drop | fix | skip, label: class name or null}
   // past: row ids in the order they were answered in, for undo
@@ -32,14 +32,14 @@
 
   const load = () => {
     try {
-      const kept = JSON.parse(localStorage.getItem(STORE) || "null");
-      if (kept) state = { ...state, ...kept };
+      const stored = JSON.parse(localStorage.getItem(STORE) || "null");
+      if (stored) state = { ...state, ...stored };
       else state.by = localStorage.getItem(NAME) || "";
     } catch {
       at("no-storage").hidden = false;
     }
   };
-  const keep = () => {
+  const store = () => {
     try {
       localStorage.setItem(STORE, JSON.stringify(state));
       localStorage.setItem(NAME, state.by);
@@ -66,7 +66,7 @@
     const row = rows[current];
     state.answers[row.id] = { decision, label };
     state.past = [...state.past.filter((id) => id !== row.id), row.id];
-    keep();
+    store();
     current = nextOpen(current + 1);
     show();
     say(`${words}. ${isOver() ? "That was the last row" : `Row ${current + 1} of ${rows.length}`}`);
@@ -85,7 +85,7 @@
     const index = rows.findIndex((row) => row.id === id);
     if (index < 0) return say("Nothing to take back");
     delete state.answers[id];
-    keep();
+    store();
     current = index;
     show();
     say(`Took back the answer to row ${current + 1}`);
@@ -95,7 +95,7 @@
     const skipped = state.past.filter((id) => id in state.answers && isSkipped(id));
     skipped.forEach((id) => delete state.answers[id]);
     state.past = state.past.filter((id) => id in state.answers);
-    keep();
+    store();
     current = nextOpen(0);
     show();
   };
@@ -103,13 +103,12 @@
   const startOver = () => {
     if (!confirm("Forget all answers on this page? What is not saved is lost.")) return;
     state = nothing();
-    keep();
+    store();
     at("by").value = "";
     at("blind").checked = false;
     current = nextOpen(0);
     show();
-    say("Forgot all answers");
-    at("by").focus();
+    say("All answers are forgotten");
   };
 
   // --- saving -----------------------------------------------------------------------------------
@@ -126,7 +125,7 @@
   const save = () => {
     if (!state.by.trim()) {
       at("by").focus();
-      return say("Type your name first: it goes with each decision", true);
+      return say("Type your name first. It goes with each decision.", true);
     }
     const n = nDecided();
     if (!n) return say("There is nothing to save yet", true);
@@ -216,10 +215,11 @@
     at("cut").hidden = row.length <= row.text.length;
     at("cut").textContent = `The text goes on: ${row.length.toLocaleString("en")} characters in all.`;
     at("given").replaceChildren(...inParts(classes[row.given]));
-    showGuess("suggested", row.suggested);
+    const isGiven = row.suggested[0] === row.given;
+    if (isGiven) at("suggested").textContent = `no other: the given label is the likeliest (${percent(row.suggested[1])})`;
+    else showGuess("suggested", row.suggested);
     showGuess("predicted", row.predicted);
-    at("accept-text").textContent =
-      row.suggested[0] === row.given ? `keep ${classes[row.given]}, as suggested` : `change to ${classes[row.suggested[0]]}`;
+    at("accept-text").textContent = isGiven ? `keep ${classes[row.given]}` : `change to ${classes[row.suggested[0]]}`;
     const probs = new Map(row.likely);
     at("labels").replaceChildren(
       ...keyed().map((k, i) => labelButton(k, LETTERS[i], probs.get(k), k === row.given)),
@@ -231,7 +231,7 @@
     if (at("title").getBoundingClientRect().top < 0) scrollTo(0, 0);
   };
   const showEnd = () => {
-    at("end-title").textContent = nSkipped() ? "No row is left but the skipped ones" : "All rows are decided";
+    at("end-title").textContent = nSkipped() ? "Only skipped rows are left" : "All rows are decided";
     at("end-text").textContent =
       `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: lakewinnow review measure CONFIG FILE`;
     at("again").hidden = !nSkipped();
@@ -281,14 +281,14 @@
   });
   at("by").addEventListener("input", () => {
     state.by = at("by").value;
-    keep();
+    store();
   });
   at("by").addEventListener("keydown", (event) => {
     if (event.key === "Enter") at(isOver() ? "end-title" : "title").focus();
   });
   at("blind").addEventListener("change", () => {
     state.blind = at("blind").checked;
-    keep();
+    store();
     show();
   });
   const onClick = { accept, keep: KEYS.g, drop: KEYS.d, skip: KEYS.s, undo, save, again: lookAtSkipped, reset: startOver };
@@ -307,5 +307,4 @@
     : "1 to 5 pick a likely label, / finds any other one.";
   current = nextOpen(0);
   show();
-  if (!state.by) at("by").focus();
 })();
