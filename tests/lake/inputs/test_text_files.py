@@ -551,7 +551,9 @@ ODD = ['x"y', '"a"b', '"a" ', "a\r", "\ufeff", "\0", '"', "\n", "\\"]
 @given(
     rows=st.lists(st.lists(st.sampled_from(CELLS * 9 + ODD), min_size=1, max_size=3), max_size=30),
     break_=st.sampled_from(["\n", "\r\n", "\r"]),
-    options=st.sampled_from([{}, {"escape": "\\"}, {"nullValue": "a", "emptyValue": "E"}]),
+    options=st.sampled_from(
+        [{}, {"escape": "\\"}, {"escape": ""}, {"nullValue": "a", "emptyValue": "E"}]
+    ),
     n_characters=st.sampled_from([5, 40, 1000]),
 )
 def test_blocks_hold_the_records(rows, break_, options, n_characters):

@@ -1,8 +1,8 @@
 """A CSV file as Arrow batches: fast where it is well-formed, exact where it is not.
 
-A block of the file is looked over with NumPy. Where each quote opens a value, closes one, or is
-doubled, all readers agree, and Arrow's reads the rows. From the first quote that does none of it,
-`csv_records` reads a few records as Spark does, and the next block starts there.
+Where each quote opens a value, closes one, or is doubled, all readers agree: an expression finds
+such rows, and Arrow's reader reads them. From the first row that is not so, or has more or fewer
+values, `csv_records` reads a few records as Spark does, and the next block starts there.
 """
 
 import re
@@ -10,10 +10,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 from pyarrow import csv
 
 from lakewinnow.lake.inputs.text_files.csv_dialect import CsvDialect
@@ -27,11 +25,8 @@ _MOST_RECORDS: Final = 64  # read one by one before a block is looked over again
 _FEW_BYTES: Final = 1 << 10  # of well-formed rows: looking for them did not pay
 _BOM: Final = "\ufeff".encode()
 _SPACE: Final = bytes(range(33)).decode()  # what Java trims
-_BLANK_LINE: Final = re.compile(rb"(?:^|\n)[\0-\x09\x0b-\x20]+(?:\n|$)")
-_NEWLINE, _RETURN = ord("\n"), ord("\r")
-
-Bytes = NDArray[np.uint8]
-Places = NDArray[np.int64]
+_NONE: Final = "\0"  # as a quote or an escape character: there is none
+_NOT_BLANK: Final = rb"(?![\0-\x09\x0b-\x20]++\n)"  # what Spark leaves out, read line by line
 
 
 @dataclass(frozen=True)
@@ -79,7 +74,7 @@ class _CsvReader:
             and self._break != "\r"
             and not (dialect.comment or dialect.ignore_leading or dialect.ignore_trailing)
         )
-        self._never = [b"\0"]
+        self._never = [b"\0"]  # in a block that this reads fast
         if dialect.escape != dialect.quote:
             self._never.append(dialect.escape.encode())
 
@@ -160,34 +155,25 @@ class _CsvReader:
     def _fast_rows(self, n_bytes: int, n_columns: int) -> Iterator[CsvRows]:
         """Read the well-formed rows at the start of a block."""
         block = self._data[self._at : self._at + n_bytes]
-        if block.startswith(_BOM) or any(never in block for never in self._never):
+        if any(never in block for never in self._never):
             return
-        if not self._dialect.multi_line and _BLANK_LINE.search(block):
-            return
-        found = _well_formed(block, self._dialect, has_returns=self._break == "\r\n")
-        if found is None:
-            return
-        starts, ends, n_values = found
-        self._at += int(ends[-1])
-        is_blank = ends - starts == len(self._break)
-        is_odd = (n_values != n_columns) & ~is_blank
-        lines = block[: ends[-1]]
-        if is_odd.any():
-            odd = np.flatnonzero(is_odd)
-            yield self._slow_rows(
-                self._parsed([block[starts[i] : ends[i]].decode() for i in odd]), n_columns
-            )
-            edges = [0, *np.column_stack((starts[odd], ends[odd])).ravel(), ends[-1]]
-            lines = b"".join(block[edges[i] : edges[i + 1]] for i in range(0, len(edges), 2))
-        if not (is_odd | is_blank).all():
-            yield self._by_arrow(lines, n_columns)
+        block = block[: self._well_formed(n_columns).match(block).end()]  # type: ignore[union-attr]
+        self._at += len(block)
+        if block.strip(b"\r\n"):
+            yield self._by_arrow(block, n_columns)
 
-    def _parsed(self, lines: Sequence[str]) -> list[Record]:
-        return [
-            record
-            for line in lines
-            for record in RecordReader(line, self._dialect, self._break, is_last=True)
-        ]
+    def _well_formed(self, n_columns: int) -> re.Pattern[bytes]:
+        """Return what rows look like of which every reader makes the same, and blank lines."""
+        dialect, break_ = self._dialect, self._break.encode()
+        sep, quote = re.escape(dialect.sep.encode()), re.escape(dialect.quote.encode())
+        inside = rb"[^%b%b]*+" % (quote, b"" if dialect.multi_line else rb"\n")
+        if dialect.escape == _NONE:  # not even what is between quotes that nothing is between
+            inside = inside[:-2] + b"++"
+        doubled = b"*+" if dialect.escape == dialect.quote else b"?+"
+        value = rb"(?:[^%b%b\r\n]++|(?:%b%b%b)%b)" % (sep, quote, quote, inside, quote, doubled)
+        row = value + rb"(?:%b%b){%d}" % (sep, value, n_columns - 1)
+        not_blank = b"" if dialect.multi_line else _NOT_BLANK
+        return re.compile(rb"(?:%b%b%b|%b)*+" % (not_blank, row, break_, break_))
 
     def _by_arrow(self, block: bytes, n_columns: int) -> CsvRows:
         dialect = self._dialect
@@ -227,65 +213,6 @@ def _with_nulls(column: pa.Array, dialect: CsvDialect) -> pa.Array:
     """
     empty = pc.if_else(pc.equal(column, ""), dialect.empty_value, column)
     return pc.if_else(pc.equal(empty, dialect.null_value), None, empty)
-
-
-def _well_formed(
-    block: bytes, dialect: CsvDialect, *, has_returns: bool
-) -> tuple[Places, Places, Places] | None:
-    """Find the well-formed rows at the start of a block.
-
-    Returns
-    -------
-    starts, ends : of each row, its line break included
-    n_values : of each row
-    """
-    data = np.frombuffer(block, np.uint8)
-    quote, sep = ord(dialect.quote), ord(dialect.sep)
-    quotes = np.flatnonzero(data == quote)
-    newlines = np.flatnonzero(data == _NEWLINE)
-    ends = _outside(newlines, quotes)
-    odd = [_odd_quotes(data, quotes, sep, is_doubled=dialect.escape == dialect.quote)]
-    if not dialect.multi_line:
-        odd.append(np.setdiff1d(newlines, ends, assume_unique=True))
-    returns = _outside(np.flatnonzero(data == _RETURN), quotes)
-    if has_returns:  # each newline has one, and each of them a newline
-        odd.append(ends[data[np.maximum(ends - 1, 0)] != _RETURN])
-        returns = returns[data[np.minimum(returns + 1, len(data) - 1)] != _NEWLINE]
-    odd.append(returns)
-    limit = min((int(places[0]) for places in odd if len(places)), default=len(block))
-    ends = ends[ends < limit] + 1
-    if not len(ends):
-        return None
-    starts = np.concatenate(([0], ends[:-1]))
-    seps = _outside(np.flatnonzero(data[: ends[-1]] == sep), quotes)
-    n_seps = np.searchsorted(seps, ends) - np.searchsorted(seps, starts)
-    return starts, ends, n_seps + 1
-
-
-def _outside(places: Places, quotes: Places) -> Places:
-    """Return the places that are not between an opening and a closing quote."""
-    if not len(quotes):
-        return places
-    outside: Places = places[np.searchsorted(quotes, places) % 2 == 0]
-    return outside
-
-
-def _odd_quotes(data: Bytes, quotes: Places, sep: int, *, is_doubled: bool) -> Places:
-    """Return the first of the quotes that neither open a value nor close it.
-
-    A doubled quote closes and opens.
-    """
-    opening, closing = quotes[::2], quotes[1::2]
-    before = data[np.maximum(opening - 1, 0)]
-    opens = (opening == 0) | (before == sep) | (before == _NEWLINE)
-    after = data[np.minimum(closing + 1, len(data) - 1)]
-    closes = (after == sep) | (after == _NEWLINE) | (after == _RETURN)
-    if is_doubled:
-        n_pairs = len(opening[1:])
-        is_double = opening[1:] == closing[:n_pairs] + 1
-        opens[1:] |= is_double
-        closes[:n_pairs] |= is_double
-    return np.sort(np.concatenate((opening[~opens][:1], closing[~closes][:1])))
 
 
 def _records_of_lines(text: str, dialect: CsvDialect, *, is_last: bool) -> Iterator[Record]:
