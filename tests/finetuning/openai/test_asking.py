@@ -51,7 +51,11 @@ def asked(server, rows, model="ft:small", **options):
     kept = []
     options = {"concurrency": 4, "max_retries": 2, **options}
     questions = Questions(
-        Access(server.url, timeout_s=5.0, keys=FINE_TUNING), model, "be brief", CLASSES, **options
+        access=Access(server.url, timeout_s=5.0, keys=FINE_TUNING),
+        model=model,
+        system="be brief",
+        classes=CLASSES,
+        **options,
     )
     try:
         questions.ask(iter(rows), kept.append, 3)

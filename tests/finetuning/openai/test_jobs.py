@@ -67,10 +67,10 @@ class Job:
             sleep=lambda _: None,
         )
         return service, JobRun(
-            service,
-            model,
-            3,
-            "tests",
+            service=service,
+            base_model=model,
+            epochs=3,
+            suffix="tests",
             states=[JobState(**json.loads(record)) for record in self.records.values()],
             save=self.save,
             report_progress=lambda states, said: self.told.append(

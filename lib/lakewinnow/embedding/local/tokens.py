@@ -1,6 +1,7 @@
 """Texts counted and cut by a model's own tokenizer."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -9,34 +10,24 @@ if TYPE_CHECKING:
 _CHARACTERS_PER_TOKEN: Final = 16  # more than any prose has; bounds what is cut for one piece
 
 
+@dataclass(frozen=True)
 class Tokens:
-    """Counts tokens, and cuts a text into pieces of at most so many.
+    """Counts tokens, and cuts a text into pieces of at most so many."""
 
-    Parameters
-    ----------
-    tokenizer : of this object alone: it is told to truncate and pad nothing
-    special : whether the tokens that the model puts around every text count, [CLS] and [SEP], say
-    prompt : what the model puts before every text
-    max_characters : that the model looks at
-    """
+    tokenizer: "Tokenizer"  # of this object alone: it is told to truncate and pad nothing
+    # whether the tokens that the model puts around every text count, [CLS] and [SEP], say
+    special: bool
+    prompt: str = ""  # what the model puts before every text
+    max_characters: int | None = None  # that the model looks at
 
-    def __init__(
-        self,
-        tokenizer: "Tokenizer",
-        *,
-        special: bool,
-        prompt: str = "",
-        max_characters: int | None = None,
-    ) -> None:
-        tokenizer.no_truncation()
-        tokenizer.no_padding()
-        self._tokenizer, self._special, self._prompt = tokenizer, special, prompt
-        self._max_characters = max_characters
+    def __post_init__(self) -> None:
+        self.tokenizer.no_truncation()
+        self.tokenizer.no_padding()
 
     def count(self, texts: Sequence[str]) -> list[int]:
         """Return how many tokens each text has."""
-        prompted = [self._prompt + text for text in texts]
-        cut = self._tokenizer.encode_batch_fast(prompted, add_special_tokens=self._special)
+        prompted = [self.prompt + text for text in texts]
+        cut = self.tokenizer.encode_batch_fast(prompted, add_special_tokens=self.special)
         return list(map(len, cut))
 
     def split(self, text: str, n_tokens: int) -> list[str]:
@@ -53,7 +44,7 @@ class Tokens:
         return pieces
 
     def _first(self, text: str, n_tokens: int) -> str:
-        head = text[: min(n_tokens * _CHARACTERS_PER_TOKEN, self._max_characters or len(text))]
+        head = text[: min(n_tokens * _CHARACTERS_PER_TOKEN, self.max_characters or len(text))]
         # A piece alone may be cut into other tokens than within the text, so it is counted again.
         while len(head) > 1 and (end := self._end(head, n_tokens)) is not None:
             head = head[: _between_words(head, max(1, min(end, len(head) - 1)))]
@@ -61,11 +52,11 @@ class Tokens:
 
     def _end(self, text: str, n_tokens: int) -> int | None:
         """Return where the last token ends that there is room for; None, where there is for all."""
-        cut = self._tokenizer.encode(self._prompt + text, add_special_tokens=self._special)
+        cut = self.tokenizer.encode(self.prompt + text, add_special_tokens=self.special)
         if len(cut) <= n_tokens:
             return None
         spans = zip(cut.offsets, cut.special_tokens_mask, strict=True)
-        ends = [end - len(self._prompt) for (_, end), is_special in spans if not is_special]
+        ends = [end - len(self.prompt) for (_, end), is_special in spans if not is_special]
         n_kept = n_tokens - (len(cut) - len(ends))
         return ends[n_kept - 1] if n_kept > 0 else 1
 

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from random import Random
 from typing import Final, TypeVar
 
@@ -18,27 +20,15 @@ T = TypeVar("T")
 _LONGEST_WAIT_S: Final = 60.0
 
 
+@dataclass(frozen=True)
 class Calls:
-    """Makes calls of a client that does not try again by itself.
+    """Makes calls of a client that does not try again by itself."""
 
-    Parameters
-    ----------
-    access : of the client; its key is not shown
-    max_retries : of each call
-    refused : key of the configuration, and what the service was expected to take
-    sleep : waits so many seconds
-    """
-
-    def __init__(
-        self,
-        access: Access,
-        max_retries: int,
-        refused: tuple[str, str],
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._access, self._max_retries, self._sleep = access, max_retries, sleep
-        self._refused = refused
-        self._random = Random(0)  # noqa: S311 - no secret
+    access: Access  # of the client; its key is not shown
+    max_retries: int  # of each call
+    refused: tuple[str, str]  # key of the configuration, and what the service was expected to take
+    sleep: Callable[[float], object] = time.sleep  # waits so many seconds
+    random: Random = field(default_factory=partial(Random, 0))
 
     def unless_gone(self, call: Callable[[], T]) -> T | None:
         """Call until there is an answer; None, where the service knows no such thing."""
@@ -56,20 +46,20 @@ class Calls:
     ) -> T:
         """Call until there is an answer; after a failure, see first if there is one `instead`."""
         reason = ""
-        for n_failures in range(1, self._max_retries + 2):
+        for n_failures in range(1, self.max_retries + 2):
             try:
                 return call()
             except openai.OpenAIError as error:
-                outcome = outcome_of(error, [self._access.key], self._access.keys)
+                outcome = outcome_of(error, [self.access.key], self.access.keys)
             if isinstance(outcome, ProviderError):
                 raise outcome
             if not isinstance(outcome, TryLater):
-                where, expected = self._refused
+                where, expected = self.refused
                 raise ProviderError("request_refused", where, expected, Shown(outcome.reason))
             reason = outcome.reason
-            back_off = self._random.uniform(0, min(_LONGEST_WAIT_S, 2.0**n_failures))
-            self._sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
+            back_off = self.random.uniform(0, min(_LONGEST_WAIT_S, 2.0**n_failures))
+            self.sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
             if instead is not None and (found := instead()) is not None:
                 return found
-        expected = f"an answer within {self._max_retries + 1} tries"
-        raise gave_up(expected, reason, self._access.keys)
+        expected = f"an answer within {self.max_retries + 1} tries"
+        raise gave_up(expected, reason, self.access.keys)

@@ -42,32 +42,21 @@ def class_of(answer: str | None, classes: Sequence[str]) -> int:
     return named[0] if len(named) == 1 else len(classes)
 
 
+@dataclass(frozen=True, kw_only=True)
 class Questions:
-    """Asks a model about texts, some at once; the client tries again where that may help.
+    """Asks a model about texts, some at once; the client tries again where that may help."""
 
-    Parameters
-    ----------
-    model : that was fine-tuned
-    system : what the system says, as in the examples it learnt from
-    classes : names
-    concurrency : questions at once
-    max_retries : of each
-    """
+    access: Access
+    model: str  # that was fine-tuned
+    system: str | None  # what the system says, as in the examples it learnt from
+    classes: Sequence[str]  # names
+    concurrency: int  # questions at once
+    max_retries: int  # of each
 
-    def __init__(
-        self,
-        access: Access,
-        model: str,
-        system: str | None,
-        classes: Sequence[str],
-        *,
-        concurrency: int,
-        max_retries: int,
-    ) -> None:
-        self._access, self._model, self._system = access, model, system
-        self._concurrency, self._max_retries = concurrency, max_retries
-        longest = max(len(name.encode()) for name in classes)
-        self._max_tokens = longest // 2 + _SPARE_TOKENS
+    @property
+    def _max_tokens(self) -> int:
+        longest = max(len(name.encode()) for name in self.classes)
+        return longest // 2 + _SPARE_TOKENS
 
     def ask(
         self, rows: Iterable[tuple[str, str]], keep: Callable[[list[Answer]], object], at_once: int
@@ -77,8 +66,8 @@ class Questions:
         Those that came before an error are kept before it is raised.
         """
         with (
-            self._access.client(self._max_retries) as client,
-            ThreadPoolExecutor(self._concurrency, "asking") as threads,
+            self.access.client(self.max_retries) as client,
+            ThreadPoolExecutor(self.concurrency, "asking") as threads,
         ):
             for some in _in_groups(rows, at_once):
                 futures = [threads.submit(self._answer, client, *row) for row in some]
@@ -91,11 +80,11 @@ class Questions:
 
     def _answer(self, client: openai.OpenAI, row_id: str, text: str) -> Answer:
         messages = [{"role": "user", "content": text}]
-        if self._system is not None:
-            messages.insert(0, {"role": "system", "content": self._system})
+        if self.system is not None:
+            messages.insert(0, {"role": "system", "content": self.system})
         try:
             said = client.chat.completions.create(
-                model=self._model,
+                model=self.model,
                 messages=messages,  # type: ignore[arg-type]
                 temperature=0,
                 max_completion_tokens=self._max_tokens,
@@ -112,11 +101,11 @@ class Questions:
         )
 
     def _error_of(self, error: openai.OpenAIError, text: str) -> ProviderError:
-        outcome = outcome_of(error, [self._access.key, text], self._access.keys)
+        outcome = outcome_of(error, [self.access.key, text], self.access.keys)
         if isinstance(outcome, ProviderError):
             return outcome
-        expected = f"an answer within {self._max_retries + 1} tries"
-        return gave_up(expected, outcome.reason, self._access.keys)
+        expected = f"an answer within {self.max_retries + 1} tries"
+        return gave_up(expected, outcome.reason, self.access.keys)
 
 
 def _in_groups(rows: Iterable[tuple[str, str]], size: int) -> Iterator[list[tuple[str, str]]]:

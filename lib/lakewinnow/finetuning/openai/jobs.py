@@ -9,7 +9,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import IO, Any, Final
 
 from openai.types.fine_tuning import FineTuningJob
@@ -67,40 +67,24 @@ class JobState:
         return self.is_under_way or self.status == SUCCEEDED
 
 
+@dataclass(kw_only=True)
 class JobRun:
-    """Has models fine-tuned on datasets.
+    """Has models fine-tuned on datasets."""
 
-    Parameters
-    ----------
-    base_model, epochs, suffix : of all jobs
-    states : what was saved by this run or an earlier one
-    save : keeps a record, in place of the one with the same fingerprint
-    report_progress : gets all jobs, and what the service said last, after each look
-    poll_s : between two looks
-    sleep : waits so many seconds
-    """
+    service: JobService
+    # of all jobs
+    base_model: str
+    epochs: int
+    suffix: str
+    states: InitVar[Iterable[JobState]] = ()  # what was saved by this run or an earlier one
+    save: Callable[[JobState], object]  # keeps a record, in place of that of the same fingerprint
+    # gets all jobs, and what the service said last, after each look
+    report_progress: Callable[[Sequence[JobState], str], object] = lambda *_: None
+    poll_s: float = 30.0  # between two looks
+    sleep: Callable[[float], object] = time.sleep  # waits so many seconds
 
-    def __init__(
-        self,
-        service: JobService,
-        base_model: str,
-        epochs: int,
-        suffix: str,
-        *,
-        states: Iterable[JobState] = (),
-        save: Callable[[JobState], object],
-        report_progress: Callable[[Sequence[JobState], str], object] = lambda *_: None,
-        poll_s: float = 30.0,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._service, self._model, self._epochs, self._suffix = service, base_model, epochs, suffix
+    def __post_init__(self, states: Iterable[JobState]) -> None:
         self._states = {state.fingerprint: state for state in states}
-        self._save_state, self._report_progress, self._poll_s, self._sleep = (
-            save,
-            report_progress,
-            poll_s,
-            sleep,
-        )
 
     def run(self, datasets: Sequence[Dataset]) -> list[JobState]:
         """Begin the jobs of all datasets that have none, and wait for all.
@@ -114,49 +98,49 @@ class JobRun:
             for of in begun:
                 state = self._states[of]
                 if state.is_under_way:
-                    said = self._service.last_event(str(state.job_id)) or said
-                    self._update(state, self._service.look(str(state.job_id)))
+                    said = self.service.last_event(str(state.job_id)) or said
+                    self._update(state, self.service.look(str(state.job_id)))
             states = [self._states[of] for of in begun]
-            self._report_progress(states, said)
+            self.report_progress(states, said)
             if any(state.is_under_way for state in states):
-                self._sleep(self._poll_s)
+                self.sleep(self.poll_s)
         return [self._states[of] for of in begun]
 
     def cancel(self) -> int:
         """Have all jobs that are under way cancelled; return how many."""
         under_way = [state for state in self._states.values() if state.is_under_way]
         for state in under_way:
-            self._update(state, self._service.cancel(str(state.job_id)))
+            self._update(state, self.service.cancel(str(state.job_id)))
         return len(under_way)
 
     def metrics(self, state: JobState) -> str | None:
         """Return the metrics of each step, as CSV, where the service has them."""
-        return None if state.result_file is None else self._service.result(state.result_file)
+        return None if state.result_file is None else self.service.result(state.result_file)
 
     def _begun(self, dataset: Dataset) -> JobState:
-        fingerprint = dataset.fingerprint(self._model, self._epochs, self._suffix)
+        fingerprint = dataset.fingerprint(self.base_model, self.epochs, self.suffix)
         state = self._states.get(fingerprint) or JobState(fingerprint, dataset.name, dataset.seed)
         if state.is_paid:
             return state
         earlier = [*state.earlier, state.job_id] if state.job_id else state.earlier
         state = self._save(JobState(fingerprint, dataset.name, dataset.seed, earlier=earlier))
         files = [
-            self._service.upload(f"lakewinnow-{sha256[:32]}.jsonl", open_file)
+            self.service.upload(f"lakewinnow-{sha256[:32]}.jsonl", open_file)
             for sha256, open_file in zip(dataset.sha256, dataset.files, strict=True)
         ]
         known = {of.job_id for of in self._states.values() if of.job_id} | set(earlier)
-        job = self._service.create(
+        job = self.service.create(
             fingerprint,
             known,
-            model=self._model,
+            model=self.base_model,
             training_file=files[0],
             **({"validation_file": files[1]} if files[1:] else {}),
             method={
                 "type": "supervised",
-                "supervised": {"hyperparameters": {"n_epochs": self._epochs}},
+                "supervised": {"hyperparameters": {"n_epochs": self.epochs}},
             },
             seed=dataset.seed,
-            suffix=self._suffix,
+            suffix=self.suffix,
         )
         return self._update(state, job)
 
@@ -173,11 +157,11 @@ class JobRun:
             result_file=next(iter(job.result_files or []), None),
         )
         if state.status == SUCCEEDED and not state.checkpoints:
-            state = replace(state, checkpoints=self._service.checkpoints(job.id))
+            state = replace(state, checkpoints=self.service.checkpoints(job.id))
         return self._save(state)
 
     def _save(self, state: JobState) -> JobState:
         if self._states.get(state.fingerprint) != state:
-            self._save_state(state)
+            self.save(state)
             self._states[state.fingerprint] = state
         return state

@@ -99,10 +99,10 @@ def _job_run(
     records = FineTuningRecords(files)
     try:
         yield JobRun(
-            service,
-            str(own.model),
-            own.epochs,
-            own.suffix,
+            service=service,
+            base_model=str(own.model),
+            epochs=own.epochs,
+            suffix=own.suffix,
             states=records.states(),
             save=records.save,
             report_progress=report_progress or (lambda *_: None),
@@ -137,10 +137,10 @@ def _ask(
     if len(answered) == n_test:
         return
     questions = Questions(
-        access(config),
-        str(state.model),
-        config.export.system,
-        plan.classes,
+        access=access(config),
+        model=str(state.model),
+        system=config.export.system,
+        classes=plan.classes,
         concurrency=own.concurrency,
         max_retries=own.max_retries,
     )
