@@ -65,7 +65,7 @@ class Job:
         config = EmbeddingConfig(model=model, dimensions=dimensions, openai=service)
         states = [BatchState(**json.loads(record)) for record in self.records.values()]
         return BatchRun(
-            OpenAIEmbedder(config),
+            embedder=OpenAIEmbedder(config),
             states=states,
             save=self.save,
             sleep=self.sleep,

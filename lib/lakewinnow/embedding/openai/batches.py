@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import InitVar, dataclass, field, replace
 from typing import Final
 
 from openai.types import Batch
@@ -56,56 +56,39 @@ class BatchState:
         return self.status not in FINAL | {_UPLOADED, _LOST}
 
 
+@dataclass(kw_only=True)
 class BatchRun:
     """Has chunks of texts embedded by batches.
 
     To have several chunks under way at once, `submit` them all before the first `run`.
-
-    Parameters
-    ----------
-    states : what was saved by this run or an earlier one
-    save : keeps a record, in place of the one with the same `file_id`
-    share : only its bound of tokens matters here
-    poll_s : between two looks at a batch
-    max_retries : of a call, and of a batch that brought nothing
-    sleep : waits so many seconds
-
-    Attributes
-    ----------
-    n_requests, n_tokens : texts answered, and the tokens billed for them, as far as this run has
-        read
-    stopped : why not all texts were embedded
     """
 
-    def __init__(
-        self,
-        embedder: OpenAIEmbedder,
-        *,
-        states: Iterable[BatchState] = (),
-        save: Callable[[BatchState], object],
-        long_texts: LongTexts = "truncate",
-        share: Share = Share(),  # noqa: B008 - frozen
-        poll_s: float = 30.0,
-        max_retries: int = 6,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self.n_requests = self.n_tokens = 0
-        self.stopped: ProviderError | None = None
-        self._embedder, self._long_texts, self._share = embedder, long_texts, share
-        self._service = BatchService(embedder, max_retries, sleep)
+    embedder: OpenAIEmbedder
+    states: InitVar[Iterable[BatchState]] = ()  # what was saved by this run or an earlier one
+    save: Callable[[BatchState], object]  # keeps a record, in place of that of the same `file_id`
+    long_texts: LongTexts = "truncate"
+    share: Share = field(default_factory=Share)  # only its bound of tokens matters here
+    poll_s: float = 30.0  # between two looks at a batch
+    max_retries: int = 6  # of a call, and of a batch that brought nothing
+    sleep: Callable[[float], object] = time.sleep  # waits so many seconds
+    # texts answered, and the tokens billed for them, as far as this run has read
+    n_requests: int = field(default=0, init=False)
+    n_tokens: int = field(default=0, init=False)
+    stopped: ProviderError | None = field(default=None, init=False)  # why not all were embedded
+
+    def __post_init__(self, states: Iterable[BatchState]) -> None:
+        self._service = BatchService(self.embedder, self.max_retries, self.sleep)
         self._states = {state.file_id: state for state in states}
-        self._save_state, self._sleep = save, sleep
-        self._poll_s, self._max_retries = poll_s, max_retries
         self._n_tokens_submitted = 0  # in this run
         self._max_tokens = math.inf  # of a file; lower once the queue was full
         self._n_tokens_of_last_file = 0
-        self._identity = f"{embedder.model}, {embedder.dimensions}"
+        self._identity = f"{self.embedder.model}, {self.embedder.dimensions}"
 
     def submit(self, chunk: str, texts: Sequence[str]) -> None:
         """Begin the batches of a chunk, unless it has some, and do not wait for them."""
         self._find_unrecorded(chunk)
         if not self._batches(chunk):
-            self._submit(chunk, Chunk(self._embedder, self._long_texts, texts))
+            self._submit(chunk, Chunk(self.embedder, self.long_texts, texts))
 
     def run(self, chunk: str, texts: Sequence[str]) -> Iterator[Embedded | Refused]:
         """Embed a chunk, by the batches it has and as many more as it takes.
@@ -121,7 +104,7 @@ class BatchRun:
         Embedded or Refused
             In any order; each text once, or not at all where the run was stopped.
         """
-        work = Chunk(self._embedder, self._long_texts, texts)
+        work = Chunk(self.embedder, self.long_texts, texts)
         try:
             yield from self._embed(chunk, work)
         except ProviderError as error:
@@ -168,7 +151,7 @@ class BatchRun:
             if not work.waiting:
                 return
             n_fruitless = n_fruitless + 1 if read and len(work.waiting) == n_before else 0
-            if n_fruitless > self._max_retries:
+            if n_fruitless > self.max_retries:
                 raise gave_up(f"answers in {n_fruitless} batches", f"{n_before:,} texts without")
             self._submit(chunk, work)
 
@@ -205,7 +188,7 @@ class BatchRun:
             state = self._update(state, batch)
             if not state.is_under_way:
                 return batch
-            self._sleep(self._poll_s)
+            self.sleep(self.poll_s)
 
     def _handle_failed(self, batch: Batch) -> None:
         """Wait where the queue was full, for which a batch fails before it begins; else raise."""
@@ -224,7 +207,7 @@ class BatchRun:
 
     def _submit(self, chunk: str, work: Chunk) -> None:
         lines = [work.line(id_) for id_ in work.waiting]
-        parameters = self._embedder.parameters
+        parameters = self.embedder.parameters
         for some in batch_file.in_files(lines, parameters, self._max_tokens):
             self._begin(chunk, some)
             if self._max_tokens < math.inf:
@@ -232,7 +215,7 @@ class BatchRun:
 
     def _begin(self, chunk: str, lines: list[Line]) -> None:
         """Begin a batch, or take up the one that an earlier run has begun."""
-        fingerprint = batch_file.fingerprint(lines, self._embedder.parameters)
+        fingerprint = batch_file.fingerprint(lines, self.embedder.parameters)
         self._n_tokens_of_last_file = sum(line.n_tokens for line in lines)
         batch = self._service.find(fingerprint, self._known_batch_ids)
         if batch is not None:
@@ -252,15 +235,15 @@ class BatchRun:
         return self._save(self._new(chunk, fingerprint, file_id, lines))
 
     def _new(self, chunk: str, fingerprint: str, file_id: str, lines: list[Line]) -> BatchState:
-        is_asked = "dimensions" in self._embedder.parameters
+        is_asked = "dimensions" in self.embedder.parameters
         return BatchState(
             chunk, self._identity, fingerprint, file_id, is_asked=is_asked, n_requests=len(lines)
         )
 
     def _spend(self, n_tokens: int) -> None:
-        bound = self._share.tokens
+        bound = self.share.tokens
         if bound is not None and self._n_tokens_submitted + n_tokens > bound:
-            raise cost_limit(self._share, self._n_tokens_submitted)
+            raise cost_limit(self.share, self._n_tokens_submitted)
         self._n_tokens_submitted += n_tokens
 
     def _update(self, state: BatchState, batch: Batch | None) -> BatchState:
@@ -279,6 +262,6 @@ class BatchRun:
 
     def _save(self, state: BatchState) -> BatchState:
         if self._states.get(state.file_id) != state:
-            self._save_state(state)
+            self.save(state)
             self._states[state.file_id] = state
         return state

@@ -9,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
 from lakewinnow.embedding.base import Embedder, RefusedInput
@@ -41,44 +41,30 @@ class _Request:
         return sum(piece.n_tokens for piece in self.pieces)
 
 
+@dataclass(eq=False)
 class Requests:
-    """Has texts embedded.
+    """Has texts embedded."""
 
-    Parameters
-    ----------
-    long_texts : what happens to a text of more tokens than the model takes
-    batch_size : texts in a request at most; default, and upper bound: what the embedder takes
-    max_retries : how often a request that failed is tried again before it is halved, or the run
-        stopped
-    share : of the budget of all tasks
-    make_pace : makes of the share what requests wait for; for tests
+    embedder: Embedder
+    _: KW_ONLY
+    long_texts: LongTexts = "truncate"  # what happens to a text of more tokens than the model takes
+    # texts in a request at most; default, and upper bound: what the embedder takes
+    batch_size: int | None = None
+    # how often a request that failed is tried again before it is halved, or the run stopped
+    max_retries: int = 6
+    share: Share = field(default_factory=Share)  # of the budget of all tasks
+    make_pace: Callable[[Share], Pace] = Pace  # makes of it what requests wait for; for tests
+    stopped: ProviderError | None = field(default=None, init=False)  # why not all were embedded
 
-    Attributes
-    ----------
-    stopped : why not all texts were embedded
-    """
-
-    def __init__(
-        self,
-        embedder: Embedder,
-        *,
-        long_texts: LongTexts = "truncate",
-        batch_size: int | None = None,
-        max_retries: int = 6,
-        share: Share = Share(),  # noqa: B008 - frozen
-        make_pace: Callable[[Share], Pace] = Pace,
-    ) -> None:
-        limits = embedder.limits
-        self.stopped: ProviderError | None = None
-        self._embedder = embedder
-        self._share = share
-        self._pace = make_pace(share)
-        self._sender = Sender(embedder, self._pace, max_retries)
-        self._n_inputs = min(batch_size or limits.inputs, limits.inputs)
-        self._tokens_per_request = min(limits.tokens_per_request or math.inf, _portion(share))
+    def __post_init__(self) -> None:
+        limits = self.embedder.limits
+        self._pace = self.make_pace(self.share)
+        self._sender = Sender(self.embedder, self._pace, self.max_retries)
+        self._n_inputs = min(self.batch_size or limits.inputs, limits.inputs)
+        self._tokens_per_request = min(limits.tokens_per_request or math.inf, _portion(self.share))
         self._again: deque[_Request] = deque()
         self._under_way: dict[Future[FloatMatrix], _Request] = {}
-        self._outcomes = Outcomes(embedder, long_texts)
+        self._outcomes = Outcomes(self.embedder, self.long_texts)
 
     @property
     def n_requests(self) -> int:
@@ -108,7 +94,7 @@ class Requests:
         """
         self._sender.seed(texts[0] if texts else "")
         requests = self._requests(texts)
-        with _executor(self._embedder.limits.concurrency) as executor:
+        with _executor(self.embedder.limits.concurrency) as executor:
             try:
                 while self._begin(requests, executor):
                     for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
@@ -129,7 +115,7 @@ class Requests:
 
     def _begin(self, requests: Iterator[_Request], executor: Executor) -> bool:
         """Begin as many requests as may be under way at once; return whether any is."""
-        while len(self._under_way) < self._embedder.limits.concurrency and not self.stopped:
+        while len(self._under_way) < self.embedder.limits.concurrency and not self.stopped:
             request = self._again.popleft() if self._again else next(requests, None)
             if request is None:
                 break
@@ -138,7 +124,7 @@ class Requests:
                 self._again.appendleft(request)
                 if self._under_way:
                     break  # until it is known what those cost
-                self._stop(cost_limit(self._share, self.n_tokens))
+                self._stop(cost_limit(self.share, self.n_tokens))
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
@@ -148,10 +134,10 @@ class Requests:
         return bool(self._under_way)
 
     def _affords(self, expected: float) -> bool:
-        if self._share.tokens is None:
+        if self.share.tokens is None:
             return True
         under_way = self._n_under_way() * self._underestimate()
-        return self.n_tokens + under_way + expected <= self._share.tokens
+        return self.n_tokens + under_way + expected <= self.share.tokens
 
     def _underestimate(self) -> float:
         """Return the tokens billed for each that was counted, where that is more than one."""

@@ -105,7 +105,7 @@ def _batch_run(
     share: Share = Share(),  # noqa: B008 - frozen
 ) -> BatchRun:
     return BatchRun(
-        OpenAIEmbedder(config),
+        embedder=OpenAIEmbedder(config),
         states=_states(files),
         save=save,
         long_texts=config.long_texts,
