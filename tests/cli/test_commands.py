@@ -97,8 +97,7 @@ def test_a_configuration_that_is_not_there(fails, tmp_path):
         ("run", "command line", "see `lakewinnow run --help`"),
         ("run mine.yaml --untill pii", "command line", "did you mean '--until'?"),
         ("run mine.yaml --set", "--set", "see `lakewinnow --help`"),
-        ("run mine.yaml --until embedd", "--until", "did you mean 'embed'?"),
-        ("run mine.yaml --restart embedd", "--restart", "did you mean 'embed'?"),
+        ("embed mine.yaml", "command line", "`lakewinnow run CONFIG --until embed`"),
         ("run mine.yaml --engine sial", "--engine", "did you mean 'sail'?"),
         ("diff a b c", "command line", "see `lakewinnow diff --help`"),
         ("top mine.yaml -n many", "-n", "see `lakewinnow --help` and `lakewinnow guide`"),
@@ -155,6 +154,22 @@ def test_each_command_has_an_example(command, names):
 )
 def test_a_bad_override(fails, configure, override, where):
     assert fails("run", configure(), "--set", override) == (2, [where])
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "hint"),
+    [
+        ("--until", "embedd", "did you mean 'embed'?"),
+        ("--restart", "embedd", "did you mean 'embed'?"),
+        ("--until", "pii", "the section checks.pii turns it on"),
+        ("--until", "everything", "`lakewinnow plan` shows the stages"),
+    ],
+)
+def test_a_stage_that_is_none_of_this_run(command, configure, tmp_path, option, name, hint):
+    exit_code, _, stderr = command("run", configure(), option, name)
+    assert (exit_code, faults(stderr)) == (2, [option])
+    assert stderr.splitlines()[1] == f"hint: {hint}"
+    assert not (tmp_path / "out").exists()
 
 
 def test_top_without_a_run(fails, configure):

@@ -26,7 +26,7 @@ from lakewinnow.cli.options import (
 from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
 from lakewinnow.cli.style import Commands, example
-from lakewinnow.errors import ProviderError
+from lakewinnow.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
@@ -122,7 +122,7 @@ def plan(
 
     config, wanted = asked.config(), _wanted(until)
     _begin_session(asked, config)
-    pipeline.check(config, *wanted)
+    _check(config, wanted, restart)
     with running_for(config, asked.remote) as spark:
         plan = pipeline.plan(config, spark, until=wanted, **_how(restart, noise_model))
     if form == "json":
@@ -281,10 +281,28 @@ def _run(
 ) -> "RunResult":
     from lakewinnow import pipeline
 
-    pipeline.check(config, *until)
+    _check(config, until, restart)
     how = _how(restart, noise_model)
     with _watched_session(asked, config) as (spark, observer):
         return pipeline.run(config, spark, until=until, observer=observer, **how)
+
+
+def _check(config: "Config", until: tuple[str, ...], restart: str | None) -> None:
+    """Find what would stop a run, before a session is started."""
+    from lakewinnow import pipeline
+    from lakewinnow.pipeline.catalog import graph_of
+    from lakewinnow.plan.registry import OWN
+
+    graph = graph_of(config)
+    named = [("--until", name) for name in until]
+    if restart is not None and restart != EVERY_STAGE:
+        named.append(("--restart", restart))
+    for option, name in named:
+        if name in OWN and name not in graph:
+            hint = f"the section checks.{name} turns it on"
+            raise ConfigError("check_is_off", option, "a check that is on", name, hint)
+        graph.check(name, option)
+    pipeline.check(config, *until)
 
 
 def _how(restart: str | None, noise_model: str | None) -> dict[str, Any]:

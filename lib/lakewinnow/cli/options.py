@@ -126,10 +126,11 @@ def is_configuration(path: str) -> bool:
     return Path(path).suffix in _OF_CONFIGURATIONS
 
 
-def _stages() -> tuple[str, ...]:
+def _stages(_: Any, __: Any, incomplete: str) -> list[str]:
+    """Complete the name of a stage."""
     from lakewinnow.pipeline.catalog import STAGES
 
-    return tuple(stage.name for stage in STAGES)
+    return [stage.name for stage in STAGES if stage.name.startswith(incomplete)]
 
 
 def _keys(_: Any, __: Any, incomplete: str) -> list[CompletionItem]:
@@ -168,7 +169,7 @@ QUIET: Final = click.option("--quiet", is_flag=True, help="Show no progress.")
 UNTIL: Final = click.option(
     "--until",
     metavar="STAGE",
-    type=OneOf("a stage", _stages),
+    shell_complete=_stages,
     help="Run this stage and what it needs.",
 )
 NOISE_MODEL: Final = click.option(
@@ -177,6 +178,6 @@ NOISE_MODEL: Final = click.option(
 RESTART: Final = click.option(
     "--restart",
     metavar="[STAGE]",
-    type=OneOf("a stage", lambda: (EVERY_STAGE, *_stages())),
+    shell_complete=_stages,
     help="Redo every stage, or this one and what depends on it.",
 )
