@@ -24,6 +24,7 @@ from lakewinnow.config.sections import Config, LogisticParams
 from lakewinnow.config.values import describe, section_of
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
+from lakewinnow.plan.registry import own_checks
 from lakewinnow.typed_json import json_schema, key_of, to_json
 
 ROOT = Path(__file__).parents[1]
@@ -134,7 +135,9 @@ MADE = {
     "conf/base.yaml": base_yaml,
     f"conf/{FILE}": written,
     "lib/lakewinnow/guide/configuration.md": guide_page,
-    "lib/lakewinnow/figures/summary.schema.json": lambda: _as_text(Summary.json_schema({})),
+    "lib/lakewinnow/figures/summary.schema.json": lambda: _as_text(
+        Summary.json_schema({of.name: of.figures for of in own_checks() if of.figures})
+    ),
     "lib/lakewinnow/figures/manifest.schema.json": lambda: _as_text(json_schema(Manifest)),
 }
 

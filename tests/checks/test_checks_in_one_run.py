@@ -9,6 +9,9 @@ import pytest
 
 import lakewinnow
 from builders import Recorder, assert_keeps_the_contracts, make_config, read_rows
+from lakewinnow.checks.groups import Group, Groups
+from lakewinnow.checks.non_iid import Order
+from lakewinnow.checks.valuation import Valuation
 from lakewinnow.errors import SchemaError
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.result import print_result
@@ -77,16 +80,22 @@ def test_each_adds_its_columns_to_issues_and_acts_as_it_is_told_to(result):
 
 
 def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
-    summary = dict(result.summary)
+    summary = result.summary
     assert summary["outliers"]["rows"] == 2
     assert summary["imbalance"] | {"rare": ["rare"], "rows": 1} == summary["imbalance"]
     assert summary["nulls"]["columns"]["note"] == 1 / N_ROWS
     # As the stages report them, whose own tests run them
-    summary["non_iid"] = {"rows": 1, "by": "day", "p_value": 0.0004}
-    worst = {"by": "site", "group": "web", "rows": 9, "score": 0.07, "is_issue": True}
-    summary["groups"] = {"rows": 9, "worst": [{**worst, "by": "cluster", "is_issue": False}, worst]}
-    summary["valuation"] = {"rows": 3, "judged": 78}
-    print_result(replace(result, summary=summary), CommandLine(("c.yaml",)))
+    worst = Group(by="site", group="web", rows=9, score=0.07, is_issue=True)
+    others = [replace(worst, by="cluster", is_issue=False), worst]
+    checks = result.figures.checks | {
+        "non_iid": Order(
+            by="day", significant=0.05, rows=1, judged=80, statistic=0.5, p_value=0.0004
+        ),
+        "groups": Groups(rows=9, worst=others, threshold=0.1),
+        "valuation": Valuation(rows=3, judged=78, mean=0.5, threshold=0.5, k=5),
+    }
+    figures = replace(result.figures, checks=checks)
+    print_result(replace(result, figures=figures), CommandLine(("c.yaml",)))
     out = capsys.readouterr().out
     assert "Outliers: 2 of 80 rows are farther than " in out
     assert "Rare classes: rare; the rarest has 1.25% of the rows" in out

@@ -1,17 +1,25 @@
 """What is said of the checks: what counts, and that nothing was found where it is so."""
 
-from functools import partial
+from dataclasses import MISSING, fields
 
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.report import findings
 
-of_checks = partial(findings.of_checks, own_checks(), n_rows=1000)
+
+def of_checks(found):
+    """Return what is said of figures, those that are not given being None."""
+    made = {}
+    for check in own_checks():
+        if check.name in found:
+            required = {f.name: None for f in fields(check.figures) if f.default is MISSING}
+            made[check.name] = check.found(required | found[check.name])
+    return findings.of_checks(own_checks(), made, n_rows=1000)
 
 
 RULES = [
-    {"rule": "digits", "above": 0.5, "before": 9, "after": 8, "alone": 1},
-    {"rule": "symbols", "above": 0.5, "before": 8, "after": 8, "alone": 0},
-    {"rule": "language", "below": 0.2, "before": 8, "after": 6, "alone": 3},
+    {"rule": "digits", "above": 0.5, "before": 9, "after": 8, "alone": 1, "source": None},
+    {"rule": "symbols", "above": 0.5, "before": 8, "after": 8, "alone": 0, "source": None},
+    {"rule": "language", "below": 0.2, "before": 8, "after": 6, "alone": 3, "source": None},
 ]
 KINDS = {"email": 2, "card": 0}
 FAR = {"by": "embedding", "cutoff": 0.81, "k": 10, "median": 0.4, "texts": 900}

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 
 from browser import chromium
+from lakewinnow.checks.drift.figures import ClassChange, Compared, Drift, DriftTest, LabelDrift
 from lakewinnow.figures.examples import Examples
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
+from lakewinnow.plan.words import AlikeRows
 from lakewinnow.report import MOST_IN_MATRIX, Report, charts
 from lakewinnow.report.charts import Node
 from lakewinnow.stages.report import MOST_CLASSES, N_BINS, N_DRIFTED, WORST
@@ -86,14 +88,18 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
             "fixed_right": 0.5,
             "harmed": 0.01,
         },
-        "checks": {
-            "exact_duplicates": {"sets": 4, "rows": 14, "sets_whose_labels_differ": 1},
-            "drift": {
-                "false_alarms": 0.05,
-                "left_out": {},
-                "comparisons": [compared(new, classes) for new in ("this run", "chat")],
-            },
-        },
+    }
+    checks = {
+        "exact_duplicates": AlikeRows(sets=4, rows=14, sets_whose_labels_differ=1),
+        "drift": Drift(
+            detected=True,
+            false_alarms=0.05,
+            reference=None,
+            by=None,
+            comparisons=[compared(new, classes) for new in ("this run", "chat")],
+            left_out={},
+            groups_left_out=0,
+        ),
     }
     manifest = {
         "versions": {"lakewinnow": "0.1.0", "python": "3.11"},
@@ -157,7 +163,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "drifted": {"this run": [row] * N_DRIFTED},
     }
     return Report(
-        from_json(Summary, summary),
+        replace(from_json(Summary, summary), checks=checks),
         from_json(Manifest, manifest),
         noise_model,
         from_json(Examples, examples),
@@ -168,26 +174,27 @@ def compared(name, classes):
     """What drift has found of one side: of labels and embeddings, all that it can find."""
     effects = {"labels": 0.3, "text": 0.02, "classifier": 0.7, "distance": 0.1, "noise": 0.01}
     tests = [
-        {
-            "kind": kind,
-            "name": "upper_case" if kind == "text" else kind,
-            "effect": effect,
-            "least_effect": 0.1,
-            "adjusted_p": 1e-9 if effect >= 0.1 else 0.25,
-            "is_drift": effect >= 0.1,
-        }
+        DriftTest(
+            kind=kind,
+            name="upper_case" if kind == "text" else kind,
+            p=1e-9,
+            effect=effect,
+            least_effect=0.1,
+            adjusted_p=1e-9 if effect >= 0.1 else 0.25,
+            is_drift=effect >= 0.1,
+        )
         for kind, effect in effects.items()
     ]
-    changed = {name: {"share": 0.04, "reference_share": 0.01} for name in classes[:100]}
-    return {
-        "of": name,
-        "against": f"data/{NASTY}",
-        "rows": 1000,
-        "reference_rows": 900,
-        "detected": True,
-        "tests": tests,
-        "labels": {"changed": changed},
-    }
+    changed = dict.fromkeys(classes[:100], ClassChange(share=0.04, reference_share=0.01))
+    return Compared(
+        of=name,
+        against=f"data/{NASTY}",
+        rows=1000,
+        reference_rows=900,
+        detected=True,
+        tests=tests,
+        labels=LabelDrift(psi=0.3, statistic=9.0, df=2, p=0.0, changed=changed),
+    )
 
 
 def visible(page):

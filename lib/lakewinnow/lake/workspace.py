@@ -8,7 +8,7 @@ after the last one is in place, so a killed run leaves no record, and the stage 
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
 
@@ -39,7 +39,6 @@ class StageReport(Generic[F]):
     reads : passes by table
     bytes_in : of what is read outside the workspace
     figures : a dataclass of what it found, which summary.json and later stages read; None: nothing
-    details : the same as a mapping, of stages that have no dataclass yet
     is_complete : whether the next run need not do it again
     """
 
@@ -50,7 +49,6 @@ class StageReport(Generic[F]):
     bytes_in: int = 0
     figures: F = cast("Any", None)  # noqa: RUF009
     warnings: Sequence[str] = ()
-    details: Mapping[str, Any] = field(default_factory=dict)
     is_complete: bool = True
 
 
@@ -169,7 +167,6 @@ class Lake:
     ) -> Commit:
         """Write the record that makes a stage's tables valid; none, where they are incomplete."""
         size = {table: self.files.size(table) for table in {*report.reads, *report.writes}}
-        found = report.details if report.figures is None else to_json(report.figures)
         commit = Commit(
             name=name,
             fingerprint=fingerprint,
@@ -180,8 +177,8 @@ class Lake:
             bytes_read=report.bytes_in + sum(size[t] * n for t, n in report.reads.items()),
             bytes_written=sum(size[table] for table in report.writes),
             tables={table: self.rows(table) for table in report.writes if "." not in table},
-            figures={k: v for k, v in found.items() if k != "warnings"},
-            warnings=[*report.warnings, *found.get("warnings", ())],
+            figures={} if report.figures is None else to_json(report.figures),
+            warnings=[*report.warnings],
             id=uuid.uuid4().hex,
             needs=dict(needs),
             decided_by=dict(decided_by),
@@ -203,17 +200,18 @@ class Lake:
         self.files.delete(f"{_COMMITS}/{name}.json")
 
     def figures(self, name: str, cls: type[F]) -> F:
-        """Return what an earlier stage of this run has found, of the class that it returned."""
-        return from_json(cls, self.details(name))
+        """Return what an earlier stage of this run has found, of the class that it returned.
 
-    def details(self, name: str) -> Mapping[str, Any]:
-        """Return the same as a mapping."""
+        Raises
+        ------
+        EngineError : "no_commit"
+        """
         commit = self.committed(name)
         if commit is None:
             raise EngineError(
                 "no_commit", name, "a committed stage", None, "run it again with --restart"
             )
-        return commit.figures
+        return from_json(cls, commit.figures)
 
     def rows(self, name: str) -> int:
         """Rows of a published table, from its Parquet footers, or its log."""

@@ -166,7 +166,7 @@ def summary_of(
         holdout=of("holdout", Holdout),
         **vars(evaluated),
         **(vars(tuned) if tuned else {}),
-        checks={check.name: found[check.name] for check in checks if check.name in found},
+        checks={of.name: of.found(found[of.name]) for of in checks if of.name in found},
     )
 
 

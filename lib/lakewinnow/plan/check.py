@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from lakewinnow.errors import ConfigError, Shown
 from lakewinnow.plan.cost import UNKNOWN, Cost
 from lakewinnow.plan.stage import Function, Names, NamesOf, Stage, loaded, names_of
+from lakewinnow.typed_json import from_json
 
 if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
 
 Section = TypeVar("Section")
-Figures = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,10 @@ class Check(Generic[Section]):
     outside: Names = ()
     cost: Cost = UNKNOWN
     version: int = 1
+    figures: type | None = None  # the dataclass of those in its report; None: they are a mapping
     # of the check's figures and the number of rows: the first says it all, the others more of it;
     # none where nothing was found
-    sentences: Callable[[Figures, int], Iterable[str]] = _nothing
+    sentences: Callable[[Any, int], Iterable[str]] = _nothing
     nothing_found: str  # the sentence then
     lists_rows: bool = False  # whether the report lists the worst rows, by score
 
@@ -126,6 +127,10 @@ class Check(Generic[Section]):
     def table(self) -> str:
         """Where the check publishes what it found."""
         return f"checks/{self.name}"
+
+    def found(self, content: Mapping[str, Any]) -> Any:
+        """Return the figures of its report, given as JSON."""
+        return content if self.figures is None else from_json(self.figures, content)
 
     @property
     def key(self) -> str:
@@ -157,6 +162,7 @@ class Check(Generic[Section]):
             is_on=lambda config: self in config.checks.on,
             cost=self.cost,
             version=self.version,
+            figures=self.figures,
         )
 
 

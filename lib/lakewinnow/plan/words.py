@@ -1,7 +1,17 @@
-"""Numbers in sentences that several checks share."""
+"""Figures and sentences that several checks share."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True, kw_only=True)
+class AlikeRows:
+    """Rows that are alike, in sets."""
+
+    sets: int
+    rows: Annotated[int, "rows in them"]
+    sets_whose_labels_differ: Annotated[int, "sets of rows with several labels"]
 
 
 def counted(n: int, noun: str) -> str:
@@ -9,9 +19,9 @@ def counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def rows_in_groups(found: Mapping[str, Any], _: int) -> Iterator[str]:
+def rows_in_groups(found: AlikeRows, _: int) -> Iterator[str]:
     """Say how many rows a check has found to be alike, and how many groups have several labels."""
-    if found["sets"]:
-        n_differ = found["sets_whose_labels_differ"]
+    if found.sets:
+        n_differ = found.sets_whose_labels_differ
         labels = f"; in {counted(n_differ, 'group')} the labels differ" if n_differ else ""
-        yield f"{counted(found['rows'], 'row')} in {counted(found['sets'], 'group')}{labels}"
+        yield f"{counted(found.rows, 'row')} in {counted(found.sets, 'group')}{labels}"

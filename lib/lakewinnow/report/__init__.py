@@ -66,7 +66,6 @@ class Report:
 
     def _context(self) -> dict[str, Any]:
         summary, config = self.summary, self.manifest.config
-        as_json = summary.to_json()
         pictures = self.pictures()
         shown, _ = self._matrix("noise_matrix")
         return {
@@ -84,8 +83,8 @@ class Report:
             "warnings": self.manifest.warnings,
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
-            "findings": findings.of_checks(self.checks, as_json, summary.label_issues.rows),
-            "costs": list(words.costs(as_json)),
+            "findings": findings.of_checks(self.checks, summary.checks, summary.label_issues.rows),
+            "costs": list(words.costs(summary.embedding)) if summary.embedding else [],
             "stages": self._stages(),
             "compared": self._compared(),
             "detection": list(verdicts.of_detection(summary.detection)),

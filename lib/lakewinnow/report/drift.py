@@ -14,12 +14,12 @@ _TESTS: Final[Mapping[str, tuple[str, str]]] = {
 }
 
 
-def test_in_words(test: Mapping[str, Any]) -> tuple[str, str, str]:
+def test_in_words(test: Any) -> tuple[str, str, str]:
     """Say what a test of drift looks at, what it has measured, and how likely that is by chance."""
-    what, measure = _TESTS[test["kind"]]
-    p = test["adjusted_p"]
+    what, measure = _TESTS[test.kind]
+    p = test.adjusted_p
     return (
-        what.format(test["name"].replace("_", " ")),
-        f"{measure} {test['effect']:.3f}",
+        what.format(test.name.replace("_", " ")),
+        f"{measure} {test.effect:.3f}",
         f"{p:.3f}" if p >= _LEAST_P else f"< {_LEAST_P}",
     )

@@ -18,19 +18,19 @@ class Finding:
 
 
 def of_checks(
-    checks: Iterable[Check[Any]], summary: Mapping[str, Any], n_rows: int
+    checks: Iterable[Check[Any]], figures: Mapping[str, Any], n_rows: int
 ) -> list[Finding]:
     """Return what each check found that the run made.
 
     Parameters
     ----------
-    summary : the content of summary.json, or as much of it as there is
+    figures : by check
     n_rows : accepted
     """
     findings = []
     for check in checks:
-        if check.name in summary:
-            lines = tuple(check.sentences(summary[check.name], n_rows))
+        if check.name in figures:
+            lines = tuple(check.sentences(figures[check.name], n_rows))
             shown = lines or (check.nothing_found,)
             findings.append(Finding(check.name, check.title, bool(lines), shown))
     return findings

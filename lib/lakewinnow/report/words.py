@@ -1,7 +1,8 @@
 """Numbers as a person would say them."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from lakewinnow.figures.labels import Embedded
 
 
 def duration(seconds: float) -> str:
@@ -32,16 +33,12 @@ def verdict(n_issues: int, n_rows: int) -> str:
     return f"{n_issues:,} of {n_rows:,} labels look wrong ({n_issues / n_rows:.1%})"
 
 
-def costs(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Say what embedding took and cost, where something was embedded."""
-    embedded = summary.get("embedding")
-    if not embedded:
-        return
-    identity = embedded["identity"]
+def costs(found: Embedded) -> Iterator[str]:
+    """Say what embedding took and cost."""
+    by = found.identity
     yield (
-        f"Embeddings: {embedded['embedded']:,} of {embedded['texts']:,} texts were new to the"
-        f" store, by {identity['provider']} {identity['model']}, {identity['dimensions']:,}"
-        " dimensions."
+        f"Embeddings: {found.embedded:,} of {found.texts:,} texts were new to the store. They are"
+        f" from {by.provider} {by.model} and have {by.dimensions:,} dimensions."
     )
-    if embedded.get("cost_usd") is not None:
-        yield f"They took {embedded['tokens']:,} tokens and cost {embedded['cost_usd']:,.4f} USD."
+    if found.cost_usd is not None:
+        yield f"They took {found.tokens:,} tokens and cost {found.cost_usd:,.4f} USD."

@@ -64,7 +64,8 @@ def _print_so_far(out: Console, files: Files, result: RunResult) -> None:
     if "label_issues" in summary:
         issues = from_json(LabelIssues, summary["label_issues"])
         out.print(words.verdict(issues.n, issues.rows))
-    for check in findings.of_checks(result.checks, summary, files.count_rows("corpus")):
+    made = {of.name: of.found(summary[of.name]) for of in result.checks if of.name in summary}
+    for check in findings.of_checks(result.checks, made, files.count_rows("corpus")):
         out.print(Text(f"{check.title}: {check.lines[0]}"), soft_wrap=True)
 
 
@@ -156,7 +157,7 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
         f" (log loss {of.log_loss:.3f}, by class shares alone {of.prior_log_loss:.3f};"
         f" calibration error {of.ece:.3f})"
     )
-    for check in findings.of_checks(result.checks, result.summary, found.label_issues.rows):
+    for check in findings.of_checks(result.checks, found.checks, found.label_issues.rows):
         if check.is_any:
             yield f"{check.title}: {check.lines[0]}"
     for name, split in (found.exports or {}).items():

@@ -5,6 +5,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -75,7 +76,7 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert compared["embeddings"]["auc"] > 0.8
     assert found["left_out"] == {}
     assert compared["noise"]["df"] > 0
-    told = " ".join(CHECK.sentences(found, 0))
+    told = " ".join(CHECK.sentences(CHECK.found(found), 0))
     assert f"this run is unlike {path}: labels (PSI " in told
     assert "; billing " in told
     assert "upper case (median 0.0" in told
@@ -92,7 +93,8 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
 def test_the_rows_that_are_listed_show_what_others_may_see(spark, copied):
     lake = Lake(spark, copied.workspace)
     row_id = read_rows(copied.workspace, "corpus")[0]["row_id"]
-    compared = [{"of": "new", "tests": [{"is_drift": True, "kind": "classifier"}]}]
+    test = SimpleNamespace(is_drift=True, kind="classifier")
+    compared = [SimpleNamespace(of="new", tests=[test])]
     drift._publish(lake, compared, [[(row_id, 0.9)]], F.upper(c.TEXT))
     [listed] = read_rows(copied.workspace, "checks/drift")
     assert (listed["row_id"], listed["drift_group"]) == (row_id, "new")
@@ -107,21 +109,19 @@ def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied
     assert caught.value.code == "same_workspace"
     asked = DriftConfig(reference=sample, max_texts=200)
     report = drift.run(lake, copied.input, copied.embedding, asked, earlier=earlier)
-    [compared] = report.details["comparisons"]
-    assert (report.details["detected"], report.details["left_out"]) == (False, {})
-    assert [t["p"] for t in compared["tests"] if t["kind"] in ("labels", "text", "noise")] == [
-        1
-    ] * 9
-    assert compared["embeddings"]["texts"] == 200
-    assert compared["embeddings"]["auc"] < 0.52
+    [compared] = report.figures.comparisons
+    assert (report.figures.detected, report.figures.left_out) == (False, {})
+    assert [t.p for t in compared.tests if t.kind in ("labels", "text", "noise")] == [1] * 9
+    assert compared.embeddings.texts == 200
+    assert compared.embeddings.auc < 0.52
 
-    details = drift.run(lake, copied.input, copied.embedding, ASKED).details
-    months = [one["of"] for one in details["comparisons"]]
+    found = drift.run(lake, copied.input, copied.embedding, ASKED).figures
+    months = [one.of for one in found.comparisons]
     assert months == ["2026-01", "2026-02", "2026-03"]
     n_rows = lake.rows("corpus")
-    assert {one["rows"] + one["reference_rows"] for one in details["comparisons"]} == {n_rows}
-    assert not details["detected"]
-    [sentence] = CHECK.sentences(details, 0)
+    assert {one.rows + one.reference_rows for one in found.comparisons} == {n_rows}
+    assert not found.detected
+    [sentence] = CHECK.sentences(found, 0)
     assert sentence.startswith(
         "None was found: 2026-01, 2026-02, 2026-03 against the other rows, by 33"
     )
@@ -149,10 +149,12 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     assert np.bincount(on_sides.column("cell").to_numpy()).tolist() == [35, 55, 40, 60]
 
     asked = DriftConfig(by="label")
-    found = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked).details
-    assert (found["detected"], found["comparisons"]) == (False, [])
-    assert "label has no two values of 30 rows" in found["warnings"][0]
-    assert list(CHECK.sentences(found, 0)) == ["Nothing was compared: there are too few rows."]
+    report = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked)
+    assert (report.figures.detected, report.figures.comparisons) == (False, [])
+    assert "label has no two values of 30 rows" in report.warnings[0]
+    assert list(CHECK.sentences(report.figures, 0)) == [
+        "Nothing was compared: there are too few rows."
+    ]
 
 
 def of_pair(rng, shift, n=60):

@@ -82,8 +82,8 @@ def test_values_are_datalabs(lake):
     expected = data_shapley_knn(LABELS, knn_graph=graph(), k=K)
     np.testing.assert_allclose(scores, expected, atol=1e-9)
     np.testing.assert_array_equal(is_issue, expected < 0.5)
-    assert report.details["rows"] == is_issue.sum() > 0
-    assert report.details["judged"] == N_ROWS
+    assert report.figures.rows == is_issue.sum() > 0
+    assert report.figures.judged == N_ROWS
 
 
 def test_the_order_of_a_column_is_tested_as_by_datalab(lake):
@@ -91,10 +91,10 @@ def test_the_order_of_a_column_is_tested_as_by_datalab(lake):
     is_issue, scores = found(lake, "non_iid", "non_iid")
     by_day = np.argsort(DAY)
     theirs = managed(NonIIDIssueManager, knn_graph=graph(by_day), options={"k": K})
-    assert report.details["p_value"] == pytest.approx(theirs.p_value, abs=1e-9)
+    assert report.figures.p_value == pytest.approx(theirs.p_value, abs=1e-9)
     np.testing.assert_allclose(scores[by_day], theirs.issues.non_iid_score, atol=1e-9)
     np.testing.assert_array_equal(is_issue[by_day], theirs.issues.is_non_iid_issue)
-    assert is_issue.sum() == report.details["rows"] == 1
+    assert is_issue.sum() == report.figures.rows == 1
 
 
 def test_values_of_any_kind_are_in_order_and_level_ones_stay():
@@ -125,7 +125,7 @@ def test_clusters_are_scored_as_by_datalab(lake):
     np.testing.assert_allclose(scores, expected, atol=1e-9)
     np.testing.assert_array_equal(is_issue, expected == expected.min())
     assert (expected < 1).any()
-    assert report.details["worst"][0]["by"] == "cluster"
+    assert report.figures.worst[0].by == "cluster"
 
 
 def test_groups_of_a_column_are_scored_as_by_datalab_and_the_worst_is_of_least_ratio(lake):
@@ -143,8 +143,8 @@ def test_groups_of_a_column_are_scored_as_by_datalab_and_the_worst_is_of_least_r
     np.testing.assert_allclose(scores, theirs.underperforming_group_score, atol=1e-9)
     np.testing.assert_array_equal(is_issue, theirs.is_underperforming_group_issue)
     np.testing.assert_array_equal(is_issue, SITE == "web")
-    [worst] = report.details["worst"]  # no day has five rows
-    assert (worst["by"], worst["group"], worst["is_issue"]) == ("site", "web", True)
+    [worst] = report.figures.worst  # no day has five rows
+    assert (worst.by, worst.group, worst.is_issue) == ("site", "web", True)
     row = read_rows(lake.files.root, "checks/groups")[1]
     assert row["underperforming_group"] == "site web"
     assert row["why"].startswith("of a group that does badly: site web, confidence 0.0")

@@ -91,7 +91,7 @@ def test_sets_and_scores_are_those_of_every_pair(found):
         assert row["near_duplicate_score"] == pytest.approx(1 - similarity, abs=1e-12)
     assert rows["40"]["near_duplicate_set"] == rows["45"]["near_duplicate_set"] == "40"
     sizes = Counter(of for of, _ in expected.values())
-    counted = {name: report.details[name] for name in ("sets", "rows", "largest_set")}
+    counted = {name: getattr(report.figures, name) for name in ("sets", "rows", "largest_set")}
     assert counted == {"sets": 5, "rows": len(expected), "largest_set": max(sizes.values())}
 
 
@@ -100,7 +100,7 @@ def test_labels_that_differ_in_a_set_are_said(found):
     said = {name: row["why"] for name, row in rows.items() if row["why"] is not None}
     why = "near duplicates have differing labels: a, b"
     assert said == dict.fromkeys(["03", "05", "06", "07"], why)
-    assert report.details["sets_whose_labels_differ"] == 1
+    assert report.figures.sets_whose_labels_differ == 1
     assert rows["03"]["near_duplicate_labels_differ"] is True
     assert rows["09"]["near_duplicate_labels_differ"] is False
     assert rows["19"]["near_duplicate_labels_differ"] is None
@@ -109,7 +109,7 @@ def test_labels_that_differ_in_a_set_are_said(found):
 def test_nothing_depends_on_how_rows_lie_in_files(found, lake):
     report, rows = run(lake, parts=5)
     assert rows == found[1]
-    assert report.details == found[0].details
+    assert report.figures == found[0].figures
 
 
 def neighbours_of(lake, vectors, copies, k):
@@ -131,7 +131,8 @@ def neighbours_of(lake, vectors, copies, k):
         for i in range(len(vectors))
     ]
     make_table(lake, "checks/neighbors", found, NEIGHBORS)
-    make_commit(lake, "neighbors", k=k, metric="cosine", texts=len(vectors))
+    n = len(vectors)
+    make_commit(lake, "neighbors", k=k, metric="cosine", texts=n, reference_texts=n)
     return texts
 
 
@@ -159,7 +160,7 @@ def test_by_embedding_rows_are_judged_as_by_datalab(lake):
     expected = theirs.issues["near_duplicate_score"].to_numpy()
     np.testing.assert_allclose(scores[is_alone], expected[is_alone], atol=1e-6)
     median = theirs.info["median_distance_to_nearest_neighbor"]
-    assert report.details["median"] == pytest.approx(median)
+    assert report.figures.median == pytest.approx(median)
     ends = [(i, j) for i, of in enumerate(others) for j in range(len(texts)) if texts[j] in of]
     nodes, roots = components(*np.array(ends).T)
     found = {i: int(row["near_duplicate_set"]) for i, row in enumerate(rows) if is_issue[i]}

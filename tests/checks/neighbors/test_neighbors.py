@@ -10,6 +10,7 @@ from lakewinnow.config.sections import EmbeddingConfig, NeighborsConfig
 from lakewinnow.embedding import registry
 from lakewinnow.errors import EngineError
 from lakewinnow.lake.vectors.embedding_store import EMBEDDINGS
+from lakewinnow.typed_json import to_json
 
 N_TEXTS, N_COLUMNS, K = 50, 6, 4
 COPIES = np.array([2 if i % 7 == 0 else 1 for i in range(N_TEXTS)])
@@ -79,7 +80,7 @@ def test_neighbours_are_those_of_a_brute_force_search_whatever_the_slots(lake, m
         others = np.repeat(np.append(0, row["distances"]), [COPIES[i] - 1, *COPIES[near]])
         assert row["mean_distance"] == pytest.approx(others[:K].mean(), abs=1e-12)
     assert rows[3]["mean_distance"] == 0
-    assert report.details == {
+    assert to_json(report.figures) == {
         "k": K,
         "metric": "cosine",
         "texts": N_TEXTS,
@@ -96,7 +97,7 @@ def test_of_more_texts_than_are_wanted_a_sample_is_what_all_are_compared_with(la
     report, rows = found_by(lake, max_reference_rows=20)
     index = {text_key(f"text {i}"): i for i in range(N_TEXTS)}
     reference = np.array(sorted({index[key] for row in rows for key in row["neighbors"]}))
-    assert report.details["reference_texts"] == 20 == len(reference)
+    assert report.figures.reference_texts == 20 == len(reference)
     assert [i for i, row in enumerate(rows) if row["in_reference"]] == reference.tolist()
     for row, (near, far) in zip(rows, brute_force(reference), strict=True):
         assert [index[key] for key in row["neighbors"]] == near.tolist()

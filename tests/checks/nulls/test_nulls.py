@@ -13,6 +13,7 @@ from lakewinnow.checks.imbalance import stage as imbalance
 from lakewinnow.checks.nulls import NullsConfig
 from lakewinnow.checks.nulls import stage as nulls
 from lakewinnow.stages import noise
+from lakewinnow.typed_json import to_json
 
 VALUES = {
     "age": [1.0, None, nan, 4.0, None, 6.0],
@@ -33,13 +34,13 @@ def test_rows_without_a_value_are_datalabs(lake):
     assert [row["is_null_issue"] for row in rows] == theirs.is_null_issue.tolist()
     np.testing.assert_allclose([row["null_score"] for row in rows], theirs.null_score)
     assert rows[4]["why"] == "empty: none of 3 columns has a value"
-    assert report.details == {
+    assert to_json(report.figures) == {
         "rows": 3,
         "columns": {"age": 3 / 6, "job": 4 / 6, "when": 4 / 6},
         "most_often": {"columns": names, "rows": 3},
     }
     report = nulls.run(make_run(lake), NullsConfig(columns=("job",)))
-    assert (report.details["rows"], report.details["columns"]) == (4, {"job": 4 / 6})
+    assert (report.figures.rows, report.figures.columns) == (4, {"job": 4 / 6})
 
 
 def test_rows_of_a_class_that_is_too_rare_are_flagged(lake):
@@ -54,5 +55,5 @@ def test_rows_of_a_class_that_is_too_rare_are_flagged(lake):
     assert [row["is_class_imbalance_issue"] for row in rows] == [False] * 60 + [True]
     assert [row["class_imbalance_score"] for row in rows] == [1.0] * 60 + [1 / 61]
     assert rows[-1]["why"] == "rare class: 1 of 61 rows"
-    assert report.details["rare"] == ["class 2"]
-    assert report.details["without_rows"] == ["class 3"]
+    assert report.figures.rare == ["class 2"]
+    assert report.figures.without_rows == ["class 3"]

@@ -31,10 +31,10 @@ def test_by_distance_rows_are_judged_as_by_datalab(spark, tmp_path):
     is_issue, scores = found(lake)
     np.testing.assert_array_equal(is_issue, theirs.is_outlier_issue)
     np.testing.assert_allclose(scores, theirs.outlier_score, atol=1e-6)
-    assert report.details["rows"] == is_issue.sum() > 0
+    assert report.figures.rows == is_issue.sum() > 0
     rows = read_rows(lake.files.root, "checks/outliers")
     assert {row["why"] is None for row in rows if not row["is_outlier_issue"]} == {True}
-    median = report.details["median"]
+    median = report.figures.median
     [why, *_] = [row["why"] for row in rows if row["is_outlier_issue"]]
     assert why.startswith("outlier: distance ")
     assert why.endswith(f" to its neighbours, {median:.2f} is common")
@@ -51,5 +51,5 @@ def test_by_probabilities_rows_are_judged_as_by_datalab(lake):
     is_issue, scores = found(lake)
     np.testing.assert_array_equal(is_issue, theirs.is_outlier_issue)
     np.testing.assert_allclose(scores, theirs.outlier_score, atol=1e-9)
-    assert report.details["rows"] == is_issue.sum() > 0
+    assert report.figures.rows == is_issue.sum() > 0
     assert (report.rows_in, report.rows_out) == (rows, rows)

@@ -23,6 +23,7 @@ from lakewinnow.checks.pii import stage as pii
 from lakewinnow.checks.text import TextConfig, TextRuleConfig
 from lakewinnow.checks.text import stage as text
 from lakewinnow.lake import redaction
+from lakewinnow.typed_json import to_json
 
 MAIL, PHONE = "jane.doe@example.org", "+44 20 7946 0958"
 PADDING = (
@@ -87,7 +88,7 @@ def test_each_row_has_its_rules_a_score_and_why(found):
         "text_rules": None,
         "why": None,
     }
-    details = reports["text"].details
+    details = to_json(reports["text"].figures)
     assert details["rows"] == len(broken)
     funnel = {of["rule"]: (of["before"], of["after"], of["alone"]) for of in details["rules"]}
     assert {rule: counts for rule, counts in funnel.items() if counts[2]} == {
@@ -123,7 +124,7 @@ def test_personal_data_is_found_and_counted(found):
     }
     assert rows["damaged"]["why"] == "personal data: 2 email addresses"
     assert rows["damaged"]["pii_score"] == pytest.approx(1 / 3)
-    assert reports["pii"].details == {
+    assert to_json(reports["pii"].figures) == {
         "rows": 4,
         "rows_by_kind": {"email": 3, "iban": 0, "card": 1, "ip": 0, "phone": 1},
     }

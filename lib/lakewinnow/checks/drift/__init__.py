@@ -1,12 +1,13 @@
 """Drift: whether rows are still like those of a reference."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
+from lakewinnow.checks.drift.figures import Compared, Drift
 from lakewinnow.config.types import AtLeast, Between, ColumnName, Format, ReadPath
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Figures, rewriting_settings
+from lakewinnow.plan.check import Check, rewriting_settings
 from lakewinnow.plan.words import counted
 
 if TYPE_CHECKING:
@@ -54,47 +55,47 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("same_column", f"{key}.by", expected, section.by, hint)
 
 
-def sentences(found: Figures, _: int = 0) -> Iterator[str]:
+def sentences(found: Drift, _: int = 0) -> Iterator[str]:
     """Say what has drifted from what, a sentence for each comparison that has found something."""
-    compared = found["comparisons"]
+    compared = found.comparisons
     if not compared:
         yield "Nothing was compared: there are too few rows."
         return
-    drifted = [one for one in compared if one["detected"]]
+    drifted = [one for one in compared if one.detected]
     for one in drifted:
         what = "; ".join(_drifted(one))
-        yield f"{one['of']} is unlike {one['against']}: {what}."
-    n_tests = sum(len(one["tests"]) for one in compared)
+        yield f"{one.of} is unlike {one.against}: {what}."
+    n_tests = sum(len(one.tests) for one in compared)
     if not drifted:
-        names = ", ".join(one["of"] for one in compared)
+        names = ", ".join(one.of for one in compared)
         yield (
-            f"None was found: {names} against {compared[0]['against']}, by"
-            f" {counted(n_tests, 'test')}, which together find some in {found['false_alarms']:.0%}"
+            f"None was found: {names} against {compared[0].against}, by"
+            f" {counted(n_tests, 'test')}, which together find some in {found.false_alarms:.0%}"
             " of the cases where there is none."
         )
-    for what, reason in found["left_out"].items():
+    for what, reason in found.left_out.items():
         yield f"Not compared: {what} ({reason})."
 
 
-def _drifted(one: Mapping[str, Any]) -> Iterator[str]:
-    for test in one["tests"]:
-        if not test["is_drift"]:
+def _drifted(one: Compared) -> Iterator[str]:
+    for test in one.tests:
+        if not test.is_drift:
             continue
-        if test["kind"] == "text":
-            text, name = one["texts"][test["name"]], test["name"].replace("_", " ")
-            yield f"{name} (median {text['median']:g}, not {text['reference_median']:g})"
-        elif test["kind"] == "labels":
+        if test.kind == "text":
+            text, name = (one.texts or {})[test.name], test.name.replace("_", " ")
+            yield f"{name} (median {text.median:g}, not {text.reference_median:g})"
+        elif test.kind == "labels":
             changed = [
-                f"{name} {of['share']:.1%}, not {of['reference_share']:.1%}"
-                for name, of in list(one["labels"]["changed"].items())[:3]
+                f"{name} {of.share:.1%}, not {of.reference_share:.1%}"
+                for name, of in list(one.labels.changed.items())[:3]
             ]
-            yield f"labels (PSI {test['effect']:.2f}" + "".join(f"; {of}" for of in changed) + ")"
-        elif test["kind"] == "classifier":
-            yield f"embeddings (told apart with an AUC of {test['effect']:.2f})"
-        elif test["kind"] == "distance":
-            yield f"embeddings (energy distance {test['effect']:.2f})"
+            yield f"labels (PSI {test.effect:.2f}" + "".join(f"; {of}" for of in changed) + ")"
+        elif test.kind == "classifier":
+            yield f"embeddings (told apart with an AUC of {test.effect:.2f})"
+        elif test.kind == "distance":
+            yield f"embeddings (energy distance {test.effect:.2f})"
         else:
-            yield f"label noise ({test['effect']:.1%} of the labels are given otherwise)"
+            yield f"label noise ({test.effect:.1%} of the labels are given otherwise)"
 
 
 CHECK: Final = Check(
@@ -111,6 +112,7 @@ CHECK: Final = Check(
     reads=("accepted", "pred_probs", "noise_model.json", "vectors?", "candidates?"),
     settings=rewriting_settings,
     lists_rows=True,
+    figures=Drift,
     sentences=sentences,
     nothing_found="nothing has drifted",
 )

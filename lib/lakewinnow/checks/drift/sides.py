@@ -17,6 +17,7 @@ from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.core.types import IntArray
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes import states
@@ -72,7 +73,7 @@ def by_column(lake: Lake, name: str) -> Groups:
     have fewer than `LEAST_ROWS` rows are among the others of each.
     """
     rows = accepted(lake)
-    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
     text = portable.as_text(F.col(c.SOURCE).getField(name), schema[name].dataType)
     value = F.when(text.rlike(_IS_DATE), F.substring(text, 1, _MONTH)).otherwise(text)
     counts = rows.groupBy(value.alias("value")).count()

@@ -18,7 +18,7 @@ have are on both, in one fold, and make them as alike as they are.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from pyspark.sql import Column, DataFrame
@@ -33,6 +33,7 @@ from lakewinnow.checks.drift import (
     told,
     vectors,
 )
+from lakewinnow.checks.drift.figures import Compared, Drift
 from lakewinnow.checks.drift.sides import Groups
 from lakewinnow.checks.drift.vectors import Found, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing
@@ -41,6 +42,7 @@ from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows, DriftComparison
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.embedding import registry
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.redaction import preview
@@ -73,7 +75,7 @@ def run(
     taken_in: Lake | None = None,
     earlier: EarlierRun | None = None,
     text: Column | None = None,
-) -> StageReport:
+) -> StageReport[Drift]:
     """Compare the rows with a reference, or with each other by a column.
 
     Parameters
@@ -102,7 +104,7 @@ def run(
     classes, counted = sides.count(
         groups,
         texts,
-        lake.details("ingest")["classes"],
+        lake.figures("ingest", Ingested).classes,
         has_text=source.text is not None,
     )
     fewest = min(side.n_rows for pair in counted for side in pair)
@@ -147,19 +149,19 @@ def run(
         rows_out=lake.rows(TABLE),
         reads={"corpus": 5 if reference is not None else 8},
         writes=(TABLE,),
-        details={
-            "detected": any(of["detected"] for of in compared),
-            "false_alarms": config.false_alarms,
-            "reference": config.reference,
-            "by": config.by,
-            "comparisons": compared,
-            "left_out": left_out,
-            "groups_left_out": groups.n_left_out,
-        },
+        figures=Drift(
+            detected=any(of.detected for of in compared),
+            false_alarms=config.false_alarms,
+            reference=config.reference,
+            by=config.by,
+            comparisons=compared,
+            left_out=left_out,
+            groups_left_out=groups.n_left_out,
+        ),
     )
 
 
-def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport:
+def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[Drift]:
     """Say why nothing was compared."""
     _publish(lake, [], [], F.col(c.TEXT))
     return StageReport(
@@ -167,16 +169,16 @@ def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport:
         rows_out=0,
         reads={"corpus": 3},
         writes=(TABLE,),
-        details={
-            "detected": False,
-            "false_alarms": config.false_alarms,
-            "reference": config.reference,
-            "by": config.by,
-            "comparisons": [],
-            "left_out": {},
-            "groups_left_out": 0,
-            "warnings": [f"checks.drift: {reason}: nothing was compared"],
-        },
+        figures=Drift(
+            detected=False,
+            false_alarms=config.false_alarms,
+            reference=config.reference,
+            by=config.by,
+            comparisons=[],
+            left_out={},
+            groups_left_out=0,
+        ),
+        warnings=[f"checks.drift: {reason}: nothing was compared"],
     )
 
 
@@ -238,16 +240,16 @@ def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | N
 
 def _publish(
     lake: Lake,
-    compared: Sequence[dict[str, Any]],
+    compared: Sequence[Compared],
     surest: Sequence[Sequence[tuple[str, float]]],
     text: Column,
 ) -> None:
     """Write the rows that are surest to be new, of comparisons whose vectors have drifted."""
     kinds = {verdict.CLASSIFIER, verdict.DISTANCE}
     rows = [
-        (row_id, of["of"], score)
+        (row_id, of.of, score)
         for of, scored in zip(compared, surest, strict=True)
-        if any(test["is_drift"] and test["kind"] in kinds for test in of["tests"])
+        if any(test.is_drift and test.kind in kinds for test in of.tests)
         for row_id, score in scored
     ]
     schema = StructType([DRIFTED[name] for name in (c.ROW_ID, c.DRIFT_GROUP, c.DRIFT_SCORE)])

@@ -2,10 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
+from lakewinnow.checks.drift.figures import (
+    ClassChange,
+    Compared,
+    DriftTest,
+    EmbeddingDrift,
+    LabelDrift,
+    NoiseDrift,
+    TextDrift,
+)
 from lakewinnow.checks.drift.sides import Pair
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison
@@ -21,89 +30,93 @@ def comparisons(
     rate: float,
     classes: Sequence[str],
     noise_classes: Sequence[str],
-) -> list[dict[str, Any]]:
+) -> list[Compared]:
     """Judge all tests of all comparisons together, and tell what each comparison came to."""
     tests = [one.tests() for one in found]
     adjusted = iter(verdict.holm([test.p for of_pair in tests for test in of_pair]).tolist())
     told = []
     for pair, (new, reference), one, of_pair in zip(pairs, sides, found, tests, strict=True):
         judged = [
-            {
+            DriftTest(
                 **asdict(test),
-                "adjusted_p": (p := next(adjusted)),
-                "least_effect": verdict.LEAST_EFFECT[test.kind],
-                "is_drift": verdict.is_drift(test, p, rate),
-            }
+                adjusted_p=(p := next(adjusted)),
+                least_effect=verdict.LEAST_EFFECT[test.kind],
+                is_drift=verdict.is_drift(test, p, rate),
+            )
             for test in of_pair
         ]
-        drifted = {of["kind"] for of in judged if of["is_drift"]}
+        drifted = {of.kind for of in judged if of.is_drift}
         told.append(
-            {
-                "of": pair.name,
-                "against": pair.against,
-                "rows": new.n_rows,
-                "reference_rows": reference.n_rows,
-                "detected": bool(drifted),
-                "tests": judged,
-                **_measures(one, drifted, rate, classes, noise_classes),
-            }
+            Compared(
+                of=pair.name,
+                against=pair.against,
+                rows=new.n_rows,
+                reference_rows=reference.n_rows,
+                detected=bool(drifted),
+                tests=judged,
+                labels=_labels(one, drifted, rate, classes),
+                texts={
+                    name: TextDrift(
+                        median=text.medians[0],
+                        reference_median=text.medians[1],
+                        distance=text.distance,
+                    )
+                    for name, text in one.texts.items()
+                }
+                or None,
+                embeddings=_embeddings(one),
+                noise=_noise(one, drifted, rate, noise_classes),
+            )
         )
     return told
 
 
-def _measures(
-    one: DriftComparison,
-    drifted: set[str],
-    rate: float,
-    classes: Sequence[str],
-    noise_classes: Sequence[str],
-) -> dict[str, Any]:
+def _labels(
+    one: DriftComparison, drifted: set[str], rate: float, classes: Sequence[str]
+) -> LabelDrift:
     shares = one.classes
     changed = (
         verdict.changed_classes(shares.new, shares.reference, shares.p, rate)
         if verdict.LABELS in drifted
         else np.zeros(0, np.int64)
     )
-    told: dict[str, Any] = {
-        "labels": {
-            "psi": one.psi,
-            **asdict(one.labels),
-            "changed": {
-                classes[i]: {
-                    "share": float(shares.new[i]),
-                    "reference_share": float(shares.reference[i]),
-                }
-                for i in changed[:_MOST_CLASSES].tolist()
-            },
-        }
-    }
-    if one.texts:
-        told["texts"] = {
-            name: {
-                "median": text.medians[0],
-                "reference_median": text.medians[1],
-                "distance": text.distance,
-            }
-            for name, text in one.texts.items()
-        }
-    if one.vectors is not None:
-        classifier = one.vectors.classifier
-        told["embeddings"] = {
-            "texts": one.vectors.n_texts,
-            "auc": classifier.auc,
-            "auc_low": classifier.low,
-            "auc_high": classifier.high,
-            "distance": one.vectors.distance.distance,
-        }
-    if one.noise is not None:
-        told["noise"] = {
-            "distance": one.noise.distance,
-            **asdict(one.noise.test),
-            "changed": _changed_noise(one.noise.distances, one.noise.p, rate, noise_classes)
-            if verdict.NOISE in drifted
-            else {},
-        }
-    return told
+    return LabelDrift(
+        psi=one.psi,
+        **asdict(one.labels),
+        changed={
+            classes[i]: ClassChange(
+                share=float(shares.new[i]), reference_share=float(shares.reference[i])
+            )
+            for i in changed[:_MOST_CLASSES].tolist()
+        },
+    )
+
+
+def _embeddings(one: DriftComparison) -> EmbeddingDrift | None:
+    if one.vectors is None:
+        return None
+    classifier = one.vectors.classifier
+    return EmbeddingDrift(
+        texts=one.vectors.n_texts,
+        auc=classifier.auc,
+        auc_low=classifier.low,
+        auc_high=classifier.high,
+        distance=one.vectors.distance.distance,
+    )
+
+
+def _noise(
+    one: DriftComparison, drifted: set[str], rate: float, classes: Sequence[str]
+) -> NoiseDrift | None:
+    if one.noise is None:
+        return None
+    return NoiseDrift(
+        distance=one.noise.distance,
+        **asdict(one.noise.test),
+        changed=_changed_noise(one.noise.distances, one.noise.p, rate, classes)
+        if verdict.NOISE in drifted
+        else {},
+    )
 
 
 def _changed_noise(

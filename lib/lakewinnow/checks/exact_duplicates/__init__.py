@@ -5,7 +5,7 @@ from typing import Final
 
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.cost import Cost
-from lakewinnow.plan.words import rows_in_groups
+from lakewinnow.plan.words import AlikeRows, rows_in_groups
 
 IS_ISSUE: Final = "is_exact_duplicate_issue"
 SET: Final = "exact_duplicate_set"  # smallest row_id among the rows of equal text
@@ -30,6 +30,7 @@ CHECK: Final = Check(
     action="drop",
     about_action="One row of each set stays.",
     cost=Cost(passes=2, rows_per_second=300_000),
+    figures=AlikeRows,
     sentences=rows_in_groups,
     nothing_found="no two rows have the same text",
 )

@@ -17,6 +17,7 @@ from lakewinnow.lake import check_tables
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
+from lakewinnow.plan.words import AlikeRows
 from lakewinnow.spark.schemas import schema
 
 _LABELS_DIFFER: Final = "labels_differ"
@@ -25,7 +26,7 @@ _FOUND: Final = StructType(
 )
 
 
-def run(run: Run, _: ExactDuplicatesConfig) -> StageReport:
+def run(run: Run, _: ExactDuplicatesConfig) -> StageReport[AlikeRows]:
     """Find the sets of rows with equal text keys."""
     lake = run.lake
     corpus = accepted(lake)
@@ -49,5 +50,5 @@ def run(run: Run, _: ExactDuplicatesConfig) -> StageReport:
         rows_out=n_rows,
         reads={"corpus": 2},
         writes=(CHECK.table,),
-        details={"sets": n_sets, "rows": n_rows, "sets_whose_labels_differ": n_differ},
+        figures=AlikeRows(sets=n_sets, rows=n_rows, sets_whose_labels_differ=n_differ),
     )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from lakewinnow.config.types import AtLeast, ColumnName, Count, Fraction
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Column, Figures
+from lakewinnow.plan.check import Check, Column
 from lakewinnow.plan.stage import Names
 from lakewinnow.plan.words import counted
 
@@ -55,12 +55,32 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("no_groups", f"{CHECK.key}.columns", expected, [], hint)
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    for group in found.get("worst", ()):
-        if group["is_issue"]:
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Rows that have a value of a column, or are near to each other."""
+
+    by: Annotated[str, "the column, or cluster"]
+    group: Annotated[str, "the value"]
+    rows: int
+    score: Annotated[float, "mean self-confidence as a share of all rows'"]
+    is_issue: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Groups:
+    """Groups that the classifier does badly on."""
+
+    rows: Annotated[int, "rows of such groups"]
+    worst: Annotated[list[Group], "the worst group of each column, and of the clusters"]
+    threshold: Annotated[float, "score below which a group is an issue"]
+
+
+def _sentences(found: Groups, _: int) -> Iterator[str]:
+    for group in found.worst:
+        if group.is_issue:
             yield (
-                f"{counted(group['rows'], 'row')} of {group['by']} {group['group']}: the"
-                f" classifier's confidence in their labels is {group['score']:.0%} of the average"
+                f"{counted(group.rows, 'row')} of {group.by} {group.group}: the"
+                f" classifier's confidence in their labels is {group.score:.0%} of the average"
             )
 
 
@@ -76,6 +96,7 @@ CHECK: Final = Check(
     problems=_problems,
     reads=_reads,
     writes=_writes,
+    figures=Groups,
     sentences=_sentences,
     nothing_found="the classifier does no group much worse than all rows",
 )

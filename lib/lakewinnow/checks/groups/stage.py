@@ -19,15 +19,25 @@ for the worst, and whether any is flagged, depends on how they are numbered. Her
 one of least ratio.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.groups import CHECK, GROUP, IS_ISSUE, SCORE, GroupsConfig, clusters
+from lakewinnow.checks.groups import (
+    CHECK,
+    GROUP,
+    IS_ISSUE,
+    SCORE,
+    Group,
+    Groups,
+    GroupsConfig,
+    clusters,
+)
 from lakewinnow.config.sections import InputConfig
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, input_column, n_accepted
@@ -44,7 +54,7 @@ _TICK: Final = 2.0**-32  # self-confidence is summed in whole numbers of these: 
 _MEMBER = schema({c.ROW_ID: "string", _KIND: "string", _GROUP: "string", _TICKS: "bigint"})
 
 
-def run(run: Run, config: GroupsConfig) -> StageReport:
+def run(run: Run, config: GroupsConfig) -> StageReport[Groups]:
     """Find the groups that the classifier does badly on."""
     lake = run.lake
     by_cluster = config.clusters and run.config.input.pred_probs is None
@@ -63,11 +73,11 @@ def run(run: Run, config: GroupsConfig) -> StageReport:
         rows_out=n_rows,
         reads={"pred_probs": 1, "corpus": 2, _MEMBERS: 3, **clusters.reads(by_cluster=by_cluster)},
         writes=written,
-        details={
-            "rows": lake.read(CHECK.table).where(IS_ISSUE).count(),
-            "worst": worst,
-            "threshold": config.threshold,
-        },
+        figures=Groups(
+            rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
+            worst=worst,
+            threshold=config.threshold,
+        ),
     )
 
 
@@ -94,7 +104,7 @@ def _members(
 
 
 def _text(lake: Lake, source: InputConfig, name: str) -> Column:
-    schema = StructType.fromJson(lake.details("ingest")["input_columns"])
+    schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
     return portable.as_text(input_column(source, name), schema[name].dataType)
 
 
@@ -116,26 +126,26 @@ def _mean(ticks: Column, n: Column) -> Column:
     return ticks.cast("double") / n * _TICK
 
 
-def _worst(scored: DataFrame, threshold: float) -> list[dict[str, Any]]:
+def _worst(scored: DataFrame, threshold: float) -> list[Group]:
     """Return the worst group of each kind; of several the one that comes first by name."""
     found = scored.groupBy(_KIND).agg(F.min(F.struct("score", _GROUP, "n")).alias("worst"))
     return [
-        {
-            "by": row[_KIND],
-            "group": row["worst"][_GROUP],
-            "rows": row["worst"]["n"],
-            "score": row["worst"]["score"],
-            "is_issue": row["worst"]["score"] < threshold,
-        }
+        Group(
+            by=row[_KIND],
+            group=row["worst"][_GROUP],
+            rows=row["worst"]["n"],
+            score=row["worst"]["score"],
+            is_issue=row["worst"]["score"] < threshold,
+        )
         for row in found.orderBy(_KIND).collect()
     ]
 
 
-def _judged(lake: Lake, scored: DataFrame, worst: list[dict[str, Any]]) -> DataFrame:
+def _judged(lake: Lake, scored: DataFrame, worst: list[Group]) -> DataFrame:
     flagged = F.lit(False)  # noqa: FBT003
     for one in worst:
-        if one["is_issue"]:
-            flagged |= (F.col(_KIND) == one["by"]) & (F.col(_GROUP) == one["group"])
+        if one.is_issue:
+            flagged |= (F.col(_KIND) == one.by) & (F.col(_GROUP) == one.group)
     name = F.concat_ws(" ", _KIND, _GROUP)
     groups = scored.select(_KIND, _GROUP, "score", flagged.alias("flagged"), name.alias("name"))
     of_rows = (

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from lakewinnow.config.types import Fraction
-from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.check import Check
 from lakewinnow.plan.cost import Cost
 
 IS_ISSUE: Final = "is_class_imbalance_issue"
@@ -20,9 +20,21 @@ class ImbalanceConfig:
     """Is the rarest class less than this share of 1 / classes?"""
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    if found["rare"]:
-        yield f"{', '.join(found['rare'])}; the rarest has {found['share']:.2%} of the rows"
+@dataclass(frozen=True, kw_only=True)
+class RareClasses:
+    """Classes that are too rare."""
+
+    rows: Annotated[int, "rows of the rarest class, where it is too rare"]
+    rarest: Annotated[str, "the rarest class that has rows"]
+    share: Annotated[float, "of the rows that it has"]
+    limit: Annotated[float, "share below which a class is too rare"]
+    rare: Annotated[list[str], "classes below it"]
+    without_rows: Annotated[list[str], "classes of the configuration that no row has"]
+
+
+def _sentences(found: RareClasses, _: int) -> Iterator[str]:
+    if found.rare:
+        yield f"{', '.join(found.rare)}; the rarest has {found.share:.2%} of the rows"
 
 
 CHECK: Final = Check(
@@ -37,6 +49,7 @@ CHECK: Final = Check(
     reads=("accepted", "noise_model.json"),
     about_action="The rows of the class that is too rare.",
     cost=Cost(rows_per_second=500_000),
+    figures=RareClasses,
     sentences=_sentences,
     nothing_found="there are none",
 )

@@ -9,7 +9,7 @@ from lakewinnow.errors import ConfigError
 from lakewinnow.plan.check import Check, Column
 from lakewinnow.plan.cost import Cost
 from lakewinnow.plan.stage import Names
-from lakewinnow.plan.words import rows_in_groups
+from lakewinnow.plan.words import AlikeRows, rows_in_groups
 
 if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
@@ -42,6 +42,28 @@ class NearDuplicatesConfig:
     found, nearly all well above it."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Of MinHash."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearDuplicates(AlikeRows):
+    """Rows whose texts are alike, and how they were found."""
+
+    by: Annotated[str, "text or embedding"]
+    largest_set: Annotated[int, "rows in the largest set"]
+    shingle_size: Annotated[int | None, "words of a shingle"] = None
+    bands: Annotated[int | None, "groups of hashes"] = None
+    rows_per_band: Annotated[int | None, "hashes in each"] = None
+    recall_at_threshold: Annotated[float | None, "share of pairs at the threshold found"] = None
+    candidates: Annotated[int | None, "pairs that were compared"] = None
+    k: Annotated[int | None, "neighbours of each text"] = None
+    metric: Annotated[str | None, "cosine or euclidean"] = None
+    texts: Annotated[int | None, "distinct texts"] = None
+    reference_texts: Annotated[int | None, "texts that these were compared with"] = None
+    median: Annotated[float | None, "distance of a row to its nearest"] = None
+    threshold: Annotated[float | None, "share of it within which rows are alike"] = None
+    radius: Annotated[float | None, "distance within which rows are alike"] = None
+    pairs: Annotated[int, "pairs of texts that are alike"]
+    rounds: Annotated[int, "of joining pairs to sets; 0: in one task"]
 
 
 def _without_text(config: "Config") -> NearDuplicatesConfig | None:
@@ -92,6 +114,7 @@ CHECK: Final = Check(
     problems=_problems,
     reads=_reads,
     cost=Cost(passes=3, rows_per_second=20_000),
+    figures=NearDuplicates,
     sentences=rows_in_groups,
     nothing_found="no two texts are alike",
 )

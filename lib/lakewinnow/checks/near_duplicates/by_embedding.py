@@ -13,6 +13,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates.by_text import PAIRS, SIMILARITY, TEXT_ID
+from lakewinnow.figures.neighbors import Neighbors
 from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes.quantiles import quantiles
@@ -30,10 +31,10 @@ def text_id(key: str) -> Column:
 
 def publish_pairs(lake: Lake, name: str, config: NearDuplicatesConfig) -> dict[str, Any]:
     """Publish the pairs of texts that are near each other; return figures."""
-    how = lake.details("neighbors")
+    how = lake.figures("neighbors", Neighbors)
     texts = lake.read("checks/neighbors")
     of_row = F.when(F.col(c.N_ROWS) > 1, F.lit(0.0)).otherwise(_nearest())
-    [median] = quantiles(texts, of_row, [0.5], F.col(c.N_ROWS), how["texts"])
+    [median] = quantiles(texts, of_row, [0.5], F.col(c.N_ROWS), how.texts)
     scale = max(median or 0.0, _LEAST_SCALE)
     threshold = THRESHOLD if config.threshold is None else config.threshold
     zipped = F.arrays_zip(c.NEIGHBORS, c.DISTANCES)
@@ -47,7 +48,7 @@ def publish_pairs(lake: Lake, name: str, config: NearDuplicatesConfig) -> dict[s
     similarity = F.max(_similarity(F.col("distance"), median)).alias(SIMILARITY)
     lake.publish(name, pairs.agg(similarity), schema=PAIRS)
     return {
-        **how,
+        **vars(how),
         "median": median,
         "threshold": threshold,
         "radius": threshold * scale,

@@ -32,6 +32,7 @@ from lakewinnow.checks.near_duplicates import (
     LABELS_DIFFER,
     SCORE,
     SET,
+    NearDuplicates,
     NearDuplicatesConfig,
     by_embedding,
     by_text,
@@ -64,7 +65,9 @@ _KEYED = schema(
 )
 
 
-def run(run: Run, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK) -> StageReport:
+def run(
+    run: Run, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK
+) -> StageReport[NearDuplicates]:
     """Find the sets of rows that are alike; by embedding, after the stage of neighbours."""
     lake = run.lake
     texts = accepted(lake).select(
@@ -91,7 +94,7 @@ def run(run: Run, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_T
         rows_out=lake.rows(CHECK.table),
         reads={"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3},
         writes=(CHECK.table,),
-        details={"by": config.by, **_figures(lake), **figures},
+        figures=NearDuplicates(by=config.by, **_figures(lake), **figures),
     )
 
 

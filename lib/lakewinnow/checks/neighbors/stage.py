@@ -45,6 +45,8 @@ from lakewinnow.core.checks import neighbors as core
 from lakewinnow.core.checks.neighbors import Metric, Vectors
 from lakewinnow.core.parallel import workers
 from lakewinnow.embedding import registry
+from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.training.sample import hash_bound
 from lakewinnow.lake.vectors.embedding_store import store_of
@@ -75,7 +77,7 @@ _MOST_TEXTS: Final = 100_000  # of a slot
 _MOST_TO_SEND: Final = 2_000_000  # keys of texts
 
 
-def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> StageReport:
+def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> StageReport[Neighbors]:
     """Find each text's nearest neighbours.
 
     Raises
@@ -115,12 +117,12 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
         reads={"corpus": 2},
         bytes_in=2 * store.size(),
         writes=("checks/neighbors",),
-        details={
-            "k": min(config.k, n_rows - 1),
-            "metric": metric,
-            "texts": n_texts,
-            "reference_texts": n_reference,
-        },
+        figures=Neighbors(
+            k=min(config.k, n_rows - 1),
+            metric=metric,
+            texts=n_texts,
+            reference_texts=n_reference,
+        ),
     )
 
 
@@ -131,7 +133,7 @@ def _texts(lake: Lake) -> DataFrame:
 
 def _n_texts(lake: Lake) -> int:
     """Return how many distinct texts there are: embed has counted them, but for what it refused."""
-    embedded = None if lake.details("ingest").get("own_vectors") else lake.committed("embed")
+    embedded = None if lake.figures("ingest", Ingested).own_vectors else lake.committed("embed")
     if embedded is None or embedded.figures["refused"]:
         return _texts(lake).count()
     return int(embedded.figures["texts"])

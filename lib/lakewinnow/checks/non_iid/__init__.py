@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from lakewinnow.config.types import ColumnName
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Figures, without_vectors
+from lakewinnow.plan.check import Check, without_vectors
 
 if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
@@ -27,9 +27,21 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
     return without_vectors(CHECK, config)
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    if found["rows"]:
-        yield f"sorted by {found['by']}, similar rows come together (p = {found['p_value']:.3f})"
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """Whether rows that are alike come together."""
+
+    by: Annotated[str, "the column that rows were sorted by"]
+    significant: Annotated[float, "p below which their order matters"]
+    rows: Annotated[int, "1 where it matters: the row that shows it most"]
+    judged: Annotated[int, "rows that were compared"]
+    statistic: Annotated[float | None, "of the Kolmogorov-Smirnov test"]
+    p_value: float | None
+
+
+def _sentences(found: Order, _: int) -> Iterator[str]:
+    if found.rows:
+        yield f"sorted by {found.by}, similar rows come together (p = {found.p_value:.3f})"
 
 
 CHECK: Final = Check(
@@ -42,6 +54,7 @@ CHECK: Final = Check(
     score=SCORE,
     problems=_problems,
     reads=("accepted", "checks/neighbors"),
+    figures=Order,
     sentences=_sentences,
     nothing_found="it does not matter",
 )

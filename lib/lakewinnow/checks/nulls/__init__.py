@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 from lakewinnow.config.types import ColumnName
-from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.check import Check
 from lakewinnow.plan.cost import Cost
 from lakewinnow.plan.words import counted
 
@@ -21,12 +21,29 @@ class NullsConfig:
     """null: input.features, else all but text and label."""
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    missing = sorted(found["columns"].items(), key=lambda item: -item[1])
+@dataclass(frozen=True, kw_only=True)
+class MissingTogether:
+    """The columns that most often are missing together."""
+
+    columns: list[str]
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nulls:
+    """Missing values."""
+
+    rows: Annotated[int, "rows without any value but the label"]
+    columns: Annotated[dict[str, float], "share of the rows in which each is missing"]
+    most_often: Annotated[MissingTogether | None, "null: nothing is missing"]
+
+
+def _sentences(found: Nulls, _: int) -> Iterator[str]:
+    missing = sorted(found.columns.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
     if shares:
-        have = "has" if found["rows"] == 1 else "have"
-        yield f"{shares}; {counted(found['rows'], 'row')} {have} no value at all"
+        have = "has" if found.rows == 1 else "have"
+        yield f"{shares}; {counted(found.rows, 'row')} {have} no value at all"
 
 
 CHECK: Final = Check(
@@ -38,6 +55,7 @@ CHECK: Final = Check(
     is_issue=IS_ISSUE,
     score=SCORE,
     cost=Cost(passes=2, rows_per_second=200_000),
+    figures=Nulls,
     sentences=_sentences,
     nothing_found="no column has any",
 )

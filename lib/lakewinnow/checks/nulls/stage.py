@@ -11,14 +11,14 @@ are the same.
 """
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, StringType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.nulls import CHECK, IS_ISSUE, SCORE, NullsConfig
+from lakewinnow.checks.nulls import CHECK, IS_ISSUE, SCORE, MissingTogether, Nulls, NullsConfig
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
@@ -30,7 +30,7 @@ _BLANK: Final = r"^[\s\p{Z}]*$"
 _PATTERN: Final = "pattern"  # a character a column: 1 where the value is missing
 
 
-def run(run: Run, config: NullsConfig) -> StageReport:
+def run(run: Run, config: NullsConfig) -> StageReport[Nulls]:
     """Find the rows that are empty; a row's score is the share of its values that are there."""
     lake = run.lake
     rows = accepted(lake)
@@ -48,13 +48,17 @@ def run(run: Run, config: NullsConfig) -> StageReport:
     )
     lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
     n_rows = lake.rows(CHECK.table)
-    shares = _shares(patterns, names, n_rows)
+    shares, together = _shares(patterns, names, n_rows)
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"corpus": 2},
         writes=(CHECK.table,),
-        details={"rows": lake.read(CHECK.table).where(IS_ISSUE).count(), **shares},
+        figures=Nulls(
+            rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
+            columns=shares,
+            most_often=together,
+        ),
     )
 
 
@@ -74,17 +78,19 @@ def _is_missing(value: Column, type_: DataType) -> Column:
     return value.isNull()
 
 
-def _shares(patterns: DataFrame, names: Sequence[str], n_rows: int) -> dict[str, Any]:
+def _shares(
+    patterns: DataFrame, names: Sequence[str], n_rows: int
+) -> tuple[dict[str, float], MissingTogether | None]:
     """Return which share of each column is missing, and which columns most often are together."""
     if not names:
-        return {"columns": {}, "most_often": None}
+        return {}, None
     counts = [F.count_if(F.substring(_PATTERN, i + 1, 1) == "1") for i in range(len(names))]
     n_missing = patterns.agg(*counts).collect()[0]
     some = patterns.where(F.col(_PATTERN).contains("1")).groupBy(_PATTERN).count()
     most = some.orderBy(F.desc("count"), _PATTERN).first()
-    together = most and {
-        "columns": [name for name, bit in zip(names, most[0], strict=True) if bit == "1"],
-        "rows": most[1],
-    }
+    together = None
+    if most is not None:
+        missing = [name for name, bit in zip(names, most[0], strict=True) if bit == "1"]
+        together = MissingTogether(columns=missing, rows=most[1])
     shares = {name: n / max(n_rows, 1) for name, n in zip(names, n_missing, strict=True)}
-    return {"columns": shares, "most_often": together}
+    return shares, together

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from lakewinnow.config.types import Fraction
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Figures
+from lakewinnow.plan.check import Check
 from lakewinnow.plan.cost import Cost
 from lakewinnow.plan.stage import Names
 from lakewinnow.plan.words import counted
@@ -37,6 +37,24 @@ class OutliersConfig:
         return self.by
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outliers:
+    """Rows that are like no others, and by what they were judged."""
+
+    rows: Annotated[int, "outliers"]
+    by: Annotated[str, "embedding or pred_probs"]
+    method: Annotated[str | None, "how pred_probs were judged"] = None
+    k: Annotated[int | None, "neighbours of each text"] = None
+    metric: Annotated[str | None, "cosine or euclidean"] = None
+    texts: Annotated[int | None, "distinct texts"] = None
+    reference_texts: Annotated[int | None, "texts that these were compared with"] = None
+    q1: Annotated[float | None, "first quartile of the distances"] = None
+    median: Annotated[float | None, "of distances, or certainties"] = None
+    q3: Annotated[float | None, "third quartile of the distances"] = None
+    threshold: Annotated[float, "as configured"]
+    cutoff: Annotated[float, "distance above which, or certainty below which, rows are outliers"]
+
+
 def _reads(config: "Config") -> Names:
     section = config.checks.section(CHECK)
     if section is not None and section.judged_by(config.has_vectors) == "embedding":
@@ -51,18 +69,18 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("conflicting_inputs", f"{CHECK.key}.by", expected, section.by, hint)
 
 
-def _sentences(found: Figures, n_rows: int) -> Iterator[str]:
-    if not found["rows"]:
+def _sentences(found: Outliers, n_rows: int) -> Iterator[str]:
+    if not found.rows:
         return
-    rows = f"{found['rows']:,} of {counted(n_rows, 'row')}"
-    if found["by"] == "pred_probs":
-        yield f"{rows} have probabilities that favour no class (by {found['method']})"
+    rows = f"{found.rows:,} of {counted(n_rows, 'row')}"
+    if found.by == "pred_probs":
+        yield f"{rows} have probabilities that favour no class (by {found.method})"
         return
-    some = f" (compared with {found['reference_texts']:,} of {found['texts']:,} texts)"
-    sampled = some if found["reference_texts"] < found["texts"] else ""
+    n_texts, n_reference = found.texts or 0, found.reference_texts or 0
+    sampled = f" (compared with {n_reference:,} of {n_texts:,} texts)"
     yield (
-        f"{rows} are farther than {found['cutoff']:.2f} from their {found['k']} nearest rows;"
-        f" {found['median']:.2f} is usual{sampled}"
+        f"{rows} are farther than {found.cutoff:.2f} from their {found.k} nearest rows;"
+        f" {found.median:.2f} is usual{sampled if n_reference < n_texts else ''}"
     )
 
 
@@ -78,6 +96,7 @@ CHECK: Final = Check(
     reads=_reads,
     problems=_problems,
     cost=Cost(passes=2, rows_per_second=150_000),
+    figures=Outliers,
     sentences=_sentences,
     nothing_found="no row is far from all others",
     lists_rows=True,

@@ -20,11 +20,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.outliers import CHECK, IS_ISSUE, SCORE, OutliersConfig
+from lakewinnow.checks.outliers import CHECK, IS_ISSUE, SCORE, Outliers, OutliersConfig
 from lakewinnow.core.checks import outliers as core
 from lakewinnow.core.checks.outliers import Certainty, DistanceRule
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
+from lakewinnow.figures.neighbors import Neighbors
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
@@ -44,7 +45,7 @@ _JUDGED = schema(
 _CERTAIN = schema({c.ROW_ID: "string", _CERTAINTY: "double"})
 
 
-def run(run: Run, config: OutliersConfig) -> StageReport:
+def run(run: Run, config: OutliersConfig) -> StageReport[Outliers]:
     """Find the outliers, by embedding after the stage of neighbours."""
     lake = run.lake
     by = config.judged_by(run.config.has_vectors)
@@ -57,19 +58,17 @@ def run(run: Run, config: OutliersConfig) -> StageReport:
         rows_out=lake.rows(CHECK.table),
         reads=dict(zip(tables, (2, 1), strict=False)),
         writes=(CHECK.table,),
-        details={"rows": n_issues, "by": by, **figures},
+        figures=Outliers(rows=n_issues, by=by, **figures),
     )
 
 
 def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
-    how = lake.details("neighbors")
+    how = lake.figures("neighbors", Neighbors)
     texts = lake.read("checks/neighbors").select(c.TEXT_KEY, c.N_ROWS, c.MEAN_DISTANCE)
-    quartiles = quantiles(
-        texts, F.col(c.MEAN_DISTANCE), core.QUARTILES, F.col(c.N_ROWS), how["texts"]
-    )
+    quartiles = quantiles(texts, F.col(c.MEAN_DISTANCE), core.QUARTILES, F.col(c.N_ROWS), how.texts)
     q1, median, q3 = (float("nan") if q is None else q for q in quartiles)
     threshold = core.DISTANCE_THRESHOLD if config.threshold is None else config.threshold
-    rule = DistanceRule(q1, median, q3, how["metric"], threshold)
+    rule = DistanceRule(q1, median, q3, how.metric, threshold)
     judged = map_batches(texts.drop(c.N_ROWS), partial(_judge_batches, rule=rule), _JUDGED)
     why = F.format_string(
         f"outlier: distance %s to its neighbours, {median:.2f} is common",
@@ -81,7 +80,7 @@ def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[st
         .join(judged, c.TEXT_KEY)
         .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
     )
-    return found, {**how, **asdict(rule), "cutoff": rule.cutoff}
+    return found, {**vars(how), **asdict(rule), "cutoff": rule.cutoff}
 
 
 def _judge_batches(

@@ -3,10 +3,10 @@
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Final, Literal, get_args
 
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Column, Figures, Option, Rewriting
+from lakewinnow.plan.check import Check, Column, Option, Rewriting
 from lakewinnow.plan.cost import Cost
 from lakewinnow.plan.words import counted
 
@@ -40,10 +40,18 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("bad_tag", f"clean.{TAG}", expected, tag, hint)
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    if found["rows"]:
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in found["rows_by_kind"].items() if n)
-        yield f"{counted(found['rows'], 'text')} ({kinds})"
+@dataclass(frozen=True, kw_only=True)
+class PersonalData:
+    """Personal data in texts."""
+
+    rows: Annotated[int, "rows whose text has some"]
+    rows_by_kind: Annotated[dict[str, int], "rows by kind; one may have several"]
+
+
+def _sentences(found: PersonalData, _: int) -> Iterator[str]:
+    if found.rows:
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in found.rows_by_kind.items() if n)
+        yield f"{counted(found.rows, 'text')} ({kinds})"
 
 
 CHECK: Final = Check(
@@ -74,6 +82,7 @@ CHECK: Final = Check(
     about_action="redact: the row stays, a tag in place of what was found.",
     problems=_problems,
     cost=Cost(rows_per_second=50_000),
+    figures=PersonalData,
     sentences=_sentences,
     nothing_found="none was found in the texts",
 )

@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.pii import CHECK, FOUND, IS_ISSUE, KINDS, SCORE, TAG, PiiConfig
+from lakewinnow.checks.pii import CHECK, FOUND, IS_ISSUE, KINDS, SCORE, TAG, PersonalData, PiiConfig
 from lakewinnow.config.sections import CleanConfig
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
@@ -26,7 +26,7 @@ from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.text import pii
 
 
-def run(run: Run, config: PiiConfig) -> StageReport:
+def run(run: Run, config: PiiConfig) -> StageReport[PersonalData]:
     """Look for personal data in every text."""
     lake = run.lake
     texts = accepted(lake).select(c.ROW_ID, c.TEXT)
@@ -42,10 +42,10 @@ def run(run: Run, config: PiiConfig) -> StageReport:
         rows_out=lake.rows(CHECK.table),
         reads={"corpus": 1, CHECK.table: 2},
         writes=(CHECK.table,),
-        details={
-            "rows": n_issues,
-            "rows_by_kind": {kind: by_kind.get(kind, 0) for kind in config.kinds},
-        },
+        figures=PersonalData(
+            rows=n_issues,
+            rows_by_kind={kind: by_kind.get(kind, 0) for kind in config.kinds},
+        ),
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from lakewinnow.config.types import AtLeast, Fraction, ReadPath
-from lakewinnow.plan.check import Check, Column, Figures
+from lakewinnow.plan.check import Check, Column
 from lakewinnow.plan.cost import Cost
 from lakewinnow.plan.words import counted
 
@@ -51,18 +51,39 @@ class TextConfig:
     """Of UTF-8. The language of shorter texts is not judged."""
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    if not found["rows"]:
+@dataclass(frozen=True, kw_only=True)
+class BrokenRule:
+    """How many texts break a rule."""
+
+    rule: Annotated[str, "its name"]
+    above: Annotated[float | None, "the most that a text may measure"] = None
+    below: Annotated[float | None, "the least that a text may measure"] = None
+    before: Annotated[int, "texts that break none of the rules before it"]
+    after: Annotated[int, "of these, texts that do not break it either"]
+    alone: Annotated[int, "texts that break it, whatever else they break"]
+    source: Annotated[str | None, "where it is published"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Texts:
+    """Texts that break rules."""
+
+    rows: Annotated[int, "rows whose text breaks a rule"]
+    rules: Annotated[list[BrokenRule], "in the order in which texts come to them"]
+
+
+def _sentences(found: Texts, _: int) -> Iterator[str]:
+    if not found.rows:
         return
-    broken = sorted((-of["alone"], of["rule"]) for of in found["rules"] if of["alone"])
+    broken = sorted((-of.alone, of.rule) for of in found.rules if of.alone)
     rules = ", ".join(f"{-n:,} {name}" for n, name in broken[:_SHOWN_RULES])
     more = " …" if len(broken) > _SHOWN_RULES else ""
-    break_ = "breaks" if found["rows"] == 1 else "break"
-    yield f"{counted(found['rows'], 'row')} {break_} a rule ({rules}{more})"
-    for rule in found["rules"]:
-        if rule["alone"]:
-            passed = f"{counted(rule['before'], 'text')} came to it and {rule['after']:,} passed"
-            yield f"{rule['rule']}: {counted(rule['alone'], 'row')}; {passed}"
+    break_ = "breaks" if found.rows == 1 else "break"
+    yield f"{counted(found.rows, 'row')} {break_} a rule ({rules}{more})"
+    for rule in found.rules:
+        if rule.alone:
+            passed = f"{counted(rule.before, 'text')} came to it and {rule.after:,} passed"
+            yield f"{rule.rule}: {counted(rule.alone, 'row')}; {passed}"
 
 
 CHECK: Final = Check(
@@ -80,6 +101,7 @@ CHECK: Final = Check(
     code=lambda section: tuple(rule.use for rule in section.rules if "." in rule.use),
     outside=("checks.text.words",),
     cost=Cost(rows_per_second=55_000),
+    figures=Texts,
     sentences=_sentences,
     nothing_found="no text breaks a rule",
 )

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.text import CHECK, IS_ISSUE, RULES, SCORE, TextConfig
+from lakewinnow.checks.text import CHECK, IS_ISSUE, RULES, SCORE, BrokenRule, TextConfig, Texts
 from lakewinnow.checks.text.registry import rules_of, words_of
 from lakewinnow.errors import EngineError
 from lakewinnow.lake import check_tables
@@ -30,7 +30,7 @@ from lakewinnow.text.rules import Rule, TextVerdict, judge
 _NAMES: Final = pa.list_(pa.string())
 
 
-def run(run: Run, config: TextConfig) -> StageReport:
+def run(run: Run, config: TextConfig) -> StageReport[Texts]:
     """Hold every text against the rules.
 
     Raises
@@ -50,7 +50,7 @@ def run(run: Run, config: TextConfig) -> StageReport:
         rows_out=lake.rows(CHECK.table),
         reads={"corpus": 1, CHECK.table: 1},
         writes=(CHECK.table,),
-        details={"rows": n_rows - (funnel[-1]["after"] if funnel else n_rows), "rules": funnel},
+        figures=Texts(rows=n_rows - (funnel[-1].after if funnel else n_rows), rules=funnel),
     )
 
 
@@ -82,7 +82,7 @@ def _columns(row_ids: pa.Array, verdicts: Sequence[TextVerdict]) -> dict[str, An
     }
 
 
-def _funnel(lake: Lake, rules: Sequence[Rule], n_rows: int) -> list[dict[str, Any]]:
+def _funnel(lake: Lake, rules: Sequence[Rule], n_rows: int) -> list[BrokenRule]:
     """Count, for each rule, the rows before and after it in the rules' order, and by itself."""
     broken = lake.read(CHECK.table).select(F.posexplode(RULES).alias("at", "rule"))
     counts = broken.groupBy("rule").agg(F.count("*"), F.count_if(F.col("at") == 0)).collect()
@@ -90,16 +90,16 @@ def _funnel(lake: Lake, rules: Sequence[Rule], n_rows: int) -> list[dict[str, An
     funnel, before = [], n_rows
     for rule in rules:
         alone, first = by_rule.get(rule.name, (0, 0))
-        limit = {"above": rule.above, "below": rule.below}
         funnel.append(
-            {
-                "rule": rule.name,
-                **{key: value for key, value in limit.items() if value is not None},
-                "before": before,
-                "after": before - first,
-                "alone": alone,
-                "source": rule.source or None,
-            }
+            BrokenRule(
+                rule=rule.name,
+                above=rule.above,
+                below=rule.below,
+                before=before,
+                after=before - first,
+                alone=alone,
+                source=rule.source or None,
+            )
         )
         before -= first
     return funnel

@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from lakewinnow.config.types import Fraction
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Figures, without_vectors
+from lakewinnow.plan.check import Check, without_vectors
 from lakewinnow.plan.words import counted
 
 if TYPE_CHECKING:
@@ -28,9 +28,20 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
     return without_vectors(CHECK, config)
 
 
-def _sentences(found: Figures, _: int) -> Iterator[str]:
-    if found["rows"]:
-        rows = f"{found['rows']:,} of {counted(found['judged'], 'row')}"
+@dataclass(frozen=True, kw_only=True)
+class Valuation:
+    """What rows add to a classifier by nearest neighbours."""
+
+    rows: Annotated[int, "rows that do more harm than good"]
+    judged: Annotated[int, "rows that were valued"]
+    mean: Annotated[float | None, "of their values"]
+    threshold: Annotated[float, "value below which a row is an issue"]
+    k: Annotated[int, "neighbours of each text"]
+
+
+def _sentences(found: Valuation, _: int) -> Iterator[str]:
+    if found.rows:
+        rows = f"{found.rows:,} of {counted(found.judged, 'row')}"
         yield f"{rows} do more harm than good to a nearest-neighbour classifier"
 
 
@@ -44,6 +55,7 @@ CHECK: Final = Check(
     score=SCORE,
     problems=_problems,
     reads=("accepted", "checks/neighbors"),
+    figures=Valuation,
     sentences=_sentences,
     nothing_found="no row does more harm than good",
 )
