@@ -36,8 +36,8 @@ CHECKS = {
     "text": {"rules": [{"use": "users_rules.n_digits", "above": 9}]},
 }
 ALL = [
-    *("ingest", "embed", "crossval", "noise", "label_issues", "neighbors", "outliers"),
-    *("imbalance", "duplicates", "near_duplicates", "text", "pii", "decide", "publish", "report"),
+    *("ingest", "embed", "crossval", "noise", "label_issues", "neighbors", "exact_duplicates"),
+    *("outliers", "imbalance", "near_duplicates", "text", "pii", "decide", "publish", "report"),
 ]
 AFTER_DECIDE = ["decide", "publish", "report"]
 # What reads probabilities, and what reads vectors.

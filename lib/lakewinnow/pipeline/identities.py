@@ -121,11 +121,6 @@ def _of_embedding(config: Config) -> str:
     return repr(registry.identify(config.embedding))
 
 
-def _of_classifier(config: Config) -> str:
-    path = config.crossval.classifier
-    return "" if path == "logistic" else _of_code(path)
-
-
 def _of_finetuned(config: Config) -> str:
     model = config.finetune.model or config.embedding.model
     is_folder = config.finetune.provider == "local" and model and Path(model).is_dir()
@@ -134,17 +129,12 @@ def _of_finetuned(config: Config) -> str:
 
 _IDENTITIES: Final[Mapping[str, Callable[[Config], str]]] = {
     "embedding": _of_embedding,
-    "classifier": _of_classifier,
     "finetune_model": _of_finetuned,
 }
 
 
 def _of_code(path: str) -> str:
-    """Return a hash of the module that a user's function or class is in; of a package, its version.
-
-    A function may call others of its module, so that all of the module counts. What is installed
-    changes by its version.
-    """
+    """Return a hash of the module that a function or class is in, as it may call others there."""
     module_name, _, name = path.rpartition(".")
     made = getattr(import_module(module_name), name)
     module = inspect.getmodule(made)

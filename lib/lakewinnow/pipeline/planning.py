@@ -39,10 +39,11 @@ _OUTSIDE: Final = {
     "reference": "evaluate.reference",
     "holdout": "the trusted rows",
     "decisions": "your decisions",
+    "drift": "checks.drift.reference",
     "noise_model": "the noise model",
     "embedding": "the embedding model",
-    "classifier": "the code of crossval.classifier",
     "finetune_model": "the model to fine-tune",
+    "clean.is_to_be_chosen": "clean.label_issues",
 }
 
 
