@@ -7,7 +7,7 @@ Shuffle  in each: annotations and (id, pred_probs) by id
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, get_args
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -23,7 +23,7 @@ from lakewinnow.core.crowd.annotators import AnnotatorStats
 from lakewinnow.core.crowd.crowdlab import Crowd
 from lakewinnow.core.crowd.multiannotator import ConsensusMethod, QualityMethod
 from lakewinnow.core.types import FloatArray
-from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, did_you_mean, warn
+from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, warn
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
 from lakewinnow.frames.left_out import check_bad_rows
@@ -84,17 +84,7 @@ class ConsensusOptions:
     max_bad_fraction: float
 
     def __post_init__(self) -> None:
-        for where, known in _METHODS.items():
-            got = getattr(self, where)
-            if got not in known:
-                expected = f"one of {', '.join(known)}"
-                raise ConfigError("unknown_method", where, expected, got, did_you_mean(got, known))
-
-
-_METHODS: Final = {
-    "consensus_method": get_args(ConsensusMethod),
-    "quality_method": get_args(QualityMethod),
-}
+        multiannotator.check_methods(self.consensus_method, self.quality_method)
 
 
 @explaining_lost_engine()

@@ -1,4 +1,4 @@
-"""CrowdConsensus labels of several annotators, as `cleanlab.multiannotator` has them.
+"""Consensus labels of several annotators, as `cleanlab.multiannotator` has them.
 
     pass 1  votes = VoteState of all blocks; crowd = Crowd(votes)
     pass 2  crowd = crowd.weigh(ConsensusState of all blocks and their crowd.consensus_labels)
@@ -11,6 +11,7 @@ rows, with M annotators and K classes, they need 8 (6 M + K) bytes, in pass 4 40
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from typing import Final, Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
@@ -67,17 +68,14 @@ def find_consensus(
     give the same. cleanlab's "agreement" equals it with "majority_vote"; with "best_quality", and
     in the quality of the annotations, it counts the votes for the wrong classes.
     """
-    _check_method("consensus_method", consensus_method, get_args(ConsensusMethod))
-    _check_method("quality_method", quality_method, get_args(QualityMethod))
+    check_methods(consensus_method, quality_method)
     if not len(row):
         raise DataError("no_rows", "annotations", "at least one annotation", 0)
     n_annotators = int(annotator.max()) + 1 if n_annotators is None else n_annotators
     n_classes = pred_probs.shape[1]
     blocks = _blocks(row, annotator, label, pred_probs, n_annotators, block_rows)
 
-    votes = VoteState.zero(n_annotators, n_classes)
-    for block in blocks:
-        votes = votes.update(block)
+    votes = reduce(VoteState.update, blocks, VoteState.zero(n_annotators, n_classes))
     votes.check()
 
     crowd = Crowd(votes)
@@ -125,7 +123,11 @@ def _blocks(
     ]
 
 
-def _check_method(where: str, got: str, known: Sequence[str]) -> None:
-    if got not in known:
-        expected = f"one of {', '.join(known)}"
-        raise ConfigError("unknown_method", where, expected, got, did_you_mean(got, known))
+def check_methods(consensus_method: str, quality_method: str) -> None:
+    """Raise ConfigError "unknown_method" for a method that there is not."""
+    given = {"consensus_method": consensus_method, "quality_method": quality_method}
+    for (where, got), kind in zip(given.items(), (ConsensusMethod, QualityMethod), strict=True):
+        known = get_args(kind)
+        if got not in known:
+            expected = f"one of {', '.join(known)}"
+            raise ConfigError("unknown_method", where, expected, got, did_you_mean(got, known))

@@ -28,6 +28,16 @@ from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.errors import DataError, Shown
 
 FORMAT_VERSION: Final = 1  # of noise_model.json: another one when what is in it means another thing
+_ARRAYS: Final[
+    Mapping[str, tuple[type, int]]
+] = {  # in the file: the type, and how often K is a side
+    "thresholds": (np.float64, 1),
+    "confident_joint": (np.int64, 2),
+    "joint": (np.float64, 2),
+    "py": (np.float64, 1),
+    "noise_matrix": (np.float64, 2),
+    "inverse_noise_matrix": (np.float64, 2),
+}
 MOST_OVERLAPS: Final = 1000  # in `label_health`; the table of all pairs is `health`'s
 
 
@@ -203,21 +213,12 @@ class NoiseModel:
         return {
             "overall": overall_label_health_score(self.n_label_issues, self.n_rows),
             "classes": _records(
-                class_name=[self.classes[k] for k in quality.class_index],
-                class_index=quality.class_index,
-                label_issues=quality.label_issues,
-                inverse_label_issues=quality.inverse_label_issues,
-                label_noise=quality.label_noise,
-                inverse_label_noise=quality.inverse_label_noise,
-                label_quality_score=quality.label_quality_score,
+                class_name=[self.classes[k] for k in quality.class_index], **vars(quality)
             ),
             "overlaps": _records(
                 class_name_a=[self.classes[k] for k in overlaps.class_index_a[top]],
                 class_name_b=[self.classes[k] for k in overlaps.class_index_b[top]],
-                class_index_a=overlaps.class_index_a[top],
-                class_index_b=overlaps.class_index_b[top],
-                num_overlapping_examples=overlaps.num_overlapping_examples[top],
-                joint_probability=overlaps.joint_probability[top],
+                **{name: array[top] for name, array in vars(overlaps).items()},
             ),
         }
 
@@ -230,12 +231,7 @@ class NoiseModel:
             "format_version": FORMAT_VERSION,
             "classes": list(self.classes),
             "counts": self.counts.tolist(),
-            "thresholds": self.thresholds.tolist(),
-            "confident_joint": self.confident_joint.tolist(),
-            "joint": self.joint.tolist(),
-            "py": self.py.tolist(),
-            "noise_matrix": self.noise_matrix.tolist(),
-            "inverse_noise_matrix": self.inverse_noise_matrix.tolist(),
+            **{name: getattr(self, name).tolist() for name in _ARRAYS},
             **_calibration_to_dict(self.calibration),
             "n_label_issues": self.n_label_issues,
             "label_health": self.label_health(),
@@ -266,17 +262,13 @@ class NoiseModel:
             rows = {name: np.array(state[name], np.int64) for name in ("thresholds", "joint")}
             return cls(
                 classes=classes,
-                thresholds=np.array(content["thresholds"], np.float64).reshape(k),
                 threshold_state=ThresholdState.from_rows(k, rows["thresholds"].reshape(-1, 5)),
                 joint_state=JointState.from_rows(k, rows["joint"].reshape(-1, 3)),
-                confident_joint=np.array(content["confident_joint"], np.int64).reshape(k, k),
-                joint=np.array(content["joint"], np.float64).reshape(k, k),
-                py=np.array(content["py"], np.float64).reshape(k),
-                noise_matrix=np.array(content["noise_matrix"], np.float64).reshape(k, k),
-                inverse_noise_matrix=np.array(content["inverse_noise_matrix"], np.float64).reshape(
-                    k, k
-                ),
                 calibration=_calibration_from_dict(content, k),
+                **{
+                    name: np.array(content[name], dtype).reshape((k,) * n_dimensions)
+                    for name, (dtype, n_dimensions) in _ARRAYS.items()
+                },
             )
         except KeyError as missing:
             raise _not_a_noise_model(f"a key {missing.args[0]!r}", Shown("none")) from missing

@@ -82,7 +82,7 @@ class CheckedAnnotations:
 
 
 def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
-    """ConsensusJudge the rows of a batch."""
+    """Judge the rows of a batch."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(names.classes))
     judgement = judge(probs)
     row, given = lists.entries(batch.column(LABELS))

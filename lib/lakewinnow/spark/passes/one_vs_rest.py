@@ -59,7 +59,7 @@ class Checked:
 
 
 def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
-    """MultilabelJudge the rows of a batch."""
+    """Judge the rows of a batch."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(classes))
     row, names = lists.entries(batch.column(c.LABEL))
     label = lists.positions(names, classes)

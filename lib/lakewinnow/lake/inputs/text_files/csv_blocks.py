@@ -31,7 +31,7 @@ _NOT_BLANK: Final = rb"(?![\0-\x09\x0b-\x20]++\n)"  # what Spark leaves out, rea
 
 @dataclass(frozen=True)
 class CsvRows:
-    """CsvRows of a file: its columns as strings, and of rows with too few or many the text."""
+    """Rows of a file: its columns as strings, and of rows with too few or many the text."""
 
     columns: list[pa.Array]
     malformed: pa.Array
