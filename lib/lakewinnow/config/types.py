@@ -104,7 +104,6 @@ class KeysOf:
         return "of keys"
 
 
-Bound = AtLeast | Above | Between
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 Format = Literal["parquet", "csv", "json", "delta", "iceberg"]

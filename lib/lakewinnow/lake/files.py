@@ -35,6 +35,12 @@ def absolute(path: str) -> str:
     return path if not is_local(path) else str(Path(path).expanduser().absolute())
 
 
+def content_of(path: str) -> bytes | None:
+    """Return the content of a file; None when it is not there."""
+    folder, _, name = absolute(path).rpartition("/")
+    return Files(folder or "/").read_bytes(name)
+
+
 class Files:
     """The files below one root folder.
 

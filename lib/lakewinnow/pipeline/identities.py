@@ -17,7 +17,7 @@ from lakewinnow.config.file import to_dict
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding import candidates, registry
 from lakewinnow.embedding.local import models
-from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.files import content_of
 from lakewinnow.lake.run import Inputs
 from lakewinnow.plan.stage import Stage, names_of
 
@@ -146,8 +146,5 @@ def _of_code(path: str) -> str:
 
 def _of_file(path: str | None) -> str:
     """Return a hash of a file's content; "" where there is none."""
-    if path is None:
-        return ""
-    folder, _, name = absolute(path).rpartition("/")
-    content = Files(folder or "/").read_bytes(name)
+    content = None if path is None else content_of(path)
     return "" if content is None else hashlib.sha256(content).hexdigest()

@@ -605,9 +605,10 @@ def test_a_plan_reads_folders_and_patterns(spark, tmp_path):
     ):
         path = f"{tmp_path}/{pattern}"
         expected, _ = _open_text_format(spark, path, "csv", {**_CSV_OPTIONS, **options})
-        found = reading.read_csv(spark, path, {**_CSV_OPTIONS, **options}, MALFORMED)
-        assert in_order(found.rows.collect()) == in_order(expected.collect())
-        assert sorted(found.files) == sorted(expected.inputFiles())
+        files = listing.list_files(path, options)
+        rows, _ = reading.read_csv(spark, files, {**_CSV_OPTIONS, **options}, MALFORMED)
+        assert in_order(rows.collect()) == in_order(expected.collect())
+        assert sorted(file.uri for file in files) == sorted(expected.inputFiles())
 
 
 @pytest.mark.spark_only
@@ -615,9 +616,10 @@ def test_a_json_plan_infers_over_all_files(spark, tmp_path):
     (tmp_path / "1.json").write_text('{"text": "a", "n": 1}\n{bad\n')
     (tmp_path / "2.json").write_text('{"text": "b", "n": 2.5, "tags": ["x"]}\n')
     expected, schema = _open_text_format(spark, str(tmp_path), "json", {})
-    found = reading.read_json(spark, str(tmp_path), {}, MALFORMED)
-    assert found.schema == schema
-    assert in_order(found.rows.collect()) == in_order(expected.collect())
+    files = listing.list_files(str(tmp_path), {})
+    rows, found = reading.read_json(spark, files, {}, MALFORMED)
+    assert found == schema
+    assert in_order(rows.collect()) == in_order(expected.collect())
 
 
 def test_a_path_that_is_not_there_lists_nothing(tmp_path):

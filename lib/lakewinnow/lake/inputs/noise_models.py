@@ -9,7 +9,7 @@ from typing import Any
 
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.errors import ConfigError, DataError, Shown
-from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.files import Files, absolute, content_of
 
 Source = NoiseModel | Mapping[str, Any] | str | Path
 
@@ -42,8 +42,7 @@ def read(path: str | Path, where: str) -> EarlierNoiseModel:
     DataError : "not_a_noise_model", "other_format_version"
     """
     whole = absolute(str(path))
-    folder, _, name = whole.rpartition("/")
-    content = Files(folder).read_bytes(name)
+    content = content_of(whole)
     if content is None:
         hint = "a finished run has one in its workspace: WORKSPACE/noise_model.json"
         raise ConfigError("noise_model_not_found", where, "a file that exists", str(path), hint)

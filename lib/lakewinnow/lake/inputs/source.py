@@ -21,7 +21,8 @@ from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
-from lakewinnow.lake.inputs.text_files.reading import read_csv, read_json
+from lakewinnow.lake.inputs.text_files.listing import list_files
+from lakewinnow.lake.inputs.text_files.reading import NothingToReadError, read_csv, read_json
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import valid_probs
 from lakewinnow.spark.portable import json_text
@@ -187,16 +188,17 @@ def _read_text_files(
     spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
 ) -> tuple[DataFrame, t.StructType, list[str]]:
     """Read CSV or JSON lines without Spark's readers."""
-    read = read_csv if format_ == "csv" else read_json
     path = absolute(config.path or "")
-    table = read(spark, path, options, MALFORMED)
-    if table is None:
+    files = list_files(path, options)
+    if files is None:
         raise _not_found("input.path", config)
-    if not table.files:
+    if not files:
         raise _without_rows("input.path", config)
-    if table.rows is None:
-        raise _nothing_read(format_, table.why_nothing, path)
-    return table.rows, table.schema, table.files
+    read = read_csv if format_ == "csv" else read_json
+    try:
+        return *read(spark, files, options, MALFORMED), [file.uri for file in files]
+    except NothingToReadError as error:
+        raise _nothing_read(format_, str(error), path) from error
 
 
 def _nothing_read(format_: str, got: str, path: str) -> DataError:

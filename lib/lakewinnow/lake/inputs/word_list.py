@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from lakewinnow.errors import DataError, Shown
-from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.files import content_of
 from lakewinnow.text.listed_words import ListedWords
 
 _KEY: Final = "checks.text.words"
@@ -26,8 +26,7 @@ def read_words(path: str) -> WordList:
     ------
     DataError : "input_not_found", "not_text", "no_words"
     """
-    folder, _, name = absolute(path).rpartition("/")
-    content = Files(folder or "/").read_bytes(name)
+    content = content_of(path)
     expected = "a file of words, one a line, in UTF-8"
     if content is None:
         raise DataError("input_not_found", _KEY, expected, path, "a relative path starts here")

@@ -7,7 +7,6 @@ they make of a file is what Spark's readers make of it, to the byte: row ids han
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any, Final
@@ -26,7 +25,7 @@ from lakewinnow.lake.inputs.text_files.csv_dialect import (
 )
 from lakewinnow.lake.inputs.text_files.csv_records import Tokens
 from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
-from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
+from lakewinnow.lake.inputs.text_files.listing import InputFile
 from lakewinnow.spark.arrow.functions import BatchFunction, map_batches
 
 _FILES: Final = "folder string, name string, size bigint"
@@ -44,49 +43,42 @@ _JSON_DEFAULTS: Final = {
 }
 
 
-@dataclass(frozen=True)
-class TextTable:
-    """What was found at a path."""
-
-    # the file's columns, then the text of a line that does not parse, else null
-    rows: DataFrame | None
-    schema: StructType  # the file's columns alone; no field where there is nothing to read
-    files: list[str]  # URIs of what is read
-    why_nothing: str = "no columns"  # where there is nothing to read, what the files have
+class NothingToReadError(Exception):
+    """Files have no row, or no column: what they have instead."""
 
 
 def read_csv(
-    spark: SparkSession, path: str, options: Mapping[str, str], malformed: str
-) -> TextTable | None:
-    """Read CSV; None where there is no such path.
+    spark: SparkSession, files: Sequence[InputFile], options: Mapping[str, str], malformed: str
+) -> tuple[DataFrame, StructType]:
+    """Read CSV: rows with the text of a line that does not parse, else null; and the other columns.
 
     Parameters
     ----------
     spark : a session whose workers see the files
-    path : as Spark takes it
     options : of Spark's reader
     malformed : name of the column of lines that do not parse
 
     Raises
     ------
-    ConfigError : "option_of_spark", "invalid_option", "partitioned_folder"
+    NothingToReadError
+    ConfigError : "option_of_spark", "invalid_option"
     """
     dialect = csv_dialect(options)
-    files = list_files(path, options)
-    if files is None:
-        return None
-    uris = [file.uri for file in files]
     largest_first = sorted(files, key=lambda file: -file.size)  # whose header Spark takes
     first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in largest_first)
     tokens = next((record for record in first if record is not None), None)
     if tokens is None:
-        return TextTable(None, StructType([]), uris)
+        raise NothingToReadError("no columns")
     names = _column_names(tokens, dialect)
     types = _types(spark, files, names, dialect)
     schema = StructType([StructField(*field) for field in zip(names, types, strict=True)])
-    with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
-    parse = partial(_parse_csv, dialect=dialect, types=types, names=with_malformed.names)
-    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
+    whole = _with_malformed(schema, malformed)
+    parse = partial(_parse_csv, dialect=dialect, types=types, names=whole.names)
+    return map_batches(_over(spark, files), parse, whole), schema
+
+
+def _with_malformed(schema: StructType, malformed: str) -> StructType:
+    return StructType([*schema.fields, StructField(malformed, StringType())])
 
 
 def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
@@ -178,24 +170,18 @@ def _named_files(batches: Iterator[pa.RecordBatch]) -> Iterator[InputFile]:
 
 
 def read_json(
-    spark: SparkSession, path: str, options: Mapping[str, str], malformed: str
-) -> TextTable | None:
+    spark: SparkSession, files: Sequence[InputFile], options: Mapping[str, str], malformed: str
+) -> tuple[DataFrame, StructType]:
     """Read JSON lines, as `read_csv` reads CSV."""
     _check_json_options(options)
-    files = list_files(path, options)
-    if files is None:
-        return None
-    uris = [file.uri for file in files]
     inferred = json_lines.Inferred()
-    for kind, has_others, twins in _find(spark, files, _infer) if files else ():
+    for kind, has_others, twins in _find(spark, files, _infer):
         inferred.merge(json_lines.Inferred(kind, has_others, set(twins)))
     schema = json_lines.schema_of(inferred, malformed)
     if not schema.fields:
-        why = "no line that parses" if inferred.has_others else "no columns"
-        return TextTable(None, schema, uris, why)
-    with_malformed = StructType([*schema.fields, StructField(malformed, StringType())])
+        raise NothingToReadError("no line that parses" if inferred.has_others else "no columns")
     parse = partial(_parse_json, schema=schema, malformed=malformed)
-    return TextTable(map_batches(_over(spark, files), parse, with_malformed), schema, uris)
+    return map_batches(_over(spark, files), parse, _with_malformed(schema, malformed)), schema
 
 
 def _check_json_options(options: Mapping[str, str]) -> None:
