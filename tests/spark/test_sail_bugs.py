@@ -164,3 +164,9 @@ def test_one_of_equal_vectors_takes_no_more_memory_than_the_vectors(spark):
     numbers = F.array(*(F.col("id") + i for i in range(8)))
     vectors = spark.range(20_000).select("id", F.flatten(F.array_repeat(numbers, 200)).alias("v"))
     vectors.dropDuplicates(["id"]).write.format("noop").mode("overwrite").save()
+
+
+@bug("passes.local_issues.as_frame")
+def test_a_table_of_this_process_may_be_of_any_size(spark):
+    text = pa.array(["x" * 1_000_000]).take(pa.array([0] * 130))
+    assert spark.createDataFrame(pa.table({"text": text})).count() == 130
