@@ -90,6 +90,14 @@ def test_a_stage_that_is_not_there():
     assert "embed" in caught.value.hint
 
 
+def test_a_stage_that_is_off():
+    off = stage("drift", is_on=lambda _: False, turned_on_by="checks.drift.reference")
+    with pytest.raises(ConfigError) as caught:
+        graph([*STAGES, off]).up_to("drift")
+    assert caught.value.code == "stage_off"
+    assert caught.value.hint == "checks.drift.reference turns it on"
+
+
 def test_reads_may_depend_on_the_configuration():
     def reads(config):
         return ("vectors",) if config.checks.outliers else ("corpus",)

@@ -26,7 +26,7 @@ from lakewinnow.cli.options import (
 from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
 from lakewinnow.cli.style import Commands, example
-from lakewinnow.errors import ConfigError, ProviderError
+from lakewinnow.errors import ProviderError
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
@@ -291,16 +291,12 @@ def _check(config: "Config", until: tuple[str, ...], restart: str | None) -> Non
     """Find what would stop a run, before a session is started."""
     from lakewinnow import pipeline
     from lakewinnow.pipeline.catalog import graph_of
-    from lakewinnow.plan.registry import OWN
 
     graph = graph_of(config)
     named = [("--until", name) for name in until]
     if restart is not None and restart != EVERY_STAGE:
         named.append(("--restart", restart))
     for option, name in named:
-        if name in OWN and name not in graph:
-            hint = f"the section checks.{name} turns it on"
-            raise ConfigError("check_is_off", option, "a check that is on", name, hint)
         graph.check(name, option)
     pipeline.check(config, *until)
 

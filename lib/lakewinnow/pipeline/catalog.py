@@ -95,6 +95,7 @@ STAGES: Final = (
         reads=("corpus",),
         writes=("vectors",),
         is_on=lambda config: config.has_vectors and config.input.has_own_vectors,
+        turned_on_by="input.embedding or input.features",
     ),
     _stage(
         "candidates",
@@ -108,6 +109,7 @@ STAGES: Final = (
         outside=("embedding",),
         code=_classifier,
         is_on=lambda config: _is_embedded(config) and bool(config.embedding.candidates),
+        turned_on_by="embedding.candidates",
     ),
     _stage(
         "embed",
@@ -119,6 +121,7 @@ STAGES: Final = (
         how=_HOW_TO_EMBED,
         outside=("embedding",),
         is_on=_is_embedded,
+        turned_on_by="input.text, without input.embedding, input.features or input.pred_probs,",
     ),
     _stage(
         "crossval",
@@ -130,6 +133,7 @@ STAGES: Final = (
         resolved="lakewinnow.stages.crossval.modes:resolved",
         code=_classifier,
         is_on=lambda config: config.has_vectors,
+        turned_on_by="an input without input.pred_probs",
     ),
     _stage(
         "own_probs",
@@ -138,6 +142,7 @@ STAGES: Final = (
         reads=("corpus",),
         writes=("pred_probs",),
         is_on=lambda config: config.input.pred_probs is not None,
+        turned_on_by="input.pred_probs",
     ),
     _stage(
         "noise",
@@ -163,6 +168,7 @@ STAGES: Final = (
         writes=("checks/neighbors",),
         settings=("checks.neighbors",),
         is_on=lambda config: config.has_vectors,
+        turned_on_by="an input without input.pred_probs",
         on_demand=True,
     ),
     *(check.stage for check in own_checks()),
@@ -176,6 +182,7 @@ STAGES: Final = (
         how=_HOW_TO_EMBED,
         outside=("holdout", "embedding"),
         is_on=lambda config: config.evaluate.has_holdout,
+        turned_on_by="evaluate.holdout or evaluate.trusted",
         on_demand=True,
     ),
     _stage(
@@ -187,6 +194,7 @@ STAGES: Final = (
         settings=("clean.label_issues", "clean.require_improvement", "evaluate", *_CLASSIFIER),
         code=_classifier,
         is_on=lambda config: config.clean.is_to_be_chosen,
+        turned_on_by="clean.label_issues: auto, or clean.require_improvement,",
     ),
     _stage(
         "decide",
@@ -224,6 +232,7 @@ STAGES: Final = (
         outside=("reference",),
         code=_classifier,
         is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
+        turned_on_by="evaluate.reference, evaluate.holdout or evaluate.trusted",
     ),
     _stage(
         "finetune",
@@ -240,6 +249,7 @@ STAGES: Final = (
         ),
         outside=("reference", "finetune_model"),
         is_on=lambda config: config.evaluate.has_holdout,
+        turned_on_by="evaluate.holdout or evaluate.trusted",
         by_default=False,
     ),
     _stage(
@@ -250,6 +260,7 @@ STAGES: Final = (
         writes=("exports",),
         settings=_with_rewriting("export"),
         is_on=lambda config: config.export.format is not None,
+        turned_on_by="export.format",
     ),
 )
 

@@ -35,6 +35,8 @@ def _memory_of_neighbors(config: Config, sizes: Sizes) -> float | None:
 
 
 def _memory_to_compare(config: Config, sizes: Sizes) -> float | None:
+    if not config.evaluate.has_holdout:
+        return None
     most = config.evaluate.max_train_rows
     return product(5 * 4, most if sizes.rows is None else min(most, sizes.rows), sizes.features)
 
@@ -46,6 +48,11 @@ def _seconds_to_fine_tune(config: Config, sizes: Sizes) -> float | None:
         return None
     n_models = len(wanted.variants or range(5)) * (wanted.seeds or 3)  # local.py has the defaults
     return n_models * wanted.epochs * min(sizes.rows, wanted.max_train_rows) / 20
+
+
+def _seconds_to_evaluate(config: Config, sizes: Sizes) -> float | None:
+    """Say how long it takes to compare with the reference alone."""
+    return None if config.evaluate.has_holdout else product(sizes.rows, 1 / 50_000)
 
 
 COSTS: Final[Mapping[str, Cost]] = {
@@ -61,7 +68,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "decide": Cost(passes=4, rows_per_second=60_000),
     "publish": Cost(passes=3, rows_per_second=200_000),
     "report": Cost(passes=4, rows_per_second=200_000),
-    "evaluate": Cost(passes=2, task_memory=_memory_to_compare),
+    "evaluate": Cost(passes=2, seconds=_seconds_to_evaluate, task_memory=_memory_to_compare),
     "finetune": Cost(passes=2, seconds=_seconds_to_fine_tune),
     "export": Cost(passes=2, rows_per_second=50_000),
 }

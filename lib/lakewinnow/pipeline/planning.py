@@ -98,7 +98,7 @@ class _Planner:
                 changed=[],
                 rows=found.rows_in,
                 bytes=found.bytes_read,
-                passes=found.passes,
+                passes=found.passes or stage.cost.passes,
                 seconds=found.seconds,
                 seconds_by="earlier run",
             )
@@ -121,7 +121,7 @@ class _Planner:
             takes |= {
                 "rows": round(before.rows_in * self.growth),
                 "bytes": round(before.bytes_read * self.growth),
-                "passes": before.passes,
+                "passes": before.passes or cost.passes,
                 "seconds": round(before.seconds * self.growth, 2),
                 "seconds_by": "earlier run",
             }

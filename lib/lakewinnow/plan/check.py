@@ -160,6 +160,7 @@ class Check(Generic[Section]):
             outside=(*([self.name] if self.opens else []), *self.outside),
             code=code,
             is_on=lambda config: self in config.checks.on,
+            turned_on_by=self.key,
             cost=self.cost,
             version=self.version,
             figures=self.figures,

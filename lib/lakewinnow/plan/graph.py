@@ -14,10 +14,17 @@ from lakewinnow.plan.stage import OPTIONAL, Names, Stage, names_of
 
 @dataclass(frozen=True)
 class Graph:
-    """Stages by name, each after all that it needs, and the names of those it needs directly."""
+    """Stages by name, each after all that it needs.
+
+    Attributes
+    ----------
+    needs : for each stage, the names of those that it needs directly
+    off : stages that the configuration does not turn on
+    """
 
     stages: Mapping[str, Stage]
     needs: Mapping[str, Names]
+    off: Mapping[str, Stage]
 
     @classmethod
     def of(cls, stages: Iterable[Stage], config: Config) -> "Graph":
@@ -31,15 +38,17 @@ class Graph:
             stage reads, "circle" of stages that need each other
         """
         by_name: dict[str, Stage] = {}
+        off: dict[str, Stage] = {}
         for stage in stages:
-            if stage.name in by_name:
+            if stage.name in by_name or stage.name in off:
                 raise _error("duplicate_stage", stage.name, "a name of its own", stage.name)
-            if stage.is_on(config):
-                by_name[stage.name] = stage
+            (by_name if stage.is_on(config) else off)[stage.name] = stage
         writers = _writers(by_name, config)
         needs = {name: _needs(stage, writers, config) for name, stage in by_name.items()}
         order = list(_in_order(needs))
-        return cls({name: by_name[name] for name in order}, {name: needs[name] for name in order})
+        return cls(
+            {name: by_name[name] for name in order}, {name: needs[name] for name in order}, off
+        )
 
     def __getitem__(self, name: str) -> Stage:
         return self.stages[name]
@@ -55,8 +64,11 @@ class Graph:
 
         Raises
         ------
-        ConfigError : "unknown_stage"
+        ConfigError : "unknown_stage"; "stage_off": the configuration does not turn it on
         """
+        if name in self.off:
+            hint = f"{self.off[name].turned_on_by} turns it on"
+            raise ConfigError("stage_off", key, "a stage that is turned on", name, hint)
         if name not in self:
             hint = did_you_mean(name, list(self)) or "`lakewinnow plan` shows the stages"
             raise ConfigError("unknown_stage", key, "a stage of this configuration", name, hint)
@@ -66,7 +78,7 @@ class Graph:
 
         Raises
         ------
-        ConfigError : "unknown_stage", at "until"
+        ConfigError : as `check`, at "until"
         """
         for name in names:
             self.check(name, "until")
@@ -79,6 +91,7 @@ class Graph:
         return Graph(
             {name: stage for name, stage in self.stages.items() if name in wanted},
             {name: needs for name, needs in self.needs.items() if name in wanted},
+            self.off,
         )
 
     def writer(self, table: str, config: Config) -> str | None:

@@ -45,6 +45,7 @@ class Stage:
     outside: Names = ()
     code: NamesOf = ()  # import paths of functions that decide it; of ours `version` says it
     is_on: "Callable[[Config], bool]" = _always  # whether a configuration asks for it
+    turned_on_by: str = ""  # the keys that ask for it
     on_demand: bool = False  # runs only where a stage that runs reads what it writes
     by_default: bool = True  # whether it runs though nobody has named it
     # a function of the configuration and the `Lake`, called when what the stage needs is done:
