@@ -1,7 +1,7 @@
 """Write what is made from the sections of the configuration and the figures of a run.
 
-conf/base.yaml, conf/lakewinnow.schema.json, and the tables of lib/lakewinnow/guide/configuration.md
-below the line that says so; the schemas of summary.json and manifest.json.
+conf/base.yaml, conf/lakewinnow.schema.json; the schemas of summary.json and manifest.json; the
+tables of the guide's pages configuration.md and workspace.md, below the line that says so.
 
     python conf/generate.py             # writes them
     python conf/generate.py --check     # names those that are out of date, and exits with 1
@@ -12,22 +12,28 @@ import json
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import yaml
 
+from lakewinnow.config.file import parse_config
 from lakewinnow.config.schema import FILE, default_of, text_of, texts_of, written
 from lakewinnow.config.sections import Config, LogisticParams
 from lakewinnow.config.values import describe, section_of
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
+from lakewinnow.lake import check_tables
+from lakewinnow.pipeline.catalog import STAGES
 from lakewinnow.plan.registry import own_checks
+from lakewinnow.plan.stage import OPTIONAL, names_of
+from lakewinnow.stages.decide import issues_schema
 from lakewinnow.typed_json import json_schema, key_of, to_json
 
 ROOT = Path(__file__).parents[1]
+GUIDE = "lib/lakewinnow/guide"
 HEAD = """\
 # yaml-language-server: $schema=lakewinnow.schema.json
 # Every key, with its default. A configuration needs only input.path (or input.table), input.text,
@@ -96,10 +102,30 @@ def _commented(line: str, text: str) -> Iterator[str]:
         yield f"{'':<{COLUMN}}#   {more}\n"
 
 
-def guide_page() -> str:
-    """Return the guide's page: what is written by hand, then a table for each section."""
-    page = (ROOT / "lib/lakewinnow/guide/configuration.md").read_text(encoding="utf-8")
-    return page.partition(BELOW)[0] + BELOW + "".join(_tables(Config, ""))
+def _page(name: str, made: Iterable[str]) -> str:
+    """Return a page of the guide: what is written by hand, then what is made."""
+    page = (ROOT / GUIDE / name).read_text(encoding="utf-8")
+    return page.partition(BELOW)[0] + BELOW + "".join(made)
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
+
+
+def _columns_and_stages() -> Iterator[str]:
+    """Give what is declared of a workspace: the columns of issues/, and who writes what."""
+    of = {column.name: check for check in own_checks() for column in check_tables.in_issues(check)}
+    yield "\n## The columns of issues/\n\n| column | type | of the check |\n|---|---|---|\n"
+    for column in issues_schema([check for check in own_checks() if check.is_issue]):
+        check = f"`{of[column.name].name}`" if column.name in of else ""
+        yield _row(f"`{column.name}`", f"`{column.dataType.simpleString()}`", check)
+    needed = {"path": "x.csv", "text": "x", "label": "y"}
+    config = parse_config({"input": needed, "workspace": "out"})
+    yield "\n## The stages\n\n| stage | what it does | reads | writes |\n|---|---|---|---|\n"
+    for stage in STAGES:
+        names = (names_of(names, config) for names in (stage.reads, stage.writes))
+        reads, writes = (" ".join(f"`{name.rstrip(OPTIONAL)}`" for name in of) for of in names)
+        yield _row(f"`{stage.name}`", stage.purpose, reads, writes)
 
 
 def _tables(section: type, inside: str) -> Iterator[str]:
@@ -114,8 +140,7 @@ def _tables(section: type, inside: str) -> Iterator[str]:
         default = default_of(f)
         shown = "" if default is MISSING else f"`{_scalar(default)}`"
         may_be = describe(hints[f.name])
-        cells = (f"`{key_of(f)}`", may_be, shown, texts.get(f.name, ""))
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n")
+        rows.append(_row(f"`{key_of(f)}`", may_be, shown, texts.get(f.name, "")))
     if rows:
         yield "\n| key | may be | default | |\n|---|---|---|---|\n"
         yield from rows
@@ -134,7 +159,8 @@ def _as_text(schema: dict[str, Any]) -> str:
 MADE = {
     "conf/base.yaml": base_yaml,
     f"conf/{FILE}": written,
-    "lib/lakewinnow/guide/configuration.md": guide_page,
+    f"{GUIDE}/configuration.md": lambda: _page("configuration.md", _tables(Config, "")),
+    f"{GUIDE}/workspace.md": lambda: _page("workspace.md", _columns_and_stages()),
     "lib/lakewinnow/figures/summary.schema.json": lambda: _as_text(
         Summary.json_schema({of.name: of.figures for of in own_checks() if of.figures})
     ),
