@@ -13,7 +13,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.text import normal_form
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
+from lakewinnow.embedding.requests.engine import EmbeddedTexts, RefusedText, Requests, Share
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
@@ -60,7 +60,7 @@ def embed(
     n_made = {EMBEDDED: 0, REFUSED: 0}
     for made in requests.run(_texts(chunk)):
         made_rows = rows(keys, made, config)
-        n_made[REFUSED if isinstance(made, Refused) else EMBEDDED] += len(made_rows)
+        n_made[REFUSED if isinstance(made, RefusedText) else EMBEDDED] += len(made_rows)
         yield made_rows
     yield _row(
         **n_made,
@@ -127,9 +127,11 @@ def _texts(rows: pa.RecordBatch | pa.Table) -> list[str]:
     return list(map(normal_form, rows.column(c.TEXT).to_pylist()))
 
 
-def rows(keys: pa.Array, made: Embedded | Refused, config: EmbeddingConfig) -> pa.RecordBatch:
+def rows(
+    keys: pa.Array, made: EmbeddedTexts | RefusedText, config: EmbeddingConfig
+) -> pa.RecordBatch:
     """Return rows of `MADE`: what became of some of the texts with these keys."""
-    if isinstance(made, Refused):
+    if isinstance(made, RefusedText):
         key = keys[made.position].as_py()
         return _row(text_key=key, error_code=made.code, error=made.reason)
     vectors = made.vectors

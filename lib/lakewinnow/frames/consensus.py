@@ -35,7 +35,7 @@ from lakewinnow.spark.sessions.session import explaining_lost_engine
 
 MAX_ANNOTATORS: Final = 100_000  # beyond this an annotator column is something else by mistake
 
-_ID, _GIVEN, _N_ALIKE, _FOUND = "__lw_id", "__lw_given", "__lw_n_alike", "__lw_found"
+_ID, _GIVEN, _N_WITH_ID, _FOUND = "__lw_id", "__lw_given", "__lw_n_with_id", "__lw_found"
 
 _HINT: Final = (
     "are the ids the same in both tables, and classes in the order of the probabilities? if so, and"
@@ -217,7 +217,7 @@ def _on_spark(
         # Not getField, by which Sail 0.7 takes one element of an array.
         passes.ANNOTATORS: F.transform(_GIVEN, lambda given: given[c.ANNOTATOR]),
         passes.LABELS: F.transform(_GIVEN, lambda given: given[c.LABEL]),
-        passes.N_ALIKE: F.col(_N_ALIKE),
+        passes.N_WITH_ID: F.col(_N_WITH_ID),
         c.PRED_PROBS: probs,
     }
     needed = keyed.select(*(value.alias(name) for name, value in inputs.items()))
@@ -272,8 +272,8 @@ def _with_annotations(keyed: DataFrame, given: DataFrame) -> DataFrame:
         .groupBy(_ID)
         .agg(F.collect_set(annotation).alias(_GIVEN))
     )
-    n_alike = F.count(_ID).over(Window.partitionBy(_ID)).cast("int")
-    return keyed.withColumn(_N_ALIKE, n_alike).join(by_row, _ID, "left")
+    n_with_id = F.count(_ID).over(Window.partitionBy(_ID)).cast("int")
+    return keyed.withColumn(_N_WITH_ID, n_with_id).join(by_row, _ID, "left")
 
 
 # --- in memory ----------------------------------------------------------------------------------
@@ -337,11 +337,11 @@ def _batch(
         if annotator is not None:
             by_row[row_id].add((annotator, label))
     of_rows = [list(by_row[row_id]) for row_id in row_ids]
-    n_alike = Counter(row_id for row_id in row_ids if row_id is not None)
+    n_with_id = Counter(row_id for row_id in row_ids if row_id is not None)
     return passes.batch(
         pa.array([[who for who, _ in row] for row in of_rows]),
         pa.array([[label for _, label in row] for row in of_rows]),
-        pa.array([0 if row_id is None else n_alike[row_id] for row_id in row_ids], pa.int32()),
+        pa.array([0 if row_id is None else n_with_id[row_id] for row_id in row_ids], pa.int32()),
         pa.array(probs, pa.list_(pa.float64())),
     )
 

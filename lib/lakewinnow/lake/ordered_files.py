@@ -81,7 +81,7 @@ def _write_in_tasks(
     *,
     as_lines: bool,
 ) -> None:
-    in_order = cluster.in_order(rows, [_AT], [_AT, *order])
+    in_order = cluster.colocated_in_order(rows, [_AT], [_AT, *order])
     write_parts = partial(
         _write_parts, root=lake.files.root, folder=folder, columns=tuple(columns), as_lines=as_lines
     )

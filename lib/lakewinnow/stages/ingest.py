@@ -137,7 +137,7 @@ def _corpus(
     )
     seed = F.lit(crossval.seed)
     sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, crossval.seed))
-    sharded = cluster.together(sharded, [_SHARD])
+    sharded = cluster.colocated(sharded, [_SHARD])
     # Of an embedding the key has a hash: a thousand numbers as text would take longer.
     own = [_KEY if name == config.embedding else name for name in source.schema.names]
     identified = _with_row_id(sharded, own, config, _SHARD)
@@ -151,7 +151,7 @@ def _corpus(
         F.pmod(rank - 1 + F.col(_STRATUM), F.lit(crossval.folds)).cast("int"),
     )
     # Not by label: whoever trains on clean/ in file order should meet the classes mixed.
-    mixed = cluster.in_order(folded, [_SHARD], [_SHARD, F.xxhash64(_KEY, seed), _ROW_ID])
+    mixed = cluster.colocated_in_order(folded, [_SHARD], [_SHARD, F.xxhash64(_KEY, seed), _ROW_ID])
     return mixed.select(
         F.col(_ROW_ID).alias(c.ROW_ID),
         content.shown(config, source.schema).alias(c.TEXT),

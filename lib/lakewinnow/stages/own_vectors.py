@@ -45,13 +45,15 @@ def run(lake: Lake, config: InputConfig) -> StageReport[OwnVectors]:
     if config.features is not None:
         names = config.features
         values = [_feature(source, name).alias(f"{i}") for i, name in enumerate(names)]
-        rows = cluster.once(corpus.select(c.TEXT_KEY, *values), [c.TEXT_KEY])
+        rows = cluster.first_of_group(corpus.select(c.TEXT_KEY, *values), [c.TEXT_KEY])
         fitted, figures = _fit(rows, names, text_may_be_numbers=input_format(config) == "csv")
         vectors = map_batches(rows, partial(_transform_batches, fitted=fitted), VECTORS)
     else:
         name, figures = config.embedding or "", OwnVectors(embedding=config.embedding)
         vector = content.as_vector(F.col(c.SOURCE).getField(name), source[name].dataType)
-        vectors = cluster.once(corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)), [c.TEXT_KEY])
+        vectors = cluster.first_of_group(
+            corpus.select(c.TEXT_KEY, vector.alias(c.VECTOR)), [c.TEXT_KEY]
+        )
     lake.publish("vectors", vectors)
     return StageReport(
         rows_in=lake.rows("corpus"),

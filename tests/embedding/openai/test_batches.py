@@ -22,7 +22,7 @@ from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.batch_file import Line
 from lakewinnow.embedding.openai.batches import BatchRun, BatchState
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
-from lakewinnow.embedding.requests.engine import Refused, Share
+from lakewinnow.embedding.requests.engine import RefusedText, Share
 from lakewinnow.errors import ProviderError
 
 TEXTS = [f"message {i}: {'word ' * (i % 9)}" for i in range(40)]
@@ -82,9 +82,9 @@ class Job:
 def outcome(batches, texts=TEXTS, chunk="chunk 0"):
     vectors, refused = {}, {}
     for made in batches.run(chunk, texts):
-        positions = [made.position] if isinstance(made, Refused) else made.positions.tolist()
+        positions = [made.position] if isinstance(made, RefusedText) else made.positions.tolist()
         assert not set(positions) & (vectors.keys() | refused.keys())
-        if isinstance(made, Refused):
+        if isinstance(made, RefusedText):
             refused[made.position] = made
         else:
             assert made.vectors.dtype == np.float32

@@ -28,7 +28,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.openai.vocabulary import Vocabulary
 from lakewinnow.embedding.requests.budget import Pace
-from lakewinnow.embedding.requests.engine import Refused, Requests, Share
+from lakewinnow.embedding.requests.engine import RefusedText, Requests, Share
 from lakewinnow.errors import ConfigError, ProviderError
 
 TEXTS = [f"message {i}: {'word ' * (i % 9)}" for i in range(60)]
@@ -83,7 +83,7 @@ class Run:
         )
         self.vectors, self.refused = {}, {}
         for made in requests.run(texts):
-            if isinstance(made, Refused):
+            if isinstance(made, RefusedText):
                 self.refused[made.position] = made
             else:
                 self.vectors |= dict(zip(made.positions.tolist(), made.vectors, strict=True))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lakewinnow.embedding.base import Embedder, Limits, RefusedInput, TryLater
 from lakewinnow.embedding.requests.budget import Pace
-from lakewinnow.embedding.requests.engine import Embedded, Refused, Requests, Share
+from lakewinnow.embedding.requests.engine import EmbeddedTexts, RefusedText, Requests, Share
 from lakewinnow.errors import ProviderError
 
 DIMENSIONS = 4
@@ -76,11 +76,11 @@ def outcome(requests, texts):
     """Run; return vectors by position and refusals by position, no position met twice."""
     vectors, refused = {}, {}
     for made in requests.run(texts):
-        if isinstance(made, Refused):
+        if isinstance(made, RefusedText):
             assert made.position not in refused
             refused[made.position] = made
             continue
-        assert isinstance(made, Embedded)
+        assert isinstance(made, EmbeddedTexts)
         assert made.vectors.dtype == np.float32
         for position, vector in zip(made.positions.tolist(), made.vectors, strict=True):
             assert position not in vectors

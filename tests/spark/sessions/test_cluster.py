@@ -35,8 +35,8 @@ def _out_of_order(batches):
 @pytest.mark.parametrize("n", [None, 1, 5])
 def test_a_python_function_meets_rows_together_and_in_order(spark, n):
     rows = spark.range(40_000).select((F.xxhash64("id") % 100).alias("k"), F.hash("id").alias("v"))
-    dealt = cluster.together(rows, ["k"], n)
-    found = cluster.in_order(dealt, ["k"], ["k", "v"]).mapInArrow(
+    dealt = cluster.colocated(rows, ["k"], n)
+    found = cluster.colocated_in_order(dealt, ["k"], ["k", "v"]).mapInArrow(
         _out_of_order, "k long, wrong long"
     )
     seen = found.collect()
@@ -46,8 +46,8 @@ def test_a_python_function_meets_rows_together_and_in_order(spark, n):
 
 def test_one_row_of_each_value_is_left_the_first_where_there_is_an_order(spark):
     rows = spark.range(100).select((F.col("id") % 10).alias("k"), F.array("id").alias("v"))
-    assert sorted(row.k for row in cluster.once(rows, ["k"]).collect()) == list(range(10))
-    firsts = cluster.once(rows, ["k"], [F.desc(F.get("v", F.lit(0)))]).collect()
+    assert sorted(row.k for row in cluster.first_of_group(rows, ["k"]).collect()) == list(range(10))
+    firsts = cluster.first_of_group(rows, ["k"], [F.desc(F.get("v", F.lit(0)))]).collect()
     assert sorted(row.v[0] for row in firsts) == list(range(90, 100))
 
 
@@ -55,7 +55,10 @@ def test_one_row_of_each_value_is_left_the_first_where_there_is_an_order(spark):
 def test_one_of_equal_vectors_is_left_of_many(spark):
     numbers = F.array(*(F.col("id") + i for i in range(8)))
     vectors = spark.range(20_000).select("id", F.flatten(F.array_repeat(numbers, 200)).alias("v"))
-    assert cluster.once(vectors, ["id"]).select(F.sum(F.size("v"))).first()[0] == 20_000 * 1_600
+    assert (
+        cluster.first_of_group(vectors, ["id"]).select(F.sum(F.size("v"))).first()[0]
+        == 20_000 * 1_600
+    )
 
 
 @pytest.mark.parametrize(

@@ -83,15 +83,15 @@ def publish_pairs(
     unit = config.shingle
     sketch = partial(_bucket_batches, unit=unit, size=size, bands=bands, seed=config.seed)
     in_buckets = map_batches(texts.select(c.TEXT), sketch, _BUCKETS)
-    dealt = cluster.together(in_buckets, [_BUCKET])
-    in_order = cluster.in_order(dealt, [_BUCKET], [_BUCKET, _ORDER, TEXT_ID])
+    dealt = cluster.colocated(in_buckets, [_BUCKET])
+    in_order = cluster.colocated_in_order(dealt, [_BUCKET], [_BUCKET, _ORDER, TEXT_ID])
     candidates = f"{name}.candidates"
     lake.publish(candidates, map_batches(in_order, _pair_batches, _CANDIDATES).distinct())
     # Few bytes and much work: as many tasks as there are cores.
     pairs = lake.read(candidates).repartition(cluster.parallelism(lake.spark))
     ends = pairs.select(F.explode(F.array(ONE, OTHER)).alias(TEXT_ID)).distinct()
     normal = map_batches(texts.select(c.TEXT), _normal_batches, _TEXTS)
-    compared = cluster.once(normal.join(ends, TEXT_ID, "left_semi"), [TEXT_ID])
+    compared = cluster.first_of_group(normal.join(ends, TEXT_ID, "left_semi"), [TEXT_ID])
     for end in (ONE, OTHER):
         pairs = pairs.join(compared.toDF(end, f"{end}_text"), end)
     compare = partial(_compare_batches, unit=unit, size=size, threshold=threshold)

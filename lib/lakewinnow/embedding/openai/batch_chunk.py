@@ -9,7 +9,12 @@ from numpy.typing import NDArray
 from lakewinnow.embedding.base import RefusedInput
 from lakewinnow.embedding.openai.batch_file import Line, LineAnswer, line_id
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
-from lakewinnow.embedding.requests.outcomes import SECOND_LOOKS, Embedded, Outcomes, well_formed
+from lakewinnow.embedding.requests.outcomes import (
+    SECOND_LOOKS,
+    EmbeddedTexts,
+    Outcomes,
+    well_formed,
+)
 from lakewinnow.embedding.requests.pieces import LongTexts, Piece
 
 _AT_ONCE: Final = 1024  # vectors returned
@@ -39,7 +44,7 @@ class Chunk:
         piece = self.waiting[id_][0]
         return Line(id_, piece.text, piece.n_tokens)
 
-    def take(self, answer: LineAnswer, *, is_asked: bool) -> Iterator[Embedded]:
+    def take(self, answer: LineAnswer, *, is_asked: bool) -> Iterator[EmbeddedTexts]:
         """Take an answer; return vectors when there are many.
 
         Parameters
@@ -61,7 +66,7 @@ class Chunk:
         if len(self._pieces) >= _AT_ONCE:
             yield from self.embedded()
 
-    def embedded(self) -> Iterator[Embedded]:
+    def embedded(self) -> Iterator[EmbeddedTexts]:
         """Return the vectors that were taken and not returned yet."""
         if self._pieces:
             pieces, vectors = self._pieces, np.stack(self._vectors)

@@ -24,7 +24,7 @@ from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.budget import Share
 from lakewinnow.embedding.requests.engine import cost_limit
-from lakewinnow.embedding.requests.outcomes import Embedded, Refused
+from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, RefusedText
 from lakewinnow.embedding.requests.pieces import LongTexts
 from lakewinnow.embedding.requests.sending import AGAIN, gave_up
 from lakewinnow.errors import ProviderError, Shown
@@ -90,7 +90,7 @@ class BatchRun:
         if not self._batches(chunk):
             self._submit(chunk, Chunk(self.embedder, self.long_texts, texts))
 
-    def run(self, chunk: str, texts: Sequence[str]) -> Iterator[Embedded | Refused]:
+    def run(self, chunk: str, texts: Sequence[str]) -> Iterator[EmbeddedTexts | RefusedText]:
         """Embed a chunk, by the batches it has and as many more as it takes.
 
         After a fatal error the iterator ends with the error in `stopped`, as that of `Requests`.
@@ -101,7 +101,7 @@ class BatchRun:
 
         Yields
         ------
-        Embedded or Refused
+        EmbeddedTexts or RefusedText
             In any order; each text once, or not at all where the run was stopped.
         """
         work = Chunk(self.embedder, self.long_texts, texts)
@@ -138,7 +138,7 @@ class BatchRun:
     def _known_batch_ids(self) -> set[str]:
         return {state.batch_id for state in self._states.values() if state.batch_id}
 
-    def _embed(self, chunk: str, work: Chunk) -> Iterator[Embedded | Refused]:
+    def _embed(self, chunk: str, work: Chunk) -> Iterator[EmbeddedTexts | RefusedText]:
         self._find_unrecorded(chunk)
         read: set[str] = set()
         n_fruitless = 0
@@ -155,7 +155,7 @@ class BatchRun:
                 raise gave_up(f"answers in {n_fruitless} batches", f"{n_before:,} texts without")
             self._submit(chunk, work)
 
-    def _answers(self, state: BatchState, work: Chunk) -> Iterator[Embedded | Refused]:
+    def _answers(self, state: BatchState, work: Chunk) -> Iterator[EmbeddedTexts | RefusedText]:
         """Wait for a batch, and return what it has of the texts that are waited for."""
         # What went wrong before this run is tried again; what goes wrong in it stops it.
         is_of_this_run = state.is_under_way and state.status != "cancelling"
@@ -176,7 +176,7 @@ class BatchRun:
             got = Shown(f"batch {batch.id} was cancelled")
             raise ProviderError("batch_cancelled", "embedding.openai.mode", expected, got, AGAIN)
 
-    def _take(self, answer: LineAnswer, work: Chunk, *, is_asked: bool) -> Iterator[Embedded]:
+    def _take(self, answer: LineAnswer, work: Chunk, *, is_asked: bool) -> Iterator[EmbeddedTexts]:
         self.n_tokens += answer.n_tokens
         self.n_requests += answer.items is not None
         with suppress(TryLater):  # the next batch will

@@ -16,16 +16,16 @@ from lakewinnow.embedding.base import Embedder, RefusedInput
 from lakewinnow.embedding.requests.budget import Pace, Share, Stopped
 from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
-    Embedded,
+    EmbeddedTexts,
     FloatMatrix,
     Outcomes,
-    Refused,
+    RefusedText,
 )
 from lakewinnow.embedding.requests.pieces import LongTexts, Piece, pack
 from lakewinnow.embedding.requests.sending import AGAIN, OnlyThisFails, Sender, gave_up
 from lakewinnow.errors import ProviderError, Shown
 
-__all__ = ["Embedded", "Refused", "Requests", "Share"]
+__all__ = ["EmbeddedTexts", "RefusedText", "Requests", "Share"]
 
 _REQUESTS_A_MINUTE: Final = 6  # at least, to spread a budget of tokens
 
@@ -81,7 +81,7 @@ class Requests:
         """Seconds until another task may follow with the same share; see `Pace.debt`."""
         return self._pace.debt()
 
-    def run(self, texts: Sequence[str]) -> Iterator[Embedded | Refused]:
+    def run(self, texts: Sequence[str]) -> Iterator[EmbeddedTexts | RefusedText]:
         """Embed texts; to be called once.
 
         After a fatal error no request is begun; those under way are finished, and the iterator ends
@@ -89,7 +89,7 @@ class Requests:
 
         Yields
         ------
-        Embedded or Refused
+        EmbeddedTexts or RefusedText
             In any order; each text once, or not at all where the run was stopped.
         """
         self._sender.seed(texts[0] if texts else "")
@@ -147,7 +147,7 @@ class Requests:
     def _n_under_way(self) -> int:
         return sum(request.n_tokens for request in self._under_way.values())
 
-    def _outcome(self, request: _Request, future: Future[FloatMatrix]) -> Iterator[Embedded]:
+    def _outcome(self, request: _Request, future: Future[FloatMatrix]) -> Iterator[EmbeddedTexts]:
         try:
             yield from self._keep(request, future.result())
         except RefusedInput as refusal:
@@ -176,7 +176,7 @@ class Requests:
             self._again.extendleft(_Request(half, since=since) for half in halves)
         return middle > 0
 
-    def _keep(self, request: _Request, vectors: FloatMatrix) -> Iterator[Embedded]:
+    def _keep(self, request: _Request, vectors: FloatMatrix) -> Iterator[EmbeddedTexts]:
         """Return the vectors that came; send what has none again, by itself."""
         embedded, missing = self._outcomes.keep(request.pieces, vectors)
         yield from embedded

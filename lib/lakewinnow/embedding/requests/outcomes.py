@@ -18,7 +18,7 @@ _TOO_MANY: Final = 16  # texts refused before any was embedded: it is not the te
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedTexts:
     """Vectors of some texts."""
 
     positions: NDArray[np.int64]  # ndarray of int, shape (n,), in the texts that were given
@@ -26,7 +26,7 @@ class Embedded:
 
 
 @dataclass(frozen=True)
-class Refused:
+class RefusedText:
     """A text that has no vector, and why."""
 
     position: int  # in the texts that were given
@@ -41,8 +41,8 @@ class Outcomes:
         self._embedder = embedder
         self._long_texts: LongTexts = long_texts
         self._means = Means()
-        self._refused: list[Refused] = []  # and not taken yet
-        self._doubtful: list[Refused] = []  # by a provider that has not embedded any text yet
+        self._refused: list[RefusedText] = []  # and not taken yet
+        self._doubtful: list[RefusedText] = []  # by a provider that has not embedded any text yet
         self._has_embedded = False
 
     def cut(self, texts: Sequence[str]) -> Iterator[Piece]:
@@ -53,10 +53,12 @@ class Outcomes:
             if not pieces:
                 limit = self._embedder.limits.tokens_per_input
                 reason = f"more than {limit} tokens"
-                self._refused.append(Refused(position, "text_too_long_for_model", reason))
+                self._refused.append(RefusedText(position, "text_too_long_for_model", reason))
             yield from pieces
 
-    def keep(self, pieces: list[Piece], vectors: FloatMatrix) -> tuple[list[Embedded], list[Piece]]:
+    def keep(
+        self, pieces: list[Piece], vectors: FloatMatrix
+    ) -> tuple[list[EmbeddedTexts], list[Piece]]:
         """Return the texts whose vectors are now there, and the pieces that have none.
 
         Parameters
@@ -68,11 +70,11 @@ class Outcomes:
         is_part = np.array([piece.position in self._means for piece in pieces])
         positions = np.array([piece.position for piece in pieces], dtype=np.int64)
         is_whole = is_finite & ~is_part
-        embedded = [Embedded(positions[is_whole], vectors[is_whole])] if is_whole.any() else []
+        embedded = [EmbeddedTexts(positions[is_whole], vectors[is_whole])] if is_whole.any() else []
         for i in np.flatnonzero(is_finite & is_part):
             mean = self._means.add(pieces[i], vectors[i])
             if mean is not None:
-                embedded.append(Embedded(positions[i : i + 1], mean[np.newaxis]))
+                embedded.append(EmbeddedTexts(positions[i : i + 1], mean[np.newaxis]))
         return embedded, [pieces[i] for i in np.flatnonzero(~is_finite)]
 
     def refuse(self, piece: Piece, code: str, reason: str) -> None:
@@ -83,7 +85,7 @@ class Outcomes:
         ProviderError : "all_refused": and so were too many before, and no text was embedded
         """
         if piece.position not in self._means or self._means.spoil(piece):
-            self._doubtful.append(Refused(piece.position, code, reason))
+            self._doubtful.append(RefusedText(piece.position, code, reason))
         if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
             expected = f"a vector for at least one of the first {_TOO_MANY} texts"
             hint = "the model or its settings, not the texts, are the likely cause"
@@ -114,7 +116,7 @@ class Outcomes:
             self._means.expect(shorter)
         return shorter
 
-    def take_refused(self, *, is_end: bool = False) -> list[Refused]:
+    def take_refused(self, *, is_end: bool = False) -> list[RefusedText]:
         """Return the refused texts that were not returned before.
 
         Parameters

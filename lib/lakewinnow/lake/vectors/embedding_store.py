@@ -99,7 +99,7 @@ class EmbeddingStore:
         """
         stored = self._of(identity).where(F.col(c.ERROR_CODE).isNull())
         stored = stored.select(c.TEXT_KEY, c.VECTOR)
-        return cluster.once(stored, [c.TEXT_KEY]) if distinct else stored
+        return cluster.first_of_group(stored, [c.TEXT_KEY]) if distinct else stored
 
     def refused(self, identity: EmbeddingIdentity) -> DataFrame:
         """Return (text_key, error_code, error) of the texts that have no vector; a text once."""

@@ -46,8 +46,8 @@ def wanted_and_stored(
     if store.exists():
         stored = store.vectors(identity, distinct=False)
         rows = rows.union(stored.select(c.TEXT_KEY, F.lit(None).cast("string")))
-    dealt = cluster.together(rows, [c.TEXT_KEY], n)
-    return cluster.in_order(dealt, [c.TEXT_KEY], [c.TEXT_KEY, F.asc_nulls_first(c.TEXT)])
+    dealt = cluster.colocated(rows, [c.TEXT_KEY], n)
+    return cluster.colocated_in_order(dealt, [c.TEXT_KEY], [c.TEXT_KEY, F.asc_nulls_first(c.TEXT)])
 
 
 class NewTexts:

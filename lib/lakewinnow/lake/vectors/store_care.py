@@ -80,11 +80,11 @@ def compact(store: EmbeddingStore) -> tuple[int, int]:
     sound = store.rows(before).where(_fault().isNull())
     # A refusal is kept no longer than until the text is embedded.
     embedded_first = [F.col(c.ERROR_CODE).isNotNull()]
-    once = cluster.once(sound, EMBEDDINGS.fieldNames()[:4], embedded_first)
+    once = cluster.first_of_group(sound, EMBEDDINGS.fieldNames()[:4], embedded_first)
     n_files = max(1, round(size / _BYTES_PER_FILE))
     store.append(
-        cluster.in_order(
-            cluster.together(once, [c.TEXT_KEY], n_files), [c.TEXT_KEY], [*_IDENTITY, c.TEXT_KEY]
+        cluster.colocated_in_order(
+            cluster.colocated(once, [c.TEXT_KEY], n_files), [c.TEXT_KEY], [*_IDENTITY, c.TEXT_KEY]
         ).select(*EMBEDDINGS.fieldNames())
     )
     for name in before:

@@ -120,7 +120,7 @@ def _side_by_side(rows: DataFrame, by: Sequence[str], order: Sequence[str]) -> D
     known = F.array(*(F.lit(key) for key in cluster.partition_keys(rows.sparkSession, n)))
     nth = F.pmod(_number_of(rows, by), F.lit(n)).cast("int")
     placed = rows.withColumn(_PLACE, F.get(known.cast("array<bigint>"), nth))
-    return cluster.in_order(placed.repartition(n, _PLACE), [_PLACE], order).drop(_PLACE)
+    return cluster.colocated_in_order(placed.repartition(n, _PLACE), [_PLACE], order).drop(_PLACE)
 
 
 def _number_of(rows: DataFrame, by: Sequence[str]) -> Column:

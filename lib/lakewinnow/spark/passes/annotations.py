@@ -1,7 +1,7 @@
 """CROWDLAB over a DataFrame with all annotations of a row in that row: one function a pass.
 
 Columns of the rows: `ANNOTATORS` and `LABELS`, arrays of strings of equal length or null;
-pred_probs; `N_ALIKE`, the number of rows of the same id, 0 for a null one. Each row is judged by
+pred_probs; `N_WITH_ID`, the number of rows of the same id, 0 for a null one. Each row is judged by
 itself: a bad one gets an error code and moves nobody else's result. Only integer sums sized by the
 numbers of annotators and classes reach the driver.
 """
@@ -30,7 +30,7 @@ from lakewinnow.spark.schemas import schema
 
 ANNOTATORS: Final = "annotators"
 LABELS: Final = "labels"
-N_ALIKE: Final = "n_alike"
+N_WITH_ID: Final = "n_with_id"
 
 # Codes as small integers, so that a pass can count them: those of the faults, then these.
 CODES: Final = (
@@ -95,9 +95,9 @@ def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
     codes[~is_whole] = CODES.index(WRONG_LENGTH)
     codes[np.bincount(row, minlength=len(batch)) == 0] = CODES.index("annotation_missing")
     codes[_repeated(row, annotator)] = CODES.index("annotation_repeated")
-    n_alike = np.asarray(batch.column(N_ALIKE))
-    codes[n_alike > 1] = CODES.index("id_repeated")
-    codes[n_alike == 0] = CODES.index("id_null")
+    n_with_id = np.asarray(batch.column(N_WITH_ID))
+    codes[n_with_id > 1] = CODES.index("id_repeated")
+    codes[n_with_id == 0] = CODES.index("id_null")
 
     is_good = codes == 0
     place, chosen = np.cumsum(is_good) - 1, is_good[row]
@@ -170,16 +170,16 @@ class ConsensusJudge:
     crowd: Crowd
 
     def __call__(
-        self, annotators: pa.Array, labels: pa.Array, n_alike: pa.Array, pred_probs: pa.Array
+        self, annotators: pa.Array, labels: pa.Array, n_with_id: pa.Array, pred_probs: pa.Array
     ) -> pa.StructArray:
         """Return what is found, of the schema `CONSENSUS`."""
-        checked = check(batch(annotators, labels, n_alike, pred_probs), self.names)
+        checked = check(batch(annotators, labels, n_with_id, pred_probs), self.names)
         quality = self.crowd.label_quality(checked.block)
         return udf.struct_array(CONSENSUS, verdicts(checked, quality, self.names.classes))
 
 
 def batch(
-    annotators: pa.Array, labels: pa.Array, n_alike: pa.Array, pred_probs: pa.Array
+    annotators: pa.Array, labels: pa.Array, n_with_id: pa.Array, pred_probs: pa.Array
 ) -> pa.RecordBatch:
     """Return a batch of rows; an array without a value may come without a type."""
     strings = pa.list_(pa.string())
@@ -187,7 +187,7 @@ def batch(
         {
             ANNOTATORS: annotators.cast(strings),
             LABELS: labels.cast(strings),
-            N_ALIKE: n_alike,
+            N_WITH_ID: n_with_id,
             c.PRED_PROBS: pred_probs.cast(pa.list_(pa.float64())),
         }
     )

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
@@ -31,7 +30,7 @@ from lakewinnow.core.states import State
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
-from lakewinnow.spark.passes.valid_probs import UNKNOWN_LABEL, WRONG_LENGTH
+from lakewinnow.spark.passes.valid_probs import UNKNOWN_LABEL, WRONG_LENGTH, Checked
 from lakewinnow.spark.schemas import schema
 
 # Codes as small integers, so that a pass can count them: those of the faults, then these.
@@ -49,17 +48,8 @@ JUDGED: Final = schema(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Checked:
-    """A batch, its good rows apart."""
-
-    block: Block  # the good rows, with indicators as labels
-    rows: IntArray  # int64, shape (good rows,), their positions in the batch
-    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
-
-
 def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
-    """Judge the rows of a batch."""
+    """Judge the rows of a batch; the block of the good ones has indicators as labels."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(classes))
     row, names = lists.entries(batch.column(c.LABEL))
     label = lists.positions(names, classes)
@@ -74,7 +64,7 @@ def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
     indicators[row[is_known], label[is_known]] = 1
     rows = np.flatnonzero(codes == 0)
     row_ids = batch.column(c.ROW_ID).take(pa.array(rows)).to_pylist()
-    return Checked(Block(indicators[rows], probs[rows], row_ids), rows, codes)
+    return Checked(Block(indicators[rows], probs[rows], row_ids), rows, codes, n_imprecise=0)
 
 
 def blocks(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> Iterator[Block]:

@@ -37,7 +37,7 @@ def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
     return rows.repartition(n, F.get(known, index.cast("int")))
 
 
-def together(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFrame:
+def colocated(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFrame:
     """Return rows of equal values in one partition.
 
     Parameters
@@ -50,8 +50,10 @@ def together(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFr
     return rows if is_sail(rows.sparkSession) else rows.repartition(*by)
 
 
-def in_order(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]) -> DataFrame:
-    """Return what `together` does, each partition in order.
+def colocated_in_order(
+    rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]
+) -> DataFrame:
+    """Return what `colocated` does, each partition in order.
 
     Sail takes what nobody is known to need for needless, a sort before a Python function too; it
     keeps the order that a window function gives its rows, which begins with `by`.
@@ -62,7 +64,9 @@ def in_order(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]) 
     return _numbered(rows, by, order).where(F.col(_NTH) > 0).drop(_NTH)
 
 
-def once(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column] = ()) -> DataFrame:
+def first_of_group(
+    rows: DataFrame, by: Sequence[str], order: Sequence[str | Column] = ()
+) -> DataFrame:
     """Return the first row of each group, or any.
 
     Sail would aggregate, and count the memory of a batch of lists once for each of its rows: for

@@ -38,7 +38,9 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
             elsewhere = pool.withColumn(c.SHARD, F.explode(F.array_remove(every, F.col(c.SHARD))))
             elsewhere = elsewhere.withColumn(tasks.IS_POOLED, F.lit(True))  # noqa: FBT003
             rows = rows.unionByName(elsewhere)
-            pooled = cluster.once(pool.select(c.TEXT_KEY, every.alias("every")), [c.TEXT_KEY])
+            pooled = cluster.first_of_group(
+                pool.select(c.TEXT_KEY, every.alias("every")), [c.TEXT_KEY]
+            )
             vectors = vectors.join(F.broadcast(pooled), c.TEXT_KEY, "left")
             shards = F.coalesce("every", shards)
     score_shard = partial(

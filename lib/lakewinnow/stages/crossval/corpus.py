@@ -58,7 +58,7 @@ class Corpus:
         [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
         if n_vectors == n_texts:
             return self
-        return replace(self, vectors=cluster.once(self.vectors, [c.TEXT_KEY]))
+        return replace(self, vectors=cluster.first_of_group(self.vectors, [c.TEXT_KEY]))
 
     def needed_vectors(self) -> DataFrame:
         """Return not many more vectors than rows, so that a shard of them fits a task."""

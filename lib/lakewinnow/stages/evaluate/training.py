@@ -164,7 +164,7 @@ def _vectors(lake: Lake, trusted: Lake, rows: DataFrame, config: Config) -> Data
         _check_lengths(vectors, own)
         vectors = vectors.unionByName(own)
     texts = F.broadcast(rows.select(c.TEXT_KEY).distinct())
-    return cluster.once(vectors.join(texts, c.TEXT_KEY, "left_semi"), [c.TEXT_KEY])
+    return cluster.first_of_group(vectors.join(texts, c.TEXT_KEY, "left_semi"), [c.TEXT_KEY])
 
 
 def _check_lengths(vectors: DataFrame, own: DataFrame) -> None:
