@@ -219,7 +219,7 @@ def test_shows_the_figures_of_the_files_beside_it():
 def test_shows_what_has_drifted_and_the_rows_that_have_most():
     text = visible(made_up(20).html())
     assert "this run is unlike data/" in text
-    assert "find some in 5% of the runs" in text
+    assert "find drift in 5% of the runs" in text
     assert "1,000 rows against 900." in text
     assert "labels yes PSI 0.300 0.10 < 0.001" in text
     assert "texts: upper case no gap 0.020 0.10 0.250" in text
@@ -292,6 +292,11 @@ def test_in_a_browser(tmp_path, dark, width):
         tab.open(path)
         assert not tab.overflows()
         assert tab.unlabelled() == []
+        matrix = tab.page.locator("#labels .heat").first.locator("xpath=..")
+        matrix.focus()
+        tab.press("ArrowRight")
+        tab.page.wait_for_timeout(300)
+        assert matrix.evaluate("e => e.scrollLeft > 0 || e.scrollWidth === e.clientWidth")
         background = tab.page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert (sum(map(int, re.findall(r"\d+", background))) < 200) == dark
         tab.page.click("#configuration summary")

@@ -118,8 +118,9 @@ def heat_map(
         )
     return Picture(
         Markup(
-            '<div class="wide"><table class="heat"><caption>rows: {}; columns: {}</caption>'
-            "<thead><tr><td></td>{}</tr></thead><tbody>{}</tbody></table></div>"
+            '<div class="wide" role="region" tabindex="0" aria-label="{0} by {1}">'
+            '<table class="heat"><caption>rows: {0}; columns: {1}</caption>'
+            "<thead><tr><td></td>{2}</tr></thead><tbody>{3}</tbody></table></div>"
         ).format(down, across, head, Markup("").join(body))
     )
 
