@@ -17,9 +17,10 @@ from lakewinnow.config.combinations import (
     with_default_checks,
     with_default_params,
 )
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import Config, config_with
 from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
+from lakewinnow.plan.registry import other_checks
 from lakewinnow.typed_json import to_json
 
 Raw = dict[str, Any]
@@ -47,7 +48,8 @@ def load_config(*paths: str | Path, overrides: Sequence[str] = ()) -> Config:
 def parse_config(raw: Mapping[str, Any]) -> Config:
     """Check a plain mapping (as read from YAML) and return the configuration it describes."""
     problems: list[ConfigError] = list(check_content(raw))
-    config = check_types(Config, raw, "", problems)
+    others = other_checks(raw, problems)
+    config = check_types(config_with(others), raw, "", problems)
     if config is not None:
         config = with_default_checks(with_default_params(config), raw.get("checks") or ())
         problems += check_combinations(config)

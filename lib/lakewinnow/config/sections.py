@@ -8,7 +8,8 @@ it no code asks whether a key is there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, make_dataclass
+from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from lakewinnow.config.types import (
@@ -29,7 +30,7 @@ from lakewinnow.config.types import (
     WrittenPath,
 )
 from lakewinnow.plan.check import Check
-from lakewinnow.plan.registry import own_checks
+from lakewinnow.plan.registry import USE, own_checks
 
 Key: TypeAlias = tuple[str, Any, Any]  # name, type and `field` of a key that a check adds
 Cls = TypeVar("Cls", bound=type)
@@ -262,8 +263,12 @@ def _with_a_key_each(keys_of: Callable[[Check[Any]], Iterable[Key]]) -> Callable
 
 
 def section_key(check: Check[Any]) -> Iterator[Key]:
-    """Yield the key of `checks` that a check has."""
-    yield check.name, check.section | None, field(default=check.default)
+    """Yield the key of `checks` that a check has; a section that names its check says so."""
+    section: Any = check.section
+    if check.is_referred:
+        use = [(USE, str)]
+        section = make_dataclass(section.__name__, use, bases=(section,), frozen=True, kw_only=True)
+    yield check.name, section | None, field(default=check.default)
 
 
 def clean_keys(check: Check[Any]) -> Iterator[Key]:
@@ -486,3 +491,25 @@ class Config:
     def has_vectors(self) -> bool:
         """Whether each row has a vector: of its text, or the input's own."""
         return self.input.pred_probs is None
+
+
+@cache
+def config_with(others: tuple[Check[Any], ...]) -> type[Config]:
+    """Return the class of a configuration that may turn on checks of others, too."""
+    if not others:
+        return Config
+
+    def extended(cls: type, keys: Iterator[Key], **namespace: Any) -> Any:
+        named = {"__doc__": cls.__doc__, **namespace}
+        name, bases = cls.__name__, (cls,)
+        return make_dataclass(name, keys, bases=bases, namespace=named, frozen=True, kw_only=True)
+
+    sections = (key for check in others for key in section_key(check))
+    checks = extended(ChecksConfig, sections, known=(*own_checks(), *others))
+    clean = extended(CleanConfig, (key for check in others for key in clean_keys(check)))
+    keys = (
+        (name, section, field(default_factory=section))
+        for name, section in (("checks", checks), ("clean", clean))
+    )
+    found: type[Config] = extended(Config, keys)
+    return found

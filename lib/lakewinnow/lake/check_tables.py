@@ -1,13 +1,19 @@
 """The table that a check of each row publishes, checks/NAME/, and its columns in issues/."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from typing import Any, Final
 
+import pyarrow as pa
 from pyspark.sql.types import StructField, StructType
 
 from lakewinnow import columns as c
+from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.check import Check
 from lakewinnow.spark import schemas
+from lakewinnow.spark.arrow import arrays as arrow
+from lakewinnow.spark.arrow.functions import map_batches
 
 WHY: Final = "why"
 
@@ -32,3 +38,40 @@ def _found(check: Check[Any]) -> Mapping[str, str]:
         **({check.set_of: "string?"} if check.set_of else {}),
         **{column.name: f"{column.kind}?" for column in check.others},
     }
+
+
+def judge_texts(
+    lake: Lake, check: Check[Any], judge: Callable[[str], tuple[Any, ...]]
+) -> StageReport[Any]:
+    """Judge each text by itself, and publish the check's table.
+
+    Parameters
+    ----------
+    judge : of a text: whether it has the issue, its score, the check's other columns, and what is
+        wrong with it (None: nothing). Must pickle.
+
+    Returns
+    -------
+    The report of the stage, with the figure `rows`: how many have the issue.
+    """
+    texts, table = accepted(lake).select(c.ROW_ID, c.TEXT), schema(check)
+    judged = map_batches(texts, partial(_judge_batches, judge=judge, table=table), table)
+    lake.publish(check.table, judged, schema=table)
+    return StageReport(
+        rows_in=n_accepted(lake),
+        rows_out=lake.rows(check.table),
+        reads={"corpus": 1},
+        writes=(check.table,),
+        figures={"rows": lake.files.count_true(check.table, f"{check.is_issue}")},
+    )
+
+
+def _judge_batches(
+    batches: Iterable[pa.RecordBatch], judge: Callable[[str], tuple[Any, ...]], table: StructType
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        judged = [judge(text) for text in batch.column(c.TEXT).to_pylist()]
+        columns = zip(table.names[1:], zip(*judged, strict=True), strict=True) if judged else ()
+        empty: dict[str, Any] = dict.fromkeys(table.names[1:], ())
+        found = {**empty, **dict(columns), c.ROW_ID: batch.column(c.ROW_ID)}
+        yield arrow.record_batch(table, found)

@@ -58,9 +58,11 @@ def outside_of(stage: Stage, config: Config, inputs: Inputs | None) -> dict[str,
             opened = inputs.opened.get(name) or getattr(inputs, name, None)
             if opened is not None:
                 found[name] = opened.fingerprint
+    if isinstance(stage.run, str) and not stage.run.startswith(_OURS):
+        found["its code"] = _of_code(stage.run)
     for path in names_of(stage.code, config):
         if not path.startswith(_OURS):
-            found[f"code of {path}"] = _of_code(path.replace(":", "."))
+            found[f"code of {path}"] = _of_code(path)
     return found
 
 
@@ -135,13 +137,16 @@ _IDENTITIES: Final[Mapping[str, Callable[[Config], str]]] = {
 
 def _of_code(path: str) -> str:
     """Return a hash of the module that a function or class is in, as it may call others there."""
-    module_name, _, name = path.rpartition(".")
-    made = getattr(import_module(module_name), name)
-    module = inspect.getmodule(made)
-    file = getattr(module, "__file__", None)
-    if file is None or not file.endswith(".py"):
-        return path
-    return hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    file, is_file, _ = path.partition(".py:")
+    if is_file:
+        return hashlib.sha256(Path(f"{file}.py").read_bytes()).hexdigest()
+    module_name, _, name = path.replace(":", ".").rpartition(".")
+    module = import_module(module_name)
+    made = getattr(module, name)
+    if inspect.isroutine(made) or inspect.isclass(made):
+        module = inspect.getmodule(made) or module
+    file = getattr(module, "__file__", None) or ""
+    return hashlib.sha256(Path(file).read_bytes()).hexdigest() if file.endswith(".py") else path
 
 
 def _of_file(path: str | None) -> str:

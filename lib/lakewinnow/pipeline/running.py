@@ -28,7 +28,9 @@ from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.records import RunResult, account_for_every_row
 from lakewinnow.pipeline.sessions import session_for
 from lakewinnow.plan.graph import Graph
+from lakewinnow.plan.registry import local_modules
 from lakewinnow.plan.stage import Stage, loaded
+from lakewinnow.spark.arrow.functions import ship
 from lakewinnow.spark.sessions.session import explaining_lost_engine
 from lakewinnow.stages import label_issues
 
@@ -101,6 +103,7 @@ def open_run(
     redo = _to_redo(restart, whole, graph)
     observer.planned(graph)
     observer.started("session")
+    ship(local_modules())
     lake = Lake(spark or session_for(config), config.workspace)
     inputs = open_inputs(lake.spark, config, noise_model)
     opened = Run(lake=lake, config=config, inputs=inputs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from lakewinnow.errors import ConfigError, Shown
 from lakewinnow.plan.cost import UNKNOWN, Cost
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
 
 Section = TypeVar("Section")
+KINDS: Final = ("boolean", "int", "bigint", "double", "string", "array<string?>")
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class Column:
     """A column of issues/ beside whether a row has the issue, and its score."""
 
     name: str
-    kind: str  # as SQL has it: double, string, array<string?>
+    kind: str  # one of `KINDS`
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def _nothing(*_: Any) -> Iterator[Any]:
     return iter(())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Check(Generic[Section]):
     """A check beside label issues.
 
@@ -122,6 +123,9 @@ class Check(Generic[Section]):
     sentences: Callable[[Any, int], Iterable[str]] = _nothing
     nothing_found: str  # the sentence then
     lists_rows: bool = False  # whether the report lists the worst rows, by score
+    # where it was found, if it is not ours, and whether `use` says so
+    source: str | None = None
+    is_referred: bool = False
 
     @property
     def table(self) -> str:
@@ -138,6 +142,12 @@ class Check(Generic[Section]):
         return f"checks.{self.name}"
 
     @property
+    def in_issues(self) -> list[str]:
+        """The names of its columns in issues/."""
+        columns = (self.is_issue, self.score, self.set_of, *(of.name for of in self.others))
+        return [name for name in (*columns, self.copy_of) if name is not None]
+
+    @property
     def stage(self) -> Stage:
         """The stage that makes the check."""
 
@@ -146,8 +156,8 @@ class Check(Generic[Section]):
 
         def code(config: Config) -> Names:
             found = section(config)
-            run = (self.run,) if isinstance(self.run, str) else ()
-            return (*run, *(() if found is None else self.code(found)))
+            code = [path for path in (self.source, self.run) if isinstance(path, str)]
+            return (*code, *(() if found is None else self.code(found)))
 
         return Stage(
             name=self.name,

@@ -13,11 +13,13 @@ ends; as all partitions of a query run at once, there are as many as there are c
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
+from types import ModuleType
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark import cloudpickle
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -32,6 +34,12 @@ BatchFunction = Callable[[Iterator[pa.RecordBatch]], Iterable[pa.RecordBatch]]
 _MOST_PLACED: Final = 64  # groups, of more it is no matter where each goes
 _PLACE, _SIDE = "__lw_place", "__lw_side"
 _SIDES: Final = ("__lw_0_", "__lw_1_")  # before the names of the columns of two frames
+
+
+def ship(modules: Iterable[ModuleType]) -> None:
+    """Have functions of these modules sent to workers whole: these cannot import them."""
+    for module in modules:
+        cloudpickle.register_pickle_by_value(module)  # type: ignore[no-untyped-call]
 
 
 def map_batches(rows: DataFrame, function: BatchFunction, schema: StructType | str) -> DataFrame:
