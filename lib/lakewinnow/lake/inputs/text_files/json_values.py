@@ -6,7 +6,7 @@ the text of an object that stands where other lines have a string, a slower read
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any, Final
 
@@ -60,8 +60,13 @@ _WORDS: Final[Mapping[str, Any]] = {
     **{w: Float(w) for w in ("NaN", "Infinity", "+Infinity", "-Infinity", "+INF", "-INF")},
 }
 _ESCAPES: Final = dict(zip("\"\\/bfnrt'", "\"\\/\b\f\n\r\t'", strict=True))
-_PLAIN: Final = {quote: re.compile(rf"[^{quote}\\\x00-\x1f]*") for quote in "\"'"}
-_HEX: Final = re.compile(r"[0-9A-Fa-f]{4}")
+_ESCAPED: Final = re.compile(r"\\(u....|.)")
+_STRING: Final = {
+    quote: re.compile(
+        rf"""{quote}((?:[^{quote}\\\x00-\x1f]|\\(?:["\\/bfnrt']|u[0-9A-Fa-f]{{4}}))*+){quote}"""
+    )
+    for quote in "\"'"
+}
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _PAIR: Final = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -154,71 +159,44 @@ class _JsonReader:
 
     def _object(self, start: int) -> Object:
         found = Object()
-        self.at += 1
-        if self._next() != "}":
-            while True:
-                if self._next() not in "\"'":
-                    raise MalformedError
-                name = self._string()
-                if self._next() != ":":
-                    raise MalformedError
-                self.at += 1
-                found[name] = self.value()
-                if self._ends("}"):
-                    break
-        self.at += 1
+        for _ in self._items("}"):
+            name = self._string()
+            if self._next() != ":":
+                raise MalformedError
+            self.at += 1
+            found[name] = self.value()
         found.text = self._line[start : self.at]
         return found
 
     def _array(self, start: int) -> Array:
-        found = Array()
-        self.at += 1
-        if self._next() != "]":
-            while True:
-                found.append(self.value())
-                if self._ends("]"):
-                    break
-        self.at += 1
+        found = Array(self.value() for _ in self._items("]"))
         found.text = self._line[start : self.at]
         return found
 
-    def _ends(self, end: str) -> bool:
-        char = self._next()
-        if char == end:
-            return True
-        if char != ",":
-            raise MalformedError
+    def _items(self, end: str) -> Iterator[None]:
+        """Stop at each item, which who asks for the next one has then read."""
         self.at += 1
-        return False
+        if self._next() != end:
+            yield
+            while self._next() == ",":
+                self.at += 1
+                yield
+            if self._next() != end:
+                raise MalformedError
+        self.at += 1
 
     def _string(self) -> str:
-        quote, parts = self._line[self.at], []
-        self.at += 1
-        while True:
-            plain = _PLAIN[quote].match(self._line, self.at)
-            assert plain is not None  # noqa: S101 - it matches nothing, too
-            parts.append(plain.group())
-            self.at = plain.end()
-            char = self._line[self.at]
-            self.at += 1
-            if char == quote:
-                return "".join(parts)
-            if char != "\\":
-                raise MalformedError
-            parts.append(self._escaped())
-
-    def _escaped(self) -> str:
-        char = self._line[self.at]
-        self.at += 1
-        if char != "u":
-            if char not in _ESCAPES:
-                raise MalformedError
-            return _ESCAPES[char]
-        code = _HEX.match(self._line, self.at)
-        if code is None:
+        expression = _STRING.get(self._next())
+        found = expression and expression.match(self._line, self.at)
+        if not found:
             raise MalformedError
-        self.at += 4
-        return chr(int(code.group(), 16))
+        self.at = found.end()
+        return _ESCAPED.sub(_unescaped, found[1])
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    char, code = found[1][0], found[1][1:]
+    return chr(int(code, 16)) if code else _ESCAPES[char]
 
 
 def infer(value: Any) -> JsonType:
