@@ -161,7 +161,7 @@ def test_a_bad_override(fails, configure, override, where):
     [
         ("--until", "embedd", "did you mean 'embed'?"),
         ("--restart", "embedd", "did you mean 'embed'?"),
-        ("--until", "pii", "the section checks.pii turns it on"),
+        ("--until", "pii", "checks.pii turns it on"),
         ("--until", "everything", "`lakewinnow plan` shows the stages"),
     ],
 )

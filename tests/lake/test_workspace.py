@@ -121,6 +121,16 @@ def test_a_record_without_its_table_does_not_count(lake):
     assert lake.committed("stage") is None
 
 
+def test_a_record_of_another_version_of_the_package_counts_if_it_says_enough(lake):
+    written = commit(lake, t=3)
+    record = lake.files.read_json("_commits/stage.json")
+    lake.files.write_json("_commits/stage.json", {**record, "of a later version": 1})
+    assert lake.committed("stage") == written
+    del record["needs"]
+    lake.files.write_json("_commits/stage.json", record)
+    assert lake.committed("stage") is None
+
+
 def test_a_revoked_record_is_gone(lake):
     commit(lake, t=3)
     lake.revoke("stage")

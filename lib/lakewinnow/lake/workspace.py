@@ -190,9 +190,11 @@ class Lake:
     def committed(self, name: str) -> Commit | None:
         """Return a stage's record if its tables are still there."""
         record = self.files.read_json(f"{_COMMITS}/{name}.json")
-        if record is None or record.keys() != _FIELDS:  # or of an earlier version of the package
+        if (
+            record is None or not record.keys() >= _FIELDS
+        ):  # or of an earlier version of the package
             return None
-        commit = Commit(**record)
+        commit = Commit(**{name: record[name] for name in _FIELDS})  # others: of a later version
         return commit if all(self.files.exists(table) for table in commit.tables) else None
 
     def revoke(self, name: str) -> None:
