@@ -1,5 +1,7 @@
 """Tables are published whole or not at all, and valid only with their stage's record."""
 
+from dataclasses import dataclass
+
 import pyarrow as pa
 import pytest
 from pyspark.errors import PySparkException
@@ -19,6 +21,13 @@ SCHEMA = StructType(
 )
 
 
+@dataclass(frozen=True)
+class Found:
+    """Figures of a stage."""
+
+    word: str
+
+
 @pytest.fixture
 def lake(spark, tmp_path):
     return lake_in(spark, tmp_path / "a workspace")
@@ -27,7 +36,8 @@ def lake(spark, tmp_path):
 def commit(lake, name="stage", **tables):
     for table, n_rows in tables.items():
         lake.publish(table, lake.spark.range(n_rows))
-    report = StageReport(rows_in=1, rows_out=2, reads={}, writes=tuple(tables), details={"k": "ü"})
+    found = Found(word="ü")
+    report = StageReport(rows_in=1, rows_out=2, reads={}, writes=tuple(tables), figures=found)
     return lake.commit(name, "fingerprint", 0.12345, report)
 
 
@@ -112,7 +122,7 @@ def test_a_record_comes_back_as_it_was(lake):
     assert lake.committed("stage") == record
     assert (record.rows_in, record.rows_out, record.tables) == (1, 2, {"t": 3})
     assert record.bytes_written > 0
-    assert lake.details("stage") == {"k": "ü"}
+    assert lake.figures("stage", Found) == Found("ü")
 
 
 def test_a_record_without_its_table_does_not_count(lake):
@@ -138,9 +148,9 @@ def test_a_revoked_record_is_gone(lake):
     assert lake.rows("t") == 3
 
 
-def test_details_of_a_stage_that_did_not_run_are_an_engine_error(lake):
+def test_figures_of_a_stage_that_did_not_run_are_an_engine_error(lake):
     with pytest.raises(EngineError) as caught:
-        lake.details("ingest")
+        lake.figures("ingest", Found)
     assert (caught.value.code, caught.value.where) == ("no_commit", "ingest")
 
 
