@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lakewinnow import columns as c
 from lakewinnow.review.diff import CHANGES, RunDiff
-from lakewinnow.terminal.tables import plain_table, short_path
+from lakewinnow.terminal.tables import PlainTable, short_path
 
 _MOST_CLASSES: Final = 12
 _MOST_KEYS: Final = 20
@@ -56,11 +56,9 @@ def _tables(found: RunDiff) -> list[Table]:
 
 
 def _counts(title: str, counts: Mapping[str, int]) -> Table:
-    table = plain_table(title)
-    table.show_header = False
-    table.min_width = len(title) + 2  # or the title is folded
+    table = PlainTable(title, show_header=False)
     table.add_column("", justify="right")
-    table.add_column("", ratio=1)
+    table.add_column("")
     for name, n in counts.items():
         table.add_row(f"{n:,}", name)
     return table
@@ -73,7 +71,7 @@ def _distance(pair: tuple[float | None, float | None]) -> float:
 
 
 def _moved(title: str, pairs: Mapping[str, tuple[float | None, float | None]]) -> Table:
-    table = plain_table(title)
+    table = PlainTable(title)
     table.add_column("class")
     table.add_column("first", justify="right")
     table.add_column("second", justify="right")
@@ -89,7 +87,7 @@ def _moved(title: str, pairs: Mapping[str, tuple[float | None, float | None]]) -
 
 
 def _config(differing: Mapping[str, tuple[Any, Any]]) -> Table:
-    table = plain_table("Configuration")
+    table = PlainTable("Configuration")
     for name in ("key", "first", "second"):
         table.add_column(name, overflow="fold")
     for key, pair in list(differing.items())[:_MOST_KEYS]:
@@ -100,7 +98,7 @@ def _config(differing: Mapping[str, tuple[Any, Any]]) -> Table:
 
 
 def _rows_table(rows: list[Any], title: str) -> Table:
-    table = plain_table(title)
+    table = PlainTable(title)
     table.add_column("row", overflow="ellipsis", no_wrap=True, max_width=24)
     table.add_column("change")
     for side in ("first", "second"):

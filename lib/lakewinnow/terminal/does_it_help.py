@@ -8,7 +8,7 @@ from rich.text import Text
 
 from lakewinnow.figures.models import Choice, Comparison, Finetuning, Scores, Variant
 from lakewinnow.report import verdicts
-from lakewinnow.terminal.tables import plain_table
+from lakewinnow.terminal.tables import PlainTable
 
 
 def print_choice(out: Console, choice: Choice) -> None:
@@ -18,7 +18,7 @@ def print_choice(out: Console, choice: Choice) -> None:
     if not choice.is_verified:
         out.print(Text(f"{title}; there are no trusted rows to verify that it helps"))
         return
-    table = plain_table(f"{title}, by {choice.test_rows:,} trusted rows")
+    table = PlainTable(f"{title}, by {choice.test_rows:,} trusted rows")
     for name in ("", "rows", "accuracy, %", "vs keep"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name, of in (choice.compared or {}).items():
@@ -50,7 +50,7 @@ def print_models(out: Console, found: Mapping[str, Variant], how: Comparison) ->
 
 
 def _table(found: Mapping[str, Variant], title: str) -> Table:
-    table = plain_table(title)
+    table = PlainTable(title)
     for name in ("trained on", "rows", "accuracy, %", "macro-F1", "vs baseline", "p"):
         table.add_column(name, justify="left" if name == "trained on" else "right", no_wrap=True)
     for name, of in found.items():

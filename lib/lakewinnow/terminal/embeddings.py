@@ -10,12 +10,12 @@ from lakewinnow.figures.labels import Candidates
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.vectors.store_care import FAULTS, Contents
 from lakewinnow.report.words import size
-from lakewinnow.terminal.tables import plain_table, short_path
+from lakewinnow.terminal.tables import PlainTable, short_path
 
 
 def candidates_table(found: Candidates) -> Table:
     """Return how the embeddings compare, with a mark at the one that is used."""
-    table = plain_table(f"Embeddings compared on {found.rows:,} rows (a lower log loss is better)")
+    table = PlainTable(f"Embeddings compared on {found.rows:,} rows (a lower log loss is better)")
     table.add_column("")
     table.add_column("embedding", overflow="fold")
     for name in ("log loss", "C", "seconds", "USD"):
@@ -35,7 +35,7 @@ def candidates_table(found: Candidates) -> Table:
 def print_contents(store: EmbeddingStore, contents: Sequence[Contents]) -> None:
     """Print what is in a store."""
     n_files = len(store.data_files())
-    table = plain_table(f"{short_path(store.files.root)}: {n_files:,} files, {size(store.size())}")
+    table = PlainTable(f"{short_path(store.files.root)}: {n_files:,} files, {size(store.size())}")
     for name in ("provider", "model"):
         table.add_column(name)
     for name in ("dimensions", "texts", "duplicates", "refused"):

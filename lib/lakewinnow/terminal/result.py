@@ -16,7 +16,7 @@ from lakewinnow.report import findings, verdicts, words
 from lakewinnow.terminal.command_line import CommandLine, program
 from lakewinnow.terminal.does_it_help import print_choice, print_models
 from lakewinnow.terminal.embeddings import candidates_table
-from lakewinnow.terminal.tables import plain_table, short_path
+from lakewinnow.terminal.tables import PlainTable, short_path
 from lakewinnow.terminal.top import Issue, label_instead, worst_issues
 from lakewinnow.typed_json import from_json
 
@@ -95,7 +95,7 @@ def _print_next(out: Console, files: Files, typed: CommandLine) -> None:
 
 
 def _issues_table(rows: Sequence[Issue], width: int) -> Table:
-    table = plain_table(f"The {len(rows)} worst labels")
+    table = PlainTable(f"The {len(rows)} worst labels")
     for name in ("rank", "score"):
         table.add_column(name, justify="right", no_wrap=True, min_width=6)
     label_width = max(12, width // 5)
@@ -111,8 +111,7 @@ def _issues_table(rows: Sequence[Issue], width: int) -> Table:
 
 
 def _rows_table(found: Summary, files: Files) -> Table:
-    table = plain_table("Rows")
-    table.show_header = False
+    table = PlainTable("Rows", show_header=False)
     for justify in ("right", "left", "left"):
         table.add_column("", justify=justify)
     rows, nothing = found.rows, dict[str, int]()
@@ -136,12 +135,11 @@ def _rows_table(found: Summary, files: Files) -> Table:
 
 def _classes_table(found: LabelIssues) -> Table:
     ranked = sorted(found.by_class.items(), key=lambda item: (-item[1], item[0]))
-    table = plain_table(words.verdict(found.n, found.rows))
-    table.min_width = len(str(table.title)) + 2  # or the title is folded
+    table = PlainTable(words.verdict(found.n, found.rows))
     table.add_column("class")
     table.add_column("rows", justify="right")
     table.add_column("issues", justify="right")
-    table.add_column("most often predicted", ratio=1)
+    table.add_column("most often predicted")
     for name, n in ranked[:_MOST_CLASSES]:
         likely = found.most_often_predicted.get(name, "")
         table.add_row(Text(name), f"{found.class_counts[name]:,}", f"{n:,}", Text(likely))

@@ -12,7 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
 from lakewinnow.review import FOLDER, PAGE, Sample, agreed
 from lakewinnow.terminal.command_line import CommandLine
-from lakewinnow.terminal.tables import plain_table, short_path
+from lakewinnow.terminal.tables import PlainTable, short_path
 
 
 def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
@@ -85,7 +85,7 @@ def _who(measured: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _table(measured: Mapping[str, Any]) -> Table:
-    table = plain_table("What this says about all rows")
+    table = PlainTable("What this says about all rows")
     table.add_column("")
     for name in ("rows", "reviewed", "%"):
         table.add_column(name, justify="right", no_wrap=True)

@@ -1,20 +1,25 @@
 """How tables and paths are shown."""
 
 from pathlib import Path
+from typing import Any
 
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table
+from rich.text import Text
 
 
-def plain_table(title: str) -> Table:
-    """Return a table without lines."""
-    return Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        caption_justify="left",
-        box=None,
-        padding=(0, 2, 0, 0),
-    )
+class PlainTable(Table):
+    """A table without lines, below a title that may be wider than it is."""
+
+    def __init__(self, heading: str = "", **options: Any) -> None:
+        super().__init__(box=None, padding=(0, 2, 0, 0), caption_justify="left", **options)
+        self.heading = heading
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Print the title and then the table."""
+        if self.heading:
+            yield Text(self.heading, style="bold")
+        yield from super().__rich_console__(console, options)
 
 
 def short_path(path: str) -> str:
