@@ -102,7 +102,7 @@ def test_a_configuration_that_is_not_there(fails, tmp_path):
         ("diff a b c", "command line", "see `lakewinnow diff --help`"),
         ("top mine.yaml -n many", "-n", "see `lakewinnow --help` and `lakewinnow guide`"),
         ("guide revew", "guide", "did you mean 'review'?"),
-        ("completion tcsh", "SHELL", "one of bash, fish, zsh"),
+        ("completion tcsh", "SHELL", "see `lakewinnow --help` and `lakewinnow guide`"),
     ],
 )
 def test_a_command_line_that_makes_no_sense(command, typed, where, hint):

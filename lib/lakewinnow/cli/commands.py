@@ -14,18 +14,20 @@ from lakewinnow.cli.options import (
     ENGINE,
     EVERY_STAGE,
     NOISE_MODEL,
+    QUIET,
     REMOTE,
     RESTART,
     UNTIL,
     Asked,
+    Commands,
     Number,
     OneOf,
     RunCommand,
+    example,
     takes_config,
 )
 from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
-from lakewinnow.cli.style import Commands, example
 from lakewinnow.errors import ProviderError
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
@@ -73,14 +75,9 @@ def init(path: str, output: Path) -> None:
 
 
 @lakewinnow.command(cls=RunCommand, **example("run tickets.yaml --set crossval.folds=5"))
-@takes_config(is_run=True)
-@UNTIL
-@NOISE_MODEL
-@RESTART
+@takes_config(UNTIL, RESTART, NOISE_MODEL, QUIET, ENGINE, REMOTE)
 @click.option("--cancel", is_flag=True, help="Cancel the batches that a service still works on.")
-def run(
-    asked: Asked, until: str | None, noise_model: str | None, restart: str | None, *, cancel: bool
-) -> None:
+def run(asked: Asked, *, cancel: bool) -> None:
     """Run all stages, from the table to clean/ and the report.
 
     What an earlier run has done is not done again. CONFIG is a YAML file; later files override
@@ -96,23 +93,15 @@ def run(
     _begin_session(asked, config)
     from lakewinnow.terminal.result import print_result
 
-    print_result(_run(asked, config, _wanted(until), restart, noise_model), asked)
+    wanted = () if asked.until is None else (asked.until,)
+    print_result(_run(asked, config, wanted), asked)
 
 
 @lakewinnow.command(cls=RunCommand, **example("plan tickets.yaml --set crossval.params.C=1"))
-@takes_config()
-@UNTIL
-@NOISE_MODEL
-@RESTART
+@takes_config(UNTIL, RESTART, NOISE_MODEL, ENGINE, REMOTE)
 @click.option("--json", "form", flag_value="json", help="Write JSON.")
 @click.option("--dot", "form", flag_value="dot", help="Write the graph for Graphviz.")
-def plan(
-    asked: Asked,
-    until: str | None,
-    noise_model: str | None,
-    restart: str | None,
-    form: str | None,
-) -> None:
+def plan(asked: Asked, form: str | None) -> None:
     """Show what a run would do, why, and what it would cost.
 
     Options are those of `lakewinnow run`. Nothing is written and no service is asked.
@@ -120,11 +109,11 @@ def plan(
     from lakewinnow import pipeline
     from lakewinnow.pipeline.sessions import running_for
 
-    config, wanted = asked.config(), _wanted(until)
+    config = asked.config()
     _begin_session(asked, config)
-    _check(config, wanted, restart)
+    how = _checked(asked, config, () if asked.until is None else (asked.until,))
     with running_for(config, asked.remote) as spark:
-        plan = pipeline.plan(config, spark, until=wanted, **_how(restart, noise_model))
+        plan = pipeline.plan(config, spark, **how)
     if form == "json":
         click.echo(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -133,7 +122,7 @@ def plan(
 
 
 @lakewinnow.command(**example("top tickets.yaml -n 50 --csv > worst.csv"))
-@takes_config(needs_session=False)
+@takes_config()
 @click.option("-n", type=Number(int, 1), default=20, metavar="N", help="How many (20).")
 @click.option("--width", type=Number(int, 40), metavar="N", help="Fold texts at this width.")
 @click.option("--json", "form", flag_value="json", help="Write JSON.")
@@ -184,16 +173,10 @@ def diff(
 
 
 @lakewinnow.command(cls=RunCommand, **example("finetune politeness --provider local"))
-@takes_config(is_run=True)
-@click.option(
-    "--provider",
-    metavar="NAME",
-    type=OneOf("a provider of fine-tuning", lambda: ("local", "openai")),
-    help="Train here (local) or at a service (openai).",
-)
-@RESTART
+@takes_config(RESTART, QUIET, ENGINE, REMOTE)
+@click.option("--provider", type=OneOf(["local", "openai"]), help="Train here or at a service.")
 @click.option("--cancel", is_flag=True, help="Cancel the jobs that a service still works on.")
-def finetune(asked: Asked, provider: str | None, restart: str | None, *, cancel: bool) -> int:
+def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
     """Fine-tune models on each version of the labels; compare them."""
     from lakewinnow import pipeline
     from lakewinnow.terminal.result import print_finetuned
@@ -203,7 +186,7 @@ def finetune(asked: Asked, provider: str | None, restart: str | None, *, cancel:
         n = pipeline.cancel_finetuning(config)
         click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
         return 0
-    result = _run(asked, config, ("report", "finetune"), restart, noise_model=None)
+    result = _run(asked, config, ("report", "finetune"))
     return 0 if print_finetuned(result) else ProviderError.exit_code
 
 
@@ -260,7 +243,7 @@ def guide(topic: str | None) -> None:
 
 
 @lakewinnow.command(**example("completion bash >> ~/.bashrc"))
-@click.argument("shell", metavar="SHELL", type=OneOf("a shell", lambda: ("bash", "fish", "zsh")))
+@click.argument("shell", metavar="SHELL", type=OneOf(["bash", "fish", "zsh"]))
 def completion(shell: str) -> None:
     """Write a script that completes commands in bash, fish or zsh."""
     from click.shell_completion import get_completion_class
@@ -272,45 +255,31 @@ def completion(shell: str) -> None:
         click.echo(script(lakewinnow, {}, "lakewinnow", COMPLETION).source())
 
 
-def _run(
-    asked: Asked,
-    config: "Config",
-    until: tuple[str, ...],
-    restart: str | None,
-    noise_model: str | None,
-) -> "RunResult":
+def _run(asked: Asked, config: "Config", until: tuple[str, ...]) -> "RunResult":
     from lakewinnow import pipeline
 
-    _check(config, until, restart)
-    how = _how(restart, noise_model)
+    how = _checked(asked, config, until)
     with _watched_session(asked, config) as (spark, observer):
-        return pipeline.run(config, spark, until=until, observer=observer, **how)
+        return pipeline.run(config, spark, observer=observer, **how)
 
 
-def _check(config: "Config", until: tuple[str, ...], restart: str | None) -> None:
-    """Find what would stop a run, before a session is started."""
+def _checked(asked: Asked, config: "Config", until: tuple[str, ...]) -> dict[str, Any]:
+    """Find what would stop a run before a session is started; return what it is asked for."""
     from lakewinnow import pipeline
+    from lakewinnow.lake.inputs import noise_models
     from lakewinnow.pipeline.catalog import graph_of
 
     graph = graph_of(config)
-    named = [("--until", name) for name in until]
-    if restart is not None and restart != EVERY_STAGE:
-        named.append(("--restart", restart))
-    for option, name in named:
-        graph.check(name, option)
+    for name in until:
+        graph.check(name, "--until")
+    if asked.restart is not None and asked.restart != EVERY_STAGE:
+        graph.check(asked.restart, "--restart")
     pipeline.check(config, *until)
-
-
-def _how(restart: str | None, noise_model: str | None) -> dict[str, Any]:
-    """Return what `pipeline.run` and `pipeline.plan` are asked for alike."""
-    from lakewinnow.lake.inputs import noise_models
-
-    earlier = None if noise_model is None else noise_models.read(noise_model, "--noise-model")
-    return {"restart": restart == EVERY_STAGE or restart or False, "noise_model": earlier}
-
-
-def _wanted(until: str | None) -> tuple[str, ...]:
-    return () if until is None else (until,)
+    model = None
+    if asked.noise_model is not None:
+        model = noise_models.read(asked.noise_model, "--noise-model")
+    restart = asked.restart == EVERY_STAGE or asked.restart or False
+    return {"until": until, "restart": restart, "noise_model": model}
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""What commands are given: the configuration and options, checked and completed."""
+"""What commands are given: the configuration and options, checked and completed; and their help."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,12 +21,35 @@ EVERY_STAGE: Final = "*"  # `--restart` without a stage
 _OF_CONFIGURATIONS: Final = ("", ".yaml", ".yml")  # without one: a name that the package brings
 
 
+class Commands(click.Group):
+    """Commands in the order in which they are declared; help that has no need to name itself."""
+
+    def list_commands(self, _: click.Context) -> list[str]:
+        """Return the commands as `--help` lists them."""
+        return list(self.commands)
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """Return the option `--help`, which whoever reads its list knows."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.hidden = True
+        return option
+
+
+def example(of: str) -> dict[str, Any]:
+    """Return what ends the help of a command."""
+    return {"epilog": f"\b\nExample:\n  lakewinnow {of}"}
+
+
 @dataclass(frozen=True)
 class Asked(CommandLine):
-    """Which configuration a command is about, and where it runs."""
+    """Which configuration a command is about, where it runs, and what of it."""
 
     remote: str | None = None
     quiet: bool = False
+    until: str | None = None
+    restart: str | None = None
+    noise_model: str | None = None
 
     def config(self, *overrides: str) -> "Config":
         """Load the configuration, with more overrides if there are some."""
@@ -58,45 +81,32 @@ class Number(click.ParamType):  # type: ignore[type-arg]
         return number
 
 
-class OneOf(click.ParamType):  # type: ignore[type-arg]
-    """One of a few names, which are asked for when they are needed."""
-
-    def __init__(self, kind: str, names: Callable[[], Iterable[str]]) -> None:
-        self.name, self.names = kind, names
+class OneOf(click.Choice):  # type: ignore[type-arg]
+    """One of a few names."""
 
     def convert(self, value: Any, param: Any, _: Any) -> Any:
         """Return the name."""
-        names = tuple(self.names())
-        if value not in names:
+        if value not in self.choices:
             where = param.opts[0] if isinstance(param, click.Option) else str(param.metavar)
-            hint = did_you_mean(value, names) or f"one of {', '.join(names)}"
-            raise ConfigError("unknown_name", where, self.name, value, hint)
+            names = ", ".join(self.choices)
+            hint = did_you_mean(value, self.choices)
+            raise ConfigError("unknown_name", where, f"one of {names}", value, hint)
         return value
 
-    def shell_complete(self, _: Any, __: Any, incomplete: str) -> list[CompletionItem]:
-        """Return the names that begin so."""
-        return [CompletionItem(name) for name in self.names() if name.startswith(incomplete)]
 
-
-def takes_config(
-    *, needs_session: bool = True, is_run: bool = False, metavar: str = "CONFIG..."
-) -> Callable[..., Function]:
-    """Give a command the configuration, and where it runs, as an `Asked`."""
+def takes_config(*options: Function, metavar: str = "CONFIG...") -> Callable[..., Function]:
+    """Give a command the configuration, and what these options say of it, as an `Asked`."""
     configs = click.argument("configs", nargs=-1, required=True, metavar=metavar, type=click.Path())
-    options = [configs, SET, *((ENGINE, REMOTE) if needs_session else ())]
-    if is_run:
-        options.append(QUIET)
 
     def decorated(function: Function) -> Function:
         @wraps(function)
-        def command(configs: tuple[str, ...], overrides: tuple[str, ...], **others: Any) -> Any:
-            engine = others.pop("engine", None)
+        def command(engine: str | None = None, **given: Any) -> Any:
             if engine is not None:
-                overrides = (*overrides, f"engine={engine}")
-            where = {key: others.pop(key) for key in ("remote", "quiet") if key in others}
-            return function(Asked(configs, overrides, **where), **others)
+                given["overrides"] += (f"engine={engine}",)
+            asked = {of.name: given.pop(of.name) for of in fields(Asked) if of.name in given}
+            return function(Asked(**asked), **given)
 
-        for option in reversed(options):
+        for option in reversed((configs, SET, *options)):
             command = option(command)
         return command
 
@@ -157,20 +167,14 @@ SET: Final = click.option(
     help="Override one key, e.g. crossval.folds=5.",
 )
 ENGINE: Final = click.option(
-    "--engine",
-    metavar="NAME",
-    type=OneOf("an engine", lambda: ("auto", "sail", "spark")),
-    help="Run on sail or spark (auto: what suits).",
+    "--engine", type=OneOf(["auto", "sail", "spark"]), help="Run on this engine (auto: what suits)."
 )
 REMOTE: Final = click.option(
     "--remote", metavar="sc://HOST:PORT", help="Run on a Spark Connect server."
 )
 QUIET: Final = click.option("--quiet", is_flag=True, help="Show no progress.")
 UNTIL: Final = click.option(
-    "--until",
-    metavar="STAGE",
-    shell_complete=_stages,
-    help="Run this stage and what it needs.",
+    "--until", metavar="STAGE", shell_complete=_stages, help="Run this stage and what it needs."
 )
 NOISE_MODEL: Final = click.option(
     "--noise-model", metavar="PATH", help="Judge the rows by an earlier run's noise_model.json."

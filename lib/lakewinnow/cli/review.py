@@ -7,8 +7,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakewinnow.cli.options import Asked, Number, is_configuration, takes_config
-from lakewinnow.cli.style import Commands, example
+from lakewinnow.cli.options import (
+    ENGINE,
+    REMOTE,
+    Asked,
+    Commands,
+    Number,
+    example,
+    is_configuration,
+    takes_config,
+)
 from lakewinnow.errors import ConfigError, Shown
 
 if TYPE_CHECKING:
@@ -22,7 +30,7 @@ def review() -> None:
 
 
 @review.command(**example("review draw tickets.yaml -n 100"))
-@takes_config()
+@takes_config(ENGINE, REMOTE)
 @click.option(
     "-n", type=Number(int, 1, 2_000), default=200, metavar="N", help="How many rows (200)."
 )
@@ -47,7 +55,7 @@ def draw(asked: Asked, n: int, unflagged: float, *, redraw: bool) -> None:
 
 
 @review.command(**example("review measure tickets.yaml decisions-ann.csv decisions-bo.csv"))
-@takes_config(metavar="CONFIG... FILE...")
+@takes_config(ENGINE, REMOTE, metavar="CONFIG... FILE...")
 @click.option(
     "--precision",
     type=Number(float, 0.01, 0.99),

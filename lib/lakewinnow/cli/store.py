@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lakewinnow.cli.options import Asked, takes_config
-from lakewinnow.cli.style import Commands, example
+from lakewinnow.cli.options import ENGINE, REMOTE, Asked, Commands, example, takes_config
 from lakewinnow.errors import DataError
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ def store() -> None:
 
 
 @store.command(**example("store stats tickets.yaml"))
-@takes_config()
+@takes_config(ENGINE, REMOTE)
 def stats(asked: Asked) -> None:
     """Count the texts in the store, by model."""
     with _store_of(asked) as store:
@@ -28,7 +27,7 @@ def stats(asked: Asked) -> None:
 
 
 @store.command(**example("store verify tickets.yaml"))
-@takes_config()
+@takes_config(ENGINE, REMOTE)
 def verify(asked: Asked) -> int:
     """Check every row of the store.
 
@@ -44,7 +43,7 @@ def verify(asked: Asked) -> int:
 
 
 @store.command(**example("store compact tickets.yaml"))
-@takes_config()
+@takes_config(ENGINE, REMOTE)
 def compact(asked: Asked) -> None:
     """Rewrite the store as few files, with each text once."""
     from lakewinnow.lake.vectors import store_care

@@ -118,12 +118,7 @@ class _Side:
 
     @classmethod
     def of(
-        cls,
-        sample: Sample,
-        rows: pa.Table,
-        agreed: Mapping[str, Decision],
-        *,
-        is_label_issue: bool,
+        cls, sample: Sample, rows: pa.Table, agreed: Mapping[str, Decision], *, is_label_issue: bool
     ) -> "_Side":
         sides = zip(*(rows[name].to_pylist() for name in (c.ROW_ID, c.IS_LABEL_ISSUE)), strict=True)
         own = rows.filter(pa.array([id_ in agreed and on == is_label_issue for id_, on in sides]))
