@@ -10,7 +10,8 @@ from lakewinnow import guide
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
 PAGES = (README, *sorted(guide.FOLDER.rglob("*.md")))
-_BLOCK = re.compile(r"^```([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_FILE = r"(?:^`([\w/.]+)`\n\n)?"
+_BLOCK = re.compile(_FILE + r"^```([a-z]*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 _LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 _NOTE = re.compile(r"# ((?:needs|takes) .+)\n")
@@ -23,12 +24,13 @@ def name_of(path):
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code or output.
+    """A block of code or output, or a file, whose name stands above it.
 
     A shell block's first line may say what it needs, or that it takes long, for readers and tests
     alike: `# needs data/politeness, takes a minute`.
     """
 
+    file: str
     language: str
     text: str
 
@@ -47,7 +49,7 @@ class Block:
     @property
     def is_fast(self):
         """Whether it runs on any machine, in seconds."""
-        return not self.note
+        return not self.note and not self.file
 
     @property
     def is_slow(self):

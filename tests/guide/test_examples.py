@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -71,7 +72,10 @@ def follow(path, capsys, *, slow):
     """Do what a page says from top to bottom, and compare what it prints with what it shows."""
     names, printed = {}, None
     for block in blocks(path):
-        if block.language == OUTPUT and printed is not None:
+        if block.file:
+            Path(block.file).parent.mkdir(exist_ok=True)
+            Path(block.file).write_text(block.text, encoding="utf-8")
+        elif block.language == OUTPUT and printed is not None:
             compare(block.text, printed)
         elif is_run(block, slow=slow):
             capsys.readouterr()

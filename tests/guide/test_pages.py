@@ -16,6 +16,7 @@ from lakewinnow import guide, load_config
 from lakewinnow.cli import exit_code_of
 from lakewinnow.cli.commands import lakewinnow
 from lakewinnow.errors import ConfigError
+from lakewinnow.plan import registry
 
 from .pages import PAGES, README, ROOT, anchors, blocks, links, name_of, prose
 
@@ -115,8 +116,36 @@ def _has(section, keys):
     return keys[0] in section and _has(section[keys[0]], keys[1:])
 
 
+@pytest.fixture
+def install(tmp_path, monkeypatch):
+    """Put the files of a page on the path, and its entry points, as pip would."""
+
+    def put(files):
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text, encoding="utf-8")
+        groups = tomllib.loads(files.get("pyproject.toml", "project = {}"))["project"]
+        info = tmp_path / "of_a_page-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text("Metadata-Version: 2.1\nName: of_a_page\nVersion: 1.0\n")
+        lines = (
+            line
+            for group, points in groups.get("entry-points", {}).items()
+            for line in (f"[{group}]", *(f"{name} = {value}" for name, value in points.items()))
+        )
+        (info / "entry_points.txt").write_text("\n".join(lines))
+        monkeypatch.syspath_prepend(tmp_path)
+        registry._entry_points.cache_clear()
+
+    yield put
+    registry._entry_points.cache_clear()
+    for folder in tmp_path.iterdir():
+        sys.modules.pop(folder.name, None)
+
+
 @of_each_page
-def test_examples_of_configurations_are_valid(path, tmp_path):
+def test_examples_of_configurations_are_valid(path, tmp_path, install):
+    install({block.file: block.text for block in blocks(path) if block.file})
     for block in blocks(path, "yaml"):
         raw = yaml.safe_load(block.text)
         given = raw.setdefault("input", {})
