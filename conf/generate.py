@@ -8,7 +8,6 @@ tables of the guide's pages configuration.md and workspace.md, below the line th
 """
 
 import argparse
-import json
 import re
 import sys
 import textwrap
@@ -19,8 +18,9 @@ from typing import Any, get_type_hints
 
 import yaml
 
+from lakewinnow.config import schema as of_config
 from lakewinnow.config.file import parse_config
-from lakewinnow.config.schema import FILE, default_of, text_of, texts_of, written
+from lakewinnow.config.schema import FILE, as_file, default_of, text_of, texts_of
 from lakewinnow.config.sections import Config, LogisticParams
 from lakewinnow.config.values import describe, section_of
 from lakewinnow.figures.manifest import Manifest
@@ -152,19 +152,15 @@ def _tables(section: type, inside: str) -> Iterator[str]:
         yield from _tables(of, f"{key}.")
 
 
-def _as_text(schema: dict[str, Any]) -> str:
-    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
-
-
 MADE = {
     "conf/base.yaml": base_yaml,
-    f"conf/{FILE}": written,
+    f"conf/{FILE}": lambda: as_file(of_config.json_schema()),
     f"{GUIDE}/configuration.md": lambda: _page("configuration.md", _tables(Config, "")),
     f"{GUIDE}/workspace.md": lambda: _page("workspace.md", _columns_and_stages()),
-    "lib/lakewinnow/figures/summary.schema.json": lambda: _as_text(
+    "lib/lakewinnow/figures/summary.schema.json": lambda: as_file(
         Summary.json_schema({of.name: of.figures for of in own_checks() if of.figures})
     ),
-    "lib/lakewinnow/figures/manifest.schema.json": lambda: _as_text(json_schema(Manifest)),
+    "lib/lakewinnow/figures/manifest.schema.json": lambda: as_file(json_schema(Manifest)),
 }
 
 

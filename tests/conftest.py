@@ -1,6 +1,7 @@
 """Tests that ask for `spark` run on Sail, classic Spark and Spark Connect; the others once."""
 
 import contextlib
+import functools
 import importlib.util
 import json
 import os
@@ -16,6 +17,7 @@ from connect import connect_server
 from lakewinnow import figures
 from lakewinnow.config import file, schema
 from lakewinnow.lake.files import Files
+from lakewinnow.plan.registry import other_checks
 from lakewinnow.spark.sessions.session import session, stop
 from lakewinnow.typed_json import to_json
 
@@ -36,11 +38,13 @@ def _also_by_the_schema(parse):
     """Return the loader, that the JSON Schema takes what it takes being tested by the way."""
     import jsonschema
 
-    validator = jsonschema.Draft7Validator(schema.json_schema())
+    @functools.cache
+    def validator(others):
+        return jsonschema.Draft7Validator(schema.json_schema(others))
 
     def parse_config(raw):
         config = parse(raw)
-        validator.validate(to_json(raw))
+        validator(other_checks(raw, [])).validate(to_json(raw))
         return config
 
     return parse_config

@@ -1,5 +1,6 @@
 """A check of another package, the one of the guide's page: built, installed and run end to end."""
 
+import json
 import re
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import builders
 import lakewinnow
 from builders import USERS_CODE, Recorder, make_config, messages, read_json, read_rows, write_csv
 from lakewinnow import guide
+from lakewinnow.config import schema
 from lakewinnow.config.file import load_config
 from lakewinnow.errors import ConfigError
 from lakewinnow.pipeline.planning import plan
@@ -132,6 +134,16 @@ def test_its_faults_are_told_as_ours_are():
         "no_text",
         "checks.canaries",
     )
+
+
+@pytest.mark.usefixtures("installed")
+def test_editors_know_its_keys():
+    keys = json.loads(schema.written())["properties"]
+    section = keys["checks"]["properties"]["canaries"]
+    assert section["properties"]["strings"]["items"] == {"type": "string"}
+    assert section["properties"]["threshold"]["description"]
+    assert keys["clean"]["properties"]["canaries"]["enum"] == ["drop", "review", "keep"]
+    assert "canaries" not in schema.json_schema()["properties"]["clean"]["properties"]
 
 
 @pytest.mark.usefixtures("installed")

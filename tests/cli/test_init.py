@@ -93,7 +93,7 @@ def test_an_older_schema_is_replaced_and_a_configuration_is_not(tmp_path):
     pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows.parquet")
     (tmp_path / "lakewinnow.schema.json").write_text("{}")
     starter.write(str(tmp_path / "rows.parquet"), tmp_path / "mine.yaml")
-    assert json.loads((tmp_path / "lakewinnow.schema.json").read_text()) == schema.json_schema()
+    assert (tmp_path / "lakewinnow.schema.json").read_text() == schema.written()
     with pytest.raises(ConfigError) as caught:
         starter.write(str(tmp_path / "rows.parquet"), tmp_path / "mine.yaml")
     assert caught.value.code == "file_exists"

@@ -3,7 +3,6 @@
 import json
 import re
 import runpy
-import subprocess
 import sys
 
 import jsonschema
@@ -20,7 +19,8 @@ from lakewinnow.errors import ConfigError
 SCHEMA = schema.json_schema()
 VALIDATOR = jsonschema.Draft7Validator(SCHEMA)
 ONE_BY_ONE = {"unknown_key", "wrong_type", "out_of_range", "not_a_mapping"}
-MADE = runpy.run_path(str(ROOT / "conf" / "generate.py"))["MADE"]
+GENERATE = runpy.run_path(str(ROOT / "conf" / "generate.py"))["main"]
+MADE = GENERATE.__globals__["MADE"]
 
 
 def keys_in(part, inside=()):
@@ -30,7 +30,7 @@ def keys_in(part, inside=()):
         yield from keys_in(of, (*inside, key))
 
 
-KEYS = [*keys_in(SCHEMA), *keys_in(SCHEMA["then"])]
+KEYS = [*keys_in(SCHEMA), *keys_in(SCHEMA["allOf"][0]["then"])]
 CHOICES = sorted(set(re.findall(r'"enum": \[([^]]*)\]', json.dumps(SCHEMA))))
 WORDS = sorted({word for of in CHOICES for word in re.findall(r'"([^"]+)"', of)})
 NUMBERS = st.one_of(
@@ -100,6 +100,14 @@ def test_another_classifier_has_other_params():
     assert not VALIDATOR.is_valid(raw)
 
 
+def test_a_check_that_is_named_where_it_is_has_keys_of_its_own():
+    raw = with_key(("checks", "mine"), {"use": "mine.CHECK", "above": 3})
+    raw["clean"] = {"mine": "drop", "mine_tag": "x"}
+    assert VALIDATOR.is_valid(raw)
+    del raw["checks"]["mine"]["use"]
+    assert len(list(VALIDATOR.iter_errors(raw))) == 3  # no such check, and two keys of clean
+
+
 def test_it_is_a_schema_and_every_key_says_what_it_is_for():
     jsonschema.Draft7Validator.check_schema(SCHEMA)
     # What is done with a check's rows says itself; so do the choices of cleanlab.
@@ -129,23 +137,18 @@ def test_what_is_made_from_the_sections_is_up_to_date(name):
     assert (ROOT / name).read_text(encoding="utf-8") == made, "run python conf/generate.py"
 
 
-def test_the_command_names_what_is_out_of_date(tmp_path):
+def test_the_command_names_what_is_out_of_date(tmp_path, monkeypatch):
     """In a copy, so that no file of the checkout changes."""
+    monkeypatch.setitem(GENERATE.__globals__, "ROOT", tmp_path)
     for name in MADE:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes((ROOT / name).read_bytes())
-    script = tmp_path / "conf" / "generate.py"
-    script.write_bytes((ROOT / "conf" / "generate.py").read_bytes())
     stale = tmp_path / "conf" / "base.yaml"
     stale.write_text(stale.read_text(encoding="utf-8").replace("folds: 10", "folds: 11"))
-
-    def run(*arguments):
-        command = [sys.executable, script, *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    found = run("--check")
-    assert (found.returncode, "conf/base.yaml" in found.stderr) == (1, True)
+    monkeypatch.setattr(sys, "argv", ["generate.py", "--check"])
+    with pytest.raises(SystemExit, match=r"out of date: conf/base\.yaml; "):
+        GENERATE()
     assert "folds: 11" in stale.read_text(encoding="utf-8")
-    assert run().returncode == 0
-    assert run("--check").returncode == 0
+    monkeypatch.setattr(sys, "argv", ["generate.py"])
+    GENERATE()
     assert stale.read_bytes() == (ROOT / "conf" / "base.yaml").read_bytes()

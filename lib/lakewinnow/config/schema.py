@@ -8,36 +8,62 @@ import ast
 import inspect
 import json
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
-from lakewinnow.config.sections import Config, LogisticParams
+from lakewinnow.config.sections import LogisticParams, config_with
 from lakewinnow.config.types import KeysOf
 from lakewinnow.config.values import section_of
+from lakewinnow.plan.check import Check
+from lakewinnow.plan.registry import USE, installed_checks
 from lakewinnow.typed_json import key_of, schema_of, to_json
 
 DIALECT: Final = "http://json-schema.org/draft-07/schema#"  # the one that every editor knows
 FILE: Final = "lakewinnow.schema.json"
 
 
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of a file of the configuration."""
+def json_schema(others: tuple[Check[Any], ...] = ()) -> dict[str, Any]:
+    """Return the JSON Schema of a file of the configuration.
+
+    Parameters
+    ----------
+    others : checks of others that it may turn on by their names; by `use` it may any
+    """
+    schema = _section(config_with(others))
+    checks, clean = schema["properties"]["checks"], schema["properties"]["clean"]
+    names_check = {"type": "object", "required": [USE], "properties": {USE: {"type": "string"}}}
+    checks["additionalProperties"] = names_check
+    del clean["additionalProperties"]  # what is done with the rows of such a check
     params = {"properties": {"params": _section(LogisticParams)}}
     is_logistic = {"properties": {"classifier": {"const": "logistic"}}}
+    uses_none = {"additionalProperties": {"not": names_check}}
+    is_known = {"propertyNames": {"enum": list(clean["properties"])}}
     return {
         "$schema": DIALECT,
         "title": "A configuration of lakewinnow, or a part of one",
-        **_section(Config),
-        "if": {"properties": {"crossval": is_logistic}},
-        "then": {"properties": {"crossval": params, "evaluate": params}},
+        **schema,
+        "allOf": [
+            _if({"crossval": is_logistic}, {"crossval": params, "evaluate": params}),
+            _if({"checks": uses_none}, {"clean": is_known}),
+        ],
     }
 
 
+def _if(known: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    return {"if": {"properties": known}, "then": {"properties": then}}
+
+
 def written() -> str:
-    """Return the JSON Schema as the content of a file."""
-    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+    """Return the JSON Schema as the content of a file, with the checks that are installed."""
+    return as_file(json_schema(installed_checks()))
+
+
+def as_file(schema: Mapping[str, Any]) -> str:
+    """Return a JSON Schema as the content of a file."""
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def texts_of(section: type) -> dict[str, str]:
@@ -45,8 +71,9 @@ def texts_of(section: type) -> dict[str, str]:
     found: dict[str, str] = {}
     for cls in section.__mro__:
         if is_dataclass(cls):
-            [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-            found.update(_texts_in(body))
+            with suppress(OSError, TypeError):  # of a class that no source has: it has no texts
+                [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+                found.update(_texts_in(body))
     for f in fields(section):
         if f.metadata.get("about"):
             found[f.name] = f.metadata["about"]

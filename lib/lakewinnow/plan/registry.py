@@ -73,6 +73,11 @@ def other_checks(raw: Mapping[str, Any], problems: list[ConfigError]) -> tuple[C
     return tuple(found.values())
 
 
+def installed_checks() -> tuple[Check[Any], ...]:
+    """Return the checks of other packages, those that have faults aside."""
+    return other_checks({"checks": dict.fromkeys(_entry_points())}, [])
+
+
 @cache
 def _from(path: str, check: Check[Any], *, is_referred: bool) -> Check[Any]:
     return replace(check, source=path, is_referred=is_referred)
