@@ -6,10 +6,8 @@ Texts are split once and looked up in sets, so that thousands of words cost what
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
-from lakewinnow.text.document import Document
 from lakewinnow.text.rules import Rule
 
 _WORD: Final = re.compile(r"\w+")
@@ -68,9 +66,4 @@ def _count(words: list[str], listed: Mapping[str, frozenset[tuple[str, ...]]]) -
 
 def listed_words_rule(words: ListedWords) -> Rule:
     """Return the rule that a text has none of these words."""
-    measure = partial(_n_listed, words=words)
-    return Rule(name="listed_words", measure=measure, says="{:,.0f} listed words", above=0)
-
-
-def _n_listed(document: Document, words: ListedWords) -> float:
-    return words.count(document.text)
+    return Rule("listed_words", lambda d: words.count(d.text), "{:,.0f} listed words", above=0)

@@ -87,7 +87,9 @@ def shingles(normal: Sequence[str], unit: Unit, size: int) -> Shingles:
     for i in range(size):
         hashes *= _BASE
         hashes += filled[i : len(hashes) + i]
-    return Shingles(_mixed(hashes[_ranges(_starts(padded), n_windows)]), _offsets(n_windows))
+    return Shingles(
+        _mixed(hashes[_ranges(_starts(padded), n_windows)]), np.append(0, np.cumsum(n_windows))
+    )
 
 
 def pieces(lengths: IntArray, most: int) -> Iterator[slice]:
@@ -171,10 +173,6 @@ def _is_gap() -> BoolArray:
 def _starts(lengths: IntArray) -> IntArray:
     starts: IntArray = np.cumsum(lengths) - lengths
     return starts
-
-
-def _offsets(lengths: IntArray) -> IntArray:
-    return np.append(0, np.cumsum(lengths))
 
 
 def _ranges(starts: IntArray, lengths: IntArray) -> IntArray:

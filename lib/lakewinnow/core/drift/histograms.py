@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import kolmogorov
 
-from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.core.types import IntArray
 
 _EXACT: Final = 256  # smaller counts have a bin each
 _PER_OCTAVE: Final = 128
@@ -87,9 +87,5 @@ def kolmogorov_smirnov(
     total = sum(sizes)
     root = float(np.sqrt(sizes[0] * sizes[1] / total)) if total else 0.0
     p = float(kolmogorov((root + 0.12 + 0.11 / root) * distance)) if root else 1.0
-    first, second = (_median(name, counts) for counts in cumulative)
+    first, second = (value_of(name, int(np.searchsorted(of, 0.5))) for of in cumulative)
     return KolmogorovSmirnov(distance, p, (first, second))
-
-
-def _median(name: str, cumulative: FloatArray) -> float:
-    return value_of(name, int(np.searchsorted(cumulative, 0.5)))

@@ -94,7 +94,8 @@ class Requests:
         """
         self._sender.seed(texts[0] if texts else "")
         requests = self._requests(texts)
-        with _executor(self.embedder.limits.concurrency) as executor:
+        n = self.embedder.limits.concurrency
+        with ThreadPoolExecutor(n, "embedding") if n > 1 else _InThisThread() as executor:
             try:
                 while self._begin(requests, executor):
                     for future in wait(self._under_way, return_when=FIRST_COMPLETED).done:
@@ -197,10 +198,6 @@ class _InThisThread(Executor):
         except Exception as error:  # noqa: BLE001 - raised by future.result()
             future.set_exception(error)
         return future
-
-
-def _executor(n_threads: int) -> Executor:
-    return ThreadPoolExecutor(n_threads, "embedding") if n_threads > 1 else _InThisThread()
 
 
 def _portion(share: Share) -> float:

@@ -5,6 +5,7 @@ Rust: ties, digits and last bits differ. So these are made of what all do alike 
 multiplications of doubles, whole numbers, texts), or of Python.
 """
 
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -56,23 +57,15 @@ def exp(value: Column) -> Column:
 def as_text(value: Column, data_type: DataType) -> Column:
     """Cast a column of this type to string."""
     if isinstance(data_type, FloatType):
-        return udf.on_arrow(_single_texts, StringType())(value)
+        return udf.on_arrow(partial(_texts, is_single=True), StringType())(value)
     if isinstance(data_type, DoubleType):
-        return udf.on_arrow(_double_texts, StringType())(value)
+        return udf.on_arrow(partial(_texts, is_single=False), StringType())(value)
     return value.cast("string")
 
 
 def _exp(values: pa.Array) -> pa.Array:
     numbers = values.to_numpy(zero_copy_only=False)
     return pa.array(np.exp(numbers), pa.float64(), mask=np.asarray(values.is_null()))
-
-
-def _single_texts(values: pa.Array) -> pa.Array:
-    return _texts(values, is_single=True)
-
-
-def _double_texts(values: pa.Array) -> pa.Array:
-    return _texts(values, is_single=False)
 
 
 def _texts(values: pa.Array, *, is_single: bool) -> pa.Array:

@@ -149,7 +149,7 @@ def others() -> str | None:
         if uid >= _FIRST_UID and uid not in (own, _NOBODY):
             return f"the user with the number {uid} has processes"
     names = {_user_name(), "root"}
-    for name in _logins():
+    for name in (line.split()[0] for line in _lines_of("who") if line.strip()):
         if name not in names:
             return f"the user {name} is logged in"
     return None
@@ -186,10 +186,6 @@ def _uids() -> set[int]:
     if not processes:
         uids.update(int(line) for line in _lines_of("ps", "-axo", "uid="))
     return uids
-
-
-def _logins() -> set[str]:
-    return {line.split()[0] for line in _lines_of("who") if line.strip()}
 
 
 def _lines_of(*command: str) -> list[str]:

@@ -32,7 +32,8 @@ def server_environment(given: Mapping[str, str]) -> dict[str, str]:
     endpoint = _endpoint(given)
     if endpoint is None:
         return {}
-    return {"AWS_ENDPOINT_URL": endpoint, **_allow_http(endpoint)}
+    http = {"AWS_ALLOW_HTTP": "true"} if endpoint.startswith("http://") else {}
+    return {"AWS_ENDPOINT_URL": endpoint, **http}
 
 
 def arrow_uri(path: str, given: Mapping[str, str]) -> str:
@@ -47,7 +48,3 @@ def arrow_uri(path: str, given: Mapping[str, str]) -> str:
 
 def _endpoint(given: Mapping[str, str]) -> str | None:
     return next((given[name] for name in _ENDPOINTS if given.get(name)), None)
-
-
-def _allow_http(endpoint: str) -> dict[str, str]:
-    return {"AWS_ALLOW_HTTP": "true"} if endpoint.startswith("http://") else {}

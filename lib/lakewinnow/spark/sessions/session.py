@@ -178,7 +178,9 @@ def explaining_lost_engine() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        patience_s = _GONE_S if _is_cut_off(error) else 0.0
+        # What clients get from connections that end
+        is_cut_off = "UNAVAILABLE" in str(error) or "Socket closed" in str(error)
+        patience_s = _GONE_S if is_cut_off else 0.0
         for spark, server in list(_started.items()):
             if server is not None and server.has_ended_within(patience_s):
                 lost = _engine_lost(server)
@@ -208,11 +210,6 @@ def stop(session: SparkSession) -> None:
     channel.stop(session, is_there=server.is_alive)
     server.stop()
     os.environ.pop(_CONNECT_MODE, None)  # the next session may be one of a JVM
-
-
-def _is_cut_off(error: Exception) -> bool:
-    """Whether an error is what clients get from connections that end."""
-    return "UNAVAILABLE" in str(error) or "Socket closed" in str(error)
 
 
 def _engine_lost(server: embedded.Server) -> EngineError:
