@@ -40,7 +40,7 @@ class Models(Protocol):
 
 
 class Classifier(Protocol):
-    """A recipe for models. It pickles."""
+    """A recipe for models. It pickles; what fails is an EngineError "classifier_failed"."""
 
     @property
     def shares_folds(self) -> bool:

@@ -116,12 +116,7 @@ class Estimator:
         return self, FitReport()
 
     def cross_val_predict(self, rows: TrainingRows) -> tuple[Probabilities, FitReport]:
-        """See `Classifier`.
-
-        Raises
-        ------
-        EngineError : "classifier_failed", with the fold and what the classifier said
-        """
+        """See `Classifier`."""
         pred_probs = np.zeros((len(rows.labels), rows.n_classes), np.float32)
         not_converged = []
         with threadpool_limits(rows.n_threads):
@@ -135,7 +130,7 @@ class Estimator:
     def fit_folds(
         self, rows: TrainingRows, fold_ids: list[int], sample_weight: Weights | None = None
     ) -> tuple["EstimatorModels", FitReport]:
-        """See `Classifier`; raises as `cross_val_predict`."""
+        """See `Classifier`."""
         with threadpool_limits(rows.n_threads):
             models = {fold: self._fit(rows, fold, sample_weight) for fold in fold_ids}
         not_converged = tuple(fold for fold, model in models.items() if not model.converged)
@@ -193,12 +188,7 @@ class EstimatorModels:
     models: Mapping[int, _OneModel]  # by fold
 
     def predict(self, features: Features, fold: int) -> Probabilities:
-        """See `Models`.
-
-        Raises
-        ------
-        EngineError : "classifier_failed", with the fold and what the classifier said
-        """
+        """See `Models`."""
         return _predict(self.models[fold], features, self.n_classes, fold)
 
 

@@ -22,14 +22,7 @@ _WITHOUT_LAYERS = {"static", "openai"}
 
 
 def identify(config: EmbeddingConfig) -> EmbeddingIdentity:
-    """Return what the configured embedding's vectors are filed under.
-
-    Raises
-    ------
-    ConfigError : there is no such provider, or it does not have the model, or not in these
-        dimensions
-    ProviderError : the provider's package or model is not installed
-    """
+    """Return what the configured embedding's vectors are filed under."""
     embedder = load(config)
     model = embedder.model
     if config.long_texts == "split-mean" and embedder.limits.tokens_per_input is not None:

@@ -61,12 +61,7 @@ class Weights:
 
     @classmethod
     def estimate(cls, votes: VoteState, consensus: ConsensusState) -> Self:
-        """Estimate the weights from the states of all rows.
-
-        Raises
-        ------
-        DataError : "annotator_without_label", "no_row_labelled_twice"
-        """
+        """Estimate the weights from the states of all rows."""
         votes.check()
         n_rows = int(votes.rows_by_size[2:].sum())
         agreeing = enumerate(consensus.agreeing_by_size.tolist())

@@ -48,10 +48,6 @@ def choose_strength(
     From 1 to the side on which it gets smaller, as long as it does by more than chance, so that few
     rows keep 1. Each fit starts from the last one. The parameters are those of `cross_val_predict`,
     and it takes about as long.
-
-    Raises
-    ------
-    DataError : "label_out_of_range", "not_finite", "bad_weight", "nothing_to_train_on"
     """
     design = make_design(features, folds, standardize=standardize)
     weights = class_weight, sample_weight

@@ -58,10 +58,6 @@ def class_scores(
     pred_probs : float64, shape (n, K)
     rank_by : a name in `scores.SCORES`
     adjust_by : float64, shape (K, 2), the thresholds for `adjust_pred_probs`; None: do not adjust
-
-    Raises
-    ------
-    ConfigError : "unknown_score", or "score_not_adjustable" for the entropy
     """
     scored = np.zeros(labels.shape)
     for k in range(labels.shape[1]):

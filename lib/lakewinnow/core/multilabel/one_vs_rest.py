@@ -28,10 +28,6 @@ def indicators(labels: Sequence[Sequence[int]], n_classes: int) -> IntArray:
     Parameters
     ----------
     labels : per row the classes it belongs to, in 0 .. K-1; perhaps none
-
-    Raises
-    ------
-    DataError : "label_out_of_range"
     """
     lengths = np.array([len(row) for row in labels], np.int64)
     flat = np.array([label for row in labels for label in row], np.int64)
@@ -140,10 +136,6 @@ def estimate_noise_models(
     ----------
     classes : K names
     thresholds, joints : of the same rows
-
-    Raises
-    ------
-    DataError : "no_rows"
     """
     states = zip(classes, thresholds.of_classes(), joints.of_classes(), strict=True)
     return [

@@ -51,10 +51,6 @@ class ThresholdState(State):
         ----------
         labels : int64, shape (n,)
         pred_probs : float64, shape (n, K)
-
-        Raises
-        ------
-        DataError : "label_out_of_range"
         """
         check_labels(labels, len(self.counts))
         return self.with_own(labels, pred_probs[np.arange(len(labels)), labels])

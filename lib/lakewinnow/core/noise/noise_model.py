@@ -131,10 +131,6 @@ class NoiseModel:
         Parameters
         ----------
         threshold_state, joint_state : of the later rows, counted under this model's thresholds
-
-        Raises
-        ------
-        DataError : "no_rows"
         """
         # The raw joint: a class that this model never saw has 1 on its diagonal, so no known noise.
         raw_joint = self.joint_state.confident_joint

@@ -55,10 +55,6 @@ class Access:
         Parameters
         ----------
         max_retries : 0, where who calls it tries again
-
-        Raises
-        ------
-        ProviderError : there is no key
         """
         options: dict[str, Any] = {
             "api_key": self.key,

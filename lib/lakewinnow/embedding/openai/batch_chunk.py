@@ -50,11 +50,6 @@ class Chunk:
         Parameters
         ----------
         is_asked : whether the batch said how many dimensions are wanted
-
-        Raises
-        ------
-        TryLater : it is of other dimensions, which will be asked for from now on
-        ProviderError : trying again is of no use
         """
         if answer.id not in self.waiting:
             return  # of a text that is not asked for, or was answered by another batch

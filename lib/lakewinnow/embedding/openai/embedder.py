@@ -147,12 +147,7 @@ class OpenAIEmbedder(Embedder):
 
     @property
     def client(self) -> openai.OpenAI:
-        """The client, made on first use.
-
-        Raises
-        ------
-        ProviderError : there is no key
-        """
+        """The client, made on first use."""
         with self._lock:
             if self._client is None:
                 self._client = self.access.client()  # `Requests` tries again, in the budget

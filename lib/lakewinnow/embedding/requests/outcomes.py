@@ -97,12 +97,7 @@ class Outcomes:
         self.refuse(piece, "embedding_not_finite", reason)
 
     def replace(self, piece: Piece, refusal: RefusedInput) -> list[Piece]:
-        """Return what to send in place of a refused piece: shorter ones, or nothing.
-
-        Raises
-        ------
-        ProviderError : as `refuse`
-        """
+        """Return what to send in place of a refused piece: shorter ones, or nothing."""
         if not refusal.too_long:
             self.refuse(piece, "embedding_refused", refusal.reason)
             return []

@@ -38,12 +38,7 @@ def matrix(column: pa.Array | pa.ChunkedArray, width: int | None = None) -> NDAr
 
 
 def matrix_in_order(column: pa.ChunkedArray, order: NDArray[np.integer]) -> NDArray[np.floating]:
-    """Return some lists of a column, by their places, as a matrix: the only copy that is made.
-
-    Raises
-    ------
-    DataError : "ragged", as `matrix`
-    """
+    """Return some lists of a column, by their places, as a matrix: the only copy that is made."""
     chunks = [chunk for chunk in column.chunks if len(chunk)]
     if not chunks:
         return np.zeros((0, 0), np.float32)

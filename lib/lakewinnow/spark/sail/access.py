@@ -62,12 +62,7 @@ def bind_port(port: int = 0) -> socket.socket:
 
 
 def close_off(listener: socket.socket, ports: Sequence[int]) -> None:
-    """Let a listening socket hear only what comes from the given ports, for good.
-
-    Raises
-    ------
-    OSError : where the system has no such filter
-    """
+    """Let a listening socket hear only what comes from the given ports, for good."""
     program = b"".join(struct.pack(_INSTRUCTION, *step) for step in _program(ports))
     steps = ctypes.create_string_buffer(program, len(program))
     n_steps = len(program) // struct.calcsize(_INSTRUCTION)
@@ -110,12 +105,7 @@ def listening(port: int) -> socket.socket:
 
 
 def n_accepted() -> int:
-    """Return how many TCP connections anybody on this machine has accepted so far.
-
-    Raises
-    ------
-    OSError : where the system does not say
-    """
+    """Return how many TCP connections anybody on this machine has accepted so far."""
     names, values = (
         line.split()
         for line in Path("/proc/self/net/snmp").read_text().splitlines()

@@ -255,10 +255,6 @@ def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str
     Parameters
     ----------
     found : what it runs on; default: `java.find`'s
-
-    Raises
-    ------
-    EngineError : "no_java"
     """
     home = scratch / "java"
     found = found or java.find()

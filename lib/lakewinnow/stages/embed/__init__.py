@@ -87,12 +87,7 @@ def run(
 
 
 def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
-    """Say what embedding would take; asks nothing of a provider that costs or is limited.
-
-    Raises
-    ------
-    ConfigError, ProviderError : as `run`
-    """
+    """Say what embedding would take; asks nothing of a provider that costs or is limited."""
     todo = Todo(lake, config)
     counts, limits = todo.counts, todo.limits
     n_requests = -(-counts.n_new // todo.n_inputs)

@@ -60,10 +60,6 @@ def write(
     Parameters
     ----------
     rows : variant, row_id, text_key, text, label
-
-    Raises
-    ------
-    DataError : "too_few_examples", "file_too_large"
     """
     label = F.get(F.array(*map(F.lit, classes)), F.col(c.LABEL))
     example = finetuning.line(_FORMAT, F.col(c.TEXT), label, config.export.system)
