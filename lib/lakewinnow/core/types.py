@@ -1,4 +1,8 @@
-"""Array types, and the block of rows that every pass over the data works on."""
+"""Array types, and the block of rows that every pass over the data works on.
+
+Where nothing else is said, `labels` are int64 of shape (n,), `pred_probs` float64 of shape (n, K)
+and `thresholds` float64 of shape (K,); of multi-label rows shape (n, K), of 0 and 1, and (K, 2).
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol, TypeAlias, runtime_checkable

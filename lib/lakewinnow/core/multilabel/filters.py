@@ -236,21 +236,12 @@ def find_label_issues(
 ) -> MultilabelIssues:
     """Find label issues in arrays, by the passes that a lake would need.
 
+    As `selection.label_issues.find_label_issues`, but for these.
+
     Parameters
     ----------
     labels : per row the classes it belongs to, in 0 .. K-1; perhaps none
     pred_probs : shape (n, K), out-of-sample, of each class by itself; widened to float64
-    row_ids : n strings, each once; None: the positions, so that the earlier row comes first
-    classes : K names; None: the numbers
-    issue_filter : None: `prune_by_noise_rate` with cleanlab's defaults
-    rank_by : a name in `scores.SCORES`
-    adjust_pred_probs : whether scores take out how confident the model is of each class
-    budget : what one pass of the selection may hold
-
-    Raises
-    ------
-    DataError : "wrong_length", "label_out_of_range", "no_rows", or the code of a `Fault`
-    ConfigError : "unknown_score", "score_not_adjustable", and what `plan_selection` raises
     """
     issue_filter = issue_filter or IssueFilter()
     scores.check_score(rank_by, adjusted=adjust_pred_probs)

@@ -55,13 +55,7 @@ class OneVsRestThresholds(State):
         return cls._of([ThresholdState.zero(2)] * n_classes)
 
     def update(self, labels: IntArray, pred_probs: FloatArray) -> Self:
-        """Return the state with a block of rows added.
-
-        Parameters
-        ----------
-        labels : int64, shape (n, K), of 0 and 1
-        pred_probs : float64, shape (n, K)
-        """
+        """Return the state with a block of rows added."""
         classes = zip(labels.T, pred_probs.T, strict=True)
         return self._of(
             [
@@ -102,14 +96,7 @@ class OneVsRestJoints(State):
         return cls(*(np.zeros(shape, np.int64) for shape in shapes))
 
     def update(self, labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray) -> Self:
-        """Return the state with a block of rows added.
-
-        Parameters
-        ----------
-        labels : int64, shape (n, K), of 0 and 1
-        pred_probs : float64, shape (n, K)
-        thresholds : float64, shape (K, 2)
-        """
+        """Return the state with a block of rows added."""
         columns = zip(labels.T, pred_probs.T, thresholds, strict=True)
         states = [
             state.update(label, two_columns(prob), of_class)

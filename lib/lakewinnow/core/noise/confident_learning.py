@@ -45,13 +45,7 @@ class ThresholdState(State):
         return cls(np.zeros((n_classes, N_LIMBS), np.int64), np.zeros(n_classes, np.int64))
 
     def update(self, labels: IntArray, pred_probs: FloatArray) -> Self:
-        """Return the state with a block of rows added.
-
-        Parameters
-        ----------
-        labels : int64, shape (n,)
-        pred_probs : float64, shape (n, K)
-        """
+        """Return the state with a block of rows added."""
         check_labels(labels, len(self.counts))
         return self.with_own(labels, pred_probs[np.arange(len(labels)), labels])
 
@@ -193,11 +187,6 @@ def confident_guesses(pred_probs: FloatArray, thresholds: FloatArray) -> IntArra
     One such class: that one, even if it is not the most probable. Several: the most probable of
     all classes, even if that one is below its own threshold. None: -1, the row is not counted.
 
-    Parameters
-    ----------
-    pred_probs : float64, shape (n, K)
-    thresholds : float64, shape (K,)
-
     Returns
     -------
     int64, shape (n,)
@@ -219,11 +208,6 @@ def unflagged(labels: IntArray, pred_probs: FloatArray) -> BoolArray:
     """Rows that no filter but the two `low_*` may flag, shape (n,).
 
     They are those whose given label is the most probable class once 1e-6 is added to it.
-
-    Parameters
-    ----------
-    labels : int64, shape (n,)
-    pred_probs : float64, shape (n, K)
     """
     return _unflagged(labels, pred_probs, pred_probs.max(axis=1))
 

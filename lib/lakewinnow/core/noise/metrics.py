@@ -31,13 +31,7 @@ class CalibrationState(State):
         return cls(np.zeros((N_BINS, 3), np.int64), np.zeros((n_classes, 2), np.int64))
 
     def update(self, labels: IntArray, pred_probs: FloatArray) -> Self:
-        """Return the state with a block of rows added.
-
-        Parameters
-        ----------
-        labels : int64, shape (n,)
-        pred_probs : float64, shape (n, K)
-        """
+        """Return the state with a block of rows added."""
         rows = np.arange(len(labels))
         predicted = pred_probs.argmax(axis=1)
         confidence = pred_probs[rows, predicted]

@@ -97,12 +97,7 @@ def _add_thresholds(
 
 
 def joints(rows: DataFrame, thresholds: FloatArray, classes: Sequence[str]) -> OneVsRestJoints:
-    """Count confident guesses per class and label, in one pass.
-
-    Parameters
-    ----------
-    thresholds : float64, shape (K, 2)
-    """
+    """Count confident guesses per class and label, in one pass."""
     add = partial(_add_joints, thresholds=thresholds, classes=classes)
     return states.summed(rows, OneVsRestJoints.zero(len(classes)), add)
 
