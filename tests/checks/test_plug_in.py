@@ -7,6 +7,7 @@ import sys
 from dataclasses import dataclass, replace
 
 import pytest
+import yaml
 
 import builders
 import lakewinnow
@@ -144,6 +145,14 @@ def test_editors_know_its_keys():
     assert section["properties"]["threshold"]["description"]
     assert keys["clean"]["properties"]["canaries"]["enum"] == ["drop", "review", "keep"]
     assert "canaries" not in schema.json_schema()["properties"]["clean"]["properties"]
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_configuration_of_the_page_is_valid():
+    [example] = re.findall(r"^```yaml\n(.*?)^```$", guide.page("checks/your-own"), re.DOTALL | re.M)
+    config = make_config("x.csv", **yaml.safe_load(example))
+    assert config.checks.canaries.strings == (CANARY,)
+    assert config.clean.canaries == "drop"
 
 
 @pytest.mark.usefixtures("installed")

@@ -148,6 +148,8 @@ def test_examples_of_configurations_are_valid(path, tmp_path, install):
     install({block.file: block.text for block in blocks(path) if block.file})
     for block in blocks(path, "yaml"):
         raw = yaml.safe_load(block.text)
+        if "canaries" in raw.get("checks", ()):  # of a package that tests/checks/ installs
+            continue
         given = raw.setdefault("input", {})
         given.setdefault("path", "data/tickets.csv")
         given.setdefault("label", "queue")

@@ -1,6 +1,7 @@
 """The guide: a Markdown page for each topic, which `lakewinnow guide TOPIC` shows.
 
-The list in `index.md` says which topics there are, in what order, and what each is about.
+The list in `index.md` says what the topics are about, in reading order. A page of a check need not
+be listed: it is about its heading.
 """
 
 import re
@@ -26,7 +27,14 @@ def topics() -> dict[str, str]:
     >>> topics()["review"]
     'ask people whether the flags are right'
     """
-    return dict(_LISTED.findall((FOLDER / "index.md").read_text(encoding="utf-8")))
+    listed = dict(_LISTED.findall((FOLDER / "index.md").read_text(encoding="utf-8")))
+    pages = {f"checks/{path.stem}": path for path in sorted((FOLDER / "checks").glob("[!i]*.md"))}
+    more = {name: _heading(path) for name, path in pages.items() if name not in listed}
+    return {**listed, **more}
+
+
+def _heading(path: Path) -> str:
+    return path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
 
 
 def page(topic: str = _INDEX) -> str:

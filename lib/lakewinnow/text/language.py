@@ -28,7 +28,7 @@ def language_rule(wanted: Sequence[str], least_prob: float, least_bytes: int) ->
     ------
     ConfigError : "unknown_language"
     """
-    known = _identifier().labels
+    known = identifier().labels
     for code in wanted:
         if code not in known:
             expected = f"codes of languages: {', '.join(sorted(known)[:8])} …, {len(known)} of them"
@@ -45,20 +45,25 @@ def language_rule(wanted: Sequence[str], least_prob: float, least_bytes: int) ->
 
 
 def _wanted_prob(document: Document, wanted: tuple[str, ...], least_bytes: int) -> float:
-    if len(document.text) < least_bytes and len(document.text.encode()) < least_bytes:
+    if is_short(document.text, least_bytes):
         return NOT_JUDGED
-    probs: dict[str, float] = dict(_identifier().rank(document.text))
+    probs: dict[str, float] = dict(identifier().rank(document.text))
     return sum(probs[code] for code in wanted)
 
 
+def is_short(text: str, least_bytes: int) -> bool:
+    """Whether a text has too few bytes in UTF-8 for its language to be told."""
+    return len(text) < least_bytes and len(text.encode()) < least_bytes
+
+
 def _which(document: Document, _: float, wanted: tuple[str, ...]) -> str:
-    language, prob = _identifier().classify(document.text)
+    language, prob = identifier().classify(document.text)
     return f"language {'unclear, ' if language in wanted else ''}{language} ({prob:.2f})"
 
 
 @cache
-def _identifier() -> Any:
-    """Load the model once a process."""
+def identifier() -> Any:
+    """Return py3langid's model, loaded once a process: `classify` and `rank` say how it is used."""
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
     return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
