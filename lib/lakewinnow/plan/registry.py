@@ -37,6 +37,7 @@ OWN: Final = (
     "near_duplicates",
     "text",
     "pii",
+    "language_mismatch",
     "drift",
 )
 _FILE: Final = re.compile(r"(.+\.py):(\w+)")
