@@ -2,7 +2,8 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any, get_args, get_type_hints
+from operator import attrgetter
+from typing import Any, Final, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
@@ -18,10 +19,29 @@ from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
 from lakewinnow.typed_json import key_of
 
+_NO_CLASSIFIER: Final = "beside probabilities of your own no classifier is there to be compared"
+_SCALED_ALONE: Final = "features are imputed and scaled by the input's rows alone"
+_NULL_BESIDE: Final[Mapping[tuple[str, str], str]] = {
+    ("input.features", "input.embedding"): "a row has one vector: leave one of them out",
+    ("input.features", "input.text"): "no text is embedded beside features: leave one of them out",
+    ("input.features", "input.pred_probs"): "probabilities are what a classifier makes of features",
+    ("input.embedding", "input.pred_probs"): "probabilities are what a classifier makes of them",
+    ("input.pred_probs", "evaluate.holdout"): _NO_CLASSIFIER,
+    ("input.pred_probs", "evaluate.trusted"): _NO_CLASSIFIER,
+    ("input.features", "evaluate.holdout"): _SCALED_ALONE,
+    ("input.features", "evaluate.trusted"): _SCALED_ALONE,
+    ("evaluate.holdout", "evaluate.trusted"): "either says which rows are trusted",
+}
+
 
 def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
+    for (key, other), hint in _NULL_BESIDE.items():
+        beside, got = attrgetter(key)(config), attrgetter(other)(config)
+        if beside is not None and got is not None:
+            code = "conflicting_inputs" if key.startswith("input.") else "conflicting_keys"
+            yield ConfigError(code, other, f"null beside {key}", got, hint)
     yield from _check_candidates(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
@@ -82,9 +102,6 @@ def _check_checks(config: Config) -> Iterator[ConfigError]:
 def _check_trusted(config: Config) -> Iterator[ConfigError]:
     """Yield what stands in the way of training models to compare on trusted rows, and choosing."""
     evaluate, clean = config.evaluate, config.clean
-    if evaluate.holdout is not None and evaluate.trusted is not None:
-        expected, hint = "null beside evaluate.holdout", "either says which rows are trusted"
-        yield ConfigError("conflicting_keys", "evaluate.trusted", expected, evaluate.trusted, hint)
     if evaluate.trusted is None and evaluate.trusted_fraction != EvaluateConfig.trusted_fraction:
         where, expected = "evaluate.trusted_fraction", "1.0 without evaluate.trusted"
         yield ConfigError("unused_key", where, expected, evaluate.trusted_fraction)
@@ -98,16 +115,6 @@ def _check_trusted(config: Config) -> Iterator[ConfigError]:
     if clean.require_improvement and clean.fix_above is not None:
         expected = "null beside clean.require_improvement, for which all issues are fixed or none"
         yield ConfigError("unused_key", "clean.fix_above", expected, clean.fix_above)
-    hints = {
-        "pred_probs": "beside probabilities of your own no classifier is there to be compared",
-        "features": "features are imputed and scaled by the input's rows alone",
-    }
-    for key, hint in hints.items():
-        got = getattr(config.input, key)
-        if got is not None and evaluate.has_holdout:
-            where = "evaluate.holdout" if evaluate.holdout is not None else "evaluate.trusted"
-            expected, named = f"null beside input.{key}", evaluate.holdout or evaluate.trusted
-            yield ConfigError("conflicting_inputs", where, expected, named, hint)
 
 
 def _check_input(source: InputConfig) -> Iterator[ConfigError]:
@@ -115,7 +122,7 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         got = Shown("both" if source.path else "neither")
         yield ConfigError("path_or_table", "input", "either path or table", got)
     if source.path is not None and source.format is None and format_of(source.path) is None:
-        hint = "the path's ending does not tell the format"
+        hint = "the path's ending does not say which"
         expected = " | ".join(get_args(Format))
         yield ConfigError("missing_key", "input.format", expected, None, hint)
     yield from _check_version(source)
@@ -124,7 +131,10 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         if source.label in names:
             expected = f"another column than input.{key}"
             yield ConfigError("same_column", "input.label", expected, source.label)
-    yield from _check_own_vectors(source)
+    features = source.features
+    if features is not None and len(set(features)) < max(1, len(features)):
+        expected = "one or more columns, each once"
+        yield ConfigError("no_features", "input.features", expected, list(features))
     if source.classes is not None and len(set(source.classes)) != len(source.classes):
         got = Shown(", ".join(source.classes))
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
@@ -155,24 +165,6 @@ def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
             where, expected = f"label_issues.{f.name}", f"{unused} with method posterior"
             hint = "the posterior flags where it suggests another label, and ranks by its own score"
             yield ConfigError("unused_key", where, expected, got, hint)
-
-
-def _check_own_vectors(source: InputConfig) -> Iterator[ConfigError]:
-    """Yield what does not go with the user's embedding or features."""
-    names = source.features
-    if names is not None and len(set(names)) < max(1, len(names)):
-        expected = "one or more columns, each once"
-        yield ConfigError("no_features", "input.features", expected, list(names))
-    hints = {
-        ("features", "embedding"): "a row has one vector: leave one of them out",
-        ("features", "text"): "no text is embedded beside features: leave one of them out",
-        ("features", "pred_probs"): "probabilities take the place of a classifier and its features",
-        ("embedding", "pred_probs"): "probabilities take the place of embedding and classifier",
-    }
-    for (key, other), hint in hints.items():
-        if getattr(source, key) is not None and getattr(source, other) is not None:
-            where, expected = f"input.{other}", f"null beside input.{key}"
-            yield ConfigError("conflicting_inputs", where, expected, getattr(source, other), hint)
 
 
 def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:

@@ -7,7 +7,7 @@ from lakewinnow.config.sections import InputConfig
 
 
 def format_of(path: str) -> str | None:
-    """Tell a file format by a path's ending; None where it does not tell."""
+    """Return the file format that a path's ending names; None where it names none."""
     endings = {
         ".parquet": "parquet",
         ".csv": "csv",
@@ -29,7 +29,7 @@ def is_point_in_time(text: str) -> bool:
 
 
 def input_format(config: InputConfig) -> str:
-    """Return the format to read the input with: as configured, else told by the path's ending."""
+    """Return the format to read the input with: as configured, else by the path's ending."""
     if config.table is not None:
         return "table"
     return config.format or format_of(config.path or "") or "parquet"
