@@ -11,13 +11,15 @@ import argparse
 import re
 import sys
 import textwrap
-from collections.abc import Iterable, Iterator
-from dataclasses import MISSING, fields
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 import yaml
 
+from lakewinnow import columns
 from lakewinnow.config import schema as of_config
 from lakewinnow.config.file import parse_config
 from lakewinnow.config.schema import FILE, as_file, default_of, text_of, texts_of
@@ -30,7 +32,7 @@ from lakewinnow.pipeline.catalog import STAGES
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.plan.stage import OPTIONAL, names_of
 from lakewinnow.stages.decide import issues_schema
-from lakewinnow.typed_json import json_schema, key_of, to_json
+from lakewinnow.typed_json import Member, json_schema, key_of, members, to_json
 
 ROOT = Path(__file__).parents[1]
 GUIDE = "lib/lakewinnow/guide"
@@ -44,6 +46,11 @@ HEAD = """\
 PLACEHOLDERS = {"input.text": "TEXT_COLUMN", "input.label": "LABEL_COLUMN", "workspace": "out/mine"}
 PARAMS = "crossval.params"  # a mapping, since another classifier has other parameters
 BELOW = "<!-- What follows is written by conf/generate.py. -->\n"
+ABOUT_KEYS = """\
+An optional key is left out where there is nothing to say. The JSON Schema of this file is
+`figures/{0}.schema.json` in the folder of the package.
+"""
+FIGURES = {check.name: check.figures for check in own_checks() if check.figures}
 COLUMN, WIDTH = 32, 118
 
 
@@ -112,13 +119,65 @@ def _row(*cells: str) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
+def _meanings_of_columns() -> Iterator[tuple[str, str]]:
+    """Give the comments beside names of columns, in columns.py and where checks name theirs."""
+    package = Path(columns.__file__).parent
+    for path in (package / "columns.py", *sorted(package.glob("checks/*/__init__.py"))):
+        text = path.read_text(encoding="utf-8")
+        yield from re.findall(r'^[A-Z_]+: Final = "(\w+)"  # (.*)$', text, re.MULTILINE)
+
+
+def _keys(cls: type, checks: Mapping[str, type]) -> Iterator[str]:
+    """Give the keys of a file, those of `checks` among them, then those of each mapping in it."""
+    found = [of for of in members(cls) if of.key != "checks"]
+    found += [Member(name, of, "", is_required=False) for name, of in checks.items()]
+    waiting, seen = [("", found)], {cls}
+    while waiting:
+        name, rows = waiting.pop(0)
+        yield (f"\n### {name}\n" if name else "") + "\n| key | | |\n|---|---|---|\n"
+        for of in rows:
+            shown, inner = _kind(of.hint)
+            if not of.is_required:
+                shown = f"optional: {shown.removesuffix(' or null')}"
+            about = text_of(inner).rstrip(".") if inner and not of.text else of.text
+            if inner not in {None, *seen}:
+                waiting.append((inner.__name__, members(inner)))
+                seen.add(inner)
+            yield _row(f"`{of.key}`", shown, about)
+
+
+def _kind(hint: Any) -> tuple[str, type | None]:
+    """Return what a value is, in words, and the dataclass that it is or has in it."""
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _kind(args[0])
+    if is_dataclass(hint):
+        return f"[{hint.__name__}](#{hint.__name__.lower()})", hint
+    if origin in (list, dict):
+        shown, inner = _kind(args[-1])
+        return f"{'a list of' if origin is list else 'by name,'} {shown}", inner
+    if origin in (Union, UnionType):
+        options = [_kind(option) for option in args]
+        return " or ".join(shown for shown, _ in options), options[0][1]
+    return ("anything" if hint is Any else describe(hint)), None
+
+
+def _figures() -> Iterator[str]:
+    """Give the keys of summary.json and manifest.json."""
+    for name, cls, checks in (("summary", Summary, FIGURES), ("manifest", Manifest, {})):
+        yield f"\n## The keys of {name}.json\n\n{ABOUT_KEYS.format(name)}"
+        yield from _keys(cls, checks)
+
+
 def _columns_and_stages() -> Iterator[str]:
     """Give what is declared of a workspace: the columns of issues/, and who writes what."""
     of = {column.name: check for check in own_checks() for column in check_tables.in_issues(check)}
-    yield "\n## The columns of issues/\n\n| column | type | of the check |\n|---|---|---|\n"
+    meanings = dict(_meanings_of_columns())
+    yield "\n## The columns of issues/\n\n| column | type | of the check | |\n|---|---|---|---|\n"
     for column in issues_schema([check for check in own_checks() if check.is_issue]):
         check = f"`{of[column.name].name}`" if column.name in of else ""
-        yield _row(f"`{column.name}`", f"`{column.dataType.simpleString()}`", check)
+        kind = f"`{column.dataType.simpleString()}`" + (", or null" if column.nullable else "")
+        yield _row(f"`{column.name}`", kind, check, meanings.get(column.name, ""))
     needed = {"path": "x.csv", "text": "x", "label": "y"}
     config = parse_config({"input": needed, "workspace": "out"})
     yield "\n## The stages\n\n| stage | what it does | reads | writes |\n|---|---|---|---|\n"
@@ -156,10 +215,8 @@ MADE = {
     "conf/base.yaml": base_yaml,
     f"conf/{FILE}": lambda: as_file(of_config.json_schema()),
     f"{GUIDE}/configuration.md": lambda: _page("configuration.md", _tables(Config, "")),
-    f"{GUIDE}/workspace.md": lambda: _page("workspace.md", _columns_and_stages()),
-    "lib/lakewinnow/figures/summary.schema.json": lambda: as_file(
-        Summary.json_schema({of.name: of.figures for of in own_checks() if of.figures})
-    ),
+    f"{GUIDE}/workspace.md": lambda: _page("workspace.md", [*_columns_and_stages(), *_figures()]),
+    "lib/lakewinnow/figures/summary.schema.json": lambda: as_file(Summary.json_schema(FIGURES)),
     "lib/lakewinnow/figures/manifest.schema.json": lambda: as_file(json_schema(Manifest)),
 }
 

@@ -3,7 +3,7 @@
 from typing import Final
 
 # corpus/
-ROW_ID: Final = "row_id"
+ROW_ID: Final = "row_id"  # yours, or a hash of the row and its number among equal rows
 TEXT: Final = "text"  # or a short form of a row that is judged by its features or its embedding
 TEXT_KEY: Final = "text_key"  # SHA-256 of the NFC-normalised text, or of features or embedding
 LABEL: Final = "label"  # index into the class list, 0 .. K-1
@@ -42,19 +42,19 @@ DRIFT_GROUP: Final = "drift_group"  # what was compared: a value of the column, 
 DRIFT_SCORE: Final = "drift_score"  # P(not of the reference), by a model that has not seen the row
 
 # issues/; the columns of a check are in its folder
-TEXT_PREVIEW: Final = "text_preview"
-PREDICTED_LABEL: Final = "predicted_label"
-PREDICTED_PROB: Final = "predicted_prob"
+TEXT_PREVIEW: Final = "text_preview"  # the first 200 characters
+PREDICTED_LABEL: Final = "predicted_label"  # the likeliest by text alone
+PREDICTED_PROB: Final = "predicted_prob"  # its probability
 SUGGESTED_LABEL: Final = "suggested_label"  # the likeliest by text, given label and noise model
-SUGGESTED_PROB: Final = "suggested_prob"
-GIVEN_LABEL_PROB: Final = "given_label_prob"
-IS_LABEL_ISSUE: Final = "is_label_issue"
+SUGGESTED_PROB: Final = "suggested_prob"  # its probability, by the noise model
+GIVEN_LABEL_PROB: Final = "given_label_prob"  # of the label as given, by the noise model
+IS_LABEL_ISSUE: Final = "is_label_issue"  # whether the label looks wrong
 LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
-DECIDED_BY: Final = "decided_by"  # which person; null: the checks
-REASON: Final = "reason"
+DECIDED_BY: Final = "decided_by"  # the person who decided; null: the checks
+REASON: Final = "reason"  # what is wrong with the row; null: nothing
 
 # review_sample/
 REVIEW_ORDER: Final = "review_order"  # 1, 2 …: by chance, so that the first so many are a sample
