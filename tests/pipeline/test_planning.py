@@ -43,7 +43,7 @@ def test_a_plan_of_a_first_run_writes_nothing(configure, spark, tmp_path):
     ingest = stages_of(plan)["ingest"]
     assert (ingest.rows, ingest.passes) == (N_ROWS + 1, 2)  # the header is a line, too
     assert ingest.bytes == 2 * (tmp_path / "rows.csv").stat().st_size
-    assert stages_of(plan)["crossval"].seconds is None  # how many classes there are is not known
+    assert stages_of(plan)["crossval"].task_memory == (N_ROWS + 1) * (20 * 256 + 12 * 3)
 
 
 def test_a_plan_says_why_and_knows_how_long_it_took(configure, spark):

@@ -32,7 +32,7 @@ from lakewinnow.typed_json import from_json
 _TABLES: Final = {"accepted": "corpus", "vectors": "embeddings"}  # where these rows are
 _START_S: Final = 0.1  # of any stage
 _HEAD_BYTES: Final = 2**20
-_SAMPLE_TEXTS: Final = 1000
+_SAMPLE_ROWS: Final = 1000
 # What a stage reads from outside, as a sentence has it.
 _OUTSIDE: Final = {
     "source": "the input",
@@ -151,11 +151,10 @@ class _Planner:
             features = registry.identify(config.embedding).dimensions
         ingested = run.lake.committed("ingest")
         if ingested is None:
-            classes = config.input.classes
             rows = _count_rows(run)
             if rows is None:
                 self.notes.append("How many rows there are is not known before ingest.")
-            return Sizes(rows=rows, features=features, classes=len(classes) if classes else None)
+            return Sizes(rows=rows, features=features, classes=_count_classes(run))
         found = from_json(Ingested, ingested.figures)
         n_bytes = ingested.bytes_read / (3 if found.rejected else 2)  # passes of ingest
         if n_bytes:
@@ -207,7 +206,7 @@ class _Planner:
         if text is None or rows is None:
             return {}
         texts = self._run.inputs.source.df.select(column(text).alias("text"))
-        some = texts.where(F.col("text").isNotNull()).limit(_SAMPLE_TEXTS).toArrow()["text"]
+        some = texts.where(F.col("text").isNotNull()).limit(_SAMPLE_ROWS).toArrow()["text"]
         embedder = registry.load(section)
         n_tokens = sum(embedder.count_tokens(some.to_pylist())) * rows // max(1, len(some))
         self.notes.append(
@@ -245,6 +244,14 @@ def _sentences(why: Why) -> Iterator[str]:
         yield f"needs {', '.join(why.needs)}"
     if why.version:
         yield "its code is newer"
+
+
+def _count_classes(run: Run) -> int:
+    """Return how many classes the first rows have, if they are not given."""
+    if run.config.input.classes is not None:
+        return len(run.config.input.classes)
+    labels = run.inputs.source.df.select(column(run.config.input.label)).limit(_SAMPLE_ROWS)
+    return len(set(labels.toArrow().column(0).to_pylist()) - {None})
 
 
 def _count_rows(run: Run) -> int | None:

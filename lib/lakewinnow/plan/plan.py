@@ -123,7 +123,7 @@ class Plan:
         seconds = sum(stage.seconds or 0.0 for stage in self.to_run)
         unknown = [stage.name for stage in self.to_run if stage.seconds is None]
         time = f"in about {_duration(seconds)}" if seconds else "in a time that is not known"
-        besides = f", and {', '.join(unknown)}" if seconds and unknown else ""
+        besides = f", not counting {', '.join(unknown)}" if seconds and unknown else ""
         return f"{done}; {n_to_run} would run {time}{besides}"
 
 
