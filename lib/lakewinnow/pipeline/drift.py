@@ -42,13 +42,12 @@ def compare(run: Run, wanted: DriftConfig) -> StageReport[Drift]:
     from lakewinnow.checks.drift import stage as drift  # SciPy's functions take long to import
 
     lake, reference = run.lake, run.inputs.opened.get(CHECK.name)
-    embedding, text = chosen_embedding(run), run.text
-    compared = partial(drift.run, lake, run.config.input, embedding, wanted, text=text)
+    to_compare = partial(drift.ToCompare, lake, run.config.input, chosen_embedding(run), wanted)
     if not isinstance(reference, Source):
-        return compared(earlier=reference)
+        return drift.run(to_compare(earlier=reference), run.text)
     taken_in = Lake(lake.spark, lake.files.path(FOLDER))
     warnings = _take_in(taken_in, reference, run, wanted)
-    report = compared(taken_in=taken_in)
+    report = drift.run(to_compare(taken_in=taken_in), run.text)
     lake.files.delete(FOLDER)
     n_bytes = report.bytes_in + reference.n_bytes
     return replace(report, bytes_in=n_bytes, warnings=[*warnings, *report.warnings])

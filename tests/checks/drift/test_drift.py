@@ -30,6 +30,7 @@ from lakewinnow import columns as c
 from lakewinnow import pipeline
 from lakewinnow.checks.drift import CHECK, DriftConfig, noise, sides, vectors
 from lakewinnow.checks.drift import stage as drift
+from lakewinnow.checks.drift.stage import ToCompare
 from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift.histograms import N_BINS, bins
@@ -108,14 +109,14 @@ def test_a_run_has_not_drifted_from_itself_nor_from_month_to_month(spark, copied
         open_run(spark, sample, sample, "checks.drift.reference")
     assert caught.value.code == "same_workspace"
     asked = DriftConfig(reference=sample, max_texts=200)
-    report = drift.run(lake, copied.input, copied.embedding, asked, earlier=earlier)
+    report = drift.run(ToCompare(lake, copied.input, copied.embedding, asked, earlier=earlier))
     [compared] = report.figures.comparisons
     assert (report.figures.detected, report.figures.left_out) == (False, {})
     assert [t.p for t in compared.tests if t.kind in ("labels", "text", "noise")] == [1] * 9
     assert compared.embeddings.texts == 200
     assert compared.embeddings.auc < 0.52
 
-    found = drift.run(lake, copied.input, copied.embedding, ASKED).figures
+    found = drift.run(ToCompare(lake, copied.input, copied.embedding, ASKED)).figures
     months = [one.of for one in found.comparisons]
     assert months == ["2026-01", "2026-02", "2026-03"]
     n_rows = lake.rows("corpus")
@@ -149,7 +150,7 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     assert np.bincount(on_sides.column("cell").to_numpy()).tolist() == [35, 55, 40, 60]
 
     asked = DriftConfig(by="label")
-    report = drift.run(lake, make_config("x.csv").input, EmbeddingConfig(), asked)
+    report = drift.run(ToCompare(lake, make_config("x.csv").input, EmbeddingConfig(), asked))
     assert (report.figures.detected, report.figures.comparisons) == (False, [])
     assert "label has no two values of 30 rows" in report.warnings[0]
     assert list(CHECK.sentences(report.figures, 0)) == [

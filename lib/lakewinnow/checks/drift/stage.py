@@ -18,6 +18,7 @@ have are on both, in one fold, and make them as alike as they are.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -35,7 +36,7 @@ from lakewinnow.checks.drift import (
 )
 from lakewinnow.checks.drift.figures import Compared, Drift
 from lakewinnow.checks.drift.sides import Groups
-from lakewinnow.checks.drift.vectors import Found, by_chance
+from lakewinnow.checks.drift.vectors import Found, Joints, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing
 from lakewinnow.config.sections import EmbeddingConfig, InputConfig
 from lakewinnow.core.drift import verdict
@@ -66,103 +67,102 @@ _FEWEST_PERMUTATIONS: Final = 999
 _TESTS: Final = 11  # of a comparison, at most
 
 
-def run(
-    lake: Lake,
-    source: InputConfig,
-    embedding: EmbeddingConfig,
-    config: DriftConfig,
-    *,
-    taken_in: Lake | None = None,
-    earlier: EarlierRun | None = None,
-    text: Column | None = None,
-) -> StageReport[Drift]:
+@dataclass(frozen=True)
+class ToCompare:
+    """What is compared: the rows of a run with a reference, or with each other by a column."""
+
+    lake: Lake
+    source: InputConfig
+    embedding: EmbeddingConfig
+    config: DriftConfig
+    # the workspace that the table of the reference was taken into, its vectors in this run's store
+    taken_in: Lake | None = None
+    earlier: EarlierRun | None = None  # the run that is the reference
+
+    @property
+    def reference(self) -> Lake | None:
+        """The workspace of the reference; None: rows are compared by a column."""
+        return self.taken_in if self.earlier is None else self.earlier.lake
+
+    def groups(self) -> Groups:
+        """Return the groups of rows and which of them are what."""
+        if self.reference is None:
+            return sides.by_column(self.lake, self.config.by or "")
+        return sides.of_two(self.lake, self.reference, self.config.reference or "")
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The rows that are compared, counted."""
+
+    groups: Groups
+    texts: DataFrame  # one row a distinct text, with its rows in each group
+    classes: Sequence[str]
+    sides: Sequence[tuple[ComparedRows, ComparedRows]]  # of each pair of groups
+
+    @property
+    def fewest(self) -> int:
+        """The rows of the smallest side."""
+        return min(side.n_rows for pair in self.sides for side in pair)
+
+
+def run(what: ToCompare, text: Column | None = None) -> StageReport[Drift]:
     """Compare the rows with a reference, or with each other by a column.
 
     Parameters
     ----------
-    taken_in : workspace that the table of the reference was taken into, its vectors in this run's
-        store
-    earlier : the run that is the reference
     text : of a row of corpus/, as the rows that are listed may show it; default: as it came
 
     Raises
     ------
     EngineError : "embedding_missing": the store has lost vectors that an earlier stage put there
     """
-    reference = taken_in if earlier is None else earlier.lake
-    groups = (
-        sides.by_column(lake, config.by or "")
-        if reference is None
-        else sides.of_two(lake, reference, config.reference or "")
-    )
+    lake, config, groups = what.lake, what.config, what.groups()
     if not groups.pairs:
         return _nothing(lake, config, f"{config.by} has no two values of {LEAST_ROWS} rows or more")
-    left_out: dict[str, str] = {}
-    if source.text is None:
-        left_out["texts"] = "rows have no text"
-    texts = sides.texts_of(groups)
-    classes, counted = sides.count(
-        groups,
-        texts,
-        lake.figures("ingest", Ingested).classes,
-        has_text=source.text is not None,
-    )
-    fewest = min(side.n_rows for pair in counted for side in pair)
-    if fewest < LEAST_ROWS:
+    counted = _count(what, groups)
+    if counted.fewest < LEAST_ROWS:
         least = f"and {LEAST_ROWS} are the least"
-        return _nothing(lake, config, f"one side has {fewest} rows, {least}")
-    found = _of_vectors(
-        lake,
-        source,
-        embedding,
-        config,
-        groups,
-        texts,
-        counted,
-        classes,
-        earlier,
-        taken_in,
-        left_out,
-    )
-    noise_classes = classes
-    joints = [of_pair.joints for of_pair in found]
-    if reference is None:
-        model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-        noise_classes = list(model.classes)
-        of_groups = noise.of_groups(lake, groups, model, counted)
-        if of_groups is None:
-            left_out["noise"] = f"groups × classes² is more than {noise.MOST_CELLS:,}"
-        joints = of_groups or joints
-    elif None in joints:
-        left_out["noise"] = "it is compared by the embeddings of both, of up to 2,000 classes"
+        return _nothing(lake, config, f"one side has {counted.fewest} rows, {least}")
+    found, no_vectors = _of_vectors(what, counted)
+    joints, noise_classes, no_noise = _joints(what, counted, found)
     judged = [
         DriftComparison.of(*pair, of_pair.vectors, joint)
-        for pair, of_pair, joint in zip(counted, found, joints, strict=True)
+        for pair, of_pair, joint in zip(counted.sides, found, joints, strict=True)
     ]
-    compared = told.comparisons(
-        groups.pairs, counted, judged, config.false_alarms, classes, noise_classes
+    comparisons = told.comparisons(
+        groups.pairs, counted.sides, judged, config.false_alarms, counted.classes, noise_classes
     )
     shown = F.col(c.TEXT) if text is None else text
-    _publish(lake, compared, [of_pair.surest for of_pair in found], shown)
+    _publish(lake, comparisons, [of_pair.surest for of_pair in found], shown)
+    no_texts = "rows have no text" if what.source.text is None else ""
+    left_out = {"texts": no_texts, "embeddings": no_vectors, "noise": no_noise}
     return StageReport(
         rows_in=n_accepted(lake),
         rows_out=lake.rows(TABLE),
-        reads={"corpus": 5 if reference is not None else 8},
+        reads={"corpus": 8 if what.reference is None else 5},
         writes=(TABLE,),
         figures=Drift(
-            detected=any(of.detected for of in compared),
+            detected=any(of.detected for of in comparisons),
             false_alarms=config.false_alarms,
             reference=config.reference,
             by=config.by,
-            comparisons=compared,
-            left_out=left_out,
+            comparisons=comparisons,
+            left_out={what: reason for what, reason in left_out.items() if reason},
             groups_left_out=groups.n_left_out,
         ),
     )
 
 
+def _count(what: ToCompare, groups: Groups) -> Counted:
+    texts = sides.texts_of(groups)
+    given, has_text = what.lake.figures("ingest", Ingested).classes, what.source.text
+    classes, counted = sides.count(groups, texts, given, has_text=has_text is not None)
+    return Counted(groups, texts, classes, counted)
+
+
 def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[Drift]:
-    """Say why nothing was compared."""
+    """Say why nothing was what."""
     _publish(lake, [], [], F.col(c.TEXT))
     return StageReport(
         rows_in=n_accepted(lake),
@@ -182,49 +182,50 @@ def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[Drift]
     )
 
 
-def _of_vectors(
-    lake: Lake,
-    source: InputConfig,
-    embedding: EmbeddingConfig,
-    config: DriftConfig,
-    groups: Groups,
-    texts: DataFrame,
-    counted: Sequence[tuple[ComparedRows, ComparedRows]],
-    classes: Sequence[str],
-    earlier: EarlierRun | None,
-    taken_in: Lake | None,
-    left_out: dict[str, str],
-) -> list[Found]:
-    """Compare the vectors, where there are some that can be compared."""
+def _of_vectors(what: ToCompare, counted: Counted) -> tuple[list[Found], str]:
+    """Compare the vectors, where there are some that can be compared; else say why not."""
+    source, earlier, taken_in = what.source, what.earlier, what.taken_in
     reason = _why_not(source, earlier, taken_in)
     if reason:
-        left_out["embeddings"] = reason
-        return [Found() for _ in counted]
-    identity = registry.identify(embedding)
-    found = store_of(lake, embedding).vectors(identity, distinct=False)
+        return [Found() for _ in counted.sides], reason
+    embedding, identity = what.embedding, registry.identify(what.embedding)
+    found = store_of(what.lake, embedding).vectors(identity, distinct=False)
     if taken_in is not None and source.has_own_vectors:
         found = found.unionByName(store_of(taken_in, embedding).vectors(identity, distinct=False))
     if earlier is not None:
         found = found.unionByName(earlier.vectors(identity))
-    n_tests = _TESTS * len(counted)
-    n_permutations = max(_FEWEST_PERMUTATIONS, int(np.ceil(2 * n_tests / config.false_alarms)))
-    has_reference = earlier is not None or taken_in is not None
-    has_few = len(classes) ** 2 <= noise.MOST_CELLS
+    n_tests, rate = _TESTS * len(counted.sides), what.config.false_alarms
+    n_permutations = max(_FEWEST_PERMUTATIONS, int(np.ceil(2 * n_tests / rate)))
+    has_few = len(counted.classes) ** 2 <= noise.MOST_CELLS
     of_pairs, n_missing = vectors.compare(
-        sides.on_sides(texts, groups),
+        sides.on_sides(counted.texts, counted.groups),
         found,
-        counted,
-        config.max_texts,
+        counted.sides,
+        what.config.max_texts,
         n_permutations,
-        classes if has_reference and has_few else None,
+        counted.classes if what.reference is not None and has_few else None,
     )
     if n_missing:
         raise vectors_missing(n_missing)
-    if any(of_pair.vectors is None for of_pair in of_pairs):
-        name = f"{identity.provider} {identity.model} of {identity.dimensions} dimensions"
-        few = f"fewer than {LEAST_ROWS} distinct texts"
-        left_out["embeddings"] = f"{few}, or a reference without vectors of {name}"
-    return of_pairs
+    if all(of_pair.vectors is not None for of_pair in of_pairs):
+        return of_pairs, ""
+    name = f"{identity.provider} {identity.model} of {identity.dimensions} dimensions"
+    few = f"fewer than {LEAST_ROWS} distinct texts"
+    return of_pairs, f"{few}, or a reference without vectors of {name}"
+
+
+def _joints(
+    what: ToCompare, counted: Counted, found: Sequence[Found]
+) -> tuple[Sequence[Joints | None], Sequence[str], str]:
+    """Return the joints of each pair and their classes; and why there are none, if so."""
+    joints = [of_pair.joints for of_pair in found]
+    if what.reference is None:
+        model = NoiseModel.from_dict(what.lake.files.read_json("noise_model.json"))
+        of_groups = noise.of_groups(what.lake, counted.groups, model, counted.sides)
+        too_many = f"groups × classes² is more than {noise.MOST_CELLS:,}"
+        return of_groups or joints, model.classes, "" if of_groups is not None else too_many
+    of_both = "it is compared by the embeddings of both, of up to 2,000 classes"
+    return joints, counted.classes, of_both if None in joints else ""
 
 
 def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | None) -> str:
