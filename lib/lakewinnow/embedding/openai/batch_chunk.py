@@ -1,6 +1,7 @@
 """The texts of a chunk, as batches answer them line by line."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Final
 
 import numpy as np
@@ -20,20 +21,18 @@ from lakewinnow.embedding.requests.pieces import LongTexts, Piece
 _AT_ONCE: Final = 1024  # vectors returned
 
 
+@dataclass
 class Chunk:
-    """Texts that batches are to answer, and those that are still waited for.
+    """Texts that batches are to answer, and those that are still waited for."""
 
-    Attributes
-    ----------
-    waiting : by the id of their line, the pieces that are waited for; equal ones are sent once
-    """
+    embedder: OpenAIEmbedder
+    long_texts: LongTexts
+    texts: InitVar[Sequence[str]]
+    # by the id of their line, the pieces that are waited for; equal ones are sent once
+    waiting: dict[str, list[Piece]] = field(default_factory=dict)
 
-    def __init__(
-        self, embedder: OpenAIEmbedder, long_texts: LongTexts, texts: Sequence[str]
-    ) -> None:
-        self.outcomes = Outcomes(embedder, long_texts)
-        self.waiting: dict[str, list[Piece]] = {}
-        self._embedder = embedder
+    def __post_init__(self, texts: Sequence[str]) -> None:
+        self.outcomes = Outcomes(self.embedder, self.long_texts)
         self._looks: dict[str, int] = {}
         self._pieces: list[Piece] = []  # answered, and not returned yet
         self._vectors: list[NDArray[np.float32]] = []
@@ -73,8 +72,8 @@ class Chunk:
             self.waiting.setdefault(line_id(piece.text), []).append(piece)
 
     def _keep(self, answer: LineAnswer, *, is_asked: bool) -> None:
-        vectors = self._embedder.vectors_of(answer.items or [], 1, is_asked=is_asked)
-        [vector] = well_formed(self._embedder, vectors, 1)
+        vectors = self.embedder.vectors_of(answer.items or [], 1, is_asked=is_asked)
+        [vector] = well_formed(self.embedder, vectors, 1)
         if np.isfinite(vector).all():
             pieces = self.waiting.pop(answer.id)
             self._pieces += pieces

@@ -3,6 +3,7 @@
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import openai
@@ -22,31 +23,24 @@ _CLOCK_SKEW_S: Final = 3600
 _TRANSFER_TIMEOUT_S: Final = 900.0
 
 
+@dataclass
 class BatchService:
-    """The Batch API, as far as embedding goes.
+    """The Batch API, as far as embedding goes."""
 
-    Parameters
-    ----------
-    max_retries : of each call
-    sleep : waits so many seconds
-    """
+    embedder: OpenAIEmbedder
+    max_retries: int  # of each call
+    sleep: Callable[[float], object] = time.sleep  # waits so many seconds
 
-    def __init__(
-        self,
-        embedder: OpenAIEmbedder,
-        max_retries: int,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._embedder = embedder
+    def __post_init__(self) -> None:
         refused = "embedding.openai.mode", "a batch that is taken"
-        self._calls = Calls(embedder.access, max_retries, refused, sleep)
+        self._calls = Calls(self.embedder.access, self.max_retries, refused, self.sleep)
         self._listed: dict[str, dict[str, Batch]] = {}  # by fingerprint, by id
         self._listed_from = time.time() - _LOOK_BACK_S
 
     def upload(self, lines: Sequence[Line]) -> str:
         """Upload a file of requests; return its id."""
         with tempfile.TemporaryFile() as file:
-            batch_file.write(file, lines, self._embedder.parameters)
+            batch_file.write(file, lines, self.embedder.parameters)
 
             def send() -> str:
                 file.seek(0)
@@ -112,11 +106,11 @@ class BatchService:
             if self._calls.unless_gone(fetch):
                 file.seek(0)
                 for line in file:
-                    yield batch_file.read(line.decode(), [self._embedder.access.key])
+                    yield batch_file.read(line.decode(), [self.embedder.access.key])
 
     @property
     def _client(self) -> openai.OpenAI:
-        return self._embedder.client
+        return self.embedder.client
 
     @property
     def _files(self) -> Files:

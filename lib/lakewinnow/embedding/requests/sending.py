@@ -1,6 +1,7 @@
 """One request until it is answered: waiting for its turn, and trying again."""
 
 import threading
+from dataclasses import dataclass
 from random import Random
 from typing import Final
 
@@ -23,30 +24,27 @@ class OnlyThisFails(Exception):  # noqa: N818 - not an error yet
         self.reason = reason
 
 
+@dataclass(eq=False)
 class Sender:
-    """Sends requests, from any thread.
+    """Sends requests, from any thread."""
 
-    Parameters
-    ----------
-    pace : says when a request may begin. It is stopped by a fatal error.
+    embedder: Embedder
+    pace: Pace  # says when a request may begin; it is stopped by a fatal error
+    max_retries: int
+    # so far
+    n_requests: int = 0
+    n_answered: int = 0
+    n_counted: int = 0  # tokens, by the embedder's count, of those that were answered
 
-    Attributes
-    ----------
-    n_requests, n_answered : so far
-    n_counted : tokens, by the embedder's count, of those that were answered
-    """
-
-    def __init__(self, embedder: Embedder, pace: Pace, max_retries: int) -> None:
-        self.n_requests = self.n_answered = self.n_counted = 0
-        self._embedder, self._pace, self._max_retries = embedder, pace, max_retries
+    def __post_init__(self) -> None:
         self._random = Random(0)  # noqa: S311 - no secret
         self._lock = threading.Lock()  # guards the counts
-        self._n_billed_before = self._n_billed = embedder.tokens_used
+        self._n_billed_before = self._n_billed = self.embedder.tokens_used
 
     @property
     def n_tokens(self) -> int:
         """Tokens used so far: as billed, or as counted where the provider does not say."""
-        return (self._embedder.tokens_used - self._n_billed_before) or self.n_counted
+        return (self.embedder.tokens_used - self._n_billed_before) or self.n_counted
 
     def seed(self, text: str) -> None:
         """Decide how long to wait by a text: tasks must not try again in step."""
@@ -74,51 +72,51 @@ class Sender:
         Stopped : before it was begun, or begun again
         """
         if n_looks:
-            self._pace.rest(self._back_off(n_looks))
+            self.pace.rest(self._back_off(n_looks))
         n_failures, n_answered = 0, self.n_answered
         since = n_answered if since is None else since
         while True:
-            self._pace.begin(expected)
+            self.pace.begin(expected)
             used = expected  # should it fail: the provider may count it against the rate limit
             try:
                 with self._lock:
                     self.n_requests += 1
-                vectors = self._embedder.embed(texts)
+                vectors = self.embedder.embed(texts)
                 used = self._bill(n_tokens)
-                return well_formed(self._embedder, vectors, len(texts))
+                return well_formed(self.embedder, vectors, len(texts))
             except TryLater as error:
                 later = error
             except ProviderError:
-                self._pace.stop()
+                self.pace.stop()
                 raise
             finally:
-                self._pace.end(expected, used)
+                self.pace.end(expected, used)
             if later.after is not None and self.n_answered > n_answered:
                 n_failures, n_answered = 0, self.n_answered  # it answers others: only busy
             n_failures += 1
-            if n_failures > self._max_retries and self.n_answered > since:
+            if n_failures > self.max_retries and self.n_answered > since:
                 raise OnlyThisFails(later.reason)
             self._wait(later, n_failures)
 
     def _bill(self, n_tokens: int) -> int:
         """Count an answer; return the tokens billed since the last, of whichever request."""
         with self._lock:
-            before, self._n_billed = self._n_billed, self._embedder.tokens_used
+            before, self._n_billed = self._n_billed, self.embedder.tokens_used
             self.n_answered += 1
             self.n_counted += n_tokens
             return self._n_billed - before if self._n_billed else n_tokens
 
     def _wait(self, later: TryLater, n_failures: int) -> None:
-        if n_failures > self._max_retries:
-            self._pace.stop()
+        if n_failures > self.max_retries:
+            self.pace.stop()
             raise gave_up(f"an answer within {n_failures} tries", later.reason)
         if later.after is None:
-            self._pace.rest(self._back_off(n_failures))
+            self.pace.rest(self._back_off(n_failures))
         elif later.after > _LONGEST_WAIT_S:
-            self._pace.stop()
+            self.pace.stop()
             raise gave_up("an answer in time", f"{later.reason}; wait {later.after:,.0f} s")
         else:  # the others would only hear the same
-            self._pace.hold(later.after + self._random.uniform(0, _FIRST_BACK_OFF_S))
+            self.pace.hold(later.after + self._random.uniform(0, _FIRST_BACK_OFF_S))
 
     def _back_off(self, n_failures: int) -> float:
         """Return a wait of random length up to a bound that doubles: "full jitter"."""

@@ -4,6 +4,7 @@ import base64
 import binascii
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from openai.types.fine_tuning import FineTuningJob
@@ -17,21 +18,18 @@ _TRANSFER_TIMEOUT_S: Final = 900.0
 _DEAD: Final = {"failed", "cancelled"}
 
 
+@dataclass
 class JobService:
-    """The Fine-tuning API, as far as classifiers go.
+    """The Fine-tuning API, as far as classifiers go."""
 
-    Parameters
-    ----------
-    max_retries : of each call
-    sleep : waits so many seconds
-    """
+    access: Access
+    max_retries: int  # of each call
+    sleep: Callable[[float], object] = time.sleep  # waits so many seconds
 
-    def __init__(
-        self, access: Access, max_retries: int, sleep: Callable[[float], object] = time.sleep
-    ) -> None:
-        self._client = access.client()
+    def __post_init__(self) -> None:
+        self._client = self.access.client()
         refused = "finetune.model", "a job that is taken"
-        self._calls = Calls(access, max_retries, refused, sleep)
+        self._calls = Calls(self.access, self.max_retries, refused, self.sleep)
 
     def close(self) -> None:
         """Close the connections."""
