@@ -111,6 +111,8 @@ def test_fine_tuning_here_takes_time_and_no_money(configure, spark, tmp_path):
     path = write_csv(tmp_path / "trusted.csv", messages(90)[60:])
     config = configure(evaluate={"holdout": str(path)}, finetune={"seeds": 1})
     pytest.importorskip("sentence_transformers")
-    finetune = stages_of(pipeline.plan(config, spark, until="finetune"))["finetune"]
+    found = stages_of(pipeline.plan(config, spark, until="finetune"))
+    assert found["holdout"].rows == pytest.approx(30, abs=2)  # of a file half as large
+    finetune = found["finetune"]
     assert finetune.seconds > 10
     assert finetune.usd is None

@@ -6,17 +6,29 @@ from typing import Final
 from lakewinnow.config.sections import Config
 from lakewinnow.plan.cost import Cost, Sizes, product
 
+_TEXTS_PER_SECOND: Final = {"static": 50_000, "sentence-transformers": 340}  # default models
+_MODELS_COMPARED: Final = 24  # of seven training sets, by their seeds
+_NUMBERS_PER_SECOND: Final = 8e8  # rows × features × classes × models
+
 
 def _seconds_to_embed(config: Config, sizes: Sizes) -> float | None:
-    """Say how long static embeddings take; others are tried on a sample, or have rates."""
-    is_static = config.embedding.provider == "static" and not config.embedding.candidates
-    return product(sizes.rows, 1 / 50_000) if is_static else None
+    """Say how long default models take; others are tried on a sample, or have rates."""
+    rate = _TEXTS_PER_SECOND.get(config.embedding.provider)
+    is_known = config.embedding.provider == "static" or config.embedding.model is None
+    if rate is None or not is_known or config.embedding.candidates:
+        return None
+    return product(sizes.rows, 1 / rate)
 
 
 def _seconds_to_cross_validate(config: Config, sizes: Sizes) -> float | None:
     if config.crossval.classifier != "logistic":
         return None
-    return product(sizes.rows, sizes.features, sizes.classes, config.crossval.folds, 1 / 8e8)
+    return _seconds_to_train(sizes, config.crossval.folds)
+
+
+def _seconds_to_train(sizes: Sizes, n_models: int) -> float | None:
+    numbers = product(sizes.rows, sizes.features, sizes.classes, n_models)
+    return None if numbers is None else numbers / _NUMBERS_PER_SECOND
 
 
 def _memory_to_cross_validate(config: Config, sizes: Sizes) -> float | None:
@@ -51,8 +63,8 @@ def _seconds_to_fine_tune(config: Config, sizes: Sizes) -> float | None:
 
 
 def _seconds_to_evaluate(config: Config, sizes: Sizes) -> float | None:
-    """Say how long it takes to compare with the reference alone."""
-    return None if config.evaluate.has_holdout else product(sizes.rows, 1 / 50_000)
+    """Say how long the comparison with a reference takes, and that of models."""
+    return _seconds_to_train(sizes, _MODELS_COMPARED * config.evaluate.has_holdout)
 
 
 COSTS: Final[Mapping[str, Cost]] = {
@@ -64,6 +76,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "noise": Cost(passes=2, rows_per_second=80_000),
     "label_issues": Cost(passes=2, rows_per_second=120_000),
     "neighbors": Cost(passes=2, rows_per_second=15_000, task_memory=_memory_of_neighbors),
+    "holdout": Cost(seconds=_seconds_to_embed),
     "choose": Cost(passes=2, task_memory=_memory_to_compare),
     "decide": Cost(passes=4, rows_per_second=60_000),
     "publish": Cost(passes=3, rows_per_second=200_000),

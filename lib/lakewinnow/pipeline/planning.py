@@ -1,7 +1,7 @@
 """What a run would do, and what that would take; nothing is run for it, and no service is asked."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from lakewinnow.pipeline.commits import Why
 from lakewinnow.pipeline.observer import Observer
 from lakewinnow.pipeline.running import Opened, open_run
 from lakewinnow.pipeline.steps import as_embedded, chosen_embedding
-from lakewinnow.plan.cost import Sizes
+from lakewinnow.plan.cost import Sizes, product
 from lakewinnow.plan.plan import Plan, StagePlan
 from lakewinnow.plan.stage import Stage, names_of
 from lakewinnow.stages import embed
@@ -108,7 +108,7 @@ class _Planner:
 
     def _takes(self, stage: Stage, before: Commit | None) -> dict[str, Any]:
         """Return what a stage would take, by how it went before or by rates."""
-        config, sizes, cost = self._run.config, self.sizes, stage.cost
+        config, sizes, cost = self._run.config, self._sizes_of(stage), stage.cost
         takes: dict[str, Any] = {"rows": sizes.rows, "passes": cost.passes}
         memory = cost.task_memory and cost.task_memory(config, sizes)
         takes["task_memory"] = memory and int(memory)
@@ -131,6 +131,15 @@ class _Planner:
         if stage.name in ("candidates", "embed", "finetune"):
             takes |= getattr(self, f"_{stage.name}")()
         return takes
+
+    def _sizes_of(self, stage: Stage) -> Sizes:
+        """Return what a stage is about: all rows, but for the trusted ones of another file."""
+        holdout, source = self._run.inputs.holdout, self._run.inputs.source
+        if "holdout" not in stage.outside or holdout is None or not source.n_bytes:
+            return self.sizes
+        is_column = self._run.config.evaluate.trusted is not None  # how many have it is not known
+        rows = None if is_column else product(self.sizes.rows, holdout.n_bytes / source.n_bytes)
+        return replace(self.sizes, rows=None if rows is None else round(rows))
 
     def _bytes(self, stage: Stage) -> int | None:
         """Return the bytes of the tables that a stage reads, as far as they are there."""
