@@ -51,7 +51,7 @@ def exit_code_of(arguments: Sequence[str]) -> int:
     _log_to_stderr()
     debug = "--debug" in arguments
     try:
-        with interrupts.noted(), asking_for_pyspark():
+        with interrupts.remembered(), asking_for_pyspark():
             return _run([argument for argument in arguments if argument != "--debug"])
     except LakewinnowError as error:
         if debug:

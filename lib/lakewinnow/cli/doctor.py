@@ -39,9 +39,7 @@ def examine() -> int:
         if hint:
             out.print(f"  hint: {hint}", soft_wrap=True)
     out.print(
-        "\nEverything that a run needs is here."
-        if healthy
-        else "\nSomething is missing; see above."
+        "\nAll that a run needs is here." if healthy else "\nSomething is missing; see above."
     )
     return 0 if healthy else EngineError.exit_code
 
@@ -92,7 +90,7 @@ def _scratch() -> str:
 def _static() -> str:
     from lakewinnow.embedding.local.static import StaticEmbedder
 
-    n_vectors, dimensions = StaticEmbedder(EmbeddingConfig()).embed(["Is it all here?"]).shape
+    n_vectors, dimensions = StaticEmbedder(EmbeddingConfig()).embed(["Is everything here?"]).shape
     return f"embeds {n_vectors} text in {dimensions} dimensions without a download"
 
 

@@ -1,9 +1,9 @@
 """Ctrl-C, also where the KeyboardInterrupt that it raises is lost.
 
-It is raised in whatever Python code is run next. What a library written in C has called, while it
-is imported, say, may be told of no error: the exception is gone, and the run would go on. So it is
-noted, too, and raised again at the next stage. Spark's own handler, which cancels jobs, takes the
-place of this one; nothing of that kind is imported after it.
+Python raises it in whatever code runs next. If a library written in C has called that code, during
+an import, say, the exception may be swallowed, and the run would go on. So Ctrl-C is remembered and
+raised again at the next stage. Spark's own handler, which cancels jobs, replaces this one when all
+such imports are done.
 """
 
 import signal
@@ -17,11 +17,11 @@ _ASKED: Final = threading.Event()  # of this process, as signals are
 
 
 @contextmanager
-def noted() -> Iterator[None]:
-    """Note interrupts meanwhile."""
+def remembered() -> Iterator[None]:
+    """Remember interrupts meanwhile."""
     _ASKED.clear()
     if threading.current_thread() is not threading.main_thread():
-        yield  # it gets no signals
+        yield  # only the main thread gets signals
         return
     before = signal.getsignal(signal.SIGINT)
     if before is not signal.default_int_handler:  # ignored (nohup, &), or somebody else's
@@ -36,7 +36,7 @@ def noted() -> Iterator[None]:
 
 
 def raise_again() -> None:
-    """Raise what was lost."""
+    """Raise the KeyboardInterrupt that was lost, if there was one."""
     if _ASKED.is_set():
         raise KeyboardInterrupt
 
