@@ -37,10 +37,6 @@ NEIGHBOR_ROWS: Final = "neighbor_rows"  # that have each neighbour's text
 MEAN_DISTANCE: Final = "mean_distance"  # of a row to its nearest rows
 IN_REFERENCE: Final = "in_reference"  # whether texts are compared with this one
 
-# checks/drift/
-DRIFT_GROUP: Final = "drift_group"  # what was compared: a value of the column, or "this run"
-DRIFT_SCORE: Final = "drift_score"  # P(not of the reference), by a model that has not seen the row
-
 # issues/; the columns of a check are in its folder
 TEXT_PREVIEW: Final = "text_preview"  # the first 200 characters
 PREDICTED_LABEL: Final = "predicted_label"  # the likeliest by text alone

@@ -16,7 +16,7 @@ from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.words import AlikeRows
 from lakewinnow.report import MOST_IN_MATRIX, Report, charts
 from lakewinnow.report.charts import Node
-from lakewinnow.stages.report import MOST_CLASSES, N_BINS, N_DRIFTED, WORST
+from lakewinnow.stages.report import MOST_CLASSES, N_BINS, N_OF_GROUP, WORST
 from lakewinnow.typed_json import from_json
 
 NASTY = "<script>alert('x')</script> \" & {{ 7 * 7 }}"
@@ -29,7 +29,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
     joint = generator.integers(1, 50, (n_classes, n_classes)) + 500 * np.eye(n_classes, dtype=int)
     shown = classes[:MOST_CLASSES]
     row = {
-        "drift_group": "this run",
+        "group": "this run",
         "row_id": "r",
         "text_preview": preview,
         "given_label": classes[0],
@@ -39,7 +39,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         "label_score": 0.01,
         "outlier_score": 0.02,
         "decision": "fix",
-        "drift_score": 0.987,
+        "score": 0.987,
     }
     counted = {"kept": [5] * N_BINS, "flagged": [1] * N_BINS}
     accuracy = {"accuracy": 0.7, "accuracy_low": 0.6, "accuracy_high": 0.8}
@@ -160,7 +160,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
             "exact_duplicates": [{"set": "r", "rows": 9, "labels": 2, "examples": [row] * 3}] * 6,
             "near_duplicates": [{"set": "r", "rows": 9, "labels": 1, "examples": [row] * 3}] * 6,
         },
-        "drifted": {"this run": [row] * N_DRIFTED},
+        "grouped": {"drift": {"this run": [row] * N_OF_GROUP}},
     }
     return Report(
         replace(from_json(Summary, summary), checks=checks),
@@ -225,7 +225,7 @@ def test_shows_what_has_drifted_and_the_rows_that_have_most():
     assert "texts: upper case no gap 0.020 0.10 0.250" in text
     assert "class 0 4.0% 1.0%" in text
     assert "The 15 that have changed most" in text
-    assert text.count("0.987 a text class 0") == N_DRIFTED  # of chat there are none
+    assert text.count("0.987 a text class 0") == N_OF_GROUP  # of chat there are none
 
 
 def test_says_nothing_of_drift_that_nobody_asked_for():

@@ -6,11 +6,12 @@ from unicodedata import normalize
 import pytest
 
 from builders import make_table, read_json, read_rows, sample_run
+from lakewinnow.checks.drift import CHECK as DRIFT
 from lakewinnow.checks.drift.stage import DRIFTED
 from lakewinnow.config.sections import ChecksConfig
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages import report
-from lakewinnow.stages.report import N_BINS, N_DRIFTED, WORST
+from lakewinnow.stages.report import N_BINS, N_OF_GROUP, WORST
 from lakewinnow.typed_json import to_json
 
 
@@ -55,19 +56,19 @@ def test_shows_the_largest_sets(found):
 
 
 def test_shows_the_rows_that_have_drifted_most(lake):
-    scores = {"chat": range(N_DRIFTED + 3), "mail": range(2)}
+    scores = {"chat": range(N_OF_GROUP + 3), "mail": range(2)}
     rows = [
         (f"{name} {i:02}", name, i / 100, "a", "text")
         for name, of_group in scores.items()
         for i in of_group
     ]
     make_table(lake, "checks/drift", [dict(zip(DRIFTED.names, row, strict=True)) for row in rows])
-    assert report._drifted(lake) == {}  # of no run that stands
+    assert report._by_group(lake, DRIFT) == {}  # of no run that stands
     told = StageReport(rows_in=9, rows_out=len(rows), reads={}, writes=("checks/drift",))
     lake.commit("drift", "of a test", 0.0, told)
-    found = report._drifted(lake)
+    found = report._by_group(lake, DRIFT)
     assert [row.row_id for row in found["mail"]] == ["mail 01", "mail 00"]
-    assert [row.drift_score for row in found["chat"]] == [i / 100 for i in range(12, 2, -1)]
+    assert [row.score for row in found["chat"]] == [i / 100 for i in range(12, 2, -1)]
 
 
 def test_the_page_lies_in_the_workspace_and_is_the_result(spark, sample):

@@ -67,12 +67,12 @@ class DuplicateSet:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DriftExample:
-    """A row that is unlike the reference; its fields are columns of checks/drift/."""
+class GroupExample:
+    """A row that a check of the whole input lists: drift, those least like the reference."""
 
     row_id: str
-    drift_group: str
-    drift_score: float
+    group: str
+    score: float
     given_label: str
     text_preview: str
 
@@ -87,4 +87,6 @@ class Examples:
     worst: Annotated[dict[str, list[LabelExample]], "label issues by class, the worst first"]
     listed: Annotated[dict[str, list[ListedExample]], "the rows of worst score, by check"]
     sets: Annotated[dict[str, list[DuplicateSet]], "the largest, by check"]
-    drifted: Annotated[dict[str, list[DriftExample]], "by what was compared"]
+    grouped: Annotated[
+        dict[str, dict[str, list[GroupExample]]], "by check, and by what it compared"
+    ]

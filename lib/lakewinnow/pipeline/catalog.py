@@ -62,6 +62,11 @@ def _read_by_publish(config: Config) -> Names:
     return ("accepted", "issues", *soft)
 
 
+def _read_by_report(config: Config) -> Names:
+    lists = (check.table for check in config.checks.on if check.lists_rows and not check.is_issue)
+    return ("issues", "checks/label_issues", *lists)
+
+
 def _read_by_export(config: Config) -> Names:
     return ("accepted", "issues", *(("pred_probs",) if config.export.soft_copies else ()))
 
@@ -220,7 +225,7 @@ STAGES: Final = (
         "report",
         "report",
         "collects what report.html shows",
-        reads=("issues", "checks/label_issues", "checks/drift?"),
+        reads=_read_by_report,
         writes=("report",),
     ),
     _stage(

@@ -123,6 +123,9 @@ class Check(Generic[Section]):
     sentences: Callable[[Any, int], Iterable[str]] = _nothing
     nothing_found: str  # the sentence then
     lists_rows: bool = False  # whether the report lists the worst rows, by score
+    # of a check of the whole input: the column of its table that says what a row is listed for,
+    # those of the greatest score
+    group: str | None = None
     # where it was found, if it is not ours, and whether `use` says so
     source: str | None = None
     is_referred: bool = False
@@ -143,7 +146,9 @@ class Check(Generic[Section]):
 
     @property
     def in_issues(self) -> list[str]:
-        """The names of its columns in issues/."""
+        """The names of its columns in issues/: none of a check of the whole input."""
+        if self.is_issue is None:
+            return []
         columns = (self.is_issue, self.score, self.set_of, *(of.name for of in self.others))
         return [name for name in (*columns, self.copy_of) if name is not None]
 

@@ -163,8 +163,10 @@ def _faults_of_columns(
     check: Check[Any], where: str, others: list[Check[Any]]
 ) -> Iterator[ConfigError]:
     taken = _TAKEN.union(*(of.in_issues for of in others))
-    if check.is_issue is None and check.in_issues:
-        expected = "is_issue, where it has a score, a set or other columns"
+    if check.is_issue is None and (
+        check.set_of or check.others or (check.score and not check.group)
+    ):
+        expected = "is_issue, where rows have a score, a set or other columns"
         yield ConfigError("no_is_issue", where, expected, None)
     if check.is_issue is not None and check.score is None and check.set_of is None:
         yield ConfigError("no_score", where, "a score, or a set, beside is_issue", None)

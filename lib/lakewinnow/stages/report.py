@@ -1,10 +1,10 @@
 """Report: the examples and counts that the report shows and no other stage has written down.
 
-Reads    issues/, checks/drift/
+Reads    issues/, and what checks of the whole input list: checks/drift/
 Writes   nothing; what it finds goes into report.html, which is written with summary.json
 Passes   1 over the issues to count them by score and 1 for the flagged rows; where there are
          some, 1 for new labels, 1 for each check that lists rows, 2 for each check that finds sets
-         of rows which are alike, and 1 for rows that have drifted, a few
+         of rows which are alike, and 1, over a few rows, for what drift lists
 Shuffle  of the flagged rows of `MOST_CLASSES` classes, by class
 Memory   the driver: `MOST_CLASSES` × `WORST` rows and 25 bins a class, whatever the corpus
 """
@@ -19,10 +19,10 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.figures.examples import (
-    DriftExample,
     DuplicateExample,
     DuplicateSet,
     Examples,
+    GroupExample,
     Histogram,
     LabelChange,
     LabelExample,
@@ -38,11 +38,10 @@ MOST_CLASSES: Final = 24  # with the most label issues; the others are in the ta
 WORST: Final = 5  # examples of a class
 N_BINS: Final = 25
 N_LISTED: Final = 10
-N_DRIFTED: Final = 10  # of a comparison
+N_OF_GROUP: Final = 10
 N_SETS: Final = 6  # of each kind, the largest
 SET_EXAMPLES: Final = 3
 N_CHANGES: Final = 20
-DRIFT: Final = "checks/drift"
 
 
 def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
@@ -56,7 +55,7 @@ def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
     sets = [check for check in checks if check.set_of and _found(lake, check)["sets"]]
     of_rows = [check for check in checks if check.lists_rows and check.is_issue is not None]
     listed = [check for check in of_rows if _found(lake, check)["rows"]]
-    has_drift = any(check.table == DRIFT for check in checks)
+    grouped = [check for check in checks if check.lists_rows and check.is_issue is None]
     examples = Examples(
         histogram=overall,
         histograms=of_class,
@@ -64,7 +63,7 @@ def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
         worst=_worst(issues, classes),
         listed={check.name: _listed(issues, check) for check in listed},
         sets={check.name: _largest_sets(issues, check) for check in sets},
-        drifted=_drifted(lake) if has_drift else {},
+        grouped={check.name: _by_group(lake, check) for check in grouped},
     )
     return StageReport(
         rows_in=lake.rows("issues"),
@@ -134,16 +133,17 @@ def _listed(issues: DataFrame, check: Check[Any]) -> list[ListedExample]:
     return [_example(ListedExample, row) for row in rows]
 
 
-def _drifted(lake: Lake) -> dict[str, list[DriftExample]]:
-    """Return, of what was compared, the rows that are least like the reference."""
-    commit = lake.committed("drift")
+def _by_group(lake: Lake, check: Check[Any]) -> dict[str, list[GroupExample]]:
+    """Return the rows of greatest score that a check of the whole input lists, by their group."""
+    commit = lake.committed(check.name)
     if commit is None or not commit.rows_out:
         return {}
-    rows = lake.read(DRIFT).orderBy(F.desc(c.DRIFT_SCORE), c.ROW_ID)
-    found: dict[str, list[DriftExample]] = {}
-    for row in rows.collect():
-        found.setdefault(row[c.DRIFT_GROUP], []).append(_example(DriftExample, row))
-    return {name: some[:N_DRIFTED] for name, some in found.items()}
+    group, score = F.col(f"{check.group}"), F.col(f"{check.score}")
+    rows = lake.read(check.table).withColumns({"group": group, "score": score})
+    found: dict[str, list[GroupExample]] = {}
+    for row in rows.orderBy(score.desc(), c.ROW_ID).select(*_columns(GroupExample)).collect():
+        found.setdefault(row["group"], []).append(_example(GroupExample, row))
+    return {name: some[:N_OF_GROUP] for name, some in found.items()}
 
 
 def _largest_sets(issues: DataFrame, check: Check[Any]) -> list[DuplicateSet]:

@@ -13,6 +13,9 @@ from lakewinnow.plan.words import counted
 if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
 
+GROUP: Final = "drift_group"  # what was compared: a value of the column, or "this run"
+SCORE: Final = "drift_score"  # P(not of the reference), by a model that has not seen the row
+
 
 @dataclass(frozen=True, kw_only=True)
 class DriftConfig:
@@ -111,6 +114,8 @@ CHECK: Final = Check(
     opens="lakewinnow.pipeline.drift:open_reference",
     reads=("accepted", "pred_probs", "noise_model.json", "vectors?", "candidates?"),
     settings=rewriting_settings,
+    score=SCORE,
+    group=GROUP,
     lists_rows=True,
     figures=Drift,
     sentences=sentences,

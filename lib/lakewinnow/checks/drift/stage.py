@@ -28,6 +28,8 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift import (
+    GROUP,
+    SCORE,
     DriftConfig,
     noise,
     sides,
@@ -57,8 +59,8 @@ TABLE: Final = "checks/drift"
 DRIFTED = schema(
     {
         c.ROW_ID: "string",
-        c.DRIFT_GROUP: "string",
-        c.DRIFT_SCORE: "double",
+        GROUP: "string",
+        SCORE: "double",
         c.GIVEN_LABEL: "string",
         c.TEXT_PREVIEW: "string",
     }
@@ -253,7 +255,7 @@ def _publish(
         if any(test.is_drift and test.kind in kinds for test in of.tests)
         for row_id, score in scored
     ]
-    schema = StructType([DRIFTED[name] for name in (c.ROW_ID, c.DRIFT_GROUP, c.DRIFT_SCORE)])
+    schema = StructType([DRIFTED[name] for name in (c.ROW_ID, GROUP, SCORE)])
     few = F.broadcast(lake.spark.createDataFrame(rows, schema))
     shown = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, c.TEXT).join(few, c.ROW_ID)
     lake.publish(TABLE, shown.coalesce(1).select("*", preview(text)), schema=DRIFTED)
