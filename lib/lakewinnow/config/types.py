@@ -12,22 +12,28 @@ Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class AtLeast:
-    """The smallest value a number may have."""
+class Between:
+    """The range that a number must lie in, its ends included; `AtLeast` is one without an end."""
 
-    bound: float
+    low: float
+    high: float = math.inf
 
     @property
     def json_schema(self) -> Mapping[str, Any]:
         """What a JSON Schema says of the number."""
-        return {"minimum": self.bound}
+        most = {} if self.high == math.inf else {"maximum": self.high}
+        return {"minimum": self.low, **most}
 
     def __str__(self) -> str:
-        return f"at least {self.bound:g}"
+        is_open = self.high == math.inf
+        return f"at least {self.low:g}" if is_open else f"from {self.low:g} to {self.high:g}"
 
     def holds(self, value: float) -> bool:
-        """Whether a value keeps the bound."""
-        return self.bound <= value < math.inf
+        """Whether a value lies in the range; infinity lies in none."""
+        return self.low <= value <= self.high and value < math.inf
+
+
+AtLeast = Between
 
 
 @dataclass(frozen=True)
@@ -47,26 +53,6 @@ class Above:
     def holds(self, value: float) -> bool:
         """Whether a value keeps the bound."""
         return self.bound < value < math.inf
-
-
-@dataclass(frozen=True)
-class Between:
-    """The closed range a number must lie in."""
-
-    low: float
-    high: float
-
-    @property
-    def json_schema(self) -> Mapping[str, Any]:
-        """What a JSON Schema says of the number."""
-        return {"minimum": self.low, "maximum": self.high}
-
-    def __str__(self) -> str:
-        return f"from {self.low:g} to {self.high:g}"
-
-    def holds(self, value: float) -> bool:
-        """Whether a value lies in the range."""
-        return self.low <= value <= self.high
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from lakewinnow.figures.rows import Split
 from lakewinnow.lake.training.examples import SEPARATOR, dataset_card, fault_of, line, n_tokens
 
 CLASSES = ["a", 'quo"te']
@@ -69,7 +70,11 @@ def test_a_prompt_that_a_trainer_would_not_take(written, fault):
 
 def test_the_dataset_card_names_classes_and_splits():
     yaml = pytest.importorskip("yaml")
-    card = dataset_card(CLASSES, {"train": {"rows": 3}, "validation": {"rows": 1}})
+    splits = {
+        name: Split(rows=n, bytes=9, tokens=3, by_class={}, files=[])
+        for name, n in (("train", 3), ("validation", 1))
+    }
+    card = dataset_card(CLASSES, splits)
     info = yaml.safe_load(card.split("---")[1])
     [_, label] = info["dataset_info"]["features"]
     assert label["dtype"]["class_label"]["names"] == {"0": "a", "1": 'quo"te'}
