@@ -1,12 +1,15 @@
 """Dataclasses become JSON and come back, and JSON keeps their schema."""
 
 import json
-from dataclasses import dataclass, replace
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import pytest
 
-from lakewinnow.typed_json import from_json, json_schema, to_json
+from lakewinnow.figures.manifest import Manifest
+from lakewinnow.figures.summary import Summary
+from lakewinnow.plan.registry import own_checks
+from lakewinnow.typed_json import from_json, json_schema, members, to_json
 
 
 class AtLeastOne:
@@ -83,3 +86,17 @@ def test_the_schema_says_what_fields_mean():
     }
     assert schema["properties"]["bush"] == {"$ref": "#/$defs/Leaf"}
     jsonschema.validate({**to_json(TREE), "bush": to_json(LEAF), "other": 1}, schema)
+
+
+def test_figures_have_names_of_their_own():
+    """By which summary.schema.json knows them."""
+    found, waiting = {}, [Summary, Manifest, *(of.figures for of in own_checks() if of.figures)]
+    while waiting:
+        cls = waiting.pop()
+        assert found.setdefault(cls.__name__, cls) is cls
+        hints = [of.hint for of in members(cls)]
+        while hints:
+            hint = hints.pop()
+            hints += get_args(hint)
+            if is_dataclass(hint) and hint.__name__ not in found:
+                waiting.append(hint)

@@ -9,9 +9,9 @@ import pytest
 
 import lakewinnow
 from builders import Recorder, assert_keeps_the_contracts, make_config, read_rows
-from lakewinnow.checks.groups import Group, Groups
-from lakewinnow.checks.non_iid import Order
-from lakewinnow.checks.valuation import Valuation
+from lakewinnow.checks.groups import Group, GroupFigures
+from lakewinnow.checks.non_iid import OrderFigures
+from lakewinnow.checks.valuation import ValuationFigures
 from lakewinnow.errors import SchemaError
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.result import print_result
@@ -88,11 +88,11 @@ def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
     worst = Group(by="site", group="web", rows=9, score=0.07, is_issue=True)
     others = [replace(worst, by="cluster", is_issue=False), worst]
     checks = result.figures.checks | {
-        "non_iid": Order(
+        "non_iid": OrderFigures(
             by="day", significant=0.05, rows=1, judged=80, statistic=0.5, p_value=0.0004
         ),
-        "groups": Groups(rows=9, worst=others, threshold=0.1),
-        "valuation": Valuation(rows=3, judged=78, mean=0.5, threshold=0.5, k=5),
+        "groups": GroupFigures(rows=9, worst=others, threshold=0.1),
+        "valuation": ValuationFigures(rows=3, judged=78, mean=0.5, threshold=0.5, k=5),
     }
     figures = replace(result.figures, checks=checks)
     print_result(replace(result, figures=figures), CommandLine(("c.yaml",)))

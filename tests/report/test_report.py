@@ -9,7 +9,13 @@ import numpy as np
 import pytest
 
 from browser import chromium
-from lakewinnow.checks.drift.figures import ClassChange, Compared, Drift, DriftTest, LabelDrift
+from lakewinnow.checks.drift.figures import (
+    ClassChange,
+    Compared,
+    DriftFigures,
+    DriftTest,
+    LabelDriftFigures,
+)
 from lakewinnow.figures.examples import Examples
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
@@ -91,7 +97,7 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
     }
     checks = {
         "exact_duplicates": AlikeRows(sets=4, rows=14, sets_whose_labels_differ=1),
-        "drift": Drift(
+        "drift": DriftFigures(
             detected=True,
             false_alarms=0.05,
             reference=None,
@@ -193,7 +199,7 @@ def compared(name, classes):
         reference_rows=900,
         detected=True,
         tests=tests,
-        labels=LabelDrift(psi=0.3, statistic=9.0, df=2, p=0.0, changed=changed),
+        labels=LabelDriftFigures(psi=0.3, statistic=9.0, df=2, p=0.0, changed=changed),
     )
 
 

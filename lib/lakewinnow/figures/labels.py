@@ -47,7 +47,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Candidates:
+class CandidateFigures:
     """How the embeddings compare on a sample."""
 
     rows: Annotated[int, "rows of the sample"]
@@ -85,7 +85,7 @@ class PredProbs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classifier(PredProbs):
+class ClassifierFigures(PredProbs):
     """The classifier, and what its probabilities are worth on rows that it has not learnt from."""
 
     mode: Annotated[str | None, "shard or global"] = None
@@ -94,7 +94,7 @@ class Classifier(PredProbs):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelIssues:
+class LabelIssueFigures:
     """The labels that look wrong."""
 
     n: Annotated[int, "rows whose label looks wrong"]

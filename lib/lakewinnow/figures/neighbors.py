@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Neighbors:
+class NeighborFigures:
     """How near texts were looked for."""
 
     k: Annotated[int, "neighbours of each text"]

@@ -4,7 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Final
 
-from lakewinnow.figures.labels import Candidates, Classifier, Embedded, LabelIssues, OwnVectors
+from lakewinnow.figures.labels import (
+    CandidateFigures,
+    ClassifierFigures,
+    Embedded,
+    LabelIssueFigures,
+    OwnVectors,
+)
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
 from lakewinnow.figures.rows import Counts, Holdout, Rows, SoftLabels, Split
 from lakewinnow.typed_json import json_schema, to_json
@@ -18,14 +24,14 @@ class Summary:
 
     schema_version: int = SCHEMA_VERSION
     rows: Rows
-    label_issues: LabelIssues
-    crossval: Classifier
+    label_issues: LabelIssueFigures
+    crossval: ClassifierFigures
     quarantine: Annotated[Counts, "rows that could not be used by error code"]
     decisions: Annotated[Counts, "rows by decision: keep, fix, review, drop"]
     dropped: Annotated[Counts, "dropped rows by what dropped them"]
     soft_labels: SoftLabels | None = None
     own_decisions: Annotated[Counts | None, "the user's own, by decision"] = None
-    candidates: Candidates | None = None
+    candidates: CandidateFigures | None = None
     choice: Choice | None = None
     exports: Annotated[dict[str, Split] | None, "by split: train, validation"] = None
     embedding: Embedded | None = None

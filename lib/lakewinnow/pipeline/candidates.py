@@ -25,7 +25,7 @@ from lakewinnow.config.sections import Config, EmbeddingConfig
 from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.embedding import candidates, registry
 from lakewinnow.errors import LakewinnowError, ProviderError, Shown
-from lakewinnow.figures.labels import Candidate, Candidates
+from lakewinnow.figures.labels import Candidate, CandidateFigures
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.run import Run
@@ -37,7 +37,7 @@ from lakewinnow.stages import crossval, embed, noise
 FOLDER: Final = "candidates"
 
 
-def compare(run: Run) -> StageReport[Candidates]:
+def compare(run: Run) -> StageReport[CandidateFigures]:
     """Try every candidate on a sample of the corpus; the best is in the report.
 
     Raises
@@ -66,7 +66,7 @@ def compare(run: Run) -> StageReport[Candidates]:
         rows_in=lake.rows("corpus"),
         rows_out=n_rows,
         reads={"corpus": 1},
-        figures=Candidates(rows=n_rows, used=best, compared=tried),
+        figures=CandidateFigures(rows=n_rows, used=best, compared=tried),
         warnings=warnings,
     )
 

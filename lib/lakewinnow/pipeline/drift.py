@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift import CHECK, DriftConfig
-from lakewinnow.checks.drift.figures import Drift
+from lakewinnow.checks.drift.figures import DriftFigures
 from lakewinnow.config.sections import Config
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
@@ -37,7 +37,7 @@ def open_reference(
     return open_like(spark, like, DRIFT_REFERENCE, wanted.reference, wanted.format)
 
 
-def compare(run: Run, wanted: DriftConfig) -> StageReport[Drift]:
+def compare(run: Run, wanted: DriftConfig) -> StageReport[DriftFigures]:
     """Run the stage; a table is taken in for it, and of its texts a sample is embedded."""
     from lakewinnow.checks.drift import stage as drift  # SciPy's functions take long to import
 

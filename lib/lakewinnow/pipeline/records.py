@@ -14,11 +14,11 @@ from lakewinnow.config.sections import Config
 from lakewinnow.errors import EngineError
 from lakewinnow.figures.examples import Examples
 from lakewinnow.figures.labels import (
-    Candidates,
-    Classifier,
+    CandidateFigures,
+    ClassifierFigures,
     Crossvalidated,
     Embedded,
-    LabelIssues,
+    LabelIssueFigures,
     OwnVectors,
     PredProbs,
 )
@@ -146,8 +146,8 @@ def summary_of(
     tuned = of("finetune", Finetuned)
     return Summary(
         rows=rows,
-        label_issues=from_json(LabelIssues, found["label_issues"]),
-        crossval=Classifier(
+        label_issues=from_json(LabelIssueFigures, found["label_issues"]),
+        crossval=ClassifierFigures(
             **vars(from_json(PredProbs, found["noise"])),
             mode=models.mode if models else None,
             C=models.C if models else None,
@@ -158,7 +158,7 @@ def summary_of(
         dropped=decided.dropped_for,
         soft_labels=from_json(Published, found["publish"]).soft_labels,
         own_decisions=decided.own_decisions or None,
-        candidates=of("candidates", Candidates),
+        candidates=of("candidates", CandidateFigures),
         choice=of("choose", Choice),
         exports=exported.exports if exported else None,
         embedding=of("embed", Embedded),

@@ -11,7 +11,7 @@ from lakewinnow.checks.neighbors import stage as neighbors_
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
 from lakewinnow.embedding import candidates
-from lakewinnow.figures.labels import Candidates
+from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.figures.models import Choice
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.run import Run
@@ -41,7 +41,7 @@ def chosen_embedding(run: Run) -> EmbeddingConfig:
     config = run.config.embedding
     if not config.candidates:
         return config
-    found = run.lake.figures("candidates", Candidates)
+    found = run.lake.figures("candidates", CandidateFigures)
     spent = sum(of.cost_usd or 0.0 for of in found.compared)
     return candidates.chosen(config, found.used, spent)
 

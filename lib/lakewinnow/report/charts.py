@@ -157,13 +157,13 @@ def histogram(
     mark = Markup('<line class="mark" x1="{0:.2f}" x2="{0:.2f}" y1="0" y2="100"/>')
     bars += [mark.format(100 * at) for at in marks.values()]
     totals = ", ".join(f"{sum(numbers):,} {kind}" for kind, numbers in counts.items())
-    told = "; ".join(f"{name} {at:.2f}" for name, at in marks.items())
+    marked = "; ".join(f"{name} {at:.2f}" for name, at in marks.items())
     return Picture(
         Markup(
             '<figure class="histogram"><figcaption>{0}</figcaption><svg viewBox="0 0 100 100"'
             ' preserveAspectRatio="none" role="img" aria-label="{0}: {1}. {2}">{3}</svg>'
             '<div class="axis"><span>0</span><span>{2}</span><span>1</span></div></figure>'
-        ).format(title, totals, told, Markup("").join(bars))
+        ).format(title, totals, marked, Markup("").join(bars))
     )
 
 

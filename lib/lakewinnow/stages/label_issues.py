@@ -22,7 +22,7 @@ from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.scores import check_score
 from lakewinnow.errors import ConfigError, unknown_classes
-from lakewinnow.figures.labels import LabelIssues
+from lakewinnow.figures.labels import LabelIssueFigures
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes.confident_learning import Judge
@@ -37,7 +37,7 @@ LABEL_RANKS = schema(
 )
 
 
-def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssues]:
+def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssueFigures]:
     """Flag, score and rank.
 
     Raises
@@ -106,7 +106,9 @@ def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = No
     )
 
 
-def _figures(found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig) -> LabelIssues:
+def _figures(
+    found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig
+) -> LabelIssueFigures:
     issues = found.where(c.IS_LABEL_ISSUE)
     other = c.SUGGESTED_LABEL if config.method == "posterior" else c.PREDICTED_LABEL
     counted = issues.groupBy(c.GIVEN_LABEL, other).count().collect()
@@ -116,7 +118,7 @@ def _figures(found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfi
         by_class[given] += n
         likeliest.setdefault(given, predicted)
     counts = dict(zip(noise_model.classes, noise_model.counts.tolist(), strict=True))
-    return LabelIssues(
+    return LabelIssueFigures(
         n=by_class.total(),
         rows=sum(counts.values()),
         by_class={name: by_class[name] for name in noise_model.classes},

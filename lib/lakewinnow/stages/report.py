@@ -28,7 +28,7 @@ from lakewinnow.figures.examples import (
     LabelExample,
     ListedExample,
 )
-from lakewinnow.figures.labels import LabelIssues
+from lakewinnow.figures.labels import LabelIssueFigures
 from lakewinnow.figures.rows import Decided
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.check import Check
@@ -47,7 +47,7 @@ N_CHANGES: Final = 20
 def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
     """Collect them."""
     issues = lake.read("issues")
-    by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssues).by_class
+    by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssueFigures).by_class
     most_first = sorted(by_class, key=lambda name: (-by_class[name], name))
     classes = most_first[:MOST_CLASSES]
     overall, of_class = _histograms(issues, classes)

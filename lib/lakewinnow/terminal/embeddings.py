@@ -6,14 +6,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakewinnow.figures.labels import Candidates
+from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.vectors.store_care import FAULTS, Contents
 from lakewinnow.report.words import size
 from lakewinnow.terminal.tables import PlainTable, short_path
 
 
-def candidates_table(found: Candidates) -> Table:
+def candidates_table(found: CandidateFigures) -> Table:
     """Return how the embeddings compare, with a mark at the one that is used."""
     table = PlainTable(f"Embeddings compared on {found.rows:,} rows (a lower log loss is better)")
     table.add_column("")

@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakewinnow import columns as c
-from lakewinnow.figures.labels import Candidates, LabelIssues
+from lakewinnow.figures.labels import CandidateFigures, LabelIssueFigures
 from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
@@ -60,9 +60,9 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
 def _print_so_far(out: Console, files: Files, result: RunResult) -> None:
     summary = result.summary
     if "candidates" in summary:
-        out.print(candidates_table(from_json(Candidates, summary["candidates"])))
+        out.print(candidates_table(from_json(CandidateFigures, summary["candidates"])))
     if "label_issues" in summary:
-        issues = from_json(LabelIssues, summary["label_issues"])
+        issues = from_json(LabelIssueFigures, summary["label_issues"])
         out.print(words.verdict(issues.n, issues.rows))
     made = {of.name: of.found(summary[of.name]) for of in result.checks if of.name in summary}
     for check in findings.of_checks(result.checks, made, files.count_rows("corpus")):
@@ -133,7 +133,7 @@ def _rows_table(found: Summary, files: Files) -> Table:
     return table
 
 
-def _classes_table(found: LabelIssues) -> Table:
+def _classes_table(found: LabelIssueFigures) -> Table:
     ranked = sorted(found.by_class.items(), key=lambda item: (-item[1], item[0]))
     table = PlainTable(words.verdict(found.n, found.rows))
     table.add_column("class")

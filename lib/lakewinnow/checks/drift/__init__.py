@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
-from lakewinnow.checks.drift.figures import Compared, Drift
+from lakewinnow.checks.drift.figures import Compared, DriftFigures
 from lakewinnow.config.types import AtLeast, Between, ColumnName, Format, ReadPath
 from lakewinnow.errors import ConfigError
 from lakewinnow.plan.check import Check, rewriting_settings
@@ -58,7 +58,7 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("same_column", f"{key}.by", expected, section.by, hint)
 
 
-def sentences(found: Drift, _: int = 0) -> Iterator[str]:
+def sentences(found: DriftFigures, _: int = 0) -> Iterator[str]:
     """Say what has drifted from what, a sentence for each comparison that has found something."""
     compared = found.comparisons
     if not compared:
@@ -117,7 +117,7 @@ CHECK: Final = Check(
     score=SCORE,
     group=GROUP,
     lists_rows=True,
-    figures=Drift,
+    figures=DriftFigures,
     sentences=sentences,
     nothing_found="nothing has drifted",
 )

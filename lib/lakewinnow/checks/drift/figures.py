@@ -26,7 +26,7 @@ class ClassChange:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LabelDrift:
+class LabelDriftFigures:
     """How the shares of the classes have changed."""
 
     psi: Annotated[float, "population stability index"]
@@ -37,7 +37,7 @@ class LabelDrift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TextDrift:
+class TextDriftFigures:
     """How a number of the texts has changed."""
 
     median: float
@@ -46,7 +46,7 @@ class TextDrift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EmbeddingDrift:
+class EmbeddingDriftFigures:
     """How the embeddings have changed."""
 
     texts: Annotated[int, "distinct texts that were compared"]
@@ -57,7 +57,7 @@ class EmbeddingDrift:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NoiseDrift:
+class NoiseDriftFigures:
     """How the label noise has changed."""
 
     distance: Annotated[float, "share of the labels that are given otherwise"]
@@ -77,14 +77,14 @@ class Compared:
     reference_rows: int
     detected: Annotated[bool, "whether any test has found drift"]
     tests: list[DriftTest]
-    labels: LabelDrift
-    texts: Annotated[dict[str, TextDrift] | None, "by what was measured of them"] = None
-    embeddings: EmbeddingDrift | None = None
-    noise: NoiseDrift | None = None
+    labels: LabelDriftFigures
+    texts: Annotated[dict[str, TextDriftFigures] | None, "by what was measured of them"] = None
+    embeddings: EmbeddingDriftFigures | None = None
+    noise: NoiseDriftFigures | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drift:
+class DriftFigures:
     """Whether rows are like those of a reference."""
 
     detected: Annotated[bool, "whether any comparison has found drift"]

@@ -31,12 +31,12 @@ from lakewinnow.checks.drift import (
     GROUP,
     SCORE,
     DriftConfig,
+    judging,
     noise,
     sides,
-    told,
     vectors,
 )
-from lakewinnow.checks.drift.figures import Compared, Drift
+from lakewinnow.checks.drift.figures import Compared, DriftFigures
 from lakewinnow.checks.drift.sides import Groups
 from lakewinnow.checks.drift.vectors import Found, Joints, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing
@@ -108,7 +108,7 @@ class Counted:
         return min(side.n_rows for pair in self.sides for side in pair)
 
 
-def run(what: ToCompare, text: Column | None = None) -> StageReport[Drift]:
+def run(what: ToCompare, text: Column | None = None) -> StageReport[DriftFigures]:
     """Compare the rows with a reference, or with each other by a column.
 
     Parameters
@@ -132,7 +132,7 @@ def run(what: ToCompare, text: Column | None = None) -> StageReport[Drift]:
         DriftComparison.of(*pair, of_pair.vectors, joint)
         for pair, of_pair, joint in zip(counted.sides, found, joints, strict=True)
     ]
-    comparisons = told.comparisons(
+    comparisons = judging.comparisons(
         groups.pairs, counted.sides, judged, config.false_alarms, counted.classes, noise_classes
     )
     shown = F.col(c.TEXT) if text is None else text
@@ -144,7 +144,7 @@ def run(what: ToCompare, text: Column | None = None) -> StageReport[Drift]:
         rows_out=lake.rows(TABLE),
         reads={"corpus": 8 if what.reference is None else 5},
         writes=(TABLE,),
-        figures=Drift(
+        figures=DriftFigures(
             detected=any(of.detected for of in comparisons),
             false_alarms=config.false_alarms,
             reference=config.reference,
@@ -163,7 +163,7 @@ def _count(what: ToCompare, groups: Groups) -> Counted:
     return Counted(groups, texts, classes, counted)
 
 
-def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[Drift]:
+def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[DriftFigures]:
     """Say why nothing was what."""
     _publish(lake, [], [], F.col(c.TEXT))
     return StageReport(
@@ -171,7 +171,7 @@ def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[Drift]
         rows_out=0,
         reads={"corpus": 3},
         writes=(TABLE,),
-        figures=Drift(
+        figures=DriftFigures(
             detected=False,
             false_alarms=config.false_alarms,
             reference=config.reference,

@@ -67,7 +67,7 @@ class Group:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Groups:
+class GroupFigures:
     """Groups that the classifier does badly on."""
 
     rows: Annotated[int, "rows of such groups"]
@@ -75,7 +75,7 @@ class Groups:
     threshold: Annotated[float, "score below which a group is an issue"]
 
 
-def _sentences(found: Groups, _: int) -> Iterator[str]:
+def _sentences(found: GroupFigures, _: int) -> Iterator[str]:
     for group in found.worst:
         if group.is_issue:
             yield (
@@ -96,7 +96,7 @@ CHECK: Final = Check(
     problems=_problems,
     reads=_reads,
     writes=_writes,
-    figures=Groups,
+    figures=GroupFigures,
     sentences=_sentences,
     nothing_found="the classifier does no group much worse than all rows",
 )

@@ -32,7 +32,7 @@ from lakewinnow.checks.groups import (
     IS_ISSUE,
     SCORE,
     Group,
-    Groups,
+    GroupFigures,
     GroupsConfig,
     clusters,
 )
@@ -54,7 +54,7 @@ _TICK: Final = 2.0**-32  # self-confidence is summed in whole numbers of these: 
 _MEMBER = schema({c.ROW_ID: "string", _KIND: "string", _GROUP: "string", _TICKS: "bigint"})
 
 
-def run(run: Run, config: GroupsConfig) -> StageReport[Groups]:
+def run(run: Run, config: GroupsConfig) -> StageReport[GroupFigures]:
     """Find the groups that the classifier does badly on."""
     lake = run.lake
     by_cluster = config.clusters and run.config.input.pred_probs is None
@@ -73,7 +73,7 @@ def run(run: Run, config: GroupsConfig) -> StageReport[Groups]:
         rows_out=n_rows,
         reads={"pred_probs": 1, "corpus": 2, _MEMBERS: 3, **clusters.reads(by_cluster=by_cluster)},
         writes=written,
-        figures=Groups(
+        figures=GroupFigures(
             rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
             worst=worst,
             threshold=config.threshold,

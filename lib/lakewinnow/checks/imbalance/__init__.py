@@ -21,7 +21,7 @@ class ImbalanceConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RareClasses:
+class ImbalanceFigures:
     """Classes that are too rare."""
 
     rows: Annotated[int, "rows of the rarest class, where it is too rare"]
@@ -32,7 +32,7 @@ class RareClasses:
     without_rows: Annotated[list[str], "classes of the configuration that no row has"]
 
 
-def _sentences(found: RareClasses, _: int) -> Iterator[str]:
+def _sentences(found: ImbalanceFigures, _: int) -> Iterator[str]:
     if found.rare:
         yield f"{', '.join(found.rare)}; the rarest has {found.share:.2%} of the rows"
 
@@ -49,7 +49,7 @@ CHECK: Final = Check(
     reads=("accepted", "noise_model.json"),
     about_action="The rows of the class that is too rare.",
     cost=Cost(rows_per_second=500_000),
-    figures=RareClasses,
+    figures=ImbalanceFigures,
     sentences=_sentences,
     nothing_found="there are none",
 )

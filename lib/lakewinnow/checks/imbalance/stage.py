@@ -9,7 +9,7 @@ Shuffle  none
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.imbalance import CHECK, IS_ISSUE, SCORE, ImbalanceConfig, RareClasses
+from lakewinnow.checks.imbalance import CHECK, IS_ISSUE, SCORE, ImbalanceConfig, ImbalanceFigures
 from lakewinnow.core.checks.imbalance import imbalance
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.lake import check_tables
@@ -19,7 +19,7 @@ from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
 
 
-def run(run: Run, config: ImbalanceConfig) -> StageReport[RareClasses]:
+def run(run: Run, config: ImbalanceConfig) -> StageReport[ImbalanceFigures]:
     """Find whether the rarest class is too rare; its rows' score is its share of all rows."""
     lake = run.lake
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
@@ -43,7 +43,7 @@ def run(run: Run, config: ImbalanceConfig) -> StageReport[RareClasses]:
         rows_out=n_judged,
         reads={"corpus": 1},
         writes=(CHECK.table,),
-        figures=RareClasses(
+        figures=ImbalanceFigures(
             rows=n_rows if found.is_issue else 0,
             rarest=names[found.rarest],
             share=found.share,

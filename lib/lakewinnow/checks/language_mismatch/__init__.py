@@ -26,7 +26,7 @@ class LanguageMismatchConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageMismatches:
+class LanguageMismatchFigures:
     """Texts in another language than most of their class."""
 
     rows: Annotated[int, "rows in another language than most of their class"]
@@ -35,7 +35,7 @@ class LanguageMismatches:
     languages: Annotated[dict[str, str], "of each class that most texts are of one language of"]
 
 
-def _sentences(found: LanguageMismatches, _: int) -> Iterator[str]:
+def _sentences(found: LanguageMismatchFigures, _: int) -> Iterator[str]:
     if found.rows:
         most = sorted(found.rows_by_language.items(), key=lambda of: (-of[1], of[0]))
         shown = ", ".join(f"{n:,} {language}" for language, n in most[:_SHOWN])
@@ -56,7 +56,7 @@ CHECK: Final = Check(
     others=(Column(LANGUAGE, "string"),),
     writes=("checks/languages",),
     cost=Cost(passes=2, rows_per_second=2_000),
-    figures=LanguageMismatches,
+    figures=LanguageMismatchFigures,
     sentences=_sentences,
     nothing_found="no text is in another language than most texts of its class",
     lists_rows=True,

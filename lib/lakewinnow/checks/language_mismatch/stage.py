@@ -27,7 +27,7 @@ from lakewinnow.checks.language_mismatch import (
     LANGUAGE,
     SCORE,
     LanguageMismatchConfig,
-    LanguageMismatches,
+    LanguageMismatchFigures,
 )
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
@@ -46,7 +46,7 @@ _OF_CLASS: Final = "of_class"  # the language of most texts of the class
 _TOLD = schema({c.ROW_ID: "string", c.GIVEN_LABEL: "string", LANGUAGE: "string?", _PROB: "double?"})
 
 
-def run(run: Run, config: LanguageMismatchConfig) -> StageReport[LanguageMismatches]:
+def run(run: Run, config: LanguageMismatchConfig) -> StageReport[LanguageMismatchFigures]:
     """Find the texts that are in another language than most of their class."""
     lake = run.lake
     texts = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, c.TEXT)
@@ -64,7 +64,7 @@ def run(run: Run, config: LanguageMismatchConfig) -> StageReport[LanguageMismatc
         rows_out=n_rows,
         reads={"corpus": 1, _LANGUAGES: 2, CHECK.table: 1},
         writes=(CHECK.table, _LANGUAGES),
-        figures=LanguageMismatches(
+        figures=LanguageMismatchFigures(
             rows=sum(by_language.values()),
             rows_by_language=by_language,
             judged=n_judged,

@@ -45,7 +45,7 @@ class NearDuplicatesConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NearDuplicates(AlikeRows):
+class NearDuplicateFigures(AlikeRows):
     """Rows whose texts are alike, and how they were found."""
 
     by: Annotated[str, "text or embedding"]
@@ -114,7 +114,7 @@ CHECK: Final = Check(
     problems=_problems,
     reads=_reads,
     cost=Cost(passes=3, rows_per_second=20_000),
-    figures=NearDuplicates,
+    figures=NearDuplicateFigures,
     sentences=rows_in_groups,
     nothing_found="no two texts are alike",
 )

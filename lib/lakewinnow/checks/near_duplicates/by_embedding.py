@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates.by_text import PAIRS, SIMILARITY, TEXT_ID
-from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.neighbors import NeighborFigures
 from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes.quantiles import quantiles
@@ -31,7 +31,7 @@ def text_id(key: str) -> Column:
 
 def publish_pairs(lake: Lake, name: str, config: NearDuplicatesConfig) -> dict[str, Any]:
     """Publish the pairs of texts that are near each other; return figures."""
-    how = lake.figures("neighbors", Neighbors)
+    how = lake.figures("neighbors", NeighborFigures)
     texts = lake.read("checks/neighbors")
     of_row = F.when(F.col(c.N_ROWS) > 1, F.lit(0.0)).otherwise(_nearest())
     [median] = quantiles(texts, of_row, [0.5], F.col(c.N_ROWS), how.texts)

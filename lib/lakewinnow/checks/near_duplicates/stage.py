@@ -32,7 +32,7 @@ from lakewinnow.checks.near_duplicates import (
     LABELS_DIFFER,
     SCORE,
     SET,
-    NearDuplicates,
+    NearDuplicateFigures,
     NearDuplicatesConfig,
     by_embedding,
     by_text,
@@ -67,7 +67,7 @@ _KEYED = schema(
 
 def run(
     run: Run, config: NearDuplicatesConfig, most_in_one_task: int = IN_ONE_TASK
-) -> StageReport[NearDuplicates]:
+) -> StageReport[NearDuplicateFigures]:
     """Find the sets of rows that are alike; by embedding, after the stage of neighbours."""
     lake = run.lake
     texts = accepted(lake).select(
@@ -94,7 +94,7 @@ def run(
         rows_out=lake.rows(CHECK.table),
         reads={"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3},
         writes=(CHECK.table,),
-        figures=NearDuplicates(by=config.by, **_figures(lake), **figures),
+        figures=NearDuplicateFigures(by=config.by, **_figures(lake), **figures),
     )
 
 

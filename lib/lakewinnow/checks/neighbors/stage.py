@@ -45,7 +45,7 @@ from lakewinnow.core.checks import neighbors as core
 from lakewinnow.core.checks.neighbors import Metric, Vectors
 from lakewinnow.core.parallel import workers
 from lakewinnow.embedding import registry
-from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.neighbors import NeighborFigures
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.training.sample import hash_bound
@@ -77,7 +77,9 @@ _MOST_TEXTS: Final = 100_000  # of a slot
 _MOST_TO_SEND: Final = 2_000_000  # keys of texts
 
 
-def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> StageReport[Neighbors]:
+def run(
+    lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig
+) -> StageReport[NeighborFigures]:
     """Find each text's nearest neighbours.
 
     Raises
@@ -117,7 +119,7 @@ def run(lake: Lake, embedding: EmbeddingConfig, config: NeighborsConfig) -> Stag
         reads={"corpus": 2},
         bytes_in=2 * store.size(),
         writes=("checks/neighbors",),
-        figures=Neighbors(
+        figures=NeighborFigures(
             k=min(config.k, n_rows - 1),
             metric=metric,
             texts=n_texts,

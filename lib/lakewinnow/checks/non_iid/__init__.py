@@ -28,7 +28,7 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class OrderFigures:
     """Whether rows that are alike come together."""
 
     by: Annotated[str, "the column that rows were sorted by"]
@@ -39,7 +39,7 @@ class Order:
     p_value: float | None
 
 
-def _sentences(found: Order, _: int) -> Iterator[str]:
+def _sentences(found: OrderFigures, _: int) -> Iterator[str]:
     if found.rows:
         yield f"sorted by {found.by}, similar rows come together (p = {found.p_value:.3f})"
 
@@ -54,7 +54,7 @@ CHECK: Final = Check(
     score=SCORE,
     problems=_problems,
     reads=("accepted", "checks/neighbors"),
-    figures=Order,
+    figures=OrderFigures,
     sentences=_sentences,
     nothing_found="it does not matter",
 )

@@ -22,7 +22,7 @@ import pyarrow.compute as pc
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.non_iid import CHECK, IS_ISSUE, SCORE, NonIidConfig, Order
+from lakewinnow.checks.non_iid import CHECK, IS_ISSUE, SCORE, NonIidConfig, OrderFigures
 from lakewinnow.core.checks import non_iid as core
 from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.core.types import IntArray
@@ -42,7 +42,7 @@ _LEAST_ROWS: Final = 3
 _FOUND = schema({c.ROW_ID: "string", IS_ISSUE: "boolean", SCORE: "double?", _NOTE: "string?"})
 
 
-def run(run: Run, config: NonIidConfig) -> StageReport[Order]:
+def run(run: Run, config: NonIidConfig) -> StageReport[OrderFigures]:
     """Test the order, and find the row whose neighbours are least where chance would have them."""
     lake = run.lake
     by = input_column(run.config.input, config.by).alias(_BY)
@@ -61,7 +61,7 @@ def run(run: Run, config: NonIidConfig) -> StageReport[Order]:
         rows_out=n_rows,
         reads={"checks/neighbors": 1, "corpus": 2},
         writes=(CHECK.table,),
-        figures=Order(by=config.by, significant=core.SIGNIFICANT, **figures),
+        figures=OrderFigures(by=config.by, significant=core.SIGNIFICANT, **figures),
     )
 
 

@@ -30,7 +30,7 @@ class MissingTogether:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nulls:
+class NullFigures:
     """Missing values."""
 
     rows: Annotated[int, "rows without any value but the label"]
@@ -38,7 +38,7 @@ class Nulls:
     most_often: Annotated[MissingTogether | None, "null: nothing is missing"]
 
 
-def _sentences(found: Nulls, _: int) -> Iterator[str]:
+def _sentences(found: NullFigures, _: int) -> Iterator[str]:
     missing = sorted(found.columns.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
     if shares:
@@ -55,7 +55,7 @@ CHECK: Final = Check(
     is_issue=IS_ISSUE,
     score=SCORE,
     cost=Cost(passes=2, rows_per_second=200_000),
-    figures=Nulls,
+    figures=NullFigures,
     sentences=_sentences,
     nothing_found="no column has any",
 )

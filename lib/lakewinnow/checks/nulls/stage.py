@@ -18,7 +18,14 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DoubleType, FloatType, StringType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.nulls import CHECK, IS_ISSUE, SCORE, MissingTogether, Nulls, NullsConfig
+from lakewinnow.checks.nulls import (
+    CHECK,
+    IS_ISSUE,
+    SCORE,
+    MissingTogether,
+    NullFigures,
+    NullsConfig,
+)
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
@@ -30,7 +37,7 @@ _BLANK: Final = r"^[\s\p{Z}]*$"
 _PATTERN: Final = "pattern"  # a character a column: 1 where the value is missing
 
 
-def run(run: Run, config: NullsConfig) -> StageReport[Nulls]:
+def run(run: Run, config: NullsConfig) -> StageReport[NullFigures]:
     """Find the rows that are empty; a row's score is the share of its values that are there."""
     lake = run.lake
     rows = accepted(lake)
@@ -54,7 +61,7 @@ def run(run: Run, config: NullsConfig) -> StageReport[Nulls]:
         rows_out=n_rows,
         reads={"corpus": 2},
         writes=(CHECK.table,),
-        figures=Nulls(
+        figures=NullFigures(
             rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
             columns=shares,
             most_often=together,

@@ -38,7 +38,7 @@ class OutliersConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outliers:
+class OutlierFigures:
     """Rows that are like no others, and by what they were judged."""
 
     rows: Annotated[int, "outliers"]
@@ -69,7 +69,7 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
         yield ConfigError("conflicting_inputs", f"{CHECK.key}.by", expected, section.by, hint)
 
 
-def _sentences(found: Outliers, n_rows: int) -> Iterator[str]:
+def _sentences(found: OutlierFigures, n_rows: int) -> Iterator[str]:
     if not found.rows:
         return
     rows = f"{found.rows:,} of {counted(n_rows, 'row')}"
@@ -96,7 +96,7 @@ CHECK: Final = Check(
     reads=_reads,
     problems=_problems,
     cost=Cost(passes=2, rows_per_second=150_000),
-    figures=Outliers,
+    figures=OutlierFigures,
     sentences=_sentences,
     nothing_found="no row is far from all others",
     lists_rows=True,

@@ -20,12 +20,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.outliers import CHECK, IS_ISSUE, SCORE, Outliers, OutliersConfig
+from lakewinnow.checks.outliers import CHECK, IS_ISSUE, SCORE, OutlierFigures, OutliersConfig
 from lakewinnow.core.checks import outliers as core
 from lakewinnow.core.checks.outliers import Certainty, DistanceRule
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
-from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.neighbors import NeighborFigures
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
@@ -45,7 +45,7 @@ _JUDGED = schema(
 _CERTAIN = schema({c.ROW_ID: "string", _CERTAINTY: "double"})
 
 
-def run(run: Run, config: OutliersConfig) -> StageReport[Outliers]:
+def run(run: Run, config: OutliersConfig) -> StageReport[OutlierFigures]:
     """Find the outliers, by embedding after the stage of neighbours."""
     lake = run.lake
     by = config.judged_by(run.config.has_vectors)
@@ -58,12 +58,12 @@ def run(run: Run, config: OutliersConfig) -> StageReport[Outliers]:
         rows_out=lake.rows(CHECK.table),
         reads=dict(zip(tables, (2, 1), strict=False)),
         writes=(CHECK.table,),
-        figures=Outliers(rows=n_issues, by=by, **figures),
+        figures=OutlierFigures(rows=n_issues, by=by, **figures),
     )
 
 
 def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
-    how = lake.figures("neighbors", Neighbors)
+    how = lake.figures("neighbors", NeighborFigures)
     texts = lake.read("checks/neighbors").select(c.TEXT_KEY, c.N_ROWS, c.MEAN_DISTANCE)
     quartiles = quantiles(texts, F.col(c.MEAN_DISTANCE), core.QUARTILES, F.col(c.N_ROWS), how.texts)
     q1, median, q3 = (float("nan") if q is None else q for q in quartiles)

@@ -41,14 +41,14 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PersonalData:
+class PiiFigures:
     """Personal data in texts."""
 
     rows: Annotated[int, "rows whose text has some"]
     rows_by_kind: Annotated[dict[str, int], "rows by kind; one may have several"]
 
 
-def _sentences(found: PersonalData, _: int) -> Iterator[str]:
+def _sentences(found: PiiFigures, _: int) -> Iterator[str]:
     if found.rows:
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in found.rows_by_kind.items() if n)
         yield f"{counted(found.rows, 'text')} ({kinds})"
@@ -82,7 +82,7 @@ CHECK: Final = Check(
     about_action="redact: the row stays, a tag in place of what was found.",
     problems=_problems,
     cost=Cost(rows_per_second=50_000),
-    figures=PersonalData,
+    figures=PiiFigures,
     sentences=_sentences,
     nothing_found="none was found in the texts",
 )

@@ -13,7 +13,7 @@ from functools import partial
 
 from pyspark.sql import functions as F
 
-from lakewinnow.checks.pii import CHECK, FOUND, KINDS, TAG, PersonalData, PiiConfig
+from lakewinnow.checks.pii import CHECK, FOUND, KINDS, TAG, PiiConfig, PiiFigures
 from lakewinnow.config.sections import CleanConfig
 from lakewinnow.lake.check_tables import judge_texts
 from lakewinnow.lake.run import Run
@@ -21,13 +21,13 @@ from lakewinnow.lake.workspace import StageReport
 from lakewinnow.text import pii
 
 
-def run(run: Run, config: PiiConfig) -> StageReport[PersonalData]:
+def run(run: Run, config: PiiConfig) -> StageReport[PiiFigures]:
     """Look for personal data in every text."""
     report = judge_texts(run.lake, CHECK, partial(_judge, kinds=config.kinds))
     kinds = run.lake.read(CHECK.table).select(F.explode(KINDS).alias("kind"))
     by_kind: dict[str, int] = dict(kinds.groupBy("kind").count().collect())
     rows_by_kind: dict[str, int] = {kind: by_kind.get(kind, 0) for kind in config.kinds}
-    figures = PersonalData(rows=report.figures["rows"], rows_by_kind=rows_by_kind)
+    figures = PiiFigures(rows=report.figures["rows"], rows_by_kind=rows_by_kind)
     return replace(report, reads={"corpus": 1, CHECK.table: 1}, figures=figures)
 
 

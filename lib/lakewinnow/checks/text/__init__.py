@@ -65,14 +65,14 @@ class BrokenRule:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Texts:
+class TextFigures:
     """Texts that break rules."""
 
     rows: Annotated[int, "rows whose text breaks a rule"]
     rules: Annotated[list[BrokenRule], "in the order in which texts come to them"]
 
 
-def _sentences(found: Texts, _: int) -> Iterator[str]:
+def _sentences(found: TextFigures, _: int) -> Iterator[str]:
     if not found.rows:
         return
     broken = sorted((-of.alone, of.rule) for of in found.rules if of.alone)
@@ -101,7 +101,7 @@ CHECK: Final = Check(
     code=lambda section: tuple(rule.use for rule in section.rules if "." in rule.use),
     outside=("checks.text.words",),
     cost=Cost(rows_per_second=55_000),
-    figures=Texts,
+    figures=TextFigures,
     sentences=_sentences,
     nothing_found="no text breaks a rule",
 )

@@ -15,7 +15,15 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.text import CHECK, IS_ISSUE, RULES, SCORE, BrokenRule, TextConfig, Texts
+from lakewinnow.checks.text import (
+    CHECK,
+    IS_ISSUE,
+    RULES,
+    SCORE,
+    BrokenRule,
+    TextConfig,
+    TextFigures,
+)
 from lakewinnow.checks.text.registry import rules_of, words_of
 from lakewinnow.errors import EngineError
 from lakewinnow.lake import check_tables
@@ -30,7 +38,7 @@ from lakewinnow.text.rules import Rule, TextVerdict, judge
 _NAMES: Final = pa.list_(pa.string())
 
 
-def run(run: Run, config: TextConfig) -> StageReport[Texts]:
+def run(run: Run, config: TextConfig) -> StageReport[TextFigures]:
     """Hold every text against the rules.
 
     Raises
@@ -50,7 +58,7 @@ def run(run: Run, config: TextConfig) -> StageReport[Texts]:
         rows_out=lake.rows(CHECK.table),
         reads={"corpus": 1, CHECK.table: 1},
         writes=(CHECK.table,),
-        figures=Texts(rows=n_rows - (funnel[-1].after if funnel else n_rows), rules=funnel),
+        figures=TextFigures(rows=n_rows - (funnel[-1].after if funnel else n_rows), rules=funnel),
     )
 
 

@@ -29,7 +29,7 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Valuation:
+class ValuationFigures:
     """What rows add to a classifier by nearest neighbours."""
 
     rows: Annotated[int, "rows that do more harm than good"]
@@ -39,7 +39,7 @@ class Valuation:
     k: Annotated[int, "neighbours of each text"]
 
 
-def _sentences(found: Valuation, _: int) -> Iterator[str]:
+def _sentences(found: ValuationFigures, _: int) -> Iterator[str]:
     if found.rows:
         rows = f"{found.rows:,} of {counted(found.judged, 'row')}"
         yield f"{rows} do more harm than good to a nearest-neighbour classifier"
@@ -55,7 +55,7 @@ CHECK: Final = Check(
     score=SCORE,
     problems=_problems,
     reads=("accepted", "checks/neighbors"),
-    figures=Valuation,
+    figures=ValuationFigures,
     sentences=_sentences,
     nothing_found="no row does more harm than good",
 )

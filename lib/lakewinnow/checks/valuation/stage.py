@@ -13,10 +13,10 @@ import pyarrow as pa
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.valuation import CHECK, IS_ISSUE, SCORE, Valuation, ValuationConfig
+from lakewinnow.checks.valuation import CHECK, IS_ISSUE, SCORE, ValuationConfig, ValuationFigures
 from lakewinnow.core.checks import valuation as core
 from lakewinnow.core.checks.row_graph import RowGraph
-from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.neighbors import NeighborFigures
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.graphs import row_graph
@@ -29,7 +29,7 @@ from lakewinnow.spark.schemas import schema
 _VALUED = schema({c.ROW_ID: "string", SCORE: "double"})
 
 
-def run(run: Run, config: ValuationConfig) -> StageReport[Valuation]:
+def run(run: Run, config: ValuationConfig) -> StageReport[ValuationFigures]:
     """Find the rows that do more harm than good."""
     lake = run.lake
     valued = row_graph.judged(lake, [], _value, _VALUED)
@@ -54,12 +54,12 @@ def run(run: Run, config: ValuationConfig) -> StageReport[Valuation]:
         rows_out=n_rows,
         reads={"checks/neighbors": 1, "corpus": 2},
         writes=(CHECK.table,),
-        figures=Valuation(
+        figures=ValuationFigures(
             rows=n_issues,
             judged=n_judged,
             mean=mean,
             threshold=config.threshold,
-            k=lake.figures("neighbors", Neighbors).k,
+            k=lake.figures("neighbors", NeighborFigures).k,
         ),
     )
 

@@ -22,7 +22,7 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.checks.row_graph import RowGraph, row_graph
-from lakewinnow.figures.neighbors import Neighbors
+from lakewinnow.figures.neighbors import NeighborFigures
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow.functions import apply_to_cogroups
@@ -54,7 +54,7 @@ def judged(lake: Lake, others: Sequence[Column], judge: Judge, schema: StructTyp
         .where(F.col("copy") <= MOST_COPIES)
         .drop("copy")
     )
-    together = partial(_judge_all, judge=judge, k=lake.figures("neighbors", Neighbors).k)
+    together = partial(_judge_all, judge=judge, k=lake.figures("neighbors", NeighborFigures).k)
     graph = texts.select(c.TEXT_KEY, c.NEIGHBORS, c.DISTANCES)
     one, same = (side.withColumn(_ALL, F.lit(0)) for side in (rows, graph))
     return apply_to_cogroups(one, same, _ALL, together, schema)

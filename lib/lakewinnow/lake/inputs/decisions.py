@@ -155,8 +155,8 @@ def _check_contradictions(rows: DataFrame) -> None:
     found = differing.where("one != other OR one IS DISTINCT FROM other").orderBy(c.ROW_ID).take(1)
     if found:
         row_id, *both = found[0]
-        told = " and ".join(
+        decided = " and ".join(
             repr(label if decision == RELABEL else decision) for decision, label in both
         )
-        got, hint = Shown(f"{told} for row {row_id}"), "leave all but the last one out"
+        got, hint = Shown(f"{decided} for row {row_id}"), "leave all but the last one out"
         raise DataError("contradicting_decisions", KEY, "one decision a row", got, hint)

@@ -242,13 +242,13 @@ def weights_of(rows: pa.Table, n_classes: int) -> FloatArray | None:
 
 def warnings(n_leaked: int, left_out: Sequence[str]) -> list[str]:
     """Say which rows and which training sets have no part in a comparison."""
-    told = []
+    found = []
     if n_leaked:
-        told.append(
+        found.append(
             f"{n_leaked:,} rows of the input have a text of the holdout: no model that is compared"
             " was trained on them"
         )
-    return told + [
+    return found + [
         f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
         for name in left_out
     ]

@@ -34,7 +34,7 @@ from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.crossval import by_global_models, by_shards
-from lakewinnow.stages.crossval.corpus import Corpus, Told
+from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
 from lakewinnow.stages.crossval.modes import choose_mode
 
 __all__ = ["PRED_PROBS", "choose_mode", "run"]
@@ -69,26 +69,26 @@ def run(
     mode, why = str(config.mode), "configured"
     if mode == "auto":
         mode, why = choose_mode(corpus.n_rows, corpus.n_features, corpus.n_classes, config)
-    told = Told()
+    notes = TaskNotes()
     if mode == "global":
-        scored = by_global_models.score(corpus, classifier, told)
+        scored = by_global_models.score(corpus, classifier, notes)
     else:
-        scored = by_shards.score(corpus, classifier, told)
+        scored = by_shards.score(corpus, classifier, notes)
     seen = Observed(lake, scored, {tasks.CPU_SECONDS: SUM, tasks.NOTE: LINES})
     lake.publish("pred_probs", seen.rows, schema=PRED_PROBS)
     n_scored = lake.rows("pred_probs")
     if n_scored < corpus.n_rows:
         raise tasks.vectors_missing(corpus.n_rows - n_scored)
     figures = seen.figures()
-    told.add(figures[tasks.CPU_SECONDS], (figures[tasks.NOTE] or "").splitlines())
+    notes.add(figures[tasks.CPU_SECONDS], (figures[tasks.NOTE] or "").splitlines())
     return StageReport(
         rows_in=corpus.n_rows,
         rows_out=n_scored,
         reads={"corpus": _passes(corpus, mode, classifier)},
         bytes_in=store.size(),
         writes=("pred_probs",),
-        figures=_figures(mode, why, told),
-        warnings=_warnings(told),
+        figures=_figures(mode, why, notes),
+        warnings=_warnings(notes),
     )
 
 
@@ -98,20 +98,20 @@ def _passes(corpus: Corpus, mode: str, classifier: Classifier) -> int:
     return 1 if corpus.n_shards == 1 else 2 + (not classifier.is_settled)
 
 
-def _figures(mode: str, why: str, told: Told) -> Crossvalidated:
+def _figures(mode: str, why: str, notes: TaskNotes) -> Crossvalidated:
     settings: dict[str, Any] = {}
-    for note in told.notes:  # the first that chose something: later ones were given it
+    for note in notes.notes:  # the first that chose something: later ones were given it
         chosen = {key: note[key] for key in ("C", "losses", "standardize") if key in note}
         settings = {**chosen, **settings}
-    failed = sum(len(note["not_converged"]) for note in told.notes)
-    cpu_seconds = round(told.cpu_seconds, 3)
+    failed = sum(len(note["not_converged"]) for note in notes.notes)
+    cpu_seconds = round(notes.cpu_seconds, 3)
     return Crossvalidated(
         mode=mode, why=why, **settings, not_converged=failed, cpu_seconds=cpu_seconds
     )
 
 
-def _warnings(told: Told) -> list[str]:
-    failed = [note for note in told.notes if note["not_converged"]]
+def _warnings(notes: TaskNotes) -> list[str]:
+    failed = [note for note in notes.notes if note["not_converged"]]
     if not failed:
         return []
     named = [

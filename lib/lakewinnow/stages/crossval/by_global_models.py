@@ -17,14 +17,14 @@ from lakewinnow.errors import EngineError
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, Told
+from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
 from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
 from lakewinnow.stages.crossval.settling import collect, settle
 
 _ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
 
 
-def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
+def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
     """Return every row with its probabilities, `tasks.SCORED`.
 
     Raises
@@ -39,7 +39,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
         not cluster.is_local(spark) and work * corpus.n_features > _ONE_TASK
     ):
         n_groups = min(n_folds, cluster.parallelism(spark))
-        classifier = settle(corpus, classifier, told)
+        classifier = settle(corpus, classifier, notes)
     fit = partial(
         tasks.fit_models,
         classifier=classifier,
@@ -52,7 +52,7 @@ def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
     n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
     sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
     made = apply_to_groups(sample, [tasks.GROUP], fit, tasks.MADE_OF_ROWS)
-    packed = collect(made, told, n_sample)
+    packed = collect(made, notes, n_sample)
     n_bytes = sum(map(len, packed))
     if n_bytes > MAX_MODEL_BYTES:
         expected = f"models of at most {MAX_MODEL_BYTES >> 20} MiB to send to every task"

@@ -19,19 +19,19 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.spark.arrow.functions import apply_to_cogroups
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, Told
+from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
 from lakewinnow.stages.crossval.settling import settle
 
 _RARE: Final = 2
 _POOLED: Final = 10
 
 
-def score(corpus: Corpus, classifier: Classifier, told: Told) -> DataFrame:
+def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
     """Return every row with its probabilities, `tasks.SCORED`."""
     rows = corpus.rows.withColumn(tasks.IS_POOLED, F.lit(False))  # noqa: FBT003
     vectors, shards = corpus.needed_vectors(), F.array(corpus.shard())
     if corpus.n_shards > 1:
-        classifier = settle(corpus, classifier, told)
+        classifier = settle(corpus, classifier, notes)
         pool = _pool(corpus)
         if pool is not None:
             every = F.sequence(F.lit(0), F.lit(corpus.n_shards - 1))

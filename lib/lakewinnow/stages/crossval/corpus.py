@@ -1,4 +1,4 @@
-"""The rows to score, where their vectors are, and what the tasks that score them tell."""
+"""The rows to score, where their vectors are, and what the tasks that score them report."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -19,14 +19,14 @@ _MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
 
 
 @dataclass
-class Told:
-    """What the tasks of a run have told."""
+class TaskNotes:
+    """What the tasks of a run report."""
 
     cpu_seconds: float = 0.0
     notes: list[Mapping[str, Any]] = field(default_factory=list)
 
     def add(self, cpu_seconds: float | None, notes: Iterable[str]) -> None:
-        """Add what tasks tell, each note as JSON."""
+        """Add what tasks report, each note as JSON."""
         self.cpu_seconds += cpu_seconds or 0.0
         self.notes += map(json.loads, notes)
 

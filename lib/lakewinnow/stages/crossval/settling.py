@@ -12,12 +12,12 @@ from lakewinnow.classifiers.base import Classifier
 from lakewinnow.lake.training.sample import hash_bound
 from lakewinnow.spark.arrow.functions import apply_to_groups
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, Told
+from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
 
 _SETTLING_ROWS: Final = 20_000
 
 
-def settle(corpus: Corpus, classifier: Classifier, told: Told) -> Classifier:
+def settle(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> Classifier:
     """Choose C for the whole corpus, if that is left to us, on rows of smallest hash."""
     if classifier.is_settled:
         return classifier
@@ -34,16 +34,16 @@ def settle(corpus: Corpus, classifier: Classifier, told: Told) -> Classifier:
     )
     together = corpus.with_vectors(sample, n_sample)
     made = apply_to_groups(together, (), settle_on, tasks.MADE_OF_ROWS)
-    [packed] = collect(made, told, n_sample)
+    [packed] = collect(made, notes, n_sample)
     settled: Classifier = pickle.loads(packed)  # noqa: S301 - made by the task in this run
     return settled
 
 
-def collect(made: DataFrame, told: Told, n_rows: int) -> list[bytes]:
+def collect(made: DataFrame, notes: TaskNotes, n_rows: int) -> list[bytes]:
     """Return what tasks made of rows, pickled; `n_rows` were to reach them."""
     rows = made.collect()
     if not rows:  # a group of no rows at all
         raise tasks.vectors_missing(n_rows)
     for row in rows:
-        told.add(row[tasks.CPU_SECONDS], [row[tasks.NOTE]])
+        notes.add(row[tasks.CPU_SECONDS], [row[tasks.NOTE]])
     return [bytes(row[tasks.MADE]) for row in rows]

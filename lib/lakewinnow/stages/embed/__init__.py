@@ -21,7 +21,7 @@ from lakewinnow.figures.labels import Embedded
 from lakewinnow.lake.corpus import refuse
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.embed import in_rounds
-from lakewinnow.stages.embed.todo import Spent, Tell, Todo
+from lakewinnow.stages.embed.todo import ReportProgress, Spent, Todo
 
 __all__ = ["Estimate", "estimate", "run"]
 
@@ -46,14 +46,17 @@ class Estimate:
 
 
 def run(
-    lake: Lake, source: InputConfig, config: EmbeddingConfig, tell: Tell = lambda *_: None
+    lake: Lake,
+    source: InputConfig,
+    config: EmbeddingConfig,
+    report_progress: ReportProgress = lambda *_: None,
 ) -> StageReport[Embedded]:
     """Embed what is new.
 
     Parameters
     ----------
-    tell : is told now and then how many of the new texts are done, how many there are, and what was
-        used so far
+    report_progress : gets now and then how many of the new texts are done, how many there are, and
+        what was used so far
 
     Raises
     ------
@@ -68,7 +71,7 @@ def run(
         n_texts, spent = in_rounds.embed_at_once(todo)
     else:
         todo.cost.check(todo.counts.n_tokens)
-        n_texts, spent = todo.counts.n_texts, _embed(todo, tell)
+        n_texts, spent = todo.counts.n_texts, _embed(todo, report_progress)
         todo.forget_texts()
     refused = refuse(lake, todo.store.refused(todo.identity), source, spent.refused)
     _check_refused(sum(refused.values()), lake.rows("corpus"), source.max_bad_fraction)
@@ -111,12 +114,12 @@ def estimate(lake: Lake, config: EmbeddingConfig) -> Estimate:
     )
 
 
-def _embed(todo: Todo, tell: Tell) -> Spent:
+def _embed(todo: Todo, report_progress: ReportProgress) -> Spent:
     if not todo.is_by_batch:
-        return in_rounds.embed(todo, tell)
+        return in_rounds.embed(todo, report_progress)
     from lakewinnow.stages.embed import by_batch  # OpenAI's client takes half a second to import
 
-    return by_batch.embed(todo, tell)
+    return by_batch.embed(todo, report_progress)
 
 
 def _check_refused(n_refused: int, n_rows: int, most: float) -> None:

@@ -23,7 +23,7 @@ from lakewinnow.embedding.openai.batches import BatchRun, BatchState
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.lake.files import Files
-from lakewinnow.stages.embed.todo import Spent, Tell, Todo
+from lakewinnow.stages.embed.todo import ReportProgress, Spent, Todo
 
 _FOLDER: Final = "batches"
 _PLAN: Final = f"{_FOLDER}/_plan_by_key.json"  # _plan.json dealt texts into other buckets
@@ -46,7 +46,7 @@ class _Plan:
             yield f"{name}:{first}-{end}", first, end
 
 
-def embed(todo: Todo, tell: Tell) -> Spent:
+def embed(todo: Todo, report_progress: ReportProgress) -> Spent:
     """Embed all new texts."""
     spent = Spent()
     if not todo.counts.n_new:
@@ -55,7 +55,7 @@ def embed(todo: Todo, tell: Tell) -> Spent:
     plan = _plan_of(todo)
     if plan.n_buckets != len(todo.counts.new):  # an earlier run's, of another corpus
         todo = Todo(todo.lake, todo.config, plan.n_buckets)
-    progress = _Progress(files, todo, tell)
+    progress = _Progress(files, todo, report_progress)
     batches = _batch_run(todo.config, files, progress.save, todo.cost.share(1, 0))
     chunks = [chunk for chunk in plan.chunks() if todo.counts.new[chunk[1] : chunk[2]].any()]
     for name, first, end in chunks:
@@ -127,19 +127,21 @@ def _states(files: Files) -> list[BatchState]:
 class _Progress:
     """Keeps the records of batches, and tells how far they are."""
 
-    def __init__(self, files: Files, todo: Todo | None = None, tell: Tell | None = None) -> None:
-        self._files, self._todo, self._tell = files, todo, tell
+    def __init__(
+        self, files: Files, todo: Todo | None = None, report_progress: ReportProgress | None = None
+    ) -> None:
+        self._files, self._todo, self._report_progress = files, todo, report_progress
         self._states: dict[str, BatchState] = {}
 
     def save(self, state: BatchState) -> None:
         self._files.write_json(f"{_FOLDER}/{state.file_id}.json", asdict(state))
         self._states[state.file_id] = state
-        if self._todo is not None and self._tell is not None:
+        if self._todo is not None and self._report_progress is not None:
             n_done = sum(of.n_completed for of in self._states.values())
             n_waiting = sum(of.is_under_way for of in self._states.values())
             note = f"{n_waiting:,} batches under way"
             n_new = self._todo.counts.n_new
-            self._tell(min(n_done, n_new), n_new, note)
+            self._report_progress(min(n_done, n_new), n_new, note)
 
 
 def _texts(rows: DataFrame) -> tuple[pa.Array, list[str]]:

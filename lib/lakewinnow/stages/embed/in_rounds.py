@@ -18,7 +18,7 @@ from lakewinnow.lake.observed import MAX, SUM, Observed
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.embed import steps
-from lakewinnow.stages.embed.todo import Spent, Tell, Todo
+from lakewinnow.stages.embed.todo import ReportProgress, Spent, Todo
 
 _SAMPLE: Final = 256  # texts
 
@@ -38,7 +38,7 @@ def embed_at_once(todo: Todo) -> tuple[int, Spent]:
     return n_texts, spent
 
 
-def embed(todo: Todo, tell: Tell) -> Spent:
+def embed(todo: Todo, report_progress: ReportProgress) -> Spent:
     """Embed all new texts in rounds."""
     spent, counts = Spent(), todo.counts
     if not counts.n_new:
@@ -49,7 +49,7 @@ def embed(todo: Todo, tell: Tell) -> Spent:
         started = time.monotonic()
         _, stopped = _embed_round(todo, _in_chunks(todo, dealt), spent, steps.embed)
         rounds.took(dealt.tokens, time.monotonic() - started)
-        tell(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
+        report_progress(spent.embedded + spent.refused, counts.n_new, todo.cost.note(spent.tokens))
         if stopped is not None:
             raise stopped
     return spent

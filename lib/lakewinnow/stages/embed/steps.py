@@ -1,6 +1,6 @@
 """What tasks of the stage do: Arrow batches in, Arrow batches out.
 
-The last rows of a task have no key and tell what is to be known of it.
+The last rows of a task have no key and say what is to be known of it.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -24,7 +24,7 @@ from lakewinnow.stages.embed import steps
 _TO_EMBED: Final = "to_embed"
 _PAYING_TASKS: Final = 8  # each has a share of the rates, so all must run at once on any cluster
 
-Tell = Callable[[int, int, str], None]
+ReportProgress = Callable[[int, int, str], None]
 
 
 @dataclass

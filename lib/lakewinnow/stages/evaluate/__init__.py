@@ -23,7 +23,7 @@ from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.stages.evaluate import detection, training
 from lakewinnow.stages.evaluate.choosing import choose
-from lakewinnow.stages.evaluate.report import comparison_of, warnings
+from lakewinnow.stages.evaluate.figures import comparison_of, warnings
 
 __all__ = ["choose", "run"]
 

@@ -10,17 +10,17 @@ from lakewinnow.checks.drift.figures import (
     ClassChange,
     Compared,
     DriftTest,
-    EmbeddingDrift,
-    LabelDrift,
-    NoiseDrift,
-    TextDrift,
+    EmbeddingDriftFigures,
+    LabelDriftFigures,
+    NoiseDriftFigures,
+    TextDriftFigures,
 )
 from lakewinnow.checks.drift.sides import Pair
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison
 from lakewinnow.core.types import FloatArray
 
-_MOST_CLASSES: Final = 100  # that are told, those that have changed most
+_MOST_CLASSES: Final = 100  # in the figures, those that have changed most
 
 
 def comparisons(
@@ -31,10 +31,10 @@ def comparisons(
     classes: Sequence[str],
     noise_classes: Sequence[str],
 ) -> list[Compared]:
-    """Judge all tests of all comparisons together, and tell what each comparison came to."""
+    """Judge all tests of all comparisons together, and return what each comparison came to."""
     tests = [one.tests() for one in found]
     adjusted = iter(verdict.holm([test.p for of_pair in tests for test in of_pair]).tolist())
-    told = []
+    compared = []
     for pair, (new, reference), one, of_pair in zip(pairs, sides, found, tests, strict=True):
         judged = [
             DriftTest(
@@ -46,7 +46,7 @@ def comparisons(
             for test in of_pair
         ]
         drifted = {of.kind for of in judged if of.is_drift}
-        told.append(
+        compared.append(
             Compared(
                 of=pair.name,
                 against=pair.against,
@@ -56,7 +56,7 @@ def comparisons(
                 tests=judged,
                 labels=_labels(one, drifted, rate, classes),
                 texts={
-                    name: TextDrift(
+                    name: TextDriftFigures(
                         median=text.medians[0],
                         reference_median=text.medians[1],
                         distance=text.distance,
@@ -68,19 +68,19 @@ def comparisons(
                 noise=_noise(one, drifted, rate, noise_classes),
             )
         )
-    return told
+    return compared
 
 
 def _labels(
     one: DriftComparison, drifted: set[str], rate: float, classes: Sequence[str]
-) -> LabelDrift:
+) -> LabelDriftFigures:
     shares = one.classes
     changed = (
         verdict.changed_classes(shares.new, shares.reference, shares.p, rate)
         if verdict.LABELS in drifted
         else np.zeros(0, np.int64)
     )
-    return LabelDrift(
+    return LabelDriftFigures(
         psi=one.psi,
         **asdict(one.labels),
         changed={
@@ -92,11 +92,11 @@ def _labels(
     )
 
 
-def _embeddings(one: DriftComparison) -> EmbeddingDrift | None:
+def _embeddings(one: DriftComparison) -> EmbeddingDriftFigures | None:
     if one.vectors is None:
         return None
     classifier = one.vectors.classifier
-    return EmbeddingDrift(
+    return EmbeddingDriftFigures(
         texts=one.vectors.n_texts,
         auc=classifier.auc,
         auc_low=classifier.low,
@@ -107,10 +107,10 @@ def _embeddings(one: DriftComparison) -> EmbeddingDrift | None:
 
 def _noise(
     one: DriftComparison, drifted: set[str], rate: float, classes: Sequence[str]
-) -> NoiseDrift | None:
+) -> NoiseDriftFigures | None:
     if one.noise is None:
         return None
-    return NoiseDrift(
+    return NoiseDriftFigures(
         distance=one.noise.distance,
         **asdict(one.noise.test),
         changed=_changed_noise(one.noise.distances, one.noise.p, rate, classes)

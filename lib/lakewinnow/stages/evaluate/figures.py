@@ -35,10 +35,10 @@ def comparison_of(trained: Trained) -> Evaluated:
 
 def warnings(trained: Trained) -> list[str]:
     """Say what was left out, and which models were stopped."""
-    told = training_sets.warnings(trained.n_leaked, trained.left_out)
+    found = training_sets.warnings(trained.n_leaked, trained.left_out)
     if trained.not_converged:
-        told.append(
+        found.append(
             f"{trained.not_converged:,} of the models that are compared stopped before they"
             " converged: raise max_iter or lower C in evaluate.params"
         )
-    return told
+    return found
