@@ -179,7 +179,7 @@ def embed_by_four_tasks(url, workspace):
     """Embed on four cores, as Spark sees it, with a session of its own."""
     settings = sessions.local_settings
     four = {"spark.master": "local[4]", "spark.sql.codegen.wholeStage": "false"}
-    sessions.local_settings = lambda scratch: settings(scratch) | four
+    sessions.local_settings = lambda *of: settings(*of) | four
     rounds.SECONDS = MINUTE
     cost.Share = partial(Share, window_s=MINUTE)
     with sessions.running() as spark:

@@ -209,3 +209,24 @@ def test_the_environment_is_as_before(monkeypatch):
         assert (os.environ["JAVA_HOME"], os.environ["SPARK_LOCAL_IP"]) == ("/within", "127.0.0.1")
     assert os.environ["JAVA_HOME"] == "/before"
     assert "SPARK_LOCAL_IP" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("memory_gib", "input_mib", "heap"),
+    [
+        (24, 0, "12288m"),
+        (24, 1, "3072m"),
+        (24, 200, "4800m"),
+        (24, 1024, "12288m"),
+        (4, 1, "2048m"),
+    ],
+)
+def test_java_gets_no_more_heap_than_the_input_needs(
+    memory_gib, input_mib, heap, tmp_path, monkeypatch
+):
+    monkeypatch.delenv("SPARK_DRIVER_MEMORY", raising=False)
+    monkeypatch.setattr(sessions, "memory_bytes", lambda: memory_gib << 30)
+    settings = sessions.local_settings(tmp_path, input_mib << 20)
+    assert settings["spark.driver.memory"] == heap
+    monkeypatch.setenv("SPARK_DRIVER_MEMORY", "5g")
+    assert sessions.local_settings(tmp_path, 1)["spark.driver.memory"] == "5g"

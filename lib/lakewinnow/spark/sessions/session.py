@@ -39,6 +39,9 @@ _GIB: Final = 2**30
 # GiB for 118 MB (tests/bench/engines.py). Beyond, ``auto`` takes Spark where it can.
 _SAIL_BYTES: Final = 2 * _GIB
 _SAIL_BYTES_PER_BYTE: Final = 24
+# Java's heap for local Spark: 3 GiB do for a million texts, which are 118 MB.
+_LEAST_HEAP: Final = 3 * _GIB
+_HEAP_BYTES_PER_BYTE: Final = 24
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
 _OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
 _LESS_MEMORY: Final = (
@@ -120,7 +123,7 @@ def session(
             if error.code != "sail_not_private" or is_remote_only() or not _has_java():
                 raise
             _LOG.warning("Spark runs this, not Sail: %s", error)
-    return _start(app_name)
+    return _start(app_name, input_bytes)
 
 
 def begin(*, engine: EngineName = "auto") -> None:
@@ -221,8 +224,14 @@ def _engine_lost(server: embedded.Server) -> EngineError:
     return EngineError("engine_lost", "Sail", expected, got, hint)
 
 
-def local_settings(scratch: Path) -> dict[str, str]:
-    """Return the Spark settings of a local driver that keeps its files in `scratch`."""
+def local_settings(scratch: Path, input_bytes: int = 0) -> dict[str, str]:
+    """Return the Spark settings of a local driver that keeps its files in `scratch`.
+
+    Parameters
+    ----------
+    input_bytes : size of what is to be worked on; 0: not known
+    """
+    heap = os.environ.get("SPARK_DRIVER_MEMORY") or f"{_heap_bytes(input_bytes) >> 20}m"
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()  # a space is %20 in a URI
     options = (
         *_JVM_OPTIONS,
@@ -230,7 +239,7 @@ def local_settings(scratch: Path) -> dict[str, str]:
         f'"-Djava.io.tmpdir={scratch}"',
     )
     return {
-        "spark.driver.memory": os.environ.get("SPARK_DRIVER_MEMORY") or f"{_heap_bytes() >> 20}m",
+        "spark.driver.memory": heap,
         "spark.driver.defaultJavaOptions": " ".join(options),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
@@ -280,7 +289,7 @@ def _active() -> SparkSession | None:
     return None
 
 
-def _start(app_name: str) -> SparkSession:
+def _start(app_name: str, input_bytes: int) -> SparkSession:
     if is_remote_only():
         expected = "all of PySpark, for Spark on this machine"
         hint = "pip uninstall pyspark-client, then pip install 'lakewinnow[java]'"
@@ -290,7 +299,7 @@ def _start(app_name: str) -> SparkSession:
     found = java.find()
     environment = local_environment(scratch, found)
     builder = SparkSession.builder.appName(app_name).master(f"local[{usable_cores()}]")
-    for key, value in local_settings(scratch).items():
+    for key, value in local_settings(scratch, input_bytes).items():
         builder = builder.config(key, value)
     try:
         with _environment(environment):
@@ -447,6 +456,12 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _heap_bytes() -> int:
-    """Half of the memory, since the Python workers need theirs; 1 to 16 GiB."""
-    return min(max(memory_bytes() // 2, _GIB), 16 * _GIB)
+def _heap_bytes(input_bytes: int = 0) -> int:
+    """Half of the memory, since the Python workers need theirs; 1 to 16 GiB.
+
+    Java takes all that it may, needed or not, so less for an input that is known to be small.
+    """
+    half = min(max(memory_bytes() // 2, _GIB), 16 * _GIB)
+    if not input_bytes:
+        return half
+    return min(half, max(_LEAST_HEAP, input_bytes * _HEAP_BYTES_PER_BYTE))
