@@ -160,6 +160,10 @@ def test_a_suggestion_that_is_the_given_label_is_explained(write, tmp_path):
         tab.open(write(FEW, [row(1, FEW, given=1, suggested=1), row(2, FEW)]))
         assert tab.text("#suggested") == "no other: the given label is the likeliest (50%)"
         assert tab.text("#accept-text") == 'keep say "no"'
+        assert not tab.page.is_visible("#keep")
+        tab.page.check("#blind")
+        assert tab.page.is_visible("#keep")
+        tab.page.uncheck("#blind")
         tab.press("Enter")
         assert tab.text("#said").startswith('Kept say "no"')
         assert tab.text("#suggested") == 'say "no" 50%'

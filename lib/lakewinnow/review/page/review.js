@@ -218,6 +218,7 @@
     const isGiven = row.suggested[0] === row.given;
     if (isGiven) at("suggested").textContent = `no other: the given label is the likeliest (${percent(row.suggested[1])})`;
     else showGuess("suggested", row.suggested);
+    at("keep").hidden = isGiven && !state.blind; // the button before it says the same
     showGuess("predicted", row.predicted);
     at("accept-text").textContent = isGiven ? `keep ${classes[row.given]}` : `change to ${classes[row.suggested[0]]}`;
     const probs = new Map(row.likely);
