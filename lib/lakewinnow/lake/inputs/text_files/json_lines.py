@@ -1,9 +1,9 @@
 """JSON lines as Arrow batches, and the schema that Spark infers over all of a file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from json import JSONDecoder
+from functools import partial
 from typing import Any, Final
 
 import pyarrow as pa
@@ -36,9 +36,9 @@ class Inferred:
 
     def add(self, stream: Readable) -> None:
         """Add what is in a file."""
-        scanner = jv.twin_finder(self.twins)
+        scan = partial(jv.scan, scanner=jv.twin_finder(self.twins))
         for line in _lines(stream):
-            value = _read(line.decode("utf-8", "surrogateescape"), scanner)
+            value = _read(line.decode("utf-8", "surrogateescape"), scan, jv.scan_exactly)
             for row in value if isinstance(value, list) else [value]:
                 if isinstance(row, dict):
                     self.kind = jv.merge(self.kind, jv.infer(row))
@@ -128,39 +128,28 @@ def _lines(stream: Readable) -> Iterator[bytes]:
         yield rest
 
 
-def _read(line: str, scanner: JSONDecoder | None = None) -> Any:
-    """Read a line; `jv.MalformedError`, the class, where it is not JSON."""
-    try:
-        return jv.scan(line) if scanner is None else jv.scan(line, scanner)
-    except jv.MalformedError:
-        return _read_exactly(line)
-
-
-def _read_exactly(line: str) -> Any:
-    try:
-        return jv.scan_exactly(line)
-    except jv.MalformedError:
-        return jv.MalformedError
+def _read(line: str, *readers: Callable[[str], Any]) -> Any:
+    """Read a line by the first that can; `jv.MalformedError`, the class, where none can."""
+    for read in readers:
+        with suppress(jv.MalformedError):
+            return read(line)
+    return jv.MalformedError
 
 
 def _rows_of(line: bytes, schema: t.StructType) -> list[tuple[dict[str, Any], str | None]]:
     """Return the row of a line, or the rows of an array; the text where not all could be read."""
     text = line.decode("utf-8", "surrogateescape")
-    for read in (_read, _read_exactly):
-        objects = _objects(read(text))
+    for readers in ((jv.scan, jv.scan_exactly), (jv.scan_exactly,)):
+        objects = _objects(_read(text, *readers))
         if objects is None:
             break
         with suppress(_NeedsTextError):
-            return [_row(found, schema, line) for found in objects]
+            bad: list[list[str]] = [[] for _ in objects]
+            read = [_struct(found, schema, of) for found, of in zip(objects, bad, strict=True)]
+            return [
+                (row, _as_java(line) if of else None) for row, of in zip(read, bad, strict=True)
+            ]
     return [({}, _as_java(line))]
-
-
-def _row(
-    found: dict[str, Any], schema: t.StructType, line: bytes
-) -> tuple[dict[str, Any], str | None]:
-    bad: list[str] = []
-    values = _struct(found, schema, bad)
-    return values, _as_java(line) if bad else None
 
 
 def _as_java(line: bytes) -> str:
