@@ -1,7 +1,7 @@
 """Taking back what a service was asked."""
 
 from lakewinnow.config.sections import Config
-from lakewinnow.embedding import candidates as listed_embeddings
+from lakewinnow.embedding import listed
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import candidates
 
@@ -17,8 +17,8 @@ def cancel_batches(config: Config) -> int:
     """Have OpenAI's batches of a workspace that are under way cancelled; return how many."""
     from lakewinnow.stages.embed import by_batch
 
-    workspace, listed = Files(config.workspace), listed_embeddings.sections(config.embedding)
-    of_service = [section for section in listed if section.provider == "openai"]
+    workspace, sections = Files(config.workspace), listed.sections(config.embedding)
+    of_service = [section for section in sections if section.provider == "openai"]
     n = 0
     for section in of_service or [config.embedding]:
         n += by_batch.cancel(section, workspace)

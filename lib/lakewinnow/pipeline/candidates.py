@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.config.sections import Config, EmbeddingConfig
 from lakewinnow.core.evaluation.sampling import quotas
-from lakewinnow.embedding import candidates, registry
+from lakewinnow.embedding import listed, registry
 from lakewinnow.errors import LakewinnowError, ProviderError, Shown
 from lakewinnow.figures.labels import Candidate, CandidateFigures
 from lakewinnow.figures.rows import Ingested
@@ -47,7 +47,7 @@ def compare(run: Run) -> StageReport[CandidateFigures]:
     DataError, EngineError : as `embed.run` and `crossval.run`, at the candidate's key
     """
     lake, config = run.lake, run.config
-    sections = candidates.sections(config.embedding)
+    sections = listed.sections(config.embedding)
     sample = _take_sample(lake, config)
     _check_cost(lake, sample, sections)
     tried, warnings = [], []
@@ -56,9 +56,9 @@ def compare(run: Run) -> StageReport[CandidateFigures]:
         try:
             compared, told = _try(lake, sample, replace(config, embedding=section), tell)
         except LakewinnowError as error:
-            raise candidates.at(error, i) from error
+            raise listed.at(error, i) from error
         tried.append(compared)
-        warnings += [f"{candidates.KEY}[{i}]: {warning}" for warning in told]
+        warnings += [f"{listed.KEY}[{i}]: {warning}" for warning in told]
     best = int(np.argmin([of.log_loss for of in tried]))
     n_rows = sample.rows("corpus")
     lake.files.delete(FOLDER)
@@ -121,7 +121,7 @@ def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Est
     ConfigError, ProviderError : as `embed.estimate`, at the candidate's key
     """
     sample = _take_sample(lake, config)
-    numbered = enumerate(candidates.sections(config.embedding))
+    numbered = enumerate(listed.sections(config.embedding))
     found = [_estimates(lake, sample, i, section) for i, section in numbered]
     lake.files.delete(FOLDER)
     return found
@@ -134,7 +134,7 @@ def _estimates(
     try:
         return embed.estimate(sample, stored), embed.estimate(lake, stored)
     except LakewinnowError as error:
-        raise candidates.at(error, i) from error
+        raise listed.at(error, i) from error
 
 
 def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...]) -> None:
@@ -151,7 +151,7 @@ def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...])
         of_sample, of_corpus = usd.get(i, (0.0, 0.0))
         total, most = of_samples + of_corpus - of_sample, sections[i].openai.max_cost_usd
         if i in usd and most is not None and total > most:
-            where = f"{candidates.KEY}[{i}].openai.max_cost_usd"
+            where = f"{listed.KEY}[{i}].openai.max_cost_usd"
             expected = f"samples and then the corpus to embed for at most {most:g} USD"
             got = Shown(f"about {total:.4g} USD, {of_samples:.4g} of it for the samples")
             hint = "raise it, or leave the candidate out; nothing was spent"

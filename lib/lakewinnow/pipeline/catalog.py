@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lakewinnow.config.sections import Config
-from lakewinnow.embedding.candidates import may_refuse
+from lakewinnow.embedding.listed import may_refuse
 from lakewinnow.pipeline.costs import COSTS
 from lakewinnow.plan.check import rewriting_settings
 from lakewinnow.plan.cost import UNKNOWN

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from lakewinnow.config.file import to_dict
 from lakewinnow.config.sections import Config
-from lakewinnow.embedding import candidates, registry
+from lakewinnow.embedding import listed, registry
 from lakewinnow.embedding.local import models
 from lakewinnow.lake.files import content_of
 from lakewinnow.lake.run import Inputs
@@ -119,7 +119,7 @@ def _of_embedding(config: Config) -> str:
     if config.input.pred_probs is not None or config.input.has_own_vectors:
         return ""
     if config.embedding.candidates:
-        return repr(candidates.identify(config.embedding))
+        return repr(listed.identify(config.embedding))
     return repr(registry.identify(config.embedding))
 
 

@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import Config
-from lakewinnow.embedding import candidates
+from lakewinnow.embedding import listed
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake import access
@@ -130,7 +130,7 @@ def check(config: Config, *until: str) -> None:
     if config.input.pred_probs is None:
         classifiers.check(config.crossval)
         if config.embedding.candidates:
-            candidates.identify(config.embedding)
+            listed.identify(config.embedding)
         elif not config.input.has_own_vectors:
             embedders.identify(config.embedding)
 

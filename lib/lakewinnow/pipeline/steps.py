@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from lakewinnow.checks.neighbors import stage as neighbors_
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
-from lakewinnow.embedding import candidates
+from lakewinnow.embedding import listed
 from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.figures.models import Choice
 from lakewinnow.figures.rows import Ingested
@@ -43,7 +43,7 @@ def chosen_embedding(run: Run) -> EmbeddingConfig:
         return config
     found = run.lake.figures("candidates", CandidateFigures)
     spent = sum(of.cost_usd or 0.0 for of in found.compared)
-    return candidates.chosen(config, found.used, spent)
+    return listed.chosen(config, found.used, spent)
 
 
 def chosen_clean(run: Run) -> tuple[CleanConfig, str]:

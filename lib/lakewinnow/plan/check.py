@@ -178,7 +178,6 @@ class Check(Generic[Section]):
             turned_on_by=self.key,
             cost=self.cost,
             version=self.version,
-            figures=self.figures,
         )
 
 

@@ -36,7 +36,6 @@ class Stage:
     reads: NamesOf = ()
     writes: NamesOf = ()  # the tables it writes; a table has one writer
     # the dataclass of what its report says it found; None: it says nothing
-    figures: type | None = None
     # dotted keys of the configuration that decide its result, or sections of it
     settings: NamesOf = ()
     # keys within those that say how it works, but change no result: time-outs, batch sizes

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
-from lakewinnow.embedding import candidates
+from lakewinnow.embedding import listed
 from lakewinnow.errors import ConfigError
 
 BASE = EmbeddingConfig(
@@ -13,13 +13,13 @@ BASE = EmbeddingConfig(
 )
 
 
-def listed(*sections, base=BASE):
+def config_of(*sections, base=BASE):
     return replace(base, candidates=sections)
 
 
 def test_a_section_goes_over_the_rest_key_by_key():
-    static, service = candidates.sections(
-        listed({}, {"provider": "openai", "model": "m", "openai": {"timeout_s": 9}})
+    static, service = listed.sections(
+        config_of({}, {"provider": "openai", "model": "m", "openai": {"timeout_s": 9}})
     )
     assert static == BASE
     assert service == replace(
@@ -32,7 +32,7 @@ def test_a_section_goes_over_the_rest_key_by_key():
 
 
 def test_each_is_filed_under_a_name_of_its_own():
-    first, second = candidates.identify(listed({}, {"dimensions": 128}))
+    first, second = listed.identify(config_of({}, {"dimensions": 128}))
     assert (first.dimensions, second.dimensions) == (64, 128)
 
 
@@ -46,5 +46,5 @@ def test_each_is_filed_under_a_name_of_its_own():
 )
 def test_an_error_says_which_one(section, code, key):
     with pytest.raises(ConfigError) as caught:
-        candidates.identify(listed({}, section))
+        listed.identify(config_of({}, section))
     assert (caught.value.code, caught.value.where) == (code, f"embedding.candidates{key}")
