@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyspark.sql.types import StructField, StructType
 
 from lakewinnow import columns as c
+from lakewinnow.errors import EngineError
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.check import Check
@@ -48,7 +49,7 @@ def judge_texts(
     Parameters
     ----------
     judge : of a text: whether it has the issue, its score, the check's other columns, and what is
-        wrong with it (None: nothing). Must pickle.
+        wrong with it (None: nothing). Must pickle. An `EngineError` is told which row it is of.
 
     Returns
     -------
@@ -70,7 +71,14 @@ def _judge_batches(
     batches: Iterable[pa.RecordBatch], judge: Callable[[str], tuple[Any, ...]], table: StructType
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        judged = [judge(text) for text in batch.column(c.TEXT).to_pylist()]
+        judged = []
+        for row_id, text in zip(
+            arrow.row_ids(batch), batch.column(c.TEXT).to_pylist(), strict=True
+        ):
+            try:
+                judged.append(judge(text))
+            except EngineError as error:
+                raise error.at(f"{error.where}, row {row_id}") from error
         columns = zip(table.names[1:], zip(*judged, strict=True), strict=True) if judged else ()
         empty: dict[str, Any] = dict.fromkeys(table.names[1:], ())
         found = {**empty, **dict(columns), c.ROW_ID: batch.column(c.ROW_ID)}
