@@ -72,7 +72,7 @@ def _lines(section: type, inside: str) -> Iterator[str]:
         was_section = is_on
         text = texts.get(f.name, "")
         if inner is not None and default is None:
-            text = f"null | {{{', '.join(_in_flow(inner))}}}: {text}"
+            text = f"null | {{{', '.join(_in_flow(inner))}}}. {text}"
         text = _with_choices(hint, text) if inner is None else text
         value = "" if is_on and fields(inner) else " " + _scalar(default)
         yield from _commented(f"{'  ' * depth}{key_of(f)}:{value}", text)

@@ -25,13 +25,13 @@ class DriftConfig:
     """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
     compared."""
     format: Format | None = None
-    """Of such a table. null: its ending says it."""
+    """Format of a reference that is a table. null: its ending says it."""
     by: ColumnName | None = None
-    """Or a column of the input, a source or a date (taken by month): each value against the other
-    rows, at most 12 values."""
+    """In place of a reference a column of the input, a source or a date (taken by month): the rows
+    of each value are compared with the others, for at most 12 values."""
     max_texts: Annotated[int, AtLeast(100)] = 5000
-    """Of either side, whose vectors are compared: those of smallest hash. A task's peak memory is
-    about this × dimensions × 40 bytes + 100 MB."""
+    """Texts of either side whose vectors are compared: those of smallest hash. A task's peak memory
+    is about this × dimensions × 40 bytes + 100 MB."""
     false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
     """Chance that drift is found where there is none, all tests together."""
 

@@ -17,7 +17,7 @@ class ImbalanceConfig:
     """When a class is too rare."""
 
     threshold: Fraction = 0.1
-    """Is the rarest class less than this share of 1 / classes?"""
+    """A class with less than this share of 1 / classes of the rows is too rare."""
 
 
 @dataclass(frozen=True, kw_only=True)

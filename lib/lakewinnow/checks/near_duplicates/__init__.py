@@ -38,10 +38,10 @@ class NearDuplicatesConfig:
     """Characters or words in a shingle. null: 2 words, or 3, 5 or 8 characters for texts of up to
     200, up to 2,000 or more characters on average."""
     permutations: Annotated[int, Between(16, 1024)] = 256
-    """Of MinHash. More: fewer needless comparisons. 97% or more of the pairs at the threshold are
-    found, nearly all well above it."""
+    """Permutations of MinHash: with more there are fewer needless comparisons. 97% or more of the
+    pairs at the threshold are found, nearly all well above it."""
     seed: Annotated[int, AtLeast(0)] = 0
-    """Of MinHash."""
+    """Seed of MinHash."""
 
 
 @dataclass(frozen=True, kw_only=True)

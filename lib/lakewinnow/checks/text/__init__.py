@@ -46,9 +46,9 @@ class TextConfig:
     languages: tuple[str, ...] = ()
     """Codes of the languages that are wanted: [en, de]."""
     min_language_prob: Fraction = 0.2
-    """Least probability of these together."""
+    """Least probability of the languages that are wanted, together."""
     min_language_bytes: Annotated[int, AtLeast(0)] = 40
-    """Of UTF-8. The language of shorter texts is not judged."""
+    """The language of texts with fewer bytes of UTF-8 is not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
