@@ -103,7 +103,9 @@ def _usage(error: click.UsageError) -> ConfigError:
         known = list(getattr(context.command, "commands", ()))
         expected, got = f"a command of {at}", repr(error.command_name)
         hint = did_you_mean(error.command_name, known) or f"one of {', '.join(known)}"
-        if _is_stage(error.command_name):
+        from lakewinnow.pipeline.catalog import STAGES
+
+        if error.command_name in {stage.name for stage in STAGES}:
             hint = f"`lakewinnow run CONFIG --until {error.command_name}`"
     elif isinstance(error, click.NoSuchOption):
         expected, got = f"an option of {at}", repr(error.option_name)
@@ -113,12 +115,6 @@ def _usage(error: click.UsageError) -> ConfigError:
     elif isinstance(error, click.BadOptionUsage):
         where, expected, got = error.option_name, "a value", "nothing"
     return ConfigError("usage", where, expected, Shown(got), hint)
-
-
-def _is_stage(name: str) -> bool:
-    from lakewinnow.pipeline.catalog import STAGES
-
-    return name in {stage.name for stage in STAGES}
 
 
 def _log_to_stderr() -> None:

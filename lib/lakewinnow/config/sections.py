@@ -329,7 +329,7 @@ class CleanConfig:
     """Most of a class that checks may drop, set aside or give another label: the worst rows go, the
     rest stays, so that no class is emptied. 1: no limit."""
     decisions: ReadPath | None = None
-    """Your own decisions, which always win, as `lakewinnow review` saves them: a CSV, JSON or
+    """Your own decisions, which always win, as the review page saves them: a CSV, JSON or
     Parquet file of row_id, decision (keep | drop) or label (the right one), by (who, if you
     like)."""
 
