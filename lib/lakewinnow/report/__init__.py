@@ -53,7 +53,8 @@ class Report:
 
     def pictures(self) -> dict[str, Picture]:
         """Return the pictures by name; notebooks show them."""
-        found = {"flow": self._flow(), "label_scores": self._histogram()}
+        all_rows = charts.histogram("All rows", _stacked(self.examples.histogram))
+        found = {"flow": self._flow(), "label_scores": all_rows}
         shown, noise_matrix = self._matrix("noise_matrix")
         found["noise_matrix"] = charts.heat_map(
             noise_matrix, shown, across="true label", down="given label"
@@ -66,37 +67,34 @@ class Report:
 
     def _context(self) -> dict[str, Any]:
         summary, config = self.summary, self.manifest.config
-        pictures = self.pictures()
-        shown, _ = self._matrix("noise_matrix")
+        trained = summary.evaluate, summary.comparison
         return {
             "style": Markup(_style()),  # noqa: S704 - ours
             "summary": summary,
             "manifest": self.manifest,
             "examples": self.examples,
-            "pictures": pictures,
+            "pictures": self.pictures(),
             "histograms": self._histograms(),
-            "classes": self._classes(),
+            "noise_model": self.noise_model,
+            "classes": self.noise_model["label_health"]["classes"][:_MOST_CLASSES],
             "n_classes": len(self.noise_model["classes"]),
-            "n_in_matrix": len(shown),
+            "n_in_matrix": min(len(self.noise_model["classes"]), MOST_IN_MATRIX),
             "overlaps": self.noise_model["label_health"]["overlaps"][:12],
-            "health": self.noise_model["label_health"]["overall"],
-            "warnings": self.manifest.warnings,
             "config": yaml.safe_dump(config, sort_keys=False, allow_unicode=True),
             "source": config["input"]["table"] or config["input"]["path"],
             "findings": findings.of_checks(self.checks, summary.checks, summary.label_issues.rows),
             "costs": list(words.costs(summary.embedding)) if summary.embedding else [],
-            "stages": self._stages(),
-            "compared": self._compared(),
-            "detection": list(verdicts.of_detection(summary.detection)),
-            "verdicts": {
-                name: list(verdicts.of_models(found, how))
-                for name, found, how in (
-                    ("evaluate", summary.evaluate, summary.comparison),
-                    ("finetune", summary.finetune, summary.finetuning),
+            "compared": [
+                (title, found, list(verdicts.of_models(found, how)))
+                for title, found, how in (
+                    ("Models trained on each version of the labels", *trained),
+                    ("Fine-tuned models", summary.finetune, summary.finetuning),
                 )
                 if found and how
-            },
+            ],
+            "detection": list(verdicts.of_detection(summary.detection)),
             "bar": charts.bar,
+            "interval": charts.interval,
             "most_open": _MOST_OPEN,
             "most_worst_open": _MOST_WORST_OPEN,
             "words": words,
@@ -121,27 +119,6 @@ class Report:
         kept = sorted(worst[:MOST_IN_MATRIX])
         return [names[k] for k in kept], [[values[i][j] for j in kept] for i in kept]
 
-    def _classes(self) -> list[dict[str, Any]]:
-        issues = self.summary.label_issues
-        thresholds = dict(
-            zip(self.noise_model["classes"], self.noise_model["thresholds"], strict=True)
-        )
-        return [
-            {
-                "name": of["class_name"],
-                "rows": issues.class_counts.get(of["class_name"], 0),
-                "issues": issues.by_class.get(of["class_name"], 0),
-                "quality": of["label_quality_score"],
-                "missed": of["inverse_label_noise"],
-                "threshold": thresholds[of["class_name"]],
-                "predicted": issues.most_often_predicted.get(of["class_name"], ""),
-            }
-            for of in self.noise_model["label_health"]["classes"][:_MOST_CLASSES]
-        ]
-
-    def _histogram(self) -> Picture:
-        return charts.histogram("All rows", _stacked(self.examples.histogram))
-
     def _histograms(self) -> list[Picture]:
         """Return the label scores by class; by self-confidence, with the confident threshold."""
         rules = self.manifest.config["label_issues"]
@@ -162,35 +139,6 @@ class Report:
             for name, counted in self.examples.histograms.items()
             if sum(counted.kept) + sum(counted.flagged)
         ]
-
-    def _stages(self) -> list[dict[str, Any]]:
-        stages = self.manifest.stages
-        total = sum(stage.seconds for stage in stages) or 1.0
-        return [{**vars(stage), "share": stage.seconds / total} for stage in stages]
-
-    def _compared(self) -> dict[str, list[dict[str, Any]]]:
-        """Return, of each comparison that was made, its rows with the intervals as pictures."""
-        found = {}
-        compared = {"evaluate": self.summary.evaluate, "finetune": self.summary.finetune}
-        for name, figures in compared.items():
-            if figures:
-                least = min(of.accuracy_low for of in figures.values())
-                most = max(of.accuracy_high for of in figures.values())
-                found[name] = [
-                    {
-                        "name": variant,
-                        **vars(of),
-                        "picture": charts.interval(
-                            of.accuracy_low,
-                            of.accuracy,
-                            of.accuracy_high,
-                            least=least,
-                            most=most,
-                        ),
-                    }
-                    for variant, of in figures.items()
-                ]
-        return found
 
 
 def _stacked(counted: Histogram) -> dict[str, list[int]]:
