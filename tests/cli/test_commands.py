@@ -111,6 +111,23 @@ def test_a_command_line_that_makes_no_sense(command, typed, where, hint):
     assert stderr.splitlines()[1] == f"hint: {hint}"
 
 
+@pytest.mark.parametrize(
+    ("typed", "restart", "configs"),
+    [
+        ("a.yaml", None, ["a.yaml"]),
+        ("a.yaml --restart", "*", ["a.yaml"]),
+        ("--restart a.yaml b.yaml", "*", ["a.yaml", "b.yaml"]),
+        ("--restart quickstart", "*", ["quickstart"]),
+        ("--restart embed quickstart", "embed", ["quickstart"]),
+        ("a.yaml --restart=embed", "embed", ["a.yaml"]),
+        ("a.yaml --restart --quiet", "*", ["a.yaml"]),
+    ],
+)
+def test_restart_takes_a_stage_and_no_configuration(typed, restart, configs):
+    given = lakewinnow.commands["run"].make_context("run", typed.split()).params
+    assert (given["restart"], list(given["configs"])) == (restart, configs)
+
+
 def test_without_a_command_there_is_help(command):
     exit_code, stdout, stderr = command()
     assert (exit_code, stdout) == (2, "")
