@@ -228,6 +228,12 @@ def test_every_problem_is_found_at_once():
     }
 
 
+def test_a_table_may_be_called_one_by_its_format_too():
+    raw = with_key("input.path", None)
+    raw["input"] |= {"table": "a.b", "format": "table"}
+    assert parse_config(raw).input.table == "a.b"
+
+
 def test_naming_one_classifier_parameter_keeps_the_others():
     params = parse_config(with_key("crossval.params.C", 0.5)).crossval.params
     assert params == {**DEFAULT.crossval.params, "C": 0.5}
@@ -241,7 +247,8 @@ def test_naming_one_classifier_parameter_keeps_the_others():
     [
         (with_key("input.table", "a.b"), "path_or_table", "input"),
         (with_key("input.path", None), "path_or_table", "input"),
-        (with_key("input.format", "table"), "wrong_type", "input.format"),
+        (with_key("input.format", "table"), "path_or_table", "input.format"),
+        (with_key("evaluate.format", "table"), "wrong_type", "evaluate.format"),
         (with_key("input.path", "data/train"), "missing_key", "input.format"),
         (with_key("input.label", "t"), "same_column", "input.label"),
         (with_key("input.text", None), "missing_key", "input.text"),

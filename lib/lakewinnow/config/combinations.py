@@ -14,7 +14,7 @@ from lakewinnow.config.sections import (
     LabelIssuesConfig,
     LogisticParams,
 )
-from lakewinnow.config.types import Format, Names
+from lakewinnow.config.types import FileFormat, Names
 from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
 from lakewinnow.typed_json import key_of
@@ -123,8 +123,11 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("path_or_table", "input", "either path or table", got)
     if source.path is not None and source.format is None and format_of(source.path) is None:
         hint = "the path's ending does not say which"
-        expected = " | ".join(get_args(Format))
+        expected = " | ".join(get_args(FileFormat))
         yield ConfigError("missing_key", "input.format", expected, None, hint)
+    if source.path is not None and source.format == "table":
+        hint = "or name the table in input.table"
+        yield ConfigError("path_or_table", "input.format", "a file format", "table", hint)
     yield from _check_version(source)
     others = {"text": (source.text,), "features": source.features or ()}
     for key, names in others.items():

@@ -20,8 +20,9 @@ from lakewinnow.config.types import (
     ColumnName,
     Count,
     EngineName,
-    Format,
+    FileFormat,
     Fraction,
+    InputFormat,
     KeysOf,
     Options,
     OrInteger,
@@ -45,7 +46,7 @@ class InputConfig:
     """File or folder: data/train.csv, s3://bucket/tickets/, hdfs://… Either this or `table`."""
     table: str | None = None
     """A table of the catalog: catalog.schema.name."""
-    format: Format | None = None
+    format: InputFormat | None = None
     """json: a document a line. null: the path's ending says it."""
     version: int | str | None = None
     """Version of a delta or iceberg table: a number, a snapshot id, or a time such as
@@ -379,7 +380,7 @@ class EvaluateConfig:
     holdout, and are neither learnt from nor in clean/."""
     trusted_fraction: Fraction = 1.0
     """Share of the trusted rows that are held out; the others are rows like any other."""
-    format: Format | None = None
+    format: FileFormat | None = None
     """Format of reference and holdout. null: their endings say it."""
     params: Options = field(default_factory=dict)
     """Parameters of the models compared, over `crossval.params`: {class_weight: null}, say."""

@@ -92,7 +92,8 @@ class KeysOf:
 
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
-Format = Literal["parquet", "csv", "json", "delta", "iceberg"]
+FileFormat = Literal["parquet", "csv", "json", "delta", "iceberg"]
+InputFormat = Literal[FileFormat, "table"]  # table: of the catalog, as input.table says already
 OutputFormat = Literal["parquet", "delta", "iceberg"]
 COLUMN: Final = Names("the name of a column")
 READ: Final = Names("a file or folder")

@@ -7,7 +7,7 @@ from pyspark.sql import SparkSession
 from lakewinnow.config.combinations import named
 from lakewinnow.config.formats import format_of, input_format
 from lakewinnow.config.sections import Config, InputConfig
-from lakewinnow.config.types import COLUMN, Format
+from lakewinnow.config.types import COLUMN, FileFormat
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
@@ -64,7 +64,7 @@ def _open_trusted(
 
 
 def open_like(
-    spark: SparkSession, source: InputConfig, where: str, path: str, format_: Format | None
+    spark: SparkSession, source: InputConfig, where: str, path: str, format_: FileFormat | None
 ) -> Source:
     """Open another table of a source's columns; `where` is what errors name."""
     like = replace(source, path=path, table=None, format=format_, version=None)

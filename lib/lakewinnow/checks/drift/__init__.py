@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Final
 
 from lakewinnow.checks.drift.figures import Compared, DriftFigures
-from lakewinnow.config.types import AtLeast, Between, ColumnName, Format, ReadPath
+from lakewinnow.config.types import AtLeast, Between, ColumnName, FileFormat, ReadPath
 from lakewinnow.errors import ConfigError
 from lakewinnow.plan.check import Check, rewriting_settings
 from lakewinnow.plan.words import counted
@@ -24,7 +24,7 @@ class DriftConfig:
     reference: ReadPath | None = None
     """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
     compared."""
-    format: Format | None = None
+    format: FileFormat | None = None
     """Format of a reference that is a table. null: its ending says it."""
     by: ColumnName | None = None
     """In place of a reference a column of the input, a source or a date (taken by month): the rows
