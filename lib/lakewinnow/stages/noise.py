@@ -24,8 +24,8 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning, posterior
 
 _NO_BETTER = (
-    "the classifier is no better than the class shares (log loss {0.log_loss:.3f} against"
-    " {0.prior_log_loss:.3f}): its label issues mean little"
+    "the classifier is no better than guessing by the shares of the classes (log loss"
+    " {0.log_loss:.3f}, guessing {0.prior_log_loss:.3f}), so its label issues mean little"
 )
 
 

@@ -220,16 +220,16 @@ def warnings(found: Acceptance, folds: int) -> Iterator[str]:
     rare = [name for name in classes if 0 < accepted[name] < folds]
     if rare:
         yield (
-            f"{len(rare)} of {len(classes)} classes have fewer rows than the {folds} folds"
-            f" ({_listed(rare)}): their probabilities are rough; one with one row is never flagged"
+            f"{len(rare)} of {len(classes)} classes have fewer rows than there are folds, {folds}"
+            f" ({_listed(rare)}). Their probabilities are rough; one with one row is never flagged"
         )
     absent = [name for name in classes if not accepted[name]]
     if absent:
-        yield f"{len(absent)} of input.classes have no row ({_listed(absent)})"
+        yield f"{len(absent)} classes of input.classes have no row ({_listed(absent)})"
     alike = Counter(" ".join(name.split()).casefold() for name in accepted)
     twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
     if twins:
-        yield f"classes that differ only in case or white space: {_listed(list(map(repr, twins)))}"
+        yield f"some classes differ only in case or white space: {_listed(list(map(repr, twins)))}"
     if found.n_replaced:
         yield (
             f"{found.n_replaced:,} rows hold U+FFFD, the mark of bytes that are not UTF-8:"

@@ -245,10 +245,10 @@ def warnings(n_leaked: int, left_out: Sequence[str]) -> list[str]:
     found = []
     if n_leaked:
         found.append(
-            f"{n_leaked:,} rows of the input have a text of the holdout: no model that is compared"
-            " was trained on them"
+            f"{n_leaked:,} rows of the input have the same text as a trusted row, so none of the"
+            " models was trained on them"
         )
     return found + [
-        f"{name}: fewer than {LEAST_ROWS} rows are left, on which nothing was trained"
+        f"{name} has no model, because fewer than {LEAST_ROWS} rows are left to train on"
         for name in left_out
     ]

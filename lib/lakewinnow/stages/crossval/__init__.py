@@ -122,5 +122,5 @@ def _warnings(notes: TaskNotes) -> list[str]:
     n_models = sum(len(note["not_converged"]) for note in failed)
     return [
         f"{n_models:,} models stopped before they converged ({'; '.join(named)}"
-        f"{'; …' if len(failed) > 5 else ''}): raise crossval.params.max_iter or lower C"
+        f"{'; …' if len(failed) > 5 else ''}). Raise crossval.params.max_iter or lower C"
     ]

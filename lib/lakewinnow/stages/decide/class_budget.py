@@ -24,8 +24,8 @@ class ClassBudget:
     def warnings(self, most: float) -> list[str]:
         """Say of which classes rows stay that checks would take; at most `most` of a class goes."""
         return [
-            f"clean.max_class_fraction: {n:,} rows of {name!r} stay that checks would take, as no"
-            f" more than {most:g} of a class may go"
+            f"clean.max_class_fraction: {n:,} rows of {name!r} stay although checks would take them"
+            f" out, because no more than {most:g} of a class may go"
             for name, n in list(self.kept.items())[:_SHOWN]
         ]
 

@@ -25,8 +25,8 @@ from lakewinnow.stages.evaluate import training
 
 UNVERIFIED: Final = "fix"  # what auto does where nothing can be compared
 _NO_ROWS: Final = (
-    "clean.label_issues: auto took fix, which no trusted rows could verify: name evaluate.holdout,"
-    " or evaluate.trusted"
+    "clean.label_issues: auto chose fix, but no trusted rows show that it helps: name"
+    " evaluate.holdout, or evaluate.trusted"
 )
 
 
@@ -97,7 +97,7 @@ def _unverified(lake: Lake, config: Config, trusted: Lake | None) -> StageReport
     elif trusted is None:
         warning = _NO_ROWS
     else:
-        warning = f"clean.label_issues: auto took fix, which was not verified: {few}"
+        warning = f"clean.label_issues: auto chose fix, but nothing shows that it helps: {few}"
     return StageReport(
         rows_in=lake.rows("checks/label_issues"),
         rows_out=0,

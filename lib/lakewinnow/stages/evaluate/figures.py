@@ -39,6 +39,6 @@ def warnings(trained: Trained) -> list[str]:
     if trained.not_converged:
         found.append(
             f"{trained.not_converged:,} of the models that are compared stopped before they"
-            " converged: raise max_iter or lower C in evaluate.params"
+            " converged. Raise max_iter or lower C in evaluate.params"
         )
     return found

@@ -116,6 +116,6 @@ def _figures(tuned: Tuned) -> Finetuned:
 def _warnings(tuned: Tuned) -> list[str]:
     warnings = training_sets.warnings(tuned.n_leaked, tuned.left_out)
     warnings += [f"{of}: run again to begin another job" for of in tuned.failed]
-    return warnings + [f"{BASELINE}: without it nothing is compared"] * (
+    return warnings + [f"{BASELINE} has no model, so nothing is compared"] * (
         BASELINE not in tuned.outcomes
     )
