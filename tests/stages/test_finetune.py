@@ -12,7 +12,7 @@ from builders import corpus_row, lake_in, make_commit, make_config, make_table, 
 from embedding.openai.fault_server import KEY
 from finetuning.openai.job_server import JobServer, Plan
 from lakewinnow import pipeline
-from lakewinnow.errors import ConfigError, ProviderError
+from lakewinnow.errors import ConfigError, LakewinnowWarning, ProviderError
 from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.stages import finetune, noise
 from lakewinnow.typed_json import to_json
@@ -255,7 +255,8 @@ def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path):
         finetune={**SERVICE, "base_url": server.url, "variants": ["baseline", "fixed"]},
     )
     server.plans = [Plan(), Plan("failed")]
-    first = pipeline.run(config, spark, until="finetune").summary
+    with pytest.warns(LakewinnowWarning, match="run again to begin another job"):
+        first = pipeline.run(config, spark, until="finetune").summary
     assert first["finetuning"]["failed"] == ["fixed: failed: told to fail"]
     summary = pipeline.run(config, spark, until="finetune").summary
     assert list(summary["finetune"]) == ["baseline", "fixed"]
