@@ -142,6 +142,7 @@ KEYS = [
     ),
     ({"embedding__openai__mode": "batch"}, []),
     ({"clean__label_issues": "review"}, AFTER_DECIDE),
+    ({"clean__nulls": "drop"}, []),  # the check is off
     ({"clean__max_drop_fraction": 0.9}, ["publish"]),
     ({"output__rows_per_file": 10}, ["publish"]),
     ({"output__mode": "overwrite"}, []),

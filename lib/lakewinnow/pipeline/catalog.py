@@ -5,6 +5,7 @@ its settings and of what it reads has changed; see `pipeline.records`.
 """
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Final
 
 from lakewinnow.config.sections import Config
@@ -48,6 +49,13 @@ def _written_by_embed(config: Config) -> Names:
 
 def _with_rewriting(*settings: str) -> Callable[[Config], Names]:
     return lambda config: (*settings, *rewriting_settings(config))
+
+
+def _cleaning(config: Config) -> Names:
+    """Return the keys of what happens to rows with an issue; a check that is off finds none."""
+    off = {check.name for check in config.checks.known} - {of.name for of in config.checks.on}
+    keys = (field.name.rstrip("_") for field in fields(config.clean) if field.name not in off)
+    return (*(f"clean.{key}" for key in keys), *rewriting_settings(config))
 
 
 def _read_by_decide(config: Config) -> Names:
@@ -207,7 +215,7 @@ STAGES: Final = (
         "decides what happens to each row",
         reads=_read_by_decide,
         writes=("issues",),
-        settings=_with_rewriting("clean"),
+        settings=_cleaning,
         how=("clean.max_drop_fraction",),
         outside=("decisions",),
     ),
