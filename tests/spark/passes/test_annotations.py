@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakewinnow.core.crowd.annotations import VoteState
+from lakewinnow.core.crowd.annotators import AnnotatorState
 from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd
 from lakewinnow.spark.passes import annotations as passes
+from lakewinnow.spark.passes import states
 
 NAMES = passes.CrowdNames(classes=["x", "y", "z"], annotators=["ada", "bo", "cy", "di"])
 
@@ -31,15 +33,20 @@ def rows(n_rows=60):
 
 def scans():
     """Return the passes, one after the other, each with what the one before has found."""
-    votes = passes._scan_votes([rows()], NAMES)
-    yield partial(passes._scan_votes, names=NAMES)
-    votes = {name: votes[name] for name in vars(VoteState.zero(1, 1))}
-    crowd = Crowd(VoteState(**votes))
-    yield partial(passes._scan_consensus, names=NAMES, crowd=crowd)
-    state = ConsensusState(**passes._scan_consensus([rows()], NAMES, crowd))
+
+    def scan(zero, add, **crowd):
+        return partial(states._scan_state, zero=zero, update=partial(add, names=NAMES, **crowd))
+
+    votes = VoteState.zero(*NAMES.shape)
+    zero = passes.CheckedVotes(votes, np.zeros(len(passes.CODES), np.int64), 0)
+    yield scan(zero, passes._add_votes)
+    crowd = Crowd(passes._add_votes(zero, rows(), NAMES).votes)
+    zero = ConsensusState.zero(*NAMES.shape)
+    yield scan(zero, passes._add_consensus, crowd=crowd)
+    state = passes._add_consensus(zero, rows(), NAMES, crowd)
     crowd = crowd.weigh(state).prefer_best_quality()
-    yield partial(passes._scan_consensus, names=NAMES, crowd=crowd)
-    yield partial(passes._scan_annotators, names=NAMES, crowd=crowd)
+    yield scan(zero, passes._add_consensus, crowd=crowd)
+    yield scan(AnnotatorState.zero(*NAMES.shape), passes._add_annotators, crowd=crowd)
 
 
 @settings(deadline=None, max_examples=20)
@@ -59,7 +66,7 @@ def test_any_split_in_any_order_adds_up_to_the_same(n_parts, random):
 def test_a_batch_of_bad_rows_alone_finds_nothing():
     bad = rows().slice(0, 1)
     for scan in scans():
-        assert not any(array.any() for name, array in scan([bad]).items() if name != "codes")
+        assert not any(array.any() for name, array in scan([bad]).items() if name != "n_by_code")
 
 
 @pytest.mark.parametrize("n_rows", [0, 2])

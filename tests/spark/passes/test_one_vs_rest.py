@@ -8,9 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakewinnow.core.multilabel.filters import OneVsRestCells
+from lakewinnow.core.multilabel.one_vs_rest import OneVsRestJoints, OneVsRestThresholds
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
 from lakewinnow.spark.passes import one_vs_rest as passes
+from lakewinnow.spark.passes import states
 
 CLASSES = ["x", "y", "z"]
 THRESHOLDS = np.array([[0.7, 0.6], [0.8, 0.5], [0.9, 0.4]])
@@ -33,9 +35,13 @@ def test_any_split_in_any_order_adds_up_to_the_same(n_parts, random):
     order = list(range(len(rows())))
     random.shuffle(order)
     parts = [rows().take(pa.array(order[i::n_parts])) for i in range(n_parts)]
+    zero = OneVsRestThresholds.zero(len(CLASSES))
+    zero = passes.CheckedThresholds(zero, np.zeros(len(passes.CODES), np.int64))
+    thresholds = partial(passes._add_thresholds, classes=CLASSES)
+    joints = partial(passes._add_joints, classes=CLASSES, thresholds=THRESHOLDS)
     for scan in (
-        partial(passes._scan_thresholds, classes=CLASSES),
-        partial(passes._scan_joints, classes=CLASSES, thresholds=THRESHOLDS),
+        partial(states._scan_state, zero=zero, update=thresholds),
+        partial(states._scan_state, zero=OneVsRestJoints.zero(len(CLASSES)), update=joints),
     ):
         expected = scan([rows()])
         found = [scan([part]) for part in parts]

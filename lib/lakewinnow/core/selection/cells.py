@@ -38,21 +38,15 @@ class Pairs(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Cells:
-    """A list of cells, sorted by given label.
-
-    Attributes
-    ----------
-    n_classes : int
-    given : int64, shape (A,), given label of the cell's rows; or [-1], one cell of all rows
-    true : int64, shape (A,), the class whose probability is taken from the row's own score
-        (`prune_by_noise_rate`), or -1 (`prune_by_class`, `low_*`)
-    row_score : name of the row's own score, a key of `scores.SCORES`
-    """
+    """A list of cells, sorted by given label."""
 
     n_classes: int
+    # int64, shape (A,), given label of the cell's rows; or [-1], one cell of all rows
     given: IntArray
+    # int64, shape (A,), the class whose probability is taken from the row's own score
+    # (`prune_by_noise_rate`), or -1 (`prune_by_class`, `low_*`)
     true: IntArray
-    row_score: str = "self_confidence"
+    row_score: str = "self_confidence"  # name of the row's own score, a key of `scores.SCORES`
 
     def __len__(self) -> int:
         return len(self.given)

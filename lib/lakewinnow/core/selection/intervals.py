@@ -23,24 +23,17 @@ class FullBin(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Intervals:
-    """One interval of (score, row id) per open cell, arrays of shape (open cells,).
+    """One interval of (score, row id) per open cell, arrays of shape (open cells,)."""
 
-    Attributes
-    ----------
-    cell : int64, ascending, positions in the selection's cells
-    need : int64, rows still to select from the interval
-    population : int64, rows in the interval
-    low, high : int64, images of the first and the last score
-    prefix : object (bytes), how all row ids of an interval of one score are known to begin
-    id_low, id_high : int64, images of the first and the last bytes after the prefix
-    """
-
-    cell: IntArray
-    need: IntArray
-    population: IntArray
+    cell: IntArray  # int64, ascending, positions in the selection's cells
+    need: IntArray  # int64, rows still to select from the interval
+    population: IntArray  # int64, rows in the interval
+    # int64, images of the first and the last score
     low: IntArray
     high: IntArray
+    # object (bytes), how all row ids of an interval of one score are known to begin
     prefix: ObjectArray
+    # int64, images of the first and the last bytes after the prefix
     id_low: IntArray
     id_high: IntArray
 

@@ -54,34 +54,25 @@ LOW: Final = {
 class IssueFilter:
     """How label issues are told from other rows.
 
-    Attributes
-    ----------
-    filter_by : one of cleanlab's seven filters
-    frac_noise : share of the estimated noise that the prune filters select, 0 .. 1
-    min_examples_per_class : rows that the prune filters leave in each class
-    num_to_remove_per_class : rows that `prune_by_class` selects in each class; with other filters
-        cleanlab's meaning of it is at fault (it would act on the true class), so it is refused
-
     Raises
     ------
     ConfigError : "unknown_filter", "out_of_range", or "impossible_combination"
     """
 
-    filter_by: FilterBy = "prune_by_noise_rate"
-    frac_noise: float = 1.0
-    min_examples_per_class: int = 1
+    filter_by: FilterBy = "prune_by_noise_rate"  # one of cleanlab's seven filters
+    frac_noise: float = 1.0  # share of the estimated noise that the prune filters select, 0 .. 1
+    min_examples_per_class: int = 1  # rows that the prune filters leave in each class
+    # rows that `prune_by_class` selects in each class; with other filters cleanlab's meaning of it
+    # is at fault (it would act on the true class), so it is refused
     num_to_remove_per_class: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
+        got: object
         known = get_args(FilterBy)
         if self.filter_by not in known:
-            raise ConfigError(
-                "unknown_filter",
-                "label_issues.filter_by",
-                f"one of {', '.join(known)}",
-                self.filter_by,
-                did_you_mean(self.filter_by, known),
-            )
+            expected, got = f"one of {', '.join(known)}", self.filter_by
+            hint = did_you_mean(self.filter_by, known)
+            raise ConfigError("unknown_filter", "label_issues.filter_by", expected, got, hint)
         if not 0 <= self.frac_noise <= 1:
             where = "label_issues.frac_noise"
             raise ConfigError("out_of_range", where, "a share, 0 .. 1", self.frac_noise)
@@ -89,21 +80,15 @@ class IssueFilter:
             where, got = "label_issues.min_examples_per_class", self.min_examples_per_class
             raise ConfigError("out_of_range", where, "0 or more", got)
         if self.num_to_remove_per_class is not None and self.filter_by != "prune_by_class":
-            raise ConfigError(
-                "impossible_combination",
-                "label_issues.num_to_remove_per_class",
-                "filter_by prune_by_class with it",
-                self.filter_by,
-                "set filter_by: prune_by_class, or leave num_to_remove_per_class out",
-            )
+            where = "label_issues.num_to_remove_per_class"
+            expected, got = "filter_by prune_by_class with it", self.filter_by
+            hint = "set filter_by: prune_by_class, or leave num_to_remove_per_class out"
+            raise ConfigError("impossible_combination", where, expected, got, hint)
         if self.frac_noise != 1.0 and self.filter_by not in PRUNES:
-            raise ConfigError(
-                "impossible_combination",
-                "label_issues.frac_noise",
-                f"1.0 with filter_by {self.filter_by}, which has no use for it",
-                self.frac_noise,
-                f"use one of {', '.join(sorted(PRUNES))}",
-            )
+            where = "label_issues.frac_noise"
+            expected = f"1.0 with filter_by {self.filter_by}, which has no use for it"
+            got, hint = self.frac_noise, f"use one of {', '.join(sorted(PRUNES))}"
+            raise ConfigError("impossible_combination", where, expected, got, hint)
 
     @property
     def is_of_margins(self) -> bool:
@@ -204,21 +189,13 @@ def _keep_selected(mask: BoolArray, block: Block, cuts: Cuts) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class LabelIssues:
-    """What `find_label_issues` says of each row, in the order of the rows.
+class FoundIssues:
+    """What `find_label_issues` says of each row, in the order of the rows."""
 
-    Attributes
-    ----------
-    is_label_issue : bool, shape (n,)
-    label_score : float64, shape (n,), lower is worse
-    label_rank : int64, shape (n,), 1 = worst, by (score, row id); 0: not an issue
-    noise_model : of all rows
-    """
-
-    is_label_issue: BoolArray
-    label_score: FloatArray
-    label_rank: IntArray
-    noise_model: NoiseModel
+    is_label_issue: BoolArray  # bool, shape (n,)
+    label_score: FloatArray  # float64, shape (n,), lower is worse
+    label_rank: IntArray  # int64, shape (n,), 1 = worst, by (score, row id); 0: not an issue
+    noise_model: NoiseModel  # of all rows
 
     @property
     def ranked(self) -> IntArray:
@@ -238,7 +215,7 @@ def find_label_issues(
     adjust_pred_probs: bool = False,
     budget: Budget | None = None,
     noise_model: NoiseModel | None = None,
-) -> LabelIssues:
+) -> FoundIssues:
     """Find label issues in arrays, by the passes that a lake would need.
 
     Parameters
@@ -286,7 +263,7 @@ def find_label_issues(
     scores = [label_scores(block.labels, block.pred_probs, rank_by, adjust_by) for block in blocks]
     is_issue, score = np.concatenate(flags), np.concatenate(scores)
     ids = np.concatenate([np.array(block.row_ids, object) for block in blocks])
-    return LabelIssues(is_issue, score, rank(is_issue, score, ids), noise_model)
+    return FoundIssues(is_issue, score, rank(is_issue, score, ids), noise_model)
 
 
 def rank(is_issue: BoolArray, score: FloatArray, row_ids: ObjectArray) -> IntArray:
@@ -323,10 +300,7 @@ def _check_probabilities(pred_probs: FloatArray, row_ids: Sequence[str]) -> None
     bad = np.flatnonzero(faults)
     if len(bad):
         fault = Fault(int(faults[bad[0]]))
-        raise DataError(
-            fault.code,
-            f"pred_probs of row {row_ids[int(bad[0])]}",
-            "probabilities that sum to 1",
-            Shown(fault.reason),
-            f"{len(bad)} of {len(pred_probs)} rows are at fault; leave them out or mend them",
-        )
+        where, expected = f"pred_probs of row {row_ids[int(bad[0])]}", "probabilities that sum to 1"
+        got = Shown(fault.reason)
+        hint = f"{len(bad)} of {len(pred_probs)} rows are at fault; leave them out or mend them"
+        raise DataError(fault.code, where, expected, got, hint)

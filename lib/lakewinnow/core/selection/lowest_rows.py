@@ -11,19 +11,12 @@ from lakewinnow.core.types import BoolArray, FloatArray, IntArray, ObjectArray
 
 
 @dataclass(frozen=True, eq=False)
-class Candidates:
-    """Rows, each in one cell, in any order.
+class CandidateRows:
+    """Rows, each in one cell, in any order."""
 
-    Attributes
-    ----------
-    cell : int64, shape (n,)
-    score : float64, shape (n,), lowest first
-    row_id : object (str), shape (n,), breaks ties, lowest first
-    """
-
-    cell: IntArray
-    score: FloatArray
-    row_id: ObjectArray
+    cell: IntArray  # int64, shape (n,)
+    score: FloatArray  # float64, shape (n,), lowest first
+    row_id: ObjectArray  # object (str), shape (n,), breaks ties, lowest first
 
     @classmethod
     def none(cls) -> Self:
@@ -82,7 +75,7 @@ class Candidates:
 class Lowest(NamedTuple):
     """The rows kept, and per cell the score and, if ties were broken, the id of the last one."""
 
-    rows: Candidates
+    rows: CandidateRows
     cut: FloatArray  # shape (cells,), infinite where the cell has no rows
     cut_id: dict[int, str]
 

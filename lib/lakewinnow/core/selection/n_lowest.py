@@ -25,7 +25,7 @@ import numpy as np
 
 from lakewinnow.core.selection.cells import NONE, Cells
 from lakewinnow.core.selection.intervals import FullBin, Intervals, full_bin
-from lakewinnow.core.selection.lowest_rows import Candidates
+from lakewinnow.core.selection.lowest_rows import CandidateRows
 from lakewinnow.core.selection.order import chunk_of_image
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
@@ -35,32 +35,21 @@ MAX_BIN_BITS: Final = 12  # more would not save a pass, but ship more
 
 @dataclass(frozen=True)
 class Budget:
-    """What one pass may hold in memory.
+    """What one pass may hold in memory."""
 
-    Attributes
-    ----------
-    counters : bins of all cells together; a cell has 8 at least
-    candidates : collected rows of all cells and all tallies together
-    """
-
-    counters: int = 2**22
-    candidates: int = 2**21
+    counters: int = 2**22  # bins of all cells together; a cell has 8 at least
+    candidates: int = 2**21  # collected rows of all cells and all tallies together
 
 
 @dataclass(frozen=True, eq=False)
 class Cuts:
-    """Where each cell's selection ends: the result, and all that the last pass needs.
+    """Where each cell's selection ends: the result, and all that the last pass needs."""
 
-    Attributes
-    ----------
-    cells : the cells that select any rows
-    score : float64, shape (A,); a row of lower score is selected, as is a row of equal score ...
-    row_id : ... whose id is not above this one; position in `cells` -> id, only for cells where
-        rows level at the cut do not all fit
-    """
-
-    cells: Cells
+    cells: Cells  # the cells that select any rows
+    # float64, shape (A,); a row of lower score is selected, as is a row of equal score ...
     score: FloatArray
+    # ... whose id is not above this one; position in `cells` -> id, only for cells where rows level
+    # at the cut do not all fit
     row_id: Mapping[int, str]
 
     def add(self, cells: IntArray, scores: FloatArray, row_ids: Mapping[int, str]) -> Self:
@@ -82,37 +71,27 @@ class Cuts:
 
 @dataclass(frozen=True, eq=False)
 class Tally:
-    """What a pass found in some blocks; concatenation merges, in any order.
+    """What a pass found in some blocks; concatenation merges, in any order."""
 
-    Attributes
-    ----------
-    bins : int64, shape (n, 3), rows (cell, bin, count); a cell and bin may occur repeatedly
-    rows : the collected rows; and, of each cell that counts ids, the lowest and the highest one
-    """
-
+    # int64, shape (n, 3), rows (cell, bin, count); a cell and bin may occur repeatedly
     bins: IntArray
-    rows: Candidates
+    # the collected rows; and, of each cell that counts ids, the lowest and the highest one
+    rows: CandidateRows
 
     @classmethod
     def merge(cls, tallies: Iterable["Tally"]) -> Self:
         """Return the tally of all the blocks."""
         parts = list(tallies)
         bins = [np.zeros((0, 3), np.int64), *(part.bins for part in parts)]
-        return cls(np.concatenate(bins), Candidates.concat([part.rows for part in parts]))
+        return cls(np.concatenate(bins), CandidateRows.concat([part.rows for part in parts]))
 
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """A plan for the next pass, and the cuts found so far.
+    """A plan for the next pass, and the cuts found so far."""
 
-    Attributes
-    ----------
-    cuts : final where a cell is no longer open, and of use once the plan is `done`
-    open : the intervals of the cells that have no cut yet
-    """
-
-    cuts: Cuts
-    open: Intervals
+    cuts: Cuts  # final where a cell is no longer open, and of use once the plan is `done`
+    open: Intervals  # the intervals of the cells that have no cut yet
     budget: Budget
     n_tallies: int | None
 
@@ -208,7 +187,7 @@ class Selection:
         return replace(self, cuts=cuts, open=scores.join(ids))
 
 
-def _cut_collected(cuts: Cuts, intervals: Intervals, rows: Candidates) -> Cuts:
+def _cut_collected(cuts: Cuts, intervals: Intervals, rows: CandidateRows) -> Cuts:
     rows = replace(rows, cell=np.searchsorted(intervals.cell, rows.cell))
     lowest = rows.lowest(intervals.need)
     # Of a part of a score more rows follow the interval, so even if all in it fit, the id matters
@@ -235,7 +214,7 @@ def _close(cuts: Cuts, intervals: Intervals) -> tuple[Cuts, Intervals]:
 
 
 def _narrow_ids(
-    cuts: Cuts, intervals: Intervals, bins: IntArray, bounds: Candidates, bin_bits: int
+    cuts: Cuts, intervals: Intervals, bins: IntArray, bounds: CandidateRows, bin_bits: int
 ) -> tuple[Cuts, Intervals]:
     full, _ = _full_bin(intervals, bins, bin_bits)
     narrowed = intervals.narrow_ids(full, bin_bits)

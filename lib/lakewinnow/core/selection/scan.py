@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from lakewinnow.core.selection.cells import Pairs
-from lakewinnow.core.selection.lowest_rows import Candidates, score_cuts
+from lakewinnow.core.selection.lowest_rows import CandidateRows, score_cuts
 from lakewinnow.core.selection.n_lowest import Cuts, Selection, Tally
 from lakewinnow.core.selection.order import id_images
 from lakewinnow.core.types import Block, BoolArray, IntArray, ObjectArray
@@ -73,13 +73,13 @@ class _Scan:
         self.counter = np.cumsum(~self.collects) - 1  # number of each counting cell
         n_counting = int(np.count_nonzero(~self.collects))
         self.counts = np.zeros(n_counting << self.bin_bits, np.int64)
-        self.rows = Candidates.none()
+        self.rows = CandidateRows.none()
         self.fresh: list[Pairs] = []  # rows without ids yet, numbered through the blocks held
         self.blocks: list[Sequence[str]] = []  # their row ids
         self.starts = [0]  # number of each one's first row, and of the row after the last
         self.n_rows = 0
         self.most_rows = 2 * int(self.open.need[self.collects].sum()) + SPARE_CANDIDATES
-        self.id_bounds = Candidates.none()  # lowest and highest id of the cells that count ids
+        self.id_bounds = CandidateRows.none()  # lowest and highest id of the cells that count ids
 
     def add(self, block: Block) -> None:
         if self.starts[-1] >= MOST_HELD:
@@ -119,7 +119,7 @@ class _Scan:
         self._collect(pairs.take(collects))
         counted = pairs.take(~collects)
         self._count(counted.cell, self.open.id_bins(counted.cell, images[~collects], self.bin_bits))
-        self._keep_id_bounds(Candidates(counted.cell, counted.score, ids[~collects]))
+        self._keep_id_bounds(CandidateRows(counted.cell, counted.score, ids[~collects]))
 
     def _count(self, cell: IntArray, bins: IntArray) -> None:
         np.add.at(self.counts, (self.counter[cell] << self.bin_bits) + bins, 1)
@@ -151,8 +151,8 @@ class _Scan:
         block = np.searchsorted(self.starts, fresh.row, side="right") - 1
         at = fresh.row - np.array(self.starts)[block]
         ids = [self.blocks[i][k] for i, k in zip(block.tolist(), at.tolist(), strict=True)]
-        named = Candidates(fresh.cell, fresh.score, np.array(ids, object))
-        self.rows = Candidates.concat([self.rows, named]).lowest(self.open.need + 1).rows
+        named = CandidateRows(fresh.cell, fresh.score, np.array(ids, object))
+        self.rows = CandidateRows.concat([self.rows, named]).lowest(self.open.need + 1).rows
         self.n_rows = len(self.rows)
         self.fresh, self.blocks = [], self.blocks[-1:]
         self.starts = [0, *map(len, self.blocks)]
@@ -173,14 +173,14 @@ class _Scan:
         )
         counting = self.open.cell[~self.collects][cell]
         bins = np.column_stack([counting, number, by_cell[cell, number]])
-        rows = Candidates.concat([self.rows, self.id_bounds])
+        rows = CandidateRows.concat([self.rows, self.id_bounds])
         return Tally(bins, replace(rows, cell=self.open.cell[rows.cell]))
 
-    def _keep_id_bounds(self, rows: Candidates) -> None:
-        bounds = Candidates.concat([self.id_bounds, rows]).id_bounds()
+    def _keep_id_bounds(self, rows: CandidateRows) -> None:
+        bounds = CandidateRows.concat([self.id_bounds, rows]).id_bounds()
         cells = np.repeat(np.array(list(bounds), np.int64), 2)
         row_ids = np.array([row_id for both in bounds.values() for row_id in both], object)
-        self.id_bounds = Candidates(cells, self.low[cells], row_ids)
+        self.id_bounds = CandidateRows(cells, self.low[cells], row_ids)
 
 
 def _ids(row_ids: Sequence[str], rows: IntArray) -> ObjectArray:

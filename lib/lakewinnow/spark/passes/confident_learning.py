@@ -28,7 +28,7 @@ from lakewinnow.core.noise.confident_learning import (
 from lakewinnow.core.noise.metrics import LEAST_PROB, N_BINS, TICK, CalibrationState
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection.label_issues import IssueFilter, flag, plan_selection
-from lakewinnow.core.selection.lowest_rows import Candidates
+from lakewinnow.core.selection.lowest_rows import CandidateRows
 from lakewinnow.core.selection.n_lowest import Cuts, Selection, Tally
 from lakewinnow.core.selection.scan import scan
 from lakewinnow.core.selection.scores import label_scores
@@ -106,11 +106,8 @@ def self_confidence(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdS
     Only rows whose label has a probability are in it: all rows, if no row is bad.
     """
     if isinstance(rows, ParquetRows):
-        zero = ThresholdState.zero(n_classes)
-        shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
-        scan_own = partial(_scan_self_confidence, n_classes=n_classes)
-        found = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_own, shapes)
-        return ThresholdState(found["limbs"], found["counts"])
+        needed = rows.select(c.LABEL, c.PRED_PROBS)
+        return states.summed(needed, ThresholdState.zero(n_classes), _add_self_confidence)
     own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
     sums = (
         rows.where(own.between(0.0, 1.0 + EPSILON))
@@ -122,14 +119,11 @@ def self_confidence(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdS
     return ThresholdState.from_rows(n_classes, np.column_stack(columns))
 
 
-def _scan_self_confidence(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
-    state = ThresholdState.zero(n_classes)
-    for batch in batches:
-        labels = np.asarray(pc.fill_null(batch.column(c.LABEL), -1), np.int64)
-        own = lists.get(batch.column(c.PRED_PROBS), labels)
-        has = (own >= 0) & (own <= 1 + EPSILON)
-        state = state.with_own(labels[has], own[has])
-    return {"limbs": state.limbs, "counts": state.counts}
+def _add_self_confidence(state: ThresholdState, batch: pa.RecordBatch) -> ThresholdState:
+    labels = np.asarray(pc.fill_null(batch.column(c.LABEL), -1), np.int64)
+    own = lists.get(batch.column(c.PRED_PROBS), labels)
+    has = (own >= 0) & (own <= 1 + EPSILON)
+    return state.with_own(labels[has], own[has])
 
 
 def _limbs(value: Column) -> list[Column]:
@@ -149,18 +143,14 @@ def joint(rows: DataFrame, thresholds: FloatArray) -> JointState:
     ----------
     thresholds : float64, shape (K,)
     """
-    n_classes = len(thresholds)
-    shapes = {"counts": (n_classes, n_classes), "n_label_issues": (1,)}
-    scan_joint = partial(_scan_joint, thresholds=thresholds)
-    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
-    return JointState(sums["counts"], int(sums["n_label_issues"][0]))
+    add = partial(_add_guesses, thresholds=thresholds)
+    needed = rows.select(c.LABEL, c.PRED_PROBS)
+    return states.summed(needed, JointState.zero(len(thresholds)), add)
 
 
-def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray) -> states.Arrays:
-    state = JointState.zero(len(thresholds))
-    for block in trusted_blocks(batches, len(thresholds)):
-        state = state.update(block.labels, block.pred_probs, thresholds)
-    return {"counts": state.counts, "n_label_issues": np.array([state.n_label_issues])}
+def _add_guesses(state: JointState, batch: pa.RecordBatch, thresholds: FloatArray) -> JointState:
+    (block,) = trusted_blocks([batch], len(thresholds))
+    return state.update(block.labels, block.pred_probs, thresholds)
 
 
 def cuts(
@@ -226,7 +216,7 @@ def _tally(found: pa.Table) -> Tally:
     rows = found.filter(pa.array(is_row))
     row_ids = np.empty(len(rows), object)
     row_ids[:] = rows.column(c.ROW_ID).to_pylist()
-    candidates = Candidates(
+    candidates = CandidateRows(
         rows.column("cell").to_numpy().astype(np.int64),
         rows.column("score").to_numpy(zero_copy_only=False),
         row_ids,
@@ -236,23 +226,14 @@ def _tally(found: pa.Table) -> Tally:
 
 @dataclass(frozen=True, kw_only=True)
 class Judge:
-    """All that it takes to judge a row by itself: what the last pass sends to the workers.
+    """All that it takes to judge a row by itself: what the last pass sends to the workers."""
 
-    Attributes
-    ----------
-    classes : names of the labels 0 .. K-1
-    thresholds : float64, shape (K,)
-    cuts : of the selection, done
-    rank_by : a name in `core.scores.SCORES`
-    adjust_pred_probs : whether scores take out how confident the model is of each class
-    """
-
-    classes: tuple[str, ...]
-    thresholds: FloatArray
+    classes: tuple[str, ...]  # names of the labels 0 .. K-1
+    thresholds: FloatArray  # float64, shape (K,)
     issue_filter: IssueFilter
-    cuts: Cuts
-    rank_by: str
-    adjust_pred_probs: bool
+    cuts: Cuts  # of the selection, done
+    rank_by: str  # a name in `core.scores.SCORES`
+    adjust_pred_probs: bool  # whether scores take out how confident the model is of each class
 
     def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:
         """Judge a block: predicted_label, predicted_prob, is_label_issue, label_score."""

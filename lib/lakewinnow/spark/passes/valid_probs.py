@@ -59,20 +59,12 @@ def as_array(values: Column, data_type: DataType) -> Column:
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A batch, its good rows apart.
+    """A batch, its good rows apart."""
 
-    Attributes
-    ----------
-    block : the good rows, with their given labels
-    rows : int64, shape (good rows,), their positions in the batch
-    codes : int8, shape (rows,), positions in `CODES`; 0: good
-    n_imprecise : good rows whose sum is off by more than 1e-3
-    """
-
-    block: Block
-    rows: IntArray
-    codes: npt.NDArray[np.int8]
-    n_imprecise: int
+    block: Block  # the good rows, with their given labels
+    rows: IntArray  # int64, shape (good rows,), their positions in the batch
+    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
+    n_imprecise: int  # good rows whose sum is off by more than 1e-3
 
 
 def check(
@@ -142,35 +134,23 @@ def blocks(batches: Iterable[pa.RecordBatch], n_classes: int) -> Iterator[Block]
 
 def thresholds(rows: DataFrame | ParquetRows, n_classes: int) -> ThresholdState:
     """Sum self-confidence over the good rows, in one pass."""
-    zero = ThresholdState.zero(n_classes)
-    shapes = {"limbs": zero.limbs.shape, "counts": zero.counts.shape}
     needed = rows.select(c.LABEL, c.PRED_PROBS)
-    sums = states.total(needed, partial(_scan_thresholds, n_classes=n_classes), shapes)
-    return ThresholdState(sums["limbs"], sums["counts"])
+    return states.summed(needed, ThresholdState.zero(n_classes), _add_thresholds)
 
 
-def _scan_thresholds(batches: Iterable[pa.RecordBatch], n_classes: int) -> states.Arrays:
-    state = ThresholdState.zero(n_classes)
-    for block in blocks(batches, n_classes):
-        state = state.update(block.labels, block.pred_probs)
-    return {"limbs": state.limbs, "counts": state.counts}
+def _add_thresholds(state: ThresholdState, batch: pa.RecordBatch) -> ThresholdState:
+    block = check_batch(batch, len(state.counts)).block
+    return state.update(block.labels, block.pred_probs)
 
 
 @dataclass(frozen=True, eq=False)
 class CheckedJoint:
-    """The confident joint of the good rows, and what the other rows lack.
-
-    Attributes
-    ----------
-    joint : JointState
-    n_by_code : int64, shape (len(CODES),)
-    n_imprecise : good rows whose sum is off by more than 1e-3
-    below_zero : int64, shape (K, K, steps), from `core.selection.cells.count_margins`, or None
-    """
+    """The confident joint of the good rows, and what the other rows lack."""
 
     joint: JointState
-    n_by_code: IntArray
-    n_imprecise: int
+    n_by_code: IntArray  # int64, shape (len(CODES),)
+    n_imprecise: int  # good rows whose sum is off by more than 1e-3
+    # int64, shape (K, K, steps), from `core.selection.cells.count_margins`, or None
     below_zero: IntArray | None
 
     @property
