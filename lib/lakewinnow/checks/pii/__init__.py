@@ -18,9 +18,6 @@ SCORE: Final = "pii_score"  # 0 .. 1, lower is worse: 1 / (1 + places)
 KINDS: Final = "pii_kinds"
 FOUND: Final = "personal data: "  # begins what is said of a row
 TAG: Final = "pii_tag"
-_ABOUT_TAG: Final = (
-    "What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE."
-)
 Kind = Literal["email", "iban", "card", "ip", "phone"]
 
 
