@@ -24,15 +24,7 @@ _HOMES = {
     "run": "running",
 }
 
-__all__ = [
-    "Observer",
-    "RunResult",
-    "cancel_batches",
-    "cancel_finetuning",
-    "check",
-    "plan",
-    "run",
-]
+__all__ = ["Observer", "RunResult", "cancel_batches", "cancel_finetuning", "check", "plan", "run"]
 
 
 def __getattr__(name: str) -> Any:

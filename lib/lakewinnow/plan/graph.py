@@ -14,17 +14,11 @@ from lakewinnow.plan.stage import OPTIONAL, Names, Stage, names_of
 
 @dataclass(frozen=True)
 class Graph:
-    """Stages by name, each after all that it needs.
-
-    Attributes
-    ----------
-    needs : for each stage, the names of those that it needs directly
-    off : stages that the configuration does not turn on
-    """
+    """Stages by name, each after all that it needs."""
 
     stages: Mapping[str, Stage]
-    needs: Mapping[str, Names]
-    off: Mapping[str, Stage]
+    needs: Mapping[str, Names]  # for each stage, the names of those that it needs directly
+    off: Mapping[str, Stage]  # stages that the configuration does not turn on
 
     @classmethod
     def of(cls, stages: Iterable[Stage], config: Config) -> "Graph":

@@ -146,10 +146,7 @@ def _faults(check: Any, name: str, where: str, others: list[Check[Any]]) -> Iter
     elif not name.isidentifier() or name in _reserved() or name in {of.name for of in others}:
         hint = "rename the check"
         yield ConfigError("name_taken", where, "a name that no other key or check has", name, hint)
-    if not is_dataclass(check.section) or not isinstance(
-        check.default,
-        check.section | None,
-    ):
+    if not is_dataclass(check.section) or not isinstance(check.default, check.section | None):
         expected = "a dataclass as `section`, and one of it, or None, as `default`"
         got = Shown(f"{check.section!r} and {check.default!r}")
         yield ConfigError("not_a_section", where, expected, got)

@@ -126,10 +126,7 @@ def heat_map(
 
 
 def histogram(
-    title: str,
-    counts: Mapping[str, Sequence[int]],
-    *,
-    marks: Mapping[str, float] | None = None,
+    title: str, counts: Mapping[str, Sequence[int]], *, marks: Mapping[str, float] | None = None
 ) -> Picture:
     """Draw counts over 0 .. 1 in equal bins, stacked.
 

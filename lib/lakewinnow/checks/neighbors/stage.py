@@ -120,10 +120,7 @@ def run(
         bytes_in=2 * store.size(),
         writes=("checks/neighbors",),
         figures=NeighborFigures(
-            k=min(config.k, n_rows - 1),
-            metric=metric,
-            texts=n_texts,
-            reference_texts=n_reference,
+            k=min(config.k, n_rows - 1), metric=metric, texts=n_texts, reference_texts=n_reference
         ),
     )
 

@@ -62,9 +62,7 @@ def run(run: Run, config: NullsConfig) -> StageReport[NullFigures]:
         reads={"corpus": 2},
         writes=(CHECK.table,),
         figures=NullFigures(
-            rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
-            columns=shares,
-            most_often=together,
+            rows=lake.read(CHECK.table).where(IS_ISSUE).count(), columns=shares, most_often=together
         ),
     )
 

@@ -90,10 +90,7 @@ NOT_ADJUSTABLE: Final = frozenset({"confidence_weighted_entropy"})  # expects a 
 
 
 def label_scores(
-    labels: IntArray,
-    pred_probs: FloatArray,
-    rank_by: str,
-    adjust_by: FloatArray | None = None,
+    labels: IntArray, pred_probs: FloatArray, rank_by: str, adjust_by: FloatArray | None = None
 ) -> FloatArray:
     """Score each row's given label, shape (n,).
 

@@ -121,11 +121,7 @@ def _types(
     ]
 
 
-def _find(
-    spark: SparkSession,
-    files: Sequence[InputFile],
-    find: BatchFunction,
-) -> list[Any]:
+def _find(spark: SparkSession, files: Sequence[InputFile], find: BatchFunction) -> list[Any]:
     """Look over all files for what their rows have in common."""
     found = map_batches(_over(spark, files), find, _FOUND).collect()
     return [json.loads(as_json) for [as_json] in found]
