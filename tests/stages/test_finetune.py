@@ -12,6 +12,7 @@ from builders import corpus_row, lake_in, make_commit, make_config, make_table, 
 from embedding.openai.fault_server import KEY
 from finetuning.openai.job_server import JobServer, Plan
 from lakewinnow import pipeline
+from lakewinnow.cli import main
 from lakewinnow.errors import ConfigError, LakewinnowWarning, ProviderError
 from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.stages import finetune, noise
@@ -180,6 +181,7 @@ def test_a_service_is_paid_once_for_each_version(case, server):
     assert metrics[1:] == ["train.jsonl", "validation.jsonl"]
     assert case.run(**settings) == details
     assert (len(server.jobs), set(server.asked.values())) == (3, {1})
+
     config = make_config("x.csv", finetune=settings)
     left = finetune.estimate(case.lake, config, trusted=case.trusted)
     assert (left.n_jobs, left.n_questions, left.cost_usd) == (0, 0, 0.0)
@@ -242,7 +244,7 @@ def test_without_trusted_rows_there_is_nothing_to_compare_by():
 
 @once
 @pytest.mark.slow
-def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path):
+def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path, capsys):
     texts, labels = texts_of(120, 5)
     wrong = np.where(np.arange(120) % 6 == 0, 1 - labels, labels)
     path = write_table(tmp_path / "in.csv", texts, wrong)
@@ -266,3 +268,8 @@ def test_a_run_keeps_what_fine_tuning_has_found(spark, server, tmp_path):
     assert kept["finetune"] == summary["finetune"]
     assert "evaluate" in kept
     assert (len(server.jobs), set(server.asked.values())) == (3, {1})
+
+    fresh = ["--set", f"workspace={tmp_path / 'fresh'}", "--quiet"]
+    main(["finetune", str(tmp_path / "out" / "config.yaml"), *fresh])  # exits where it fails
+    assert "fixed" in capsys.readouterr().out
+    assert (tmp_path / "fresh" / "report.html").exists()

@@ -186,7 +186,7 @@ def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
         n = pipeline.cancel_finetuning(config)
         click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
         return 0
-    result = _run(asked, config, ("report", "finetune"))
+    result = _run(asked, config, ("publish", "report", "finetune"))
     return 0 if print_finetuned(result) else ProviderError.exit_code
 
 
