@@ -141,4 +141,11 @@ class Embedder(ABC):
         return pieces
 
 
+def unit_length(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return vectors, one a row, scaled to unit length; zeros stay zeros."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    scaled: NDArray[np.float32] = vectors / np.maximum(lengths, np.finfo(np.float32).tiny)
+    return scaled
+
+
 __all__ = ["Embedder", "Limits", "ProviderError", "RefusedInput", "TryLater"]

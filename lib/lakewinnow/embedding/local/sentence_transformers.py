@@ -26,11 +26,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config.sections import EmbeddingConfig
-from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, Limits
+from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, Limits, unit_length
 from lakewinnow.embedding.local import models, threads
 from lakewinnow.embedding.local.tokens import Tokens
 from lakewinnow.embedding.local.transformer_files import TransformerFiles
-from lakewinnow.embedding.local.vectors import unit_length
 from lakewinnow.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:

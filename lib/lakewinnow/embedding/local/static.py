@@ -16,10 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lakewinnow.config.sections import EmbeddingConfig
-from lakewinnow.embedding.base import EMBEDDING, Embedder, Limits
+from lakewinnow.embedding.base import EMBEDDING, Embedder, Limits, unit_length
 from lakewinnow.embedding.local import models, threads
 from lakewinnow.embedding.local.tokens import Tokens
-from lakewinnow.embedding.local.vectors import unit_length
 from lakewinnow.errors import ConfigError, ProviderError, Shown, did_you_mean
 
 if TYPE_CHECKING:

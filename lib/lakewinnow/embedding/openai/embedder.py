@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from openai.types import CreateEmbeddingResponse
 
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
-from lakewinnow.embedding.base import Embedder, Limits, TryLater
-from lakewinnow.embedding.local.vectors import unit_length
+from lakewinnow.embedding.base import Embedder, Limits, TryLater, unit_length
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.openai.vocabulary import Vocabulary
