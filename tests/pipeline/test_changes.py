@@ -143,8 +143,8 @@ KEYS = [
     ({"embedding__openai__mode": "batch"}, []),
     ({"clean__label_issues": "review"}, AFTER_DECIDE),
     ({"clean__nulls": "drop"}, []),  # the check is off
-    ({"clean__max_drop_fraction": 0.9}, ["publish"]),
-    ({"output__rows_per_file": 10}, ["publish"]),
+    ({"clean__max_drop_fraction": 0.9}, ["publish", "report"]),
+    ({"output__rows_per_file": 10}, ["publish", "report"]),
     ({"output__mode": "overwrite"}, []),
     ({"export__format": "openai-chat"}, ["export"]),
 ]

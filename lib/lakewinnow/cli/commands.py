@@ -104,7 +104,7 @@ def run(asked: Asked, *, cancel: bool) -> None:
 def plan(asked: Asked, form: str | None) -> None:
     """Show what a run would do, why, and what it would cost.
 
-    Options are those of `lakewinnow run`. Nothing is written and no service is asked.
+    Options are those of `lakewinnow run`. No stage runs, and no service is asked.
     """
     from lakewinnow import pipeline
     from lakewinnow.pipeline.sessions import running_for

@@ -72,7 +72,7 @@ def _read_by_publish(config: Config) -> Names:
 
 def _read_by_report(config: Config) -> Names:
     lists = (check.table for check in config.checks.on if check.lists_rows and not check.is_issue)
-    return ("issues", "checks/label_issues", *lists)
+    return ("clean", "issues", "checks/label_issues", *lists)  # whoever wants it wants the rows
 
 
 def _read_by_export(config: Config) -> Names:
