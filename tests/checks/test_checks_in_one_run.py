@@ -100,7 +100,7 @@ def test_what_they_found_is_in_the_summary_and_on_the_terminal(result, capsys):
     assert "Outliers: 2 of 80 rows are farther than " in out
     assert "Rare classes: rare; the rarest has 1.25% of the rows" in out
     assert "Missing values: " in out
-    assert "Order of the rows: sorted by day, similar rows come together" in out
+    assert "Row order: sorted by day, similar rows come together" in out
     assert (
         "Weak groups: 9 rows of site web: the classifier's confidence in their labels is 7%" in out
     )

@@ -509,7 +509,7 @@ def test_a_job_that_is_done_raises_nothing(monkeypatch, capsys, sample, tmp_path
     function, argv = job(*command, "draw", str(sample / "config.yaml"), *overrides, "-n", "5")
     monkeypatch.setattr(sys, "argv", argv)
     function()  # Databricks takes SystemExit(0), too, for a failure
-    assert "5 rows are drawn for review" in capsys.readouterr().out
+    assert "5 rows were drawn for review" in capsys.readouterr().out
 
 
 # --- Ctrl-C -------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_says_what_was_found():
         ),
         ("Rare classes", "b, d; the rarest has 0.12% of the rows"),
         ("Missing values", "50.0% of date, 25.0% of topic; 2 rows have no value at all"),
-        ("Order of the rows", "sorted by date, similar rows come together (p = 0.010)"),
+        ("Row order", "sorted by date, similar rows come together (p = 0.010)"),
         (
             "Weak groups",
             "40 rows of source mail: the classifier's confidence in their labels is 9% of the"
@@ -75,8 +75,8 @@ def test_says_what_was_found():
         (
             "Texts",
             "3 rows break a rule (3 language, 1 digits)",
-            "digits: 1 row; 9 texts came to it and 8 passed",
-            "language: 3 rows; 8 texts came to it and 6 passed",
+            "digits: 1 row; 9 texts reached it and 8 passed",
+            "language: 3 rows; 8 texts reached it and 6 passed",
         ),
         ("Personal data", "1 text (2 email)"),
     ]

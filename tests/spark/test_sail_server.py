@@ -320,14 +320,14 @@ def test_a_server_that_is_killed_is_told_of_and_the_next_session_is_a_new_one(nu
         out, err = process.communicate(timeout=60)
     code, message, hint, n_rows = out.splitlines()
     log = scratch / server.LOG
-    lacked = ", probably for want of memory" if number == signal.SIGKILL else ""
+    lacked = ", probably out of memory" if number == signal.SIGKILL else ""
     how = f"was killed by signal 9{lacked}" if lacked else "ended with exit status 143"
     assert (code, err, n_rows) == ("engine_lost", "", "3")
     assert message == (
         f"Sail: expected a server that lives as long as the run, got one that {how}; "
         f"its log is {log}"
     )
-    assert hint.endswith("the same command goes on at this stage")
+    assert hint.endswith("the same command resumes at this stage")
     assert ("--engine spark" in hint) == bool(lacked)
     assert log.read_text().startswith("Sail ")
     assert [path.name for path in tmp_path.rglob("*")] == [scratch.name, log.name]
@@ -353,7 +353,7 @@ def test_a_run_whose_server_is_killed_says_so_and_goes_on_where_it_was(tmp_path)
         _, told = run.communicate(timeout=60)
     assert run.returncode == EngineError.exit_code, told
     assert told.count("lakewinnow: error: ") == 1
-    assert "got one that was killed by signal 9, probably for want of memory; its log is" in told
+    assert "got one that was killed by signal 9, probably out of memory; its log is" in told
     assert "Traceback" not in told
     assert (scratch / server.LOG).exists()
     again = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

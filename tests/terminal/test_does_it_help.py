@@ -105,7 +105,7 @@ def test_of_what_does_not_help_nothing_is_said_against_the_control():
 def test_a_class_mix_of_no_part_is_said_once():
     found = {"control": version(0.0), "fixed": replace(version(0.05), to_control=None)}
     text = printed(found, class_mix_matters=False)
-    assert "The class mix has no part in this, because classes are weighted equally." in text
+    assert "The class mix plays no part in this, because classes are weighted equally." in text
     assert "see control" not in text
 
 
@@ -137,6 +137,6 @@ def test_answers_of_no_class_and_jobs_that_failed_are_told():
     failed = ["baseline: failed: too few tokens"]
     text = printed_tuned(found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
     assert "fixed 1,916 55.0 [51.0, 59.0] 50.0" in text
-    assert "12 answers of fixed name no class; they count as wrong." in text
-    assert "There is no model of baseline: failed: too few tokens" in text
+    assert "12 answers of the model trained on fixed name no class and count as wrong." in text
+    assert "No model was trained on baseline: failed: too few tokens" in text
     assert "better" not in text

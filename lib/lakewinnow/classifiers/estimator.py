@@ -55,7 +55,7 @@ class Estimator:
         estimator = self.make()
         if not hasattr(estimator, "fit") or not hasattr(estimator, "predict_proba"):
             expected = "a classifier with fit and predict_proba"
-            hint = "sklearn.calibration.CalibratedClassifierCV gives one probabilities"
+            hint = "sklearn.calibration.CalibratedClassifierCV adds probabilities to a classifier"
             raise ConfigError("no_predict_proba", _KEY, expected, Shown(repr(estimator)), hint)
         rng = np.random.default_rng(0)
         try:
@@ -79,7 +79,7 @@ class Estimator:
         try:
             factory = getattr(importlib.import_module(module), name)
         except (ImportError, AttributeError, ValueError) as error:
-            expected = "logistic, or an import path: sklearn.ensemble.RandomForestClassifier, say"
+            expected = "logistic, or an import path such as sklearn.ensemble.RandomForestClassifier"
             raise ConfigError(
                 "not_importable", _KEY, expected, self.path, f"{type(error).__name__}: {error}"
             ) from error
@@ -102,7 +102,7 @@ class Estimator:
         return estimator
 
     def _bad_params(self, error: Exception) -> ConfigError:
-        expected = f"parameters that {self.path} takes"
+        expected = f"parameters that {self.path} accepts"
         hint = _in_words(error)
         return ConfigError("bad_params", "crossval.params", expected, dict(self.params), hint)
 
@@ -203,7 +203,7 @@ def _predict(model: _OneModel, features: Features, n_classes: int, fold: int) ->
     except Exception as error:
         raise _failed(fold, error) from error
     if not (np.isfinite(found).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3)):
-        raise _failed(fold, ValueError("predict_proba gave rows that are no probabilities"))
+        raise _failed(fold, ValueError("predict_proba returned rows that are not probabilities"))
     return pred_probs
 
 

@@ -1,4 +1,7 @@
-"""The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere."""
+"""The command `lakewinnow`: arguments in, exit codes out; what it does is elsewhere.
+
+The way in is `main`; `commands` lists what can be typed.
+"""
 
 import logging
 import os
@@ -31,8 +34,8 @@ _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
 # What is said of a process of Spark's that is no more; of its Java by py4j alone.
 _WORKER_LOST: Final = "Python worker exited unexpectedly"
 _MEMORY: Final = (
-    "the system may have ended it for want of memory (see dmesg): fewer cores take less"
-    " (taskset -c 0 lakewinnow …); the same command goes on at this stage"
+    "it may have run out of memory (see dmesg); fewer cores need less"
+    " (taskset -c 0 lakewinnow …); the same command resumes at this stage"
 )
 
 
@@ -62,7 +65,7 @@ def exit_code_of(arguments: Sequence[str]) -> int:
             print(f"hint: {hint}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("lakewinnow: interrupted; run the same command again to go on", file=sys.stderr)
+        print("lakewinnow: interrupted; run the same command again to resume", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
         if debug:
@@ -127,11 +130,13 @@ def _log_to_stderr() -> None:
 def _lost(error: Exception) -> str | None:
     """Return which process of Spark's has ended before its time, if that is what has happened."""
     if _WORKER_LOST in str(error):
-        return "Spark: expected tasks that end, got one whose Python process was killed or crashed"
+        return (
+            "Spark: expected tasks that finish, got one whose Python process was killed or crashed"
+        )
     frames = traceback.extract_tb(error.__traceback__)
     is_of_network = isinstance(error, ConnectionError) or "Py4JNetwork" in type(error).__name__
     if is_of_network and any("py4j" in frame.filename for frame in frames):
-        return "Spark: expected its Java process to live, got no answer: it was killed or crashed"
+        return "Spark: expected an answer from its Java process, got none: it was killed or crashed"
     return None
 
 

@@ -51,7 +51,7 @@ _MERGE: Final = "noise-model merge both.json out/april/noise_model.json out/may/
 @click.version_option(__version__, message="lakewinnow %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, in any command.")
 def lakewinnow(debug: bool) -> None:  # noqa: FBT001 - `main` looks for it everywhere
-    """Find the wrong labels of a table, and write a clean table."""
+    """Find wrong labels in a table, and write a clean table."""
 
 
 @lakewinnow.command(**example("init data/tickets.csv"))
@@ -76,19 +76,23 @@ def init(path: str, output: Path) -> None:
 
 @lakewinnow.command(cls=RunCommand, **example("run tickets.yaml --set crossval.folds=5"))
 @takes_config(UNTIL, RESTART, NOISE_MODEL, QUIET, ENGINE, REMOTE)
-@click.option("--cancel", is_flag=True, help="Cancel the batches that a service still works on.")
+@click.option(
+    "--cancel", is_flag=True, help="Cancel the batches that a service is still working on."
+)
 def run(asked: Asked, *, cancel: bool) -> None:
     """Run all stages, from the table to clean/ and the report.
 
-    What an earlier run has done is not done again. CONFIG is a YAML file; later files override
-    earlier ones.
+    Stages that an earlier run has finished are not run again. CONFIG is a YAML file; later
+    files override earlier ones.
     """
     config = asked.config()
     if cancel:
         from lakewinnow import pipeline
 
         n = pipeline.cancel_batches(config)
-        click.echo(f"{n:,} batches are being cancelled. The next run keeps what they have done.")
+        click.echo(
+            f"{n:,} batches are being cancelled. The next run keeps the answers they already have."
+        )
         return
     _begin_session(asked, config)
     from lakewinnow.terminal.result import print_result
@@ -104,7 +108,7 @@ def run(asked: Asked, *, cancel: bool) -> None:
 def plan(asked: Asked, form: str | None) -> None:
     """Show what a run would do, why, and what it would cost.
 
-    Options are those of `lakewinnow run`. No stage runs, and no service is asked.
+    Takes the options of `lakewinnow run`. Runs no stage and calls no service.
     """
     from lakewinnow import pipeline
     from lakewinnow.pipeline.sessions import running_for
@@ -175,7 +179,7 @@ def diff(
 @lakewinnow.command(cls=RunCommand, **example("finetune politeness --provider local"))
 @takes_config(RESTART, QUIET, ENGINE, REMOTE)
 @click.option("--provider", type=OneOf(["local", "openai"]), help="Train here or at a service.")
-@click.option("--cancel", is_flag=True, help="Cancel the jobs that a service still works on.")
+@click.option("--cancel", is_flag=True, help="Cancel the jobs that a service is still working on.")
 def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
     """Fine-tune models on each version of the labels; compare them."""
     from lakewinnow import pipeline
@@ -184,7 +188,9 @@ def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
     config = asked.config(*([] if provider is None else [f"finetune.provider={provider}"]))
     if cancel:
         n = pipeline.cancel_finetuning(config)
-        click.echo(f"{n:,} jobs are being cancelled. What they have done may have to be paid for.")
+        click.echo(
+            f"{n:,} jobs are being cancelled. The service may still charge for what they have done."
+        )
         return 0
     result = _run(asked, config, ("publish", "report", "finetune"))
     return 0 if print_finetuned(result) else ProviderError.exit_code
@@ -192,14 +198,14 @@ def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
 
 @lakewinnow.group("noise-model", cls=Commands, **example(_MERGE))
 def noise_model() -> None:
-    """Add up noise models, by which later rows are judged."""
+    """Combine noise models, to judge later rows by them."""
 
 
 @noise_model.command(**example(_MERGE))
 @click.argument("output", metavar="OUTPUT", type=click.Path())
 @click.argument("models", metavar="MODEL...", nargs=-1, required=True, type=click.Path())
 def merge(output: str, models: tuple[str, ...]) -> None:
-    """Add up the noise models of a run and its batches.
+    """Combine the noise models of a run and its batches.
 
     A batch is judged by the noise model of the run: `lakewinnow run CONFIG --noise-model PATH`.
     """
@@ -215,7 +221,7 @@ lakewinnow.add_command(store)
 
 @lakewinnow.command(**example("doctor"))
 def doctor() -> int:
-    """Check this machine for all that a run needs."""
+    """Check that this machine has what a run needs."""
     from lakewinnow.cli import doctor
 
     return int(doctor.examine())

@@ -39,7 +39,7 @@ def examine() -> int:
         if hint:
             out.print(f"  hint: {hint}", soft_wrap=True)
     out.print(
-        "\nAll that a run needs is here." if healthy else "\nSomething is missing; see above."
+        "\nEverything a run needs is here." if healthy else "\nSomething is missing; see above."
     )
     return 0 if healthy else EngineError.exit_code
 

@@ -47,15 +47,21 @@ def write(path: str, output: Path) -> str:
     DataError : there is no table at `path`, or no column that can be a text or a label
     """
     if output.exists():
-        hint = "name another with -o FILE"
-        raise ConfigError("file_exists", str(output), "a file that is not there yet", "one", hint)
+        hint = "choose another file with -o FILE"
+        raise ConfigError(
+            "file_exists",
+            str(output),
+            "a file that does not exist yet",
+            Shown("one that exists"),
+            hint,
+        )
     format_ = format_of(path) or "parquet"
     sample = _sample(Path(path).expanduser(), format_)
     guessed = _guess(sample, path)
     n_classes = _n_distinct(sample[guessed["label"]])
     comments = {"label": f"{n_classes:,} classes so far"}
     if guessed["id"] is None:
-        comments["id"] = "none is unique: ids are made from each row's content"
+        comments["id"] = "no column is unique: ids are made from each row's content"
     lines = [
         f"  {key}: {_yaml(value)}" + (f"  # {comments[key]}" if key in comments else "")
         for key, value in {"path": path, "format": format_, **guessed}.items()
@@ -73,10 +79,12 @@ def write(path: str, output: Path) -> str:
         output.write_text(text, encoding="utf-8")
         output.with_name(schema.FILE).write_text(schema.written(), encoding="utf-8")
     except OSError as error:
-        got, hint = Shown(error.strerror or str(error)), "name another with -o FILE"
-        raise ConfigError("cannot_write", str(output), "a place to write to", got, hint) from error
+        got, hint = Shown(error.strerror or str(error)), "choose another file with -o FILE"
+        raise ConfigError(
+            "cannot_write", str(output), "a file that can be written", got, hint
+        ) from error
     return (
-        f"Wrote {output}, and {schema.FILE} beside it, for editors. Check its section input, then\n"
+        f"Wrote {output}, and {schema.FILE} beside it, for editors. Check its input section, then\n"
         f"  lakewinnow run {output}"
     )
 

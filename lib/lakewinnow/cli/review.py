@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands, **example("review draw tickets.yaml"))
 def review() -> None:
-    """Have people review a sample, and measure the flags by it."""
+    """Have people review a sample: are the flags right?"""
 
 
 @review.command(**example("review draw tickets.yaml -n 100"))
@@ -39,7 +39,7 @@ def review() -> None:
     type=Number(float, 0, 1),
     default=0.25,
     metavar="SHARE",
-    help="Share of rows that are not flagged: what do the flags miss? (0.25)",
+    help="Share of the sample that is not flagged, to see what the flags miss (0.25).",
 )
 @click.option("--redraw", is_flag=True, help="Replace an earlier sample.")
 def draw(asked: Asked, n: int, unflagged: float, *, redraw: bool) -> None:
@@ -61,10 +61,10 @@ def draw(asked: Asked, n: int, unflagged: float, *, redraw: bool) -> None:
     type=Number(float, 0.01, 0.99),
     default=0.9,
     metavar="SHARE",
-    help="Find the cut above which this share of the flags is right (0.9).",
+    help="Find the cut-off at which this share of the flags is right (0.9).",
 )
 def measure(asked: Asked, precision: float) -> None:
-    """Measure the flags by what people decided.
+    """Measure how right the flags are, by people's decisions.
 
     Give the configuration, then the files that the review page saved, one for each person.
     """

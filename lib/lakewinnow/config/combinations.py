@@ -19,18 +19,27 @@ from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, unknown_classes
 from lakewinnow.typed_json import key_of
 
-_NO_CLASSIFIER: Final = "beside probabilities of your own no classifier is there to be compared"
-_SCALED_ALONE: Final = "features are imputed and scaled by the input's rows alone"
+_NO_CLASSIFIER: Final = "with your own probabilities there is no classifier to compare"
+_SCALED_ALONE: Final = "features are imputed and scaled from the input's rows only"
 _NULL_BESIDE: Final[Mapping[tuple[str, str], str]] = {
-    ("input.features", "input.embedding"): "a row has one vector: leave one of them out",
-    ("input.features", "input.text"): "no text is embedded beside features: leave one of them out",
-    ("input.features", "input.pred_probs"): "probabilities are what a classifier makes of features",
-    ("input.embedding", "input.pred_probs"): "probabilities are what a classifier makes of them",
+    ("input.features", "input.embedding"): "a row has one vector: leave out one of the two",
+    ("input.features", "input.text"): "features replace the text: leave out one of the two",
+    (
+        "input.features",
+        "input.pred_probs",
+    ): "probabilities replace the features: leave out one of the two",
+    (
+        "input.embedding",
+        "input.pred_probs",
+    ): "probabilities replace the embedding: leave out one of the two",
     ("input.pred_probs", "evaluate.holdout"): _NO_CLASSIFIER,
     ("input.pred_probs", "evaluate.trusted"): _NO_CLASSIFIER,
     ("input.features", "evaluate.holdout"): _SCALED_ALONE,
     ("input.features", "evaluate.trusted"): _SCALED_ALONE,
-    ("evaluate.holdout", "evaluate.trusted"): "either says which rows are trusted",
+    (
+        "evaluate.holdout",
+        "evaluate.trusted",
+    ): "both say which rows are trusted: leave out one of the two",
 }
 
 
@@ -41,7 +50,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         beside, got = attrgetter(key)(config), attrgetter(other)(config)
         if beside is not None and got is not None:
             code = "conflicting_inputs" if key.startswith("input.") else "conflicting_keys"
-            yield ConfigError(code, other, f"null beside {key}", got, hint)
+            yield ConfigError(code, other, f"null when {key} is set", got, hint)
     yield from _check_candidates(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
@@ -80,7 +89,7 @@ def _check_candidates(config: Config) -> Iterator[ConfigError]:
     has_own = config.input.has_own_vectors or config.input.pred_probs is not None
     if config.embedding.candidates and has_own:
         n = len(config.embedding.candidates)
-        hint = "the input brings its own numbers, so no text is embedded"
+        hint = "the input has its own vectors or probabilities, so no text is embedded"
         where = "embedding.candidates"
         yield ConfigError("conflicting_inputs", where, "none", Shown(f"{n}"), hint)
 
@@ -90,11 +99,11 @@ def _check_checks(config: Config) -> Iterator[ConfigError]:
     for check in config.checks.known:
         is_on = config.checks.section(check) is not None
         if check.judges_text and is_on and config.input.text is None:
-            expected, hint = "null where rows have no text", "input.text names a column"
+            expected, hint = "null, as rows have no text", "name their column in input.text"
             yield ConfigError("no_text", check.key, expected, Shown("{…}"), hint)
         if not is_on and check.actions and config.clean.action(check) in check.rewriting:
-            where, expected = f"clean.{check.name}", f"keep where {check.key} is null"
-            hint = f"checks: {{{check.name}: {{}}}} turns it on"
+            where, expected = f"clean.{check.name}", f"keep when {check.key} is null"
+            hint = f"checks: {{{check.name}: {{}}}} turns the check on"
             yield ConfigError("unused_key", where, expected, config.clean.action(check), hint)
         yield from check.problems(config)
 
@@ -103,17 +112,19 @@ def _check_trusted(config: Config) -> Iterator[ConfigError]:
     """Yield what stands in the way of training models to compare on trusted rows, and choosing."""
     evaluate, clean = config.evaluate, config.clean
     if evaluate.trusted is None and evaluate.trusted_fraction != EvaluateConfig.trusted_fraction:
-        where, expected = "evaluate.trusted_fraction", "1.0 without evaluate.trusted"
+        where, expected = "evaluate.trusted_fraction", "1.0 when evaluate.trusted is null"
         yield ConfigError("unused_key", where, expected, evaluate.trusted_fraction)
     if clean.require_improvement and not evaluate.has_holdout:
-        hint = "evaluate.holdout is a file of them, evaluate.trusted a column of the input"
+        hint = "name a file of them in evaluate.holdout, or a column in evaluate.trusted"
         where = "clean.require_improvement"
-        yield ConfigError("no_holdout", where, "false without trusted rows", got=True, hint=hint)
+        yield ConfigError(
+            "no_holdout", where, "false when there are no trusted rows", got=True, hint=hint
+        )
     if clean.require_improvement and clean.label_issues == "keep":
-        where, expected = "clean.require_improvement", "false where clean.label_issues is keep"
+        where, expected = "clean.require_improvement", "false when clean.label_issues is keep"
         yield ConfigError("unused_key", where, expected, got=True)
     if clean.require_improvement and clean.fix_above is not None:
-        expected = "null beside clean.require_improvement, for which all issues are fixed or none"
+        expected = "null with clean.require_improvement, which fixes all issues or none"
         yield ConfigError("unused_key", "clean.fix_above", expected, clean.fix_above)
 
 
@@ -122,7 +133,7 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         got = Shown("both" if source.path else "neither")
         yield ConfigError("path_or_table", "input", "either path or table", got)
     if source.path is not None and source.format is None and format_of(source.path) is None:
-        hint = "the path's ending does not say which"
+        hint = "the path's ending does not show the format"
         expected = " | ".join(get_args(FileFormat))
         yield ConfigError("missing_key", "input.format", expected, None, hint)
     if source.path is not None and source.format == "table":
@@ -132,7 +143,7 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
     others = {"text": (source.text,), "features": source.features or ()}
     for key, names in others.items():
         if source.label in names:
-            expected = f"another column than input.{key}"
+            expected = f"a different column from input.{key}"
             yield ConfigError("same_column", "input.label", expected, source.label)
     features = source.features
     if features is not None and len(set(features)) < max(1, len(features)):
@@ -151,7 +162,7 @@ def _check_version(source: InputConfig) -> Iterator[ConfigError]:
     if version is None:
         return
     if source.format not in ("delta", "iceberg"):
-        hint = "a table of another format has one version"
+        hint = "tables of other formats have no versions"
         expected = "null unless input.format is delta or iceberg"
         yield ConfigError("unused_key", "input.version", expected, version, hint)
     elif isinstance(version, str) and not is_point_in_time(version):
@@ -166,7 +177,7 @@ def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
         got, unused = getattr(config, f.name), getattr(default, f.name)
         if got != unused:
             where, expected = f"label_issues.{f.name}", f"{unused} with method posterior"
-            hint = "the posterior flags where it suggests another label, and ranks by its own score"
+            hint = "method posterior has its own rule for flags and its own score"
             yield ConfigError("unused_key", where, expected, got, hint)
 
 
@@ -175,7 +186,7 @@ def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
     source = raw.get("input")
     keys = ("text", "embedding", "features")
     if not isinstance(source, Mapping) or all(source.get(key) is None for key in keys):
-        hint = "a text column; or input.embedding: a column of vectors; or input.features: columns"
+        hint = "name a text column here, or vectors in input.embedding, or input.features"
         yield ConfigError("missing_key", "input.text", "a value", None, hint)
 
 

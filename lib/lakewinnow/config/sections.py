@@ -47,12 +47,12 @@ class InputConfig:
     table: str | None = None
     """A table of the catalog: catalog.schema.name."""
     format: InputFormat | None = None
-    """json: a document a line. null: the path's ending says it."""
+    """json: one document per line. null: taken from the path's ending."""
     version: int | str | None = None
     """Version of a delta or iceberg table: a number, a snapshot id, or a time such as
     2026-01-31T12:00:00 (UTC unless it says otherwise). null: the newest."""
     options: Options = field(default_factory=dict)
-    """Options of Spark's reader of the format. CSV is read as RFC 4180 with a header."""
+    """Options of Spark's reader for the format. CSV is read as RFC 4180 with a header."""
     text: ColumnName | None = None
     """Column of strings. Required unless `embedding` or `features` is given."""
     label: ColumnName
@@ -60,17 +60,17 @@ class InputConfig:
     id: ColumnName | None = None
     """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
-    """Fixed, ordered list; quote numbers that begin with 0. null: the labels there are, sorted."""
+    """Fixed, ordered list; quote numbers that begin with 0. null: the input's labels, sorted."""
     max_text_length: Count = 100_000
     """Rows whose text has more characters go to quarantine."""
     pred_probs: ColumnName | None = None
-    """Your own probabilities: column of arrays (or vectors) of one a class, in the order of
-    `classes`. Nothing is embedded or cross-validated then."""
+    """Your own probabilities: column of arrays (or vectors), one number per class, in the
+    order of `classes`. Nothing is embedded or cross-validated then."""
     embedding: ColumnName | None = None
-    """Your own embedding: column of arrays (or vectors) of numbers, of an image, say. Nothing is
-    embedded then. With `text` too, both together say which rows are equal."""
+    """Your own embedding, of an image for example: column of arrays (or vectors) of numbers. No
+    text is embedded then. If `text` is set too, rows are equal where both are."""
     features: tuple[ColumnName, ...] | None = None
-    """Columns of numbers and categories in place of text: [age, income, job]. They are imputed,
+    """Columns of numbers and categories instead of text: [age, income, job]. They are imputed,
     scaled and one-hot encoded; nothing is embedded."""
     max_bad_fraction: Fraction = 0.1
     """The run stops with exit code 4 if more rows than this have `pred_probs` or an `embedding`
@@ -94,7 +94,7 @@ class OpenAIConfig:
     mode: Literal["sync", "batch"] = "sync"
     """sync | batch (half the price, within a day)."""
     concurrency: Count = 4
-    """Requests at once in a task."""
+    """Requests that a task has open at once."""
     max_requests_per_minute: Count = 3000
     """Limit for all tasks together."""
     max_tokens_per_minute: Count = 1_000_000
@@ -106,14 +106,14 @@ class OpenAIConfig:
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
     """Seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
-    """How often a request is sent again that failed for a reason that may pass."""
+    """How often a request is sent again after a failure that may be temporary."""
     poll_s: Annotated[float, AtLeast(0.01)] = 30.0
-    """Mode batch: seconds between two looks at how far a batch is."""
+    """Mode batch: seconds between checks on a batch."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateConfig:
-    """A way to make a text a vector."""
+    """One way to turn a text into a vector."""
 
     provider: str = "static"
     """static (a table of tokens, no download) | sentence-transformers | openai, or a provider that
@@ -131,13 +131,13 @@ class CandidateConfig:
     """Texts longer than the model takes: truncate | split-mean (the mean of the vectors of its
     pieces) | quarantine."""
     store: WrittenPath | None = None
-    """Folder of vectors already paid for; name one to share it between runs. null:
+    """Folder that keeps vectors, so that none is paid for twice; runs may share one. null:
     WORKSPACE/embeddings."""
     precision: Literal["float32", "float16"] = "float32"
     """float16 rounds to half precision (1e-4 of a unit vector) and takes about half the bytes of
     float32."""
     batch_size: Count | None = None
-    """Texts in a request. null: the provider's own."""
+    """Texts in a request. null: the provider's default."""
     openai: OpenAIConfig = field(default_factory=OpenAIConfig)
     options: Options = field(default_factory=dict)
     """Options of a provider that another package registers."""
@@ -148,12 +148,11 @@ class EmbeddingConfig(CandidateConfig):
     """How a text becomes a vector, and where vectors are kept."""
 
     candidates: tuple[Annotated[Options, KeysOf(CandidateConfig)], ...] = ()
-    """Sections like this one, each over the rest of it: [{provider: static}, {provider:
+    """Sections like this one, each overriding the rest of it: [{provider: static}, {provider:
     sentence-transformers, layers: [2, 3, 4]}]. They are compared on a sample by held-out log loss
     of the given labels, classes weighted equally; the best one is used."""
     candidate_rows: Annotated[int, AtLeast(100)] = 5000
-    """Rows of the sample that candidates are compared on: those of smallest hash, stratified by
-    class."""
+    """Rows of the sample that candidates are compared on, stratified by class."""
 
 
 HALF = "+float16"  # ends the name of a model whose vectors are rounded
@@ -173,13 +172,13 @@ class LogisticParams:
     """Parameters of the built-in classifier, logistic."""
 
     C: Literal["auto"] | Annotated[float, Above(0)] = "auto"
-    """Inverse regularisation strength, as in scikit-learn. auto: by held-out log loss."""
+    """Inverse regularisation strength, as in scikit-learn. auto: chosen by held-out log loss."""
     class_weight: Literal["balanced"] | Mapping[str, Annotated[float, AtLeast(0)]] | None = (
         "balanced"
     )
     """balanced | null | {class name: weight}."""
     max_iter: Count = 200
-    """The solver stops after so many steps."""
+    """The most steps that the solver takes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,8 +186,8 @@ class CrossvalConfig:
     """How out-of-sample probabilities are made."""
 
     mode: Literal["shard", "global", "auto"] = "shard"
-    """shard (each shard cross-validates in one task) | global (one model a fold for the whole
-    corpus) | auto (global where a shard has fewer than 500 rows a class)."""
+    """shard (each shard cross-validates in one task) | global (one model per fold for the whole
+    corpus) | auto (global where a shard has fewer than 500 rows per class)."""
     rows_per_shard: Count = 50_000
     """More rows than this are split into equal pseudo-random shards. A task's peak memory is about
     rows × dimensions × 20 bytes + rows × classes × 12 bytes."""
@@ -197,12 +196,12 @@ class CrossvalConfig:
     folds: Annotated[int, Between(2, 1000)] = 10
     """Folds of cross-validation; equal texts share a fold."""
     seed: int = 0
-    """Seed of shards, folds and samples: another one gives another split."""
+    """Seed of shards, folds and samples."""
     classifier: str = "logistic"
     """logistic (built in), or the import path of a scikit-learn classifier with predict_proba, or
     of a function that returns one: sklearn.ensemble.HistGradientBoostingClassifier."""
     params: Options = field(default_factory=lambda: asdict(LogisticParams()))
-    """Parameters of the classifier; another than logistic gets what you write here and no more."""
+    """Parameters of the classifier. One other than logistic gets only what you write here."""
     standardize: Literal["auto"] | bool = "auto"
     """Whether columns are scaled to unit variance. auto: logistic does so unless rows have unit
     norm, others do not."""
@@ -214,7 +213,7 @@ class LabelIssuesConfig:
 
     method: Literal["confident_learning", "posterior"] = "confident_learning"
     """confident_learning (cleanlab's rules) | posterior (flags rows where another label is more
-    probable, given the text, the given label and how often labels go wrong; it has no use for the
+    probable, given the text, the given label and how often labels go wrong; it does not use the
     other keys)."""
     filter_by: Literal[
         "prune_by_noise_rate",
@@ -229,25 +228,25 @@ class LabelIssuesConfig:
         "self_confidence"
     )
     adjust_pred_probs: bool = False
-    """Whether to take out how confident the model is of each class on average."""
+    """Whether to correct for how confident the model is of each class on average."""
     frac_noise: Fraction = 1.0
     """Share of the estimated noise to flag."""
     min_examples_per_class: Annotated[int, AtLeast(0)] = 1
-    """Classes of no more rows are left alone."""
+    """Classes with this many rows or fewer are never flagged."""
     num_to_remove_per_class: Mapping[str, Annotated[int, AtLeast(0)]] | None = None
     """With prune_by_class: {positive: 10} flags the 10 worst of that class, none of others."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NeighborsConfig:
-    """Which texts are near to each text, found once for the checks that ask."""
+    """The nearest texts to each text, found once for all checks that need them."""
 
     k: Count = 10
-    """How many are found."""
+    """How many neighbours to find."""
     metric: Literal["auto", "cosine", "euclidean"] = "auto"
     """auto: cosine for vectors of more than 3 numbers, else euclidean."""
     max_reference_rows: Annotated[int, AtLeast(1000)] = 20_000
-    """Distinct texts that each text is compared with: all, or a sample of so many."""
+    """Distinct texts that each text is compared with: all, or a sample of this size."""
 
 
 def _with_a_key_each(keys_of: Callable[[Check[Any]], Iterable[Key]]) -> Callable[[Cls], Cls]:
@@ -314,25 +313,25 @@ class CleanConfig:
     """What happens to the rows that have an issue: drop, review (set aside) or keep."""
 
     label_issues: Literal["drop", "fix", "review", "keep", "auto"] = "drop"
-    """drop | fix (take the suggested label) | review (set aside) | keep | auto (of keep, drop and
-    fix what makes the best models, by half of the trusted rows of `evaluate`; keep, unless another
-    is shown to be better. Without trusted rows: fix, unverified)."""
+    """drop | fix (take the suggested label) | review (set aside) | keep | auto (whichever of
+    keep, drop and fix makes the best models on half of the trusted rows of `evaluate`; keep, unless
+    another is shown to be better. Without trusted rows: fix, unverified)."""
     require_improvement: bool = False
-    """true: where nothing is shown to help on the trusted rows, clean/ has the input unchanged, but
-    for your decisions and pii."""
+    """true: unless a change is shown to help on the trusted rows, clean/ is the input unchanged,
+    apart from your decisions and pii."""
     fix_above: Fraction | None = None
-    """With fix: the least suggested_prob. null: fix all, which measured best."""
+    """With fix: the lowest suggested_prob to fix. null: fix all, which measured best."""
     else_: Action = "review"
     """With fix_above: what happens below it."""
     max_drop_fraction: Fraction = 0.5
-    """A run that would drop more stops before it writes, with exit code 4."""
+    """A run that would drop a larger share stops with exit code 4 before it writes."""
     max_class_fraction: Fraction = 0.9
-    """Most of a class that checks may drop, set aside or give another label: the worst rows go, the
-    rest stays, so that no class is emptied. 1: no limit."""
+    """Largest share of a class that checks may drop, set aside or relabel. The worst rows go and
+    the rest stay, so that no class is emptied. 1: no limit."""
     decisions: ReadPath | None = None
     """Your own decisions, which always win, as the review page saves them: a CSV, JSON or
-    Parquet file of row_id, decision (keep | drop) or label (the right one), by (who, if you
-    like)."""
+    Parquet file with row_id, decision (keep | drop) or label (the right one), and by (who
+    decided; optional)."""
 
     @property
     def is_to_be_chosen(self) -> bool:
@@ -358,9 +357,9 @@ class OutputConfig:
     partition_by: tuple[ColumnName, ...] = ()
     """Columns of the input whose values make folders of the output."""
     rows_per_file: Count = 500_000
-    """Most rows of a file of parquet, and on Spark of delta and iceberg."""
+    """Most rows in a file of parquet and, on Spark, of delta and iceberg."""
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
-    """errorifexists | overwrite (tables in the workspace that no run wrote)."""
+    """errorifexists | overwrite (replace tables in the workspace that no run wrote)."""
     soft_labels: bool = False
     """Whether clean/ has soft_label, a probability for each class; their order is in
     summary.json."""
@@ -371,25 +370,25 @@ class EvaluateConfig:
     """What to measure the cleaned data against."""
 
     reference: ReadPath | None = None
-    """The input's rows with corrected labels: how many errors were found?"""
+    """The input's rows with corrected labels, to count how many of the errors were found."""
     holdout: ReadPath | None = None
-    """Trusted rows with the input's columns, other rows than the input's: models trained on the
-    labels as given, without issues, fixed, … are compared on them."""
+    """Rows with trusted labels and the input's columns that are not in the input. Models trained on
+    the labels as given, without issues, fixed, … are compared on them."""
     trusted: ColumnName | None = None
-    """Or a column of the input, which says true of rows whose labels you trust: these are the
-    holdout, and are neither learnt from nor in clean/."""
+    """Or a column of the input that is true for rows whose labels you trust. These become the
+    holdout: no model learns from them, and they are not in clean/."""
     trusted_fraction: Fraction = 1.0
-    """Share of the trusted rows that are held out; the others are rows like any other."""
+    """Share of the trusted rows that are held out; the others are treated like any other row."""
     format: FileFormat | None = None
     """Format of reference and holdout. null: their endings say it."""
     params: Options = field(default_factory=dict)
-    """Parameters of the models compared, over `crossval.params`: {class_weight: null}, say."""
+    """Parameters of the models compared, overriding `crossval.params`: {class_weight: null}."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
-    """A stratified sample of more rows is trained on. A task's peak memory is about (these + 20,000
-    of the holdout) × dimensions × 20 bytes."""
+    """If there are more rows, a stratified sample of this size is trained on. A task's peak memory
+    is about (these + 20,000 of the holdout) × dimensions × 20 bytes."""
     seeds: Count = 3
-    """How often each model is trained anew: 5 times a seed, a fifth of the rows left out in
-    turn."""
+    """How many seeds each model is trained with. Each trains 5 times, leaving out a fifth of the
+    rows in turn."""
 
     @property
     def has_holdout(self) -> bool:
@@ -404,21 +403,21 @@ class ExportConfig:
     format: Literal["openai-chat", "prompt-completion", "huggingface"] | None = None
     """Format of the files in exports/. null: none are written."""
     system: str | None = None
-    """Format openai-chat: what the system says in every example."""
+    """Format openai-chat: the system message of every example."""
     validation_fraction: Fraction = 0.1
-    """Share of the texts that are for validation; equal texts are on one side."""
+    """Share of the texts kept for validation; equal texts are always on the same side."""
     max_tokens: Count = 65_536
-    """Examples with more (a third of their bytes) are left out and counted."""
+    """Examples with more tokens (estimated as bytes / 3) are left out and counted."""
     soft_copies: Annotated[int, Between(2, 100)] | None = None
-    """4: each row to train on is written four times, with the labels that it may have in proportion
-    to how probable they are: for trainers that take one label an example."""
+    """4: each training row is written four times, with its possible labels in proportion to how
+    probable they are, for trainers that take one label per example."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
     """USD to train on a million tokens once; with it, the summary says what an epoch costs."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FinetuneConfig:
-    """What `lakewinnow finetune` trains, where, and what it may cost; a run does not by itself."""
+    """What `lakewinnow finetune` trains, where, and at what cost; `run` never does this."""
 
     provider: Literal["local", "openai"] = "local"
     """local (a transformer on this machine; extra sentence-transformers) | openai, or a compatible
@@ -435,15 +434,15 @@ class FinetuneConfig:
         ]
         | None
     ) = None
-    """What to train on. null: local all that there are, openai [baseline, dropped, fixed]."""
+    """What to train on. null: local all of them, openai [baseline, dropped, fixed]."""
     epochs: Count = 3
-    """How often each row is learnt from."""
+    """Passes over the training rows."""
     seeds: Count | None = None
     """How many models each variant gets. null: local 3, openai 1."""
     max_train_rows: Annotated[int, AtLeast(100)] = 20_000
-    """A stratified sample of more rows is trained on."""
+    """If there are more rows, a stratified sample of this size is trained on."""
     layers: Literal["all"] | Count | None = None
-    """local: how many layers learn, from the top, or all. null: 3 on a CPU, all on a GPU."""
+    """local: how many layers to train, from the top, or all. null: 3 on a CPU, all on a GPU."""
     learning_rate: Annotated[float, Between(0, 1)] = 5e-5
     """local: step size of the optimiser."""
     batch_size: Count = 16
@@ -453,19 +452,19 @@ class FinetuneConfig:
     suffix: str = "lakewinnow"
     """openai: part of the name of the trained models."""
     max_cost_usd: Annotated[float, AtLeast(0)] | None = None
-    """openai, required: a run that would cost more ends before it spends."""
+    """openai, required: a run that would cost more stops before it spends anything."""
     price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
     """Price of training in USD. null: OpenAI's list price, where the model has one."""
     price_per_million_asked: Annotated[float, AtLeast(0)] | None = None
     """Price of prompts to a trained model and of its answers, in USD. null: OpenAI's."""
     poll_s: Annotated[float, AtLeast(0.01)] = 30.0
-    """openai: seconds between two looks at how far a job is."""
+    """openai: seconds between checks on a job."""
     concurrency: Count = 4
-    """openai: questions at once."""
+    """openai: requests at once."""
     timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
     """openai: seconds to wait for an answer."""
     max_retries: Annotated[int, AtLeast(0)] = 6
-    """openai: how often a request is sent again that failed for a reason that may pass."""
+    """openai: how often a request is sent again after a failure that may be temporary."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -476,7 +475,7 @@ class Config:
     workspace: WrittenPath
     """Required: all tables and records of a run, at any path the engine can write."""
     engine: EngineName = "auto"
-    """Where no session is there: sail (no Java) | spark (local, needs Java) | auto (sail where it
+    """If there is no session yet: sail (no Java) | spark (local, needs Java) | auto (sail where it
     can run and the input is not too large for it, else spark)."""
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)

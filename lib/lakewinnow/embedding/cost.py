@@ -29,7 +29,7 @@ class EmbeddingCost:
 
     def __post_init__(self) -> None:
         if self.most_usd is not None and self.limits.usd_per_million_tokens is None:
-            hint = f"--set {_PRICE}=0.02, say"
+            hint = f"--set {_PRICE}=0.02, for example"
             raise ConfigError("price_unknown", _PRICE, f"a price, as {_MOST} is set", None, hint)
 
     def usd(self, n_tokens: int) -> float | None:
@@ -50,7 +50,7 @@ class EmbeddingCost:
         of_which = f", {self.usd(spent_tokens):.2f} of it spent" if spent_tokens else ""
         expected = f"texts to embed for at most {self.most_usd:g} USD"
         got = Shown(f"about {usd:.4g} USD for {spent_tokens + n_tokens:,} tokens{of_which}")
-        hint = "raise it, or embed with provider static; what is in the store stays there"
+        hint = "raise it, or embed with provider static; what is already in the store is kept"
         raise ProviderError("cost_limit", _MOST, expected, got, hint)
 
     def share(self, n_tasks: int, spent_tokens: int, debt_s: float = 0.0) -> Share:

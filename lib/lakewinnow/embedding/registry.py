@@ -47,7 +47,7 @@ def load(config: EmbeddingConfig) -> Embedder:
         raise ConfigError("unknown_provider", "embedding.provider", expected, config.provider, hint)
     if config.layers != "final" and config.provider in _WITHOUT_LAYERS:
         expected = f"final, as {config.provider} has no others"
-        hint = "hidden layers are had with embedding.provider sentence-transformers"
+        hint = "only embedding.provider sentence-transformers has hidden layers"
         raise ConfigError("unknown_layers", "embedding.layers", expected, list(config.layers), hint)
     try:
         make = points[config.provider].load()
@@ -59,7 +59,10 @@ def load(config: EmbeddingConfig) -> Embedder:
         raise ProviderError("provider_missing", where, expected, got, hint) from error
     embedder = make(config)
     if not isinstance(embedder, Embedder):
-        expected, got = "what makes a lakewinnow.embedding.base.Embedder", type(embedder).__name__
+        expected, got = (
+            "a subclass or factory of lakewinnow.embedding.base.Embedder",
+            type(embedder).__name__,
+        )
         hint = f"{points[config.provider].value} is registered in the group {_GROUP}"
         raise ProviderError("not_an_embedder", "embedding.provider", expected, got, hint)
     return embedder

@@ -257,7 +257,7 @@ def _annotators(given: DataFrame) -> tuple[list[str] | list[int], int]:
     found = sorted(row[0] for row in counted if row[0] is not None)
     if len(found) > MAX_ANNOTATORS:
         expected = f"at most {MAX_ANNOTATORS:,} annotators"
-        hint = "is it an id of the annotation by mistake?"
+        hint = "is it the id of the annotation by mistake?"
         raise DataError("too_many_annotators", "annotator", expected, Shown("more"), hint)
     return found, sum(row[1] for row in counted)
 
@@ -361,8 +361,8 @@ def _check_used(n_used: int, n_given: int) -> None:
         raise DataError("no_rows", "annotations", expected, got, _HINT)
     if n_used < n_given:
         warn(
-            f"{n_given - n_used:,} of {n_given:,} annotations are not used: of rows left out or not"
-            " there, without annotator, by labels that are no class, or repeated"
+            f"{n_given - n_used:,} of {n_given:,} annotations are not used: their row is left"
+            " out or missing, they have no annotator, their label is no class, or they are repeats"
         )
 
 

@@ -37,7 +37,7 @@ def check_bad_rows(
         if 2 * n_by_code[codes.index(valid_probs.WRONG_LENGTH)] > n_rows:
             expected = "a name for each of the probabilities, in their order"
             hint = "list all classes, those without a row too"
-            got = Shown("another number of names than most rows have probabilities")
+            got = Shown("a different number")
             raise DataError("classes_do_not_fit", "classes", expected, got, hint)
         expected = f"at most {max_bad_fraction:.0%} of the rows to be left out"
         got = Shown(f"{n_bad:,} of {n_rows:,}: {reasons}")

@@ -36,7 +36,7 @@ def _problems(config: Config) -> Iterator[DataError]:
                 _try_to_read(Path(absolute(path)))
             except PermissionError as error:
                 got = Shown(f"{error.filename or path} ({error.strerror})")
-                hint = "`ls -l` shows who may; chmod a+r lets everybody (a+rx for a folder)"
+                hint = "`ls -l` shows who may read; chmod a+r allows everybody (a+rx for a folder)"
                 yield DataError("not_readable", where, "files that can be read", got, hint)
     for where, path in named(WRITTEN, config):
         if is_local(path):
@@ -44,7 +44,7 @@ def _problems(config: Config) -> Iterator[DataError]:
                 _try_to_write(Path(absolute(path)))
             except OSError as error:
                 got = Shown(f"{path} ({error.strerror})")
-                hint = f"name another folder, --set {where}=…, or see who may write: ls -ld"
+                hint = f"name another folder, --set {where}=…, or check who may write: ls -ld"
                 expected = "a folder that can be written to"
                 yield DataError("not_writable", where, expected, got, hint)
 

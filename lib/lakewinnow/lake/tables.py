@@ -170,7 +170,7 @@ def _iceberg_snapshot(
     log = metadata.get("snapshot-log") or ()
     before = [entry["snapshot-id"] for entry in log if entry["timestamp-ms"] <= limit]
     if not before or before[-1] not in snapshots:
-        raise _no_version(asked, "a time of which the table still has a snapshot")
+        raise _no_version(asked, "a time for which the table still has a snapshot")
     last: Mapping[str, Any] = snapshots[before[-1]]
     return last
 

@@ -154,7 +154,7 @@ def _check_cost(lake: Lake, sample: Lake, sections: tuple[EmbeddingConfig, ...])
             where = f"{listed.KEY}[{i}].openai.max_cost_usd"
             expected = f"samples and then the corpus to embed for at most {most:g} USD"
             got = Shown(f"about {total:.4g} USD, {of_samples:.4g} of it for the samples")
-            hint = "raise it, or leave the candidate out; nothing was spent"
+            hint = "raise it, or leave out the candidate; nothing was spent"
             raise ProviderError("cost_limit", where, expected, got, hint)
 
 

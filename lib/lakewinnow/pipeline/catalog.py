@@ -95,7 +95,7 @@ STAGES: Final = (
     _stage(
         "ingest",
         "ingest",
-        "splits the source into the rows that can be worked with and quarantine/",
+        "checks the input's rows; those that cannot be used go to quarantine/",
         after="lakewinnow.pipeline.steps:check_classes",
         writes=_written_by_ingest,
         settings=("input", "crossval.folds", "crossval.seed", "crossval.rows_per_shard"),
@@ -127,7 +127,7 @@ STAGES: Final = (
     _stage(
         "embed",
         "embed",
-        "makes a vector of every text that the embedding store does not have yet",
+        "turns every text that is new to the embedding store into a vector",
         reads=("corpus", "candidates?"),
         writes=_written_by_embed,
         settings=("embedding",),
@@ -139,7 +139,7 @@ STAGES: Final = (
     _stage(
         "crossval",
         "cross-validate",
-        "asks classifiers that have not seen a row how probable each class is for it",
+        "predicts how probable each class is for each row, by classifiers that have not seen it",
         reads=("accepted", "vectors"),
         writes=("pred_probs",),
         settings=("crossval",),
@@ -160,7 +160,7 @@ STAGES: Final = (
     _stage(
         "noise",
         "noise model",
-        "estimates how often labels of each class are wrong, and which they should be",
+        "estimates how often labels of each class are wrong, and what they should be",
         reads=("pred_probs",),
         writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
         outside=("noise_model",),
@@ -168,7 +168,7 @@ STAGES: Final = (
     _stage(
         "label_issues",
         "label issues",
-        "finds the rows whose label is to be doubted, and the likeliest label of each",
+        "finds the rows whose label looks wrong, and the likeliest label of each",
         reads=("pred_probs", "noise_model.json"),
         writes=("checks/label_issues", "checks/label_ranks"),
         settings=("label_issues",),
@@ -176,7 +176,7 @@ STAGES: Final = (
     _stage(
         "neighbors",
         "neighbours",
-        "finds which texts are near to each text",
+        "finds the nearest texts to each text",
         reads=("accepted", "vectors"),
         writes=("checks/neighbors",),
         settings=("checks.neighbors",),
@@ -188,7 +188,7 @@ STAGES: Final = (
     _stage(
         "holdout",
         "holdout",
-        "takes in the rows whose labels are trusted, and embeds them",
+        "reads the rows whose labels are trusted, and embeds them",
         reads=("corpus", "vectors?", "candidates?"),
         writes=("holdout/corpus",),
         settings=("clean.is_to_be_chosen", "embedding"),
@@ -201,7 +201,7 @@ STAGES: Final = (
     _stage(
         "choose",
         "choose",
-        "chooses what becomes of label issues by models that are asked about trusted rows",
+        "chooses what to do with label issues, by testing models on trusted rows",
         reads=("accepted", "pred_probs", "checks/label_issues", "holdout/corpus?", "candidates?"),
         writes=("choice",),
         settings=("clean.label_issues", "clean.require_improvement", "evaluate", *_CLASSIFIER),

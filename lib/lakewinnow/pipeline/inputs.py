@@ -83,12 +83,12 @@ def with_classes_of(config: Config, noise_model: EarlierNoiseModel) -> Config:
     DataError : "other_classes"
     """
     if noise_model.path == Files(config.workspace).path("noise_model.json"):
-        hint = "a batch has a workspace of its own: --set workspace=…"
-        expected = "another workspace than the noise model's, which it would replace"
+        hint = "a batch needs its own workspace: --set workspace=…"
+        expected = "a different workspace from the noise model's, which would be overwritten"
         raise ConfigError("same_workspace", "workspace", expected, config.workspace, hint)
     if config.embedding.candidates:
         hint = "the earlier run's summary.json says which one it used"
-        expected, got = "none beside a noise model, which is of one embedding", Shown("a list")
+        expected, got = "none with a noise model, which belongs to one embedding", Shown("a list")
         raise ConfigError("conflicting_inputs", "embedding.candidates", expected, got, hint)
     if config.input.classes is not None:
         noise_model.model.check_classes(config.input.classes, "input.classes")

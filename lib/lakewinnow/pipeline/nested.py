@@ -108,5 +108,5 @@ def _check_rejected(rejected: Mapping[str, int], n_rows: int, most: float, where
         reasons = ", ".join(f"{n:,} {code}" for code, n in rejected.items())
         expected = f"at most {most:.0%} of its rows that cannot be used"
         got = Shown(f"{n_rejected:,} of {n_rows:,} ({reasons})")
-        hint = "its labels are to be the input's; see holdout/quarantine/ in the workspace"
+        hint = "its labels must be classes of the input; see holdout/quarantine/ in the workspace"
         raise DataError("holdout_rejected", where, expected, got, hint)

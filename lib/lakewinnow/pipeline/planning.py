@@ -162,7 +162,7 @@ class _Planner:
         if ingested is None:
             rows = _count_rows(run)
             if rows is None:
-                self.notes.append("How many rows there are is not known before ingest.")
+                self.notes.append("The number of rows is not known before ingest.")
             return Sizes(rows=rows, features=features, classes=_count_classes(run))
         found = from_json(Ingested, ingested.figures)
         n_bytes = ingested.bytes_read / (3 if found.rejected else 2)  # passes of ingest
@@ -175,7 +175,7 @@ class _Planner:
 
     def _candidates(self) -> dict[str, Any]:
         if "ingest" not in self.done:
-            self.notes.append("What candidates cost is not known before ingest.")
+            self.notes.append("The cost of the candidates is not known before ingest.")
             return {}
         tokens, usd = 0, 0.0
         for of_sample, of_corpus in candidates.estimate(self._run.lake, self._run.config):
@@ -219,8 +219,8 @@ class _Planner:
         embedder = registry.load(section)
         n_tokens = sum(embedder.count_tokens(some.to_pylist())) * rows // max(1, len(some))
         self.notes.append(
-            "Tokens are by a sample of the input: texts that repeat, or that the store has, are"
-            " not taken off before ingest."
+            "Tokens are estimated from a sample of the input. Before ingest, texts that repeat or"
+            " that the store already has are counted too."
         )
         price = embedder.limits.usd_per_million_tokens
         usd = None if price is None else n_tokens * price / 1e6
@@ -229,7 +229,9 @@ class _Planner:
     def _finetune(self) -> dict[str, Any]:
         run = self._run
         if not set(self.opened.graph.needs["finetune"]) <= self.done or run.trusted is None:
-            self.notes.append("What fine-tuning takes is not known before what it reads is done.")
+            self.notes.append(
+                "What fine-tuning takes is not known before the stages it reads from are done."
+            )
             return {}
         if run.config.finetune.provider == "local":
             return {}
@@ -244,7 +246,7 @@ class _Planner:
 
 def _sentences(why: Why) -> Iterator[str]:
     if why.asked:
-        yield "you ask for it again"
+        yield "--restart asks for it"
     elif why.missing:
         yield "not run yet"
     if why.changed:

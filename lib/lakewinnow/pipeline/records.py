@@ -105,7 +105,7 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
     rows = {"in": n_in, **{table: lake.rows(table) for table in (*OUTPUTS, "quarantine")}}
     if n_in != sum(n for table, n in rows.items() if table != "in"):
         expected = "in = clean + review + dropped + quarantine"
-        hint = "run again with --restart; if it stays, please report it"
+        hint = "run again with --restart; if it happens again, please report it"
         raise EngineError("rows_unaccounted", "rows", expected, rows, hint)
     of_rows = from_json(Rows, rows)
     summary = summary_of(of_rows, found, checks)

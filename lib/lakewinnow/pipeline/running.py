@@ -154,8 +154,11 @@ def _claim(this: Run, whole: Graph) -> None:
     if config.output.mode == "errorifexists" and not lake.is_ours():
         for table in OUTPUTS:
             if lake.files.exists(table):
-                expected, got = "a folder without the data of others", Shown(lake.files.path(table))
-                hint = "choose another workspace, or --set output.mode=overwrite"
+                expected, got = (
+                    "a folder whose tables were all written by runs",
+                    Shown(lake.files.path(table)),
+                )
+                hint = "choose another workspace, or replace them with --set output.mode=overwrite"
                 raise DataError("output_exists", "workspace", expected, got, hint)
     lake.files.write_text("config.yaml", configfile.dump(config))
     if whole.writer("accepted", config) == "ingest":

@@ -184,7 +184,7 @@ class Check(Generic[Section]):
 def without_vectors(check: Check[Any], config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong with a check that asks for neighbours where nothing is embedded."""
     if config.checks.section(check) is not None and not config.has_vectors:
-        hint = "no text is embedded beside input.pred_probs, so no row has neighbours"
+        hint = "with input.pred_probs no text is embedded, so no row has neighbours"
         yield ConfigError("conflicting_inputs", check.key, "null", Shown("{…}"), hint)
 
 

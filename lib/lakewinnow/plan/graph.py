@@ -62,7 +62,7 @@ class Graph:
         """
         if name in self.off:
             hint = f"{self.off[name].turned_on_by} turns it on"
-            raise ConfigError("stage_off", key, "a stage that is turned on", name, hint)
+            raise ConfigError("stage_off", key, "a stage that is on", name, hint)
         if name not in self:
             hint = did_you_mean(name, list(self)) or "`lakewinnow plan` shows the stages"
             raise ConfigError("unknown_stage", key, "a stage of this configuration", name, hint)

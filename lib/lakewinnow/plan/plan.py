@@ -122,7 +122,7 @@ class Plan:
         done = f"{len(self.stages) - n_to_run} of {len(self.stages)} stages are done"
         seconds = sum(stage.seconds or 0.0 for stage in self.to_run)
         unknown = [stage.name for stage in self.to_run if stage.seconds is None]
-        time = f"in about {_duration(seconds)}" if seconds else "in a time that is not known"
+        time = f"in about {_duration(seconds)}" if seconds else "in an unknown time"
         besides = f", not counting {', '.join(unknown)}" if seconds and unknown else ""
         return f"{done}; {n_to_run} would run {time}{besides}"
 

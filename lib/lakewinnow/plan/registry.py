@@ -128,7 +128,7 @@ def _module_of(file: Path, _: bytes) -> ModuleType:
     name = f"{_LOCAL}{file.stem}"
     spec = spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
-        raise ImportError(f"{file} is no Python file")
+        raise ImportError(f"{file} is not a Python file")
     module = sys.modules[name] = module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -141,7 +141,7 @@ def _faults(check: Any, name: str, where: str, others: list[Check[Any]]) -> Iter
         yield ConfigError("not_a_check", where, expected, Shown(f"a {type(check).__name__}"))
         return
     if check.name != name:
-        hint = "the key in `checks`, and the entry point, have the check's name"
+        hint = "the key in `checks` and the entry point must have the check's name"
         yield ConfigError("other_name", where, f"a check of the name {name!r}", check.name, hint)
     elif not name.isidentifier() or name in _reserved() or name in {of.name for of in others}:
         hint = "rename the check"
@@ -163,10 +163,10 @@ def _faults_of_columns(
     if check.is_issue is None and (
         check.set_of or check.others or (check.score and not check.group)
     ):
-        expected = "is_issue, where rows have a score, a set or other columns"
+        expected = "is_issue, as rows have a score, a set or other columns"
         yield ConfigError("no_is_issue", where, expected, None)
     if check.is_issue is not None and check.score is None and check.set_of is None:
-        yield ConfigError("no_score", where, "a score, or a set, beside is_issue", None)
+        yield ConfigError("no_score", where, "a score or a set as well as is_issue", None)
     for name in check.in_issues:
         if name in taken or check.in_issues.count(name) > 1:
             hint = "begin its columns with the check's name"

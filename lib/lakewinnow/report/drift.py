@@ -8,8 +8,8 @@ _LEAST_P: Final = 0.001
 _TESTS: Final[Mapping[str, tuple[str, str]]] = {
     "labels": ("labels", "PSI"),
     "text": ("texts: {}", "gap"),
-    "classifier": ("embeddings, told apart", "AUC"),
-    "distance": ("embeddings, apart", "energy distance"),
+    "classifier": ("embeddings: classifier", "AUC"),
+    "distance": ("embeddings: distance", "energy distance"),
     "noise": ("label noise", "share"),
 }
 

@@ -59,10 +59,10 @@ def _failures(how: Comparison) -> Iterator[str]:
     if not isinstance(how, Finetuning):
         return
     for failure in how.failed:
-        yield f"There is no model of {failure}"
+        yield f"No model was trained on {failure}"
     for name, n in (how.unmapped or {}).items():
         if n:
-            yield f"{n:,} answers of {name} name no class; they count as wrong."
+            yield f"{n:,} answers of the model trained on {name} name no class and count as wrong."
 
 
 def _differences(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
@@ -88,7 +88,7 @@ def _differences(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]
 def _class_mix(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
     if not how.class_mix_matters:
         if "control" in found:
-            yield "The class mix has no part in this, because classes are weighted equally."
+            yield "The class mix plays no part in this, because classes are weighted equally."
         return
     better = _with(BETTER, _to_baseline(found))
     beyond = _with(BETTER, {name: found[name].to_control for name in better})

@@ -113,7 +113,7 @@ def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
 def _manifest(lake: Lake) -> Any:
     manifest = lake.files.read_json("manifest.json")
     if manifest is None or not lake.files.exists("issues"):
-        hint = "`lakewinnow run` it to the end first"
+        hint = "finish it first with `lakewinnow run`"
         raise DataError("no_run", "workspace", "a finished run", lake.files.root, hint)
     return manifest
 

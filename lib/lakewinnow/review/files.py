@@ -32,7 +32,7 @@ def check(files: Files, *, is_drawn: bool) -> None:
         expected, where = "a sample for review", files.path(FOLDER)
         raise DataError("no_sample", "workspace", expected, Shown(f"no {where}"), hint)
     if not is_drawn and not files.exists("_commits/decide.json"):
-        expected, hint = "a workspace with issues/", "`lakewinnow run` it first"
+        expected, hint = "a workspace with issues/", "run `lakewinnow run` first"
         raise DataError("no_issues", "workspace", expected, Shown(files.root), hint)
 
 

@@ -81,7 +81,7 @@ def draw(
     numbers = strata.split(n, share_of_others, n_rows[1], n_rows[0])[::-1]
     if not sum(numbers):
         got = "none" if not sum(n_rows) else f"{n_rows[0]:,} rows, none of them flagged"
-        hint = "everything is decided, or --unflagged 1 to look at rows that are not flagged"
+        hint = "all rows are decided, or none is flagged: --unflagged 1 draws other rows"
         raise DataError("nothing_to_review", "issues/", "rows to review", Shown(got), hint)
     sides = _sides(frame, by_score, numbers, classes)
     drawn = _drawn(frame, sides, classes)

@@ -116,7 +116,7 @@ def read(lake: Lake, paths: Sequence[str], rows: pa.Table, classes: Sequence[str
     others = every.join(sampled, c.ROW_ID, "left_anti").select(c.ROW_ID).distinct().count()
     if not found:
         got = Shown(f"decisions about {others:,} other rows" if others else "no decision")
-        hint = f"the sample they are of is not in {lake.files.path(files.FOLDER)} (any more)"
+        hint = f"their sample is not (or no longer) in {lake.files.path(files.FOLDER)}"
         raise DataError("another_sample", KEY, "decisions about rows of the sample", got, hint)
     given = dict(zip(*rows.select([c.ROW_ID, c.GIVEN_LABEL]).to_pydict().values(), strict=True))
     of_row = defaultdict(set)

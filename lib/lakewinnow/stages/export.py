@@ -224,7 +224,7 @@ def _check(lake: Lake, target: str, config: ExportConfig, classes: list[str]) ->
     lines = lake.spark.read.text(paths)
     faults = map_batches(lines, check, "fault string").groupBy("fault").count().collect()
     if faults:
-        expected = "lines that a trainer takes"
+        expected = "lines that a trainer accepts"
         got = Shown(", ".join(f"{n:,} × {fault}" for fault, n in faults))
         raise EngineError("bad_example", "export", expected, got, "please report it")
 

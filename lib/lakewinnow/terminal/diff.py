@@ -29,7 +29,7 @@ def print_diff(found: RunDiff, n: int) -> None:
     worst = found.worst(n) if n else []
     if worst:
         out.print()
-        out.print(_rows_table(worst, f"The {len(worst)} that changed most"))
+        out.print(_rows_table(worst, f"The {len(worst)} rows that changed most"))
     out.print()
     if not any(found.rows[change] for change in CHANGES):
         out.print("No row changed.")

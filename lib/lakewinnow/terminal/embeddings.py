@@ -51,6 +51,6 @@ def print_faults(store: EmbeddingStore, faults: Mapping[str, int]) -> None:
     """Print what is wrong with a store's rows."""
     out = Console(highlight=False)
     if not faults:
-        out.print(f"{short_path(store.files.root)}: every row is right")
+        out.print(f"{short_path(store.files.root)}: no faulty rows")
     for fault, n in faults.items():
         out.print(f"{n:>12,} rows  {FAULTS[fault]}")

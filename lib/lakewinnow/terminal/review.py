@@ -18,14 +18,14 @@ from lakewinnow.terminal.tables import PlainTable, short_path
 def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
     """Print what was drawn, where it is and what to do with it."""
     out = Console(highlight=False)
-    out.print(f"{sample.rows:,} rows are drawn for review:", style="bold")
+    out.print(f"{sample.rows:,} rows were drawn for review:", style="bold")
     for is_issue, name in ((True, "flagged"), (False, "not flagged")):
         side = [stratum for stratum in sample.strata if stratum.is_label_issue == is_issue]
         drawn, rows = (sum(getattr(of, what) for of in side) for what in ("drawn", "rows"))
         n_strata = sum(of.rows > 0 for of in side)
         out.print(f"  {drawn:,} of the {rows:,} rows that are {name}, from {n_strata} strata")
     if sample.decided:
-        out.print(f"  {sample.decided:,} rows have a decision already and were left out")
+        out.print(f"  {sample.decided:,} rows already have a decision and were left out")
     page = files.path(PAGE)
     folder = short_path(files.path(FOLDER))
     for line in (

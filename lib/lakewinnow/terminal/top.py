@@ -44,7 +44,7 @@ def print_top(config: Config, n: int, form: str | None, width: int | None) -> No
     """
     files = Files(config.workspace)
     if not files.exists("_commits/decide.json"):
-        expected, hint = "a workspace with issues/", "`lakewinnow run` it first"
+        expected, hint = "a workspace with issues/", "run `lakewinnow run` first"
         raise DataError("no_issues", "workspace", expected, files.root, hint)
     rows = _with_whole_texts(files, config, worst_issues(files, n))
     if form == "json":

@@ -81,7 +81,7 @@ def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     assert f"this run is unlike {path}: labels (PSI " in told
     assert "; billing " in told
     assert "upper case (median 0.0" in told
-    assert "embeddings (told apart with an AUC of " in told
+    assert "embeddings (a classifier tells them apart with an AUC of " in told
     surest = read_rows(copied.workspace, "checks/drift")
     assert len(surest) == vectors.N_EXAMPLES
     assert {row["drift_group"] for row in surest} == {"this run"}
@@ -152,7 +152,7 @@ def test_values_that_are_few_or_missing_are_among_the_others(lake):
     asked = DriftConfig(by="label")
     report = drift.run(ToCompare(lake, make_config("x.csv").input, EmbeddingConfig(), asked))
     assert (report.figures.detected, report.figures.comparisons) == (False, [])
-    assert "label has no two values of 30 rows" in report.warnings[0]
+    assert "label has fewer than two values with 30 rows" in report.warnings[0]
     assert list(CHECK.sentences(report.figures, 0)) == [
         "Nothing was compared: there are too few rows."
     ]

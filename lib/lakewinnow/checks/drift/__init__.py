@@ -25,15 +25,15 @@ class DriftConfig:
     """Another run's workspace, or a table with the input's columns. null, and `by` null: nothing is
     compared."""
     format: FileFormat | None = None
-    """Format of a reference that is a table. null: its ending says it."""
+    """Format of a reference that is a table. null: taken from its ending."""
     by: ColumnName | None = None
-    """In place of a reference a column of the input, a source or a date (taken by month): the rows
-    of each value are compared with the others, for at most 12 values."""
+    """Instead of a reference, a column of the input such as a source or a date (taken by month):
+    the rows of each value are compared with the others, for at most 12 values."""
     max_texts: Annotated[int, AtLeast(100)] = 5000
-    """Texts of either side whose vectors are compared: those of smallest hash. A task's peak memory
-    is about this × dimensions × 40 bytes + 100 MB."""
+    """Texts of either side whose vectors are compared (a sample if there are more). A task's peak
+    memory is about this × dimensions × 40 bytes + 100 MB."""
     false_alarms: Annotated[float, Between(0.01, 0.5)] = 0.05
-    """Chance that drift is found where there is none, all tests together."""
+    """Chance that all tests together find drift where there is none."""
 
     @property
     def is_asked(self) -> bool:
@@ -47,14 +47,14 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
     if section is None:
         return
     if section.reference is not None and section.by is not None:
-        expected, hint = f"null beside {key}.reference", "rows are compared with one of them"
+        expected, hint = f"null when {key}.reference is set", "set one of the two"
         yield ConfigError("conflicting_keys", f"{key}.by", expected, section.by, hint)
     if section.reference is None and section.format is not None:
-        expected = f"null without {key}.reference"
+        expected = f"null when {key}.reference is null"
         yield ConfigError("unused_key", f"{key}.format", expected, section.format)
     if section.by is not None and section.by in (source.text, source.label):
-        expected = "another column than input.text and input.label"
-        hint = "a source, say, or a date"
+        expected = "a different column from input.text and input.label"
+        hint = "for example a source or a date"
         yield ConfigError("same_column", f"{key}.by", expected, section.by, hint)
 
 
@@ -73,8 +73,8 @@ def sentences(found: DriftFigures, _: int = 0) -> Iterator[str]:
         names = ", ".join(one.of for one in compared)
         yield (
             f"None was found: {names} against {compared[0].against}, by"
-            f" {counted(n_tests, 'test')}, which together find some in {found.false_alarms:.0%}"
-            " of the cases where there is none."
+            f" {counted(n_tests, 'test')}. Where nothing has drifted, they give a false alarm in"
+            f" {found.false_alarms:.0%} of the cases."
         )
     for what, reason in found.left_out.items():
         yield f"Not compared: {what} ({reason})."
@@ -94,11 +94,11 @@ def _drifted(one: Compared) -> Iterator[str]:
             ]
             yield f"labels (PSI {test.effect:.2f}" + "".join(f"; {of}" for of in changed) + ")"
         elif test.kind == "classifier":
-            yield f"embeddings (told apart with an AUC of {test.effect:.2f})"
+            yield f"embeddings (a classifier tells them apart with an AUC of {test.effect:.2f})"
         elif test.kind == "distance":
             yield f"embeddings (energy distance {test.effect:.2f})"
         else:
-            yield f"label noise ({test.effect:.1%} of the labels are given otherwise)"
+            yield f"label noise ({test.effect:.1%} of the labels are given differently)"
 
 
 CHECK: Final = Check(

@@ -113,7 +113,9 @@ def run(what: ToCompare, text: Column | None = None) -> StageReport[DriftFigures
     """
     lake, config, groups = what.lake, what.config, what.groups()
     if not groups.pairs:
-        return _nothing(lake, config, f"{config.by} has no two values of {LEAST_ROWS} rows or more")
+        return _nothing(
+            lake, config, f"{config.by} has fewer than two values with {LEAST_ROWS} rows or more"
+        )
     counted = _count(what, groups)
     if counted.fewest < LEAST_ROWS:
         least = f"and {LEAST_ROWS} are the least"
@@ -225,9 +227,9 @@ def _joints(
 def _why_not(source: InputConfig, earlier: EarlierRun | None, taken_in: Lake | None) -> str:
     """Say why vectors cannot be compared; nothing where they can."""
     if source.pred_probs is not None:
-        return "rows come with probabilities, and have no vectors"
+        return "rows with your own probabilities have no vectors"
     if source.features is not None and (earlier is not None or taken_in is not None):
-        return "features are imputed and scaled by the input's rows alone"
+        return "features are imputed and scaled from the input's rows only"
     if earlier is not None and earlier.has_own_vectors != source.has_own_vectors:
         return "the vectors of one of the two are the input's own"
     return ""

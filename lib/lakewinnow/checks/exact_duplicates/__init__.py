@@ -14,7 +14,7 @@ COPY_OF: Final = "exact_duplicate_of"  # the row of the set that stays for this 
 
 @dataclass(frozen=True, kw_only=True)
 class ExactDuplicatesConfig:
-    """Rows of equal text (after Unicode NFC)."""
+    """Rows with the same text (after Unicode NFC)."""
 
 
 CHECK: Final = Check(

@@ -25,13 +25,13 @@ class GroupsConfig:
     columns: tuple[ColumnName, ...] = ()
     """Columns whose values make groups."""
     clusters: bool = True
-    """Rows that are near to each other make groups too."""
+    """Clusters of similar rows make groups too."""
     threshold: Fraction = 0.1
-    """A group is an issue if its mean self-confidence is below this share of all rows'."""
+    """A group is an issue if its mean self-confidence is below this share of the overall mean."""
     min_rows: Count = 5
-    """Smaller groups are left alone."""
+    """Smaller groups are never flagged."""
     max_distance: Annotated[float, AtLeast(0)] = 0.5
-    """Between rows of a cluster."""
+    """Largest distance between neighbours in a cluster."""
 
 
 def _has_clusters(config: "Config") -> bool:
@@ -51,7 +51,7 @@ def _writes(config: "Config") -> Names:
 def _problems(config: "Config") -> Iterator[ConfigError]:
     section = config.checks.section(CHECK)
     if section is not None and not section.columns and not _has_clusters(config):
-        expected, hint = "columns, where rows are not clustered", "columns: [source], say"
+        expected, hint = "at least one, as rows are not clustered", "for example [source]"
         yield ConfigError("no_groups", f"{CHECK.key}.columns", expected, [], hint)
 
 
@@ -98,5 +98,5 @@ CHECK: Final = Check(
     writes=_writes,
     figures=GroupFigures,
     sentences=_sentences,
-    nothing_found="the classifier does no group much worse than all rows",
+    nothing_found="the classifier does about as well on every group as on all rows",
 )

@@ -17,7 +17,7 @@ class ImbalanceConfig:
     """When a class is too rare."""
 
     threshold: Fraction = 0.1
-    """A class with less than this share of 1 / classes of the rows is too rare."""
+    """A class is too rare if its share of the rows is below this / number of classes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,9 +47,9 @@ CHECK: Final = Check(
     is_issue=IS_ISSUE,
     score=SCORE,
     reads=("accepted", "noise_model.json"),
-    about_action="The rows of the class that is too rare.",
+    about_action="The rows of the rarest class, if it is too rare.",
     cost=Cost(rows_per_second=500_000),
     figures=ImbalanceFigures,
     sentences=_sentences,
-    nothing_found="there are none",
+    nothing_found="no class is too rare",
 )

@@ -20,9 +20,9 @@ class LanguageMismatchConfig:
     """Texts in another language than most texts of their class."""
 
     min_prob: Fraction = 0.9
-    """Least probability of the other language."""
+    """Lowest probability of the other language that counts."""
     min_bytes: Annotated[int, AtLeast(0)] = 40
-    """The language of texts of fewer bytes in UTF-8 is not judged."""
+    """Texts with fewer UTF-8 bytes are not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,11 +24,11 @@ _LEAST_JACCARD: Final = 0.3
 
 @dataclass(frozen=True, kw_only=True)
 class NearDuplicatesConfig:
-    """Which rows are taken for the same, though their texts are not equal."""
+    """Which rows count as the same although their texts are not equal."""
 
     by: Literal["text", "embedding"] = "text"
-    """text | embedding (nearer than a share of the usual distance, as Datalab has it; what is done
-    where rows have no text)."""
+    """text | embedding (closer than a share of the usual distance, as in Datalab; the default where
+    rows have no text)."""
     threshold: Fraction | None = None
     """By text: least Jaccard similarity of the shingles of two texts, 0.3 to 1; null: 0.8. By
     embedding: share of the median distance to the nearest row; null: 0.13."""
@@ -38,7 +38,7 @@ class NearDuplicatesConfig:
     """Characters or words in a shingle. null: 2 words, or 3, 5 or 8 characters for texts of up to
     200, up to 2,000 or more characters on average."""
     permutations: Annotated[int, Between(16, 1024)] = 256
-    """Permutations of MinHash: with more there are fewer needless comparisons. 97% or more of the
+    """Permutations of MinHash: more of them save needless comparisons. 97% or more of the
     pairs at the threshold are found, nearly all well above it."""
     seed: Annotated[int, AtLeast(0)] = 0
     """Seed of MinHash."""
@@ -82,25 +82,25 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
     if section is None:
         return
     if section.by == "embedding" and not config.has_vectors:
-        expected, hint = "text beside input.pred_probs", "no text is embedded then"
+        expected, hint = "text with input.pred_probs", "no text is embedded then"
         yield ConfigError("conflicting_inputs", f"{key}.by", expected, "embedding", hint)
     if section.by == "text" and config.input.text is None:
-        expected, hint = "embedding where rows have no text", "input.text names a column"
+        expected, hint = "embedding, as rows have no text", "name their column in input.text"
         yield ConfigError("no_text", f"{key}.by", expected, "text", hint)
     if (
         section.by == "text"
         and section.threshold is not None
         and section.threshold < _LEAST_JACCARD
     ):
-        expected = f"a number from {_LEAST_JACCARD:g} to 1 by text"
-        hint = "texts that have less in common are not near duplicates, and too many to compare"
+        expected = f"a number from {_LEAST_JACCARD:g} to 1 with by: text"
+        hint = "texts with less in common are not near duplicates, and there are too many pairs"
         yield ConfigError("out_of_range", f"{key}.threshold", expected, section.threshold, hint)
 
 
 CHECK: Final = Check(
     name="near_duplicates",
     title="Near duplicates",
-    purpose="finds rows whose texts are alike",
+    purpose="finds rows whose texts are nearly the same",
     run="lakewinnow.checks.near_duplicates.stage:run",
     section=NearDuplicatesConfig,
     default=NearDuplicatesConfig(),
@@ -116,5 +116,5 @@ CHECK: Final = Check(
     cost=Cost(passes=3, rows_per_second=20_000),
     figures=NearDuplicateFigures,
     sentences=rows_in_groups,
-    nothing_found="no two texts are alike",
+    nothing_found="no two texts are nearly the same",
 )

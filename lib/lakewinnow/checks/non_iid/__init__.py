@@ -1,4 +1,4 @@
-"""Order of the rows: whether rows that are alike come one after the other."""
+"""Row order: whether similar rows come one after the other."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ SCORE: Final = "non_iid_score"  # 0 .. 1, lower is worse
 
 @dataclass(frozen=True, kw_only=True)
 class NonIidConfig:
-    """Whether rows that are alike come together, in the order of a column."""
+    """Whether similar rows come together when sorted by a column."""
 
     by: ColumnName
-    """The column: a table has no order by itself."""
+    """Column to sort by; a table has no order of its own."""
 
 
 def _problems(config: "Config") -> Iterator[ConfigError]:
@@ -46,8 +46,8 @@ def _sentences(found: OrderFigures, _: int) -> Iterator[str]:
 
 CHECK: Final = Check(
     name="non_iid",
-    title="Order of the rows",
-    purpose="tests whether rows that are alike come one after the other",
+    title="Row order",
+    purpose="tests whether similar rows come one after the other",
     run="lakewinnow.checks.non_iid.stage:run",
     section=NonIidConfig,
     is_issue=IS_ISSUE,
@@ -56,5 +56,5 @@ CHECK: Final = Check(
     reads=("accepted", "checks/neighbors"),
     figures=OrderFigures,
     sentences=_sentences,
-    nothing_found="it does not matter",
+    nothing_found="similar rows do not come together",
 )

@@ -15,10 +15,10 @@ SCORE: Final = "null_score"  # the share of values that are there
 
 @dataclass(frozen=True, kw_only=True)
 class NullsConfig:
-    """Rows without a value in any of some columns, and each column's share of such rows."""
+    """Rows with no value in any of these columns, and each column's share of missing values."""
 
     columns: tuple[ColumnName, ...] | None = None
-    """null: input.features, else all but text and label."""
+    """null: input.features, or all columns but text and label."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ def _sentences(found: NullFigures, _: int) -> Iterator[str]:
 CHECK: Final = Check(
     name="nulls",
     title="Missing values",
-    purpose="finds rows of which nothing is filled in but the label",
+    purpose="finds rows that have nothing but a label",
     run="lakewinnow.checks.nulls.stage:run",
     section=NullsConfig,
     is_issue=IS_ISSUE,
@@ -57,5 +57,5 @@ CHECK: Final = Check(
     cost=Cost(passes=2, rows_per_second=200_000),
     figures=NullFigures,
     sentences=_sentences,
-    nothing_found="no column has any",
+    nothing_found="no value is missing",
 )

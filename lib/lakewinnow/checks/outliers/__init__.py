@@ -20,10 +20,10 @@ SCORE: Final = "outlier_score"  # 0 .. 1, lower is worse
 
 @dataclass(frozen=True, kw_only=True)
 class OutliersConfig:
-    """Which rows are like no others."""
+    """Which rows are unlike all others."""
 
     by: Literal["auto", "embedding", "pred_probs"] = "auto"
-    """embedding (mean distance to the nearest rows) | pred_probs | auto (embedding, where there are
+    """embedding (mean distance to the nearest rows) | pred_probs | auto (embedding if there are
     vectors)."""
     threshold: Fraction | None = None
     """Higher flags more. null: cleanlab's, 0.37037 by embedding and 0.13 by pred_probs."""
@@ -65,7 +65,7 @@ def _reads(config: "Config") -> Names:
 def _problems(config: "Config") -> Iterator[ConfigError]:
     section = config.checks.section(CHECK)
     if section is not None and section.by == "embedding" and not config.has_vectors:
-        expected, hint = "pred_probs beside input.pred_probs", "no text is embedded then"
+        expected, hint = "pred_probs with input.pred_probs", "no text is embedded then"
         yield ConfigError("conflicting_inputs", f"{CHECK.key}.by", expected, section.by, hint)
 
 

@@ -32,8 +32,8 @@ class PiiConfig:
 def _problems(config: "Config") -> Iterator[ConfigError]:
     tag = config.clean.option(TAG)
     if re.search(r"[\d@:]", tag.replace("{kind}", "")):
-        hint = "‹{kind}› makes ‹EMAIL›; other texts than these characters will do"
-        expected = "a tag without digits, @ and :, which could look like personal data"
+        hint = "the default, ‹{kind}›, becomes ‹EMAIL› and so on"
+        expected = "a tag without digits, @ or :, which could be taken for personal data"
         yield ConfigError("bad_tag", f"clean.{TAG}", expected, tag, hint)
 
 
@@ -72,11 +72,11 @@ CHECK: Final = Check(
             TAG,
             str,
             "‹{kind}›",
-            "What stands in place of personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE.",
+            "What replaces personal data; {kind} becomes EMAIL, IBAN, CARD, IP or PHONE.",
         ),
     ),
     is_for_models=False,
-    about_action="redact: the row stays, a tag in place of what was found.",
+    about_action="redact: the row stays, and a tag replaces what was found.",
     problems=_problems,
     cost=Cost(rows_per_second=50_000),
     figures=PiiFigures,

@@ -17,7 +17,7 @@ _SHOWN_RULES: Final = 5
 
 @dataclass(frozen=True, kw_only=True)
 class TextRuleConfig:
-    """A rule for texts that a preset does not have, or not with this limit."""
+    """A rule for texts that no preset has, or one with another limit."""
 
     use: str
     """The name of a rule, or the import path of a function of a text."""
@@ -26,29 +26,29 @@ class TextRuleConfig:
     below: float | None = None
     """The text is an issue if the measure is below this."""
     name: str | None = None
-    """What the rule is called in text_rules. null: by what it uses."""
+    """Name of the rule in text_rules. null: the last part of `use`."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class TextConfig:
-    """What a text may not be like, whatever its label; not asked of rows without text."""
+    """Rules that every text must keep, whatever its label; rows without text are not judged."""
 
     presets: tuple[Literal["basic", "gopher_quality", "gopher_repetition", "c4"], ...] = ("basic",)
     """basic (any text: damaged encoding, symbols, repetition) | gopher_quality |
-    gopher_repetition | c4: the published rules for documents of the web."""
+    gopher_repetition | c4: the published rules for web documents."""
     rules: tuple[TextRuleConfig, ...] = ()
     """More rules, or with other limits: {use: digits, above: 0.3}, {use: characters, below: 20}.
     Your own, a function of a text: {use: mypackage.rules.too_shouty, above: 0.5}."""
     without: tuple[str, ...] = ()
-    """Names of rules of the presets that are not to hold."""
+    """Names of preset rules to leave out."""
     words: ReadPath | None = None
-    """A file of words and phrases that no text may have, one a line."""
+    """A file of words and phrases that no text may contain, one per line."""
     languages: tuple[str, ...] = ()
-    """Codes of the languages that are wanted: [en, de]."""
+    """Codes of the languages you want: [en, de]."""
     min_language_prob: Fraction = 0.2
-    """Least probability of the languages that are wanted, together."""
+    """Lowest probability of these languages, added up."""
     min_language_bytes: Annotated[int, AtLeast(0)] = 40
-    """The language of texts with fewer bytes of UTF-8 is not judged."""
+    """The language of texts with fewer UTF-8 bytes is not judged."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ def _sentences(found: TextFigures, _: int) -> Iterator[str]:
     yield f"{counted(found.rows, 'row')} {break_} a rule ({rules}{more})"
     for rule in found.rules:
         if rule.alone:
-            passed = f"{counted(rule.before, 'text')} came to it and {rule.after:,} passed"
+            passed = f"{counted(rule.before, 'text')} reached it and {rule.after:,} passed"
             yield f"{rule.rule}: {counted(rule.alone, 'row')}; {passed}"
 
 

@@ -55,8 +55,8 @@ def rules_of(config: TextConfig, words: ListedWords | None = None) -> tuple[Rule
             rules[rule.name] = rule
     for i, name in enumerate(config.without):
         if rules.pop(name, None) is None:
-            where, expected = f"checks.text.without[{i}]", "a rule that holds"
-            hint = did_you_mean(name, list(rules)) or f"these do: {', '.join(rules)}"
+            where, expected = f"checks.text.without[{i}]", "a rule of these presets"
+            hint = did_you_mean(name, list(rules)) or f"they have: {', '.join(rules)}"
             problems.append(ConfigError("unknown_rule", where, expected, name, hint))
     ConfigError.raise_any(problems)
     return tuple(rules.values())
@@ -89,9 +89,9 @@ def _rule(section: TextRuleConfig, where: str) -> Rule:
             limits = (known.above, known.below)
     else:
         expected = "the name of a rule, or the import path of a function"
-        hint = did_you_mean(section.use, list(KNOWN)) or f"the rules: {', '.join(sorted(KNOWN))}"
+        hint = did_you_mean(section.use, list(KNOWN)) or f"known rules: {', '.join(sorted(KNOWN))}"
         raise ConfigError("unknown_rule", f"{where}.use", expected, section.use, hint)
     if limits == (None, None):
         hint = f"{{use: {section.use}, above: …}}"
-        raise ConfigError("no_limit", where, "above or below", None, hint)
+        raise ConfigError("no_limit", where, "a limit: above or below", None, hint)
     return replace(rule, above=limits[0], below=limits[1])

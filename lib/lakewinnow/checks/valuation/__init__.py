@@ -18,10 +18,10 @@ SCORE: Final = "data_valuation_score"  # 0 .. 1; below 0.5 the row does harm
 
 @dataclass(frozen=True, kw_only=True)
 class ValuationConfig:
-    """Rows that do harm to a classifier by nearest neighbours."""
+    """Rows that harm a nearest-neighbour classifier."""
 
     threshold: Fraction = 0.5
-    """Rows of a lower value are issues."""
+    """Rows with a lower value are issues."""
 
 
 def _problems(config: "Config") -> Iterator[ConfigError]:

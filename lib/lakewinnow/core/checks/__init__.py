@@ -1,1 +1,1 @@
-"""The arithmetic of the checks beside label issues, a module each."""
+"""The arithmetic of the checks other than label issues, a module each."""

@@ -64,7 +64,7 @@ class AnnotatedBlock:
         if again.any():
             expected = "one label per row and annotator"
             got = Shown(f"two by annotator {self.annotator[1:][again][0]}")
-            hint = f"{np.count_nonzero(again)} annotations of a block repeat another; keep the last"
+            hint = f"{np.count_nonzero(again)} annotations of a block are repeats; keep the last"
             raise DataError("repeated_annotation", "annotations", expected, got, hint)
         if not self.n_annotations.all():
             n_bare = int(np.count_nonzero(self.n_annotations == 0))

@@ -289,7 +289,7 @@ def _blocks(
     if len(bad):
         fault = Fault(int(faults[bad[0]]))
         where = f"pred_probs of row {ids[int(bad[0])]}"
-        hint = f"{len(bad)} of {len(probs)} rows are at fault; leave them out or mend them"
+        hint = f"{len(bad)} of {len(probs)} rows have this fault; leave them out or fix them"
         raise DataError(fault.code, where, "probabilities of each class", Shown(fault.reason), hint)
     given = indicators(labels, probs.shape[1])
     parts = (slice(at, at + BLOCK_ROWS) for at in range(0, max(len(labels), 1), BLOCK_ROWS))

@@ -180,7 +180,7 @@ class NoiseModel:
                 f"a threshold of {float(self.thresholds[furthest])!r} for "
                 f"{self.classes[furthest]!r}, as joints only add up under equal thresholds",
                 float(other.thresholds[furthest]),
-                "models made by scoring later rows with an earlier model add up with that model",
+                "only a run's model and those of runs with it as --noise-model add up",
             )
         threshold_state = self.threshold_state.merge(other.threshold_state)
         joint_state = self.joint_state.merge(other.joint_state)

@@ -82,11 +82,11 @@ class IssueFilter:
         if self.num_to_remove_per_class is not None and self.filter_by != "prune_by_class":
             where = "label_issues.num_to_remove_per_class"
             expected, got = "filter_by prune_by_class with it", self.filter_by
-            hint = "set filter_by: prune_by_class, or leave num_to_remove_per_class out"
+            hint = "set filter_by: prune_by_class, or leave out num_to_remove_per_class"
             raise ConfigError("impossible_combination", where, expected, got, hint)
         if self.frac_noise != 1.0 and self.filter_by not in PRUNES:
             where = "label_issues.frac_noise"
-            expected = f"1.0 with filter_by {self.filter_by}, which has no use for it"
+            expected = f"1.0 with filter_by {self.filter_by}, which does not use it"
             got, hint = self.frac_noise, f"use one of {', '.join(sorted(PRUNES))}"
             raise ConfigError("impossible_combination", where, expected, got, hint)
 
@@ -302,5 +302,5 @@ def _check_probabilities(pred_probs: FloatArray, row_ids: Sequence[str]) -> None
         fault = Fault(int(faults[bad[0]]))
         where, expected = f"pred_probs of row {row_ids[int(bad[0])]}", "probabilities that sum to 1"
         got = Shown(fault.reason)
-        hint = f"{len(bad)} of {len(pred_probs)} rows are at fault; leave them out or mend them"
+        hint = f"{len(bad)} of {len(pred_probs)} rows have this fault; leave them out or fix them"
         raise DataError(fault.code, where, expected, got, hint)

@@ -123,5 +123,5 @@ def check_score(rank_by: str, *, adjusted: bool) -> None:
             "label_issues.adjust_pred_probs",
             f"false with rank_by {rank_by}",
             got=True,
-            hint="rank by self_confidence or normalized_margin, or leave the adjustment out",
+            hint="rank by self_confidence or normalized_margin, or leave out the adjustment",
         )

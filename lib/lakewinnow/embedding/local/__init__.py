@@ -1,1 +1,4 @@
-"""Models that run on this machine."""
+"""Embedding models that run on this machine: `static` tables and `sentence_transformers`.
+
+`models` finds and names the files of a model.
+"""

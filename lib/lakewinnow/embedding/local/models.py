@@ -34,7 +34,7 @@ def folder_of(model: str, keys: Keys = EMBEDDING) -> Path:
         return folder
     if model.startswith((".", "/", "~")) or model.count("/") != 1:
         raise ConfigError(
-            "unknown_model", keys.model, "a folder that there is, or OWNER/NAME on the hub", model
+            "unknown_model", keys.model, "an existing folder, or OWNER/NAME on the hub", model
         )
     return _snapshot(model, keys.model)
 
@@ -61,7 +61,7 @@ def unusable(folder: Path, error: Exception, keys: Keys = EMBEDDING) -> Provider
     """Return what to raise where a library does not load a model's files."""
     first_line = str(error).partition("\n")[0]
     got = Shown(f"{type(error).__name__}: {first_line}")
-    return ProviderError("model_unusable", keys.model, f"whole files of a model in {folder}", got)
+    return ProviderError("model_unusable", keys.model, f"complete model files in {folder}", got)
 
 
 def read_json(path: Path) -> Any:
@@ -145,6 +145,6 @@ def _snapshot(model: str, key: str) -> Path:
     except Exception as error:
         expected = f"{model} in this machine's Hugging Face cache, or a network to fetch it"
         got = Shown(f"neither: {str(error).partition(chr(10))[0]}")
-        hint = f"run `hf download {model}` where there is a network, and name the folder here"
+        hint = f"run `hf download {model}` where there is a network, and give its folder here"
         raise ProviderError("model_missing", key, expected, got, hint) from error
     return folder

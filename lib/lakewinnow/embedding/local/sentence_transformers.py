@@ -143,7 +143,7 @@ class TransformerEmbedder(Embedder):
     def _hidden_dimensions(self, layers: tuple[int, ...], wanted: int | None) -> int:
         last, width = self._files.n_layers, self._files.width
         if last is None or width is None:
-            expected = "final, as the model's config.json does not say which layers there are"
+            expected = "final, as the model's config.json does not list its layers"
             raise ConfigError("unknown_layers", "embedding.layers", expected, list(layers))
         if not layers or not all(0 <= layer <= last for layer in layers):
             expected = f"final, or some of 0 (the embedding of tokens) to {last}"
@@ -223,7 +223,7 @@ def find_model(model: str | None, keys: Keys = EMBEDDING) -> tuple[Path, str | N
 
 def package_missing(got: str, keys: Keys = EMBEDDING) -> ProviderError:
     """Return what to raise where the extra is not installed."""
-    expected = "the package sentence-transformers beside lakewinnow"
+    expected = "the package sentence-transformers to be installed"
     hint = "pip install 'lakewinnow[sentence-transformers]'"
     return ProviderError("provider_missing", keys.provider, expected, got, hint)
 

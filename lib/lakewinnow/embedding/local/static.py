@@ -153,7 +153,7 @@ def _bundled(dimensions: int) -> _Means:
 
     wheel = models.package_folder("wordllama")
     if wheel is None:
-        expected, hint = "the wheel wordllama beside lakewinnow", "pip install wordllama"
+        expected, hint = "the package wordllama to be installed", "pip install wordllama"
         raise ProviderError("model_missing", "embedding.provider", expected, "static", hint)
     try:
         weights = (wheel / "weights" / "l2_supercat_256.safetensors").read_bytes()
@@ -206,7 +206,7 @@ def _dimensions(folder: Path | None, wanted: int | None) -> int:
         own = _width(folder)
         cut = models.read_json(folder / "config.json").get("apply_pca")
         choices = range(own, 0, -1) if cut else (own,)
-        said = f"{own}, or fewer" if cut else f"{own}, as its first ones do not stand alone"
+        said = f"{own}, or fewer" if cut else f"{own}, as this model's vectors cannot be shortened"
     if wanted is not None and wanted not in choices:
         raise ConfigError("unknown_dimensions", "embedding.dimensions", said, wanted)
     return wanted or choices[0]

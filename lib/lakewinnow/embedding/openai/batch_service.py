@@ -32,7 +32,7 @@ class BatchService:
     sleep: Callable[[float], object] = time.sleep  # waits so many seconds
 
     def __post_init__(self) -> None:
-        refused = "embedding.openai.mode", "a batch that is taken"
+        refused = "embedding.openai.mode", "a batch that the service accepts"
         self._calls = Calls(self.embedder.access, self.max_retries, refused, self.sleep)
         self._listed: dict[str, dict[str, Batch]] = {}  # by fingerprint, by id
         self._listed_from = time.time() - _LOOK_BACK_S

@@ -30,7 +30,7 @@ from lakewinnow.embedding.requests.sending import AGAIN, gave_up
 from lakewinnow.errors import ProviderError, Shown
 
 _UPLOADED: Final = "uploaded"
-_LOST: Final = "lost"  # the service knows it no more
+_LOST: Final = "lost"  # the service no longer knows it
 _QUEUE_FULL: Final = "token_limit_exceeded"  # of the tokens that may wait in batches
 
 
@@ -172,7 +172,7 @@ class BatchRun:
         if batch.status == "failed" and is_of_this_run:
             self._handle_failed(batch)
         if batch.status == "cancelled" and is_of_this_run:
-            expected = "the batches to be left to work"
+            expected = "batches that are left to finish"
             got = Shown(f"batch {batch.id} was cancelled")
             raise ProviderError("batch_cancelled", "embedding.openai.mode", expected, got, AGAIN)
 
@@ -201,7 +201,7 @@ class BatchRun:
                 self._max_tokens = self._n_tokens_of_last_file / 2
             return
         reasons = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
-        expected, got = "a batch that is taken", Shown(reasons or "no reason")
+        expected, got = "a batch that the service accepts", Shown(reasons or "no reason")
         hint = "mode: sync sends the same requests one by one"
         raise ProviderError("batch_failed", "embedding.openai.mode", expected, got, hint)
 

@@ -158,7 +158,7 @@ def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int
     where = "embedding.dimensions"
     if known is None:
         if dimensions is None:
-            hint = f"how long are its vectors? Known are {', '.join(MODELS)}"
+            hint = f"give the length of its vectors; known models are {', '.join(MODELS)}"
             raise ConfigError("dimensions_unknown", where, f"a number, for {model}", None, hint)
         return dimensions
     if dimensions is None or dimensions == known.dimensions:

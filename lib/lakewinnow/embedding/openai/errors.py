@@ -48,7 +48,7 @@ def outcome_of(
     reason = redacted(f"{error}{cause}", secrets)
     if isinstance(error, openai.APIConnectionError):
         return TryLater(reason)
-    return _fatal("client_failed", keys.provider, "a request to be made", reason, "")
+    return _fatal("client_failed", keys.provider, "a request that gets through", reason, "")
 
 
 def of_status(
@@ -73,7 +73,7 @@ def of_status(
         return None
     if status in {401, 403}:
         hint = "check the key, and that its project may use the model"
-        return _fatal("key_refused", keys.provider, "a key that is let in", reason, hint)
+        return _fatal("key_refused", keys.provider, "a key that the service accepts", reason, hint)
     if status == 404:
         hint = (
             f"check {keys.model} (Azure: the deployment), and {keys.base_url} (often ends in /v1)"
@@ -83,8 +83,8 @@ def of_status(
     if status in {400, 413, 422} and param in _OF_THE_INPUT:
         return RefusedInput(reason, too_long=bool(_TOO_LONG.search(f"{code} {reason}")))
     where = {"model": keys.model, "dimensions": "embedding.dimensions"}.get(param, keys.provider)
-    hint = "the service does not take what is asked for, whatever the text"
-    return _fatal("request_refused", where, "a request that the service takes", reason, hint)
+    hint = "the service refuses these settings, whatever the text"
+    return _fatal("request_refused", where, "a request that the service accepts", reason, hint)
 
 
 def _message(error: openai.APIStatusError) -> str:

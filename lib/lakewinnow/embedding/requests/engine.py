@@ -210,6 +210,6 @@ def _portion(share: Share) -> float:
 
 def cost_limit(share: Share, n_tokens: int) -> ProviderError:
     """Return the error of a budget that is used up."""
-    expected = f"to pay for at most {share.tokens:,} tokens in a task"
-    got, hint = Shown(f"{n_tokens:,} used, and texts left"), f"raise the limit and {AGAIN}"
+    expected = f"at most {share.tokens:,} paid tokens in a task"
+    got, hint = Shown(f"{n_tokens:,} used, with texts left"), f"raise the limit and {AGAIN}"
     return ProviderError("cost_limit", "embedding.openai.max_cost_usd", expected, got, hint)

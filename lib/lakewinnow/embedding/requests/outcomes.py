@@ -88,7 +88,7 @@ class Outcomes:
             self._doubtful.append(RefusedText(piece.position, code, reason))
         if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
             expected = f"a vector for at least one of the first {_TOO_MANY} texts"
-            hint = "the model or its settings, not the texts, are the likely cause"
+            hint = "the likely cause is the model or its settings, not the texts"
             raise ProviderError("all_refused", "embedding.provider", expected, Shown(reason), hint)
 
     def refuse_not_finite(self, piece: Piece) -> None:

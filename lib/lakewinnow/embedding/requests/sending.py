@@ -10,7 +10,7 @@ from lakewinnow.embedding.requests.budget import Pace
 from lakewinnow.embedding.requests.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
 
-AGAIN: Final = "run again: what was done by then is kept and not paid for twice"
+AGAIN: Final = "run again: finished work is kept and not paid for twice"
 _FIRST_BACK_OFF_S: Final = 0.5
 _LONGEST_BACK_OFF_S: Final = 60.0
 _LONGEST_WAIT_S: Final = 600.0  # that a provider may ask for; a day's quota is not waited for

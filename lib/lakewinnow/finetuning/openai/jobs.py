@@ -18,7 +18,7 @@ from lakewinnow.finetuning.openai.service import FINAL, JobService
 
 SUCCEEDED: Final = "succeeded"
 _BEGINNING: Final = "beginning"
-_LOST: Final = "lost"  # the service knows it no more
+_LOST: Final = "lost"  # the service no longer knows it
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,7 @@ class JobRun:
 
     def _update(self, state: JobState, job: FineTuningJob | None) -> JobState:
         if job is None:
-            return self._save(replace(state, status=_LOST, error="the service knows it no more"))
+            return self._save(replace(state, status=_LOST, error="the service no longer knows it"))
         state = replace(
             state,
             job_id=job.id,

@@ -59,15 +59,15 @@ class Prices:
         usd = self.usd(n_trained, n_prompt, n_answer)
         if self.most_usd is None:
             about = "" if usd is None else f" (this would cost about {usd:.2f})"
-            expected = f"what may be spent, in USD{about}"
+            expected = f"the most that may be spent, in USD{about}"
             hint = "`lakewinnow plan` says what it may cost; nothing is spent without this key"
             raise ConfigError("max_cost_missing", _MOST, expected, None, hint)
         if usd is None:
             where = "finetune.price_per_million_tokens"
             if self.training is not None:
                 where = "finetune.price_per_million_asked"
-            expected = f"a price, as {_MOST} is to hold"
-            hint = "0, on a server of your own"
+            expected = f"a price, as {_MOST} is set"
+            hint = "use 0 for your own server"
             raise ConfigError("price_unknown", where, expected, None, hint)
         if usd > self.most_usd:
             expected = f"models for at most {self.most_usd:g} USD"

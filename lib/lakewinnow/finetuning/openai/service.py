@@ -28,7 +28,7 @@ class JobService:
 
     def __post_init__(self) -> None:
         self._client = self.access.client()
-        refused = "finetune.model", "a job that is taken"
+        refused = "finetune.model", "a job that the service accepts"
         self._calls = Calls(self.access, self.max_retries, refused, self.sleep)
 
     def close(self) -> None:

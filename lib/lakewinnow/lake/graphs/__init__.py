@@ -1,1 +1,1 @@
-"""Graphs of rows: which are alike, and which belong together."""
+"""Graphs of rows: `row_graph` says which are alike, `components` which belong together."""

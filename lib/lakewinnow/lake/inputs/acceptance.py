@@ -188,7 +188,7 @@ def _classes(
     if len(accepted) == 1 and not told_apart:  # by the user's own probabilities: a small batch, say
         only = next(iter(accepted))
         got = Shown(f"only {only!r}, {accepted[only]:,} times")
-        hint = "label errors are found by telling classes apart"
+        hint = "label errors can only be found between classes"
         raise DataError("one_class", "input.label", "two or more classes", got, hint)
     if config.classes is not None:
         return list(config.classes)
@@ -210,7 +210,7 @@ def _check_bad(
     n_rows = accepted.total() + n_bad
     if n_bad > most * n_rows:
         expected = f"at most {most:.0%} of the rows with {key} that cannot be used"
-        got, hint = Shown(f"{n_bad:,} of {n_rows:,}"), "mend them, or raise input.max_bad_fraction"
+        got, hint = Shown(f"{n_bad:,} of {n_rows:,}"), "fix them, or raise input.max_bad_fraction"
         raise DataError("too_many_bad_rows", f"input.{key}", expected, got, hint)
 
 
@@ -221,7 +221,7 @@ def warnings(found: Acceptance, folds: int) -> Iterator[str]:
     if rare:
         yield (
             f"{len(rare)} of {len(classes)} classes have fewer rows than there are folds, {folds}"
-            f" ({_listed(rare)}). Their probabilities are rough; one with one row is never flagged"
+            f" ({_listed(rare)}). Their probabilities are rough; in a class of one row it is never flagged"
         )
     absent = [name for name in classes if not accepted[name]]
     if absent:

@@ -145,7 +145,7 @@ def _bad(what: str, n: int, first: Sequence[str | None]) -> DataError:
     row_id, decision = first
     shown = what if what != "another decision" else repr(decision)
     where = "" if what in (_MALFORMED, _NO_ROW_ID) else f", row {row_id}"
-    hint = f"lines at fault in this way: {n:,}"
+    hint = f"lines with this fault: {n:,}"
     return DataError("bad_decision", KEY, _EXPECTED[what], Shown(shown + where), hint)
 
 
@@ -158,5 +158,5 @@ def _check_contradictions(rows: DataFrame) -> None:
         decided = " and ".join(
             repr(label if decision == RELABEL else decision) for decision, label in both
         )
-        got, hint = Shown(f"{decided} for row {row_id}"), "leave all but the last one out"
-        raise DataError("contradicting_decisions", KEY, "one decision a row", got, hint)
+        got, hint = Shown(f"{decided} for row {row_id}"), "keep only the last one"
+        raise DataError("contradicting_decisions", KEY, "one decision per row", got, hint)

@@ -61,11 +61,14 @@ def open_run(spark: SparkSession, path: str, own_workspace: str, where: str) -> 
     """
     lake = Lake(spark, path)
     if lake.files.root == Lake(spark, own_workspace).files.root:
-        expected, hint = "another workspace than this run's", "--set workspace=… names this run's"
+        expected, hint = (
+            "a different workspace from this run's",
+            "--set workspace=… sets this run's",
+        )
         raise ConfigError("same_workspace", where, expected, path, hint)
     commit = lake.committed("ingest")
     if commit is None:
-        expected, hint = "a finished run's workspace", "is that run under way?"
+        expected, hint = "a finished run's workspace", "is that run still in progress?"
         raise DataError("no_corpus", where, expected, Shown(f"{path}, without corpus/"), hint)
     content = lake.files.read_bytes(_NOISE_MODEL) or b""
     digest = hashlib.sha256(f"{lake.files.root} {commit.fingerprint}".encode() + content)

@@ -79,8 +79,10 @@ def write(model: NoiseModel, path: str) -> None:
     folder, _, name = absolute(path).rpartition("/")
     files = Files(folder)
     if files.exists(name):
-        hint = "name another file, or delete this one"
-        raise DataError("output_exists", path, "no such file yet", Shown("one"), hint)
+        hint = "choose another file, or delete this one"
+        raise DataError(
+            "output_exists", path, "a file that does not exist yet", Shown("one that exists"), hint
+        )
     files.write_json(name, model.to_dict())
 
 

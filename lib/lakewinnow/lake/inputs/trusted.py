@@ -42,7 +42,7 @@ def held_out(
             "not_a_boolean", KEY, "true, false or nothing in each row", Shown(f"{n_odd:,} others")
         )
     if not n_held:
-        hint = "true says that a row's label is trusted; see evaluate.trusted_fraction, too"
+        hint = "mark rows whose label you trust with true; see also evaluate.trusted_fraction"
         raise DataError("no_trusted_rows", KEY, "rows to hold out", Shown("none"), hint)
     how = f"{name} {evaluate.trusted_fraction}"
     rest = replace(

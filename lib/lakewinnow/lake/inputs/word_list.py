@@ -27,9 +27,11 @@ def read_words(path: str) -> WordList:
     DataError : "input_not_found", "not_text", "no_words"
     """
     content = content_of(path)
-    expected = "a file of words, one a line, in UTF-8"
+    expected = "a file of words, one per line, in UTF-8"
     if content is None:
-        raise DataError("input_not_found", _KEY, expected, path, "a relative path starts here")
+        raise DataError(
+            "input_not_found", _KEY, expected, path, "relative paths start in the current folder"
+        )
     try:
         words = ListedWords.of(content.decode("utf-8-sig").splitlines())
     except UnicodeDecodeError as error:

@@ -86,7 +86,7 @@ def test_rows(
         n_rows = rows.count()
     if n_rows < LEAST_TEST_ROWS:
         expected = f"at least {LEAST_TEST_ROWS} rows that can be used"
-        hint = "too few rows tell nothing; see holdout/quarantine/ in the workspace"
+        hint = "so few rows show nothing; see holdout/quarantine/ in the workspace"
         raise DataError("holdout_too_small", "evaluate.holdout", expected, n_rows, hint)
     rows = rows.select(c.ROW_ID, c.TEXT_KEY, c.LABEL)
     if n_rows <= MAX_TEST_ROWS:
@@ -122,7 +122,7 @@ def sample(lake: Lake, holdout: DataFrame, max_rows: int, n_classes: int) -> Tra
         counts[label] = n
     if counts.sum() < LEAST_ROWS:
         expected = f"at least {LEAST_ROWS} rows of the input whose text is not in the holdout"
-        got, hint = int(counts.sum()), "a holdout is of other rows than the input"
+        got, hint = int(counts.sum()), "the holdout must not repeat the input's rows"
         raise DataError("too_few_to_train_on", "evaluate.holdout", expected, got, hint)
     wanted = quotas(counts[None, :], max_rows)[0]
     hash_ = F.xxhash64(c.TEXT_KEY, F.lit("evaluate"))

@@ -66,7 +66,7 @@ def list_array(rows: NDArray[np.generic]) -> pa.ListArray:
     n_rows, width = rows.shape
     if n_rows * width > _MOST_NUMBERS:
         expected = f"at most {_MOST_NUMBERS:,} numbers at once"
-        got, hint = Shown(f"{n_rows:,} rows of {width:,}"), "have a task do fewer rows"
+        got, hint = Shown(f"{n_rows:,} rows of {width:,}"), "give each task fewer rows"
         raise DataError("too_many_numbers", "list column", expected, got, hint)
     offsets = pa.array(np.arange(n_rows + 1, dtype=np.int32) * np.int32(width))
     return pa.ListArray.from_arrays(offsets, pa.array(np.ascontiguousarray(rows).reshape(-1)))

@@ -117,7 +117,7 @@ def n_accepted() -> int:
 def why_not() -> str | None:
     """Return why this system cannot close a port off: a clause, or None where it can."""
     if sys.platform != "linux":
-        return "only Linux can close its port off from other users"
+        return "only Linux can close its port to other users"
     try:
         n_accepted()
         with socket.create_server((ADDRESS, 0)) as listener, bind_port() as known:
@@ -126,7 +126,7 @@ def why_not() -> str | None:
             if not _can_connect(known, listener.getsockname()):
                 return "this system's socket filters let nobody pass"
     except OSError as error:
-        return f"this system cannot close its port off from other users ({error})"
+        return f"this system cannot close its port to other users ({error})"
     return None
 
 

@@ -35,7 +35,7 @@ def why_not() -> str | None:
     if find_spec("pysail") is None:
         return "pysail is not installed"
     if find_spec("grpc") is None or find_spec("grpc_status") is None:
-        return "PySpark's Connect client has not what it needs: pip install 'pyspark[connect]'"
+        return "PySpark's Connect client lacks packages: pip install 'pyspark[connect]'"
     if _client() > _NEWEST_CLIENT:
         newest = ".".join(map(str, _NEWEST_CLIENT))
         return (
@@ -76,7 +76,7 @@ class Server:
             if code != server.WAS_SEEN:
                 raise _not_started(last_words)
         else:
-            raise _not_private("others connected on this machine whenever its port was opened")
+            raise _not_private("other processes connected to its port every time it was opened")
         atexit.register(self.stop)
 
     @property
@@ -181,14 +181,14 @@ def not_private() -> str | None:
 
 
 def _not_private(why_not: str) -> EngineError:
-    expected = "sail, where nobody else can reach it"
-    hint = "--engine spark keeps strangers out by a token, and needs Java"
+    expected = "sail, if nobody else can reach it"
+    hint = "--engine spark keeps other users out with a token; it needs Java"
     return EngineError("sail_not_private", "engine", expected, Shown(why_not), hint)
 
 
 def _not_started(last_words: str) -> EngineError:
     got = Shown(last_words or "nothing")
-    hint = "`lakewinnow doctor` says what is missing; --engine spark does without it"
+    hint = "`lakewinnow doctor` says what is missing; --engine spark does not need it"
     return EngineError("sail_not_started", "Sail", "a server that starts", got, hint)
 
 

@@ -130,10 +130,10 @@ def _runtimes() -> Iterator[Java]:
         executable = Path(home) / "bin" / "java"
         java = _probe(executable, "JAVA_HOME")
         if java is None:
-            _LOG.warning("JAVA_HOME is %s, which holds no Java that starts: ignored", home)
+            _LOG.warning("ignored JAVA_HOME, as no Java starts from %s", home)
         else:
             if not java.is_usable:
-                _LOG.warning("JAVA_HOME is Java %d, not one Spark runs on: ignored", java.version)
+                _LOG.warning("ignored JAVA_HOME, as Spark does not run on Java %d", java.version)
             yield java
     if on_path := shutil.which("java"):
         java = _probe(Path(on_path), "PATH")

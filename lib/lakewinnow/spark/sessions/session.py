@@ -45,10 +45,10 @@ _HEAP_BYTES_PER_BYTE: Final = 24
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
 _OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
 _LESS_MEMORY: Final = (
-    "--engine spark puts on disk what does not fit, and fewer cores take less memory"
+    "--engine spark spills to disk what does not fit, and fewer cores need less memory"
     " (taskset -c 0 lakewinnow …); "
 )
-_GOES_ON: Final = "the same command goes on at this stage"
+_GOES_ON: Final = "the same command resumes at this stage"
 _CONNECT_MODE: Final = "SPARK_CONNECT_MODE_ENABLED"
 _CONNECT_PORT: Final = 15002  # of sc:// without a port
 _CONNECT_TIMEOUT_S: Final = 10.0
@@ -216,7 +216,7 @@ def stop(session: SparkSession) -> None:
 
 
 def _engine_lost(server: embedded.Server) -> EngineError:
-    lacked = "probably for want of memory" if server.may_have_lacked_memory else ""
+    lacked = "probably out of memory" if server.may_have_lacked_memory else ""
     how = ", ".join(filter(None, [f"one that {server.how_it_ended()}", lacked]))
     expected = "a server that lives as long as the run"
     got = Shown(f"{how}; its log is {server.log}")

@@ -56,7 +56,7 @@ def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame
     n_bytes = sum(map(len, packed))
     if n_bytes > MAX_MODEL_BYTES:
         expected = f"models of at most {MAX_MODEL_BYTES >> 20} MiB to send to every task"
-        got, hint = f"{n_bytes >> 20} MiB", "--set crossval.mode=shard, whose models go nowhere"
+        got, hint = f"{n_bytes >> 20} MiB", "--set crossval.mode=shard, which sends no models"
         raise EngineError("models_too_large", "crossval.mode", expected, got, hint)
     apply_models = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
     rows = corpus.with_vectors(corpus.rows, corpus.n_rows)

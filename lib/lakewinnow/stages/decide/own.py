@@ -44,7 +44,7 @@ def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:
             decisions.KEY,
             "row ids of the input, as in issues/",
             Shown(f"{first!r} and no other" if n_unknown == 1 else f"{n_unknown:,} like {first!r}"),
-            "without input.id a row's id is made from its content: another content, another id",
+            "without input.id, ids are made from each row's content and change with it",
         )
     what = "1 row" if n_unknown == 1 else f"{n_unknown:,} rows"
     return [f"{decisions.KEY}: {what} not in the input, or in quarantine: {first} for one"]

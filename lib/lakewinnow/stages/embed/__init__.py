@@ -126,5 +126,5 @@ def _check_refused(n_refused: int, n_rows: int, most: float) -> None:
     if n_refused > most * n_rows:
         expected = f"at most {most:.0%} of the rows with a text that cannot be embedded"
         got = Shown(f"{n_refused:,} of {n_rows:,}; see refused/ in the workspace")
-        hint = "mend them, choose another embedding.long_texts, or raise input.max_bad_fraction"
+        hint = "fix them, choose another embedding.long_texts, or raise input.max_bad_fraction"
         raise DataError("too_many_refused", "embedding", expected, got, hint)

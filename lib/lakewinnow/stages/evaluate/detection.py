@@ -56,8 +56,8 @@ def run(
     )
     n = counted["count"].to_numpy()
     if not n.sum():
-        expected = "rows that the input has too"
-        hint = "rows meet by input.id, or by text where input.id is not set"
+        expected = "rows that are also in the input"
+        hint = "rows are matched by input.id, or by text if input.id is not set"
         raise DataError("reference_matches_nothing", "evaluate.reference", expected, "none", hint)
     is_error, is_flagged, would_change_, would_be_right = (
         counted[name].to_numpy(bool)

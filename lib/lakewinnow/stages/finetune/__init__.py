@@ -35,7 +35,7 @@ def check(config: Config) -> None:
         hint = "fine-tuned models are compared on rows whose labels are trusted"
         raise ConfigError("no_holdout", "evaluate.holdout", "a file of trusted rows", None, hint)
     if config.input.text is None:
-        where, hint = "input.text", "a text is what a model is fine-tuned on"
+        where, hint = "input.text", "models are fine-tuned on texts"
         raise ConfigError("missing_key", where, "a column", None, hint)
     if config.finetune.provider == "local":
         local.check(config)

@@ -41,7 +41,7 @@ _ANSWERS_A_FILE: Final = 50
 def check(config: Config) -> None:
     """Find what stands in the way, before anything runs."""
     if config.finetune.model is None:
-        hint = "gpt-4.1-mini-2025-04-14, say, or a model of the server at finetune.base_url"
+        hint = "for example gpt-4.1-mini-2025-04-14, or a model of the server at finetune.base_url"
         raise ConfigError("missing_key", "finetune.model", "a model to train further", None, hint)
     soft = [name for name in config.finetune.variants or () if name not in _HARD]
     if soft:

@@ -107,7 +107,7 @@ def _read(files: Files, name: str, fault_of: Any) -> tuple[str, int, int]:
             digest.update(line)
             fault = fault_of(line.decode().rstrip("\n"))
             if fault is not None:
-                expected = "lines that a trainer takes"
+                expected = "lines that a trainer accepts"
                 raise EngineError("bad_example", name, expected, fault, "please report it")
             n_rows += 1
             n_tokens += finetuning.tokens_in(line)

@@ -85,7 +85,7 @@ def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
 def unsupported(name: str, value: object) -> ConfigError:
     """Return the error of an option, or a value of it, that only Spark's reader serves."""
     expected, got = "an option that Sail's reader of text files has", Shown(repr(value))
-    hint = "`engine: spark` reads it, or leave it out"
+    hint = "use `engine: spark`, or leave it out"
     return ConfigError("option_of_spark", f"input.options.{name}", expected, got, hint)
 
 

@@ -85,7 +85,7 @@ def _left_to_spark(name: str, kind: str) -> ConfigError:
         "input.options.inferSchema",
         "columns of strings, numbers, booleans and dates, which are what Sail's reader infers",
         f"column {name}, a {kind}",
-        "`engine: spark` reads it, or leave inferSchema out: columns are strings then",
+        "use `engine: spark`, or leave out inferSchema: all columns are strings then",
     )
 
 

@@ -80,7 +80,7 @@ def _spark_type(found: jv.JsonType, name: str) -> t.DataType | None:
                 "input.format",
                 "integers of 64 bits, which are the longest that Sail's reader of JSON infers",
                 Shown(f"column {name}, a decimal"),
-                "`engine: spark` reads it",
+                "use `engine: spark`",
             )
         return _SIMPLE[found]
     if "array" in found:

@@ -59,7 +59,7 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     for name in sizes:
         if name.endswith(_UNKNOWN_CODECS):
             expected = "files without compression, or .gz, .bz2 or .zst"
-            hint = "`engine: spark` reads it"
+            hint = "use `engine: spark`"
             raise ConfigError("codec_of_spark", "input.path", expected, name, hint)
     return [InputFile(root, name, size) for name, size in sorted(sizes.items())]
 
@@ -103,9 +103,9 @@ def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[tuple[
             raise ConfigError(
                 "partitioned_folder",
                 "input.path",
-                "a folder of files: Sail's reader of text files makes no column of key=value",
+                "a folder of files: Sail's reader makes no column from key=value",
                 entry.base_name,
-                "`engine: spark` reads it; options: {recursiveFileLookup: true} leaves the key out",
+                "use `engine: spark`; options: {recursiveFileLookup: true} leaves out the key",
             )
 
 
