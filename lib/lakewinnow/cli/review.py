@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @click.group(cls=Commands, **example("review draw tickets.yaml"))
 def review() -> None:
-    """Have people review a sample: are the flags right?"""
+    """Ask people about a sample, and measure the flags by it."""
 
 
 @review.command(**example("review draw tickets.yaml -n 100"))

@@ -220,8 +220,8 @@ def warnings(found: Acceptance, folds: int) -> Iterator[str]:
     rare = [name for name in classes if 0 < accepted[name] < folds]
     if rare:
         yield (
-            f"{len(rare)} of {len(classes)} classes have fewer rows than there are folds, {folds}"
-            f" ({_listed(rare)}). Their probabilities are rough; in a class of one row it is never flagged"
+            f"{len(rare)} of {len(classes)} classes have fewer rows than the {folds} folds"
+            f" ({_listed(rare)}). Their probabilities are rough; one-row classes are never flagged"
         )
     absent = [name for name in classes if not accepted[name]]
     if absent:
