@@ -67,3 +67,16 @@ def test_any_split_in_any_order_gives_the_same_state(n_blocks, random):
         merged = merged.merge(part)
     np.testing.assert_array_equal(merged.bins, whole.bins)
     np.testing.assert_array_equal(merged.losses, whole.losses)
+
+
+def test_a_billion_rows_do_not_overflow_the_log_loss():
+    n_classes = 100
+    pred_probs = np.full((n_classes, n_classes), 1e-9)
+    state = CalibrationState.zero(n_classes).update(np.arange(n_classes), pred_probs)
+    n_times = 1
+    while n_times < 10**9:
+        state, n_times = state.merge(state), 2 * n_times
+    figures = state.figures()
+    assert figures["log_loss"] == pytest.approx(-np.log(1e-9))
+    assert figures["balanced_log_loss"] == pytest.approx(-np.log(1e-9))
+    assert figures["ece"] == pytest.approx(0.01, abs=1e-6)

@@ -25,7 +25,7 @@ from lakewinnow.core.noise.confident_learning import (
     JointState,
     ThresholdState,
 )
-from lakewinnow.core.noise.metrics import LEAST_PROB, N_BINS, TICK, CalibrationState
+from lakewinnow.core.noise.metrics import LEAST_PROB, LOW_BITS, N_BINS, TICK, CalibrationState
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection.label_issues import IssueFilter, flag, plan_selection
 from lakewinnow.core.selection.lowest_rows import CandidateRows
@@ -83,20 +83,18 @@ def thresholds(rows: DataFrame, n_classes: int) -> tuple[ThresholdState, Calibra
         .agg(
             F.count("*"),
             F.count_if(right),
-            F.sum(portable.rint(top / F.lit(TICK)).cast("long")),
-            F.sum(portable.rint(loss / F.lit(TICK)).cast("long")),
-            *map(F.sum, _limbs(own)),
+            *map(F.sum, [*_high_and_low(top), *_high_and_low(loss), *_limbs(own)]),
         )
         .toArrow()
     )
-    label, which, n_rows, n_right, confidence, losses, *limbs = (
+    label, which, n_rows, n_right, *ticks = (
         column.to_numpy().astype(np.int64) for column in sums.columns
     )
     state, calibration = ThresholdState.zero(n_classes), CalibrationState.zero(n_classes)
     np.add.at(state.counts, label, n_rows)
-    np.add.at(state.limbs, label, np.column_stack(limbs))
-    np.add.at(calibration.bins, which, np.column_stack([n_rows, n_right, confidence]))
-    np.add.at(calibration.losses, label, np.column_stack([n_rows, losses]))
+    np.add.at(state.limbs, label, np.column_stack(ticks[4:]))
+    np.add.at(calibration.bins, which, np.column_stack([n_rows, n_right, *ticks[:2]]))
+    np.add.at(calibration.losses, label, np.column_stack([n_rows, *ticks[2:4]]))
     return state, calibration
 
 
@@ -124,6 +122,12 @@ def _add_self_confidence(state: ThresholdState, batch: pa.RecordBatch) -> Thresh
     own = lists.get(batch.column(c.PRED_PROBS), labels)
     has = (own >= 0) & (own <= 1 + EPSILON)
     return state.with_own(labels[has], own[has])
+
+
+def _high_and_low(value: Column) -> list[Column]:
+    """Split a number, in ticks, as `CalibrationState` holds its sums."""
+    ticks = portable.rint(value / F.lit(TICK)).cast("long")
+    return [F.shiftright(ticks, LOW_BITS), ticks.bitwiseAND((1 << LOW_BITS) - 1)]
 
 
 def _limbs(value: Column) -> list[Column]:
