@@ -96,6 +96,7 @@ class FaultServer(Batches):
 
     n_tokens = staticmethod(n_tokens)
     no_fault = Fault()
+    usage_of = staticmethod(lambda total: {"prompt_tokens": total, "total_tokens": total})
 
     def __init__(self, n_dimensions=DIMENSIONS):
         super().__init__()
@@ -176,7 +177,7 @@ class FaultServer(Batches):
                 base64.b64encode(raw.tobytes()).decode() if as_text else raw.tolist()
             )
         total = sum(map(n_tokens, texts))
-        usage = {"prompt_tokens": total, "total_tokens": total}
+        usage = self.usage_of(total)
         return {"object": "list", "data": items, "model": body["model"], "usage": usage}
 
 

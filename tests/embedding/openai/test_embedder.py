@@ -115,6 +115,28 @@ def test_no_fault(server):
     assert {tuple(r.body) for r in server.log} == {("model", "input", "encoding_format")}
 
 
+@pytest.mark.parametrize(
+    "usage_of",
+    [
+        lambda total: {"prompt_tokens": total},
+        lambda total: {"prompt_tokens": total, "total_tokens": None},
+        lambda _: {"total_tokens": "many"},
+        lambda _: {},
+        lambda _: None,
+        lambda total: total,
+    ],
+    ids=["no-total", "null-total", "text", "empty", "null", "number"],
+)
+def test_a_server_whose_usage_lacks_total_tokens_is_paid_once(server, usage_of):
+    server.usage_of = usage_of
+    run = Run(server)
+    run.assert_whole()
+    assert_paid_once(server)
+    assert run.n_tokens > 0
+    if (usage_of(5) or {}) == {"prompt_tokens": 5}:
+        assert run.n_tokens == sum(request.tokens for request in server.log)
+
+
 @pytest.mark.parametrize("concurrency", [1, 4])
 @pytest.mark.parametrize(
     "fault",

@@ -86,13 +86,20 @@ def read(line: str, secrets: Sequence[str]) -> LineAnswer:
     body = response.get("body") or {}
     if response.get("status_code") == 200 and body.get("data"):
         items = [(item.get("index"), item.get("embedding")) for item in body["data"]]
-        n_tokens = (body.get("usage") or {}).get("total_tokens") or 0
-        return LineAnswer(said["custom_id"], items, n_tokens)
+        return LineAnswer(said["custom_id"], items, billed(body.get("usage")))
     status = response.get("status_code") or 500  # the batch's own error: expired, or cancelled
     error = body.get("error") or said.get("error") or {}
     code, kind, param = (error.get(name) for name in ("code", "type", "param"))
     reason = redacted(f"{status}: {error.get('message', 'no answer')}", secrets)
     return LineAnswer(said["custom_id"], failure=of_status(status, code, kind, param, reason))
+
+
+def billed(usage: object) -> int:
+    """Return the tokens that an answer says were billed, 0 where it does not: servers differ."""
+    if not isinstance(usage, Mapping):
+        return 0
+    said = (usage.get(name) for name in ("total_tokens", "prompt_tokens"))
+    return next((n for n in said if isinstance(n, int) and n > 0), 0)
 
 
 def _encoded(line: Line, parameters: Mapping[str, Any]) -> bytes:

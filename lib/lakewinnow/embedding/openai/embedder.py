@@ -21,6 +21,7 @@ from openai.types import CreateEmbeddingResponse
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater, unit_length
 from lakewinnow.embedding.openai.access import Access
+from lakewinnow.embedding.openai.batch_file import billed
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.openai.vocabulary import Vocabulary
 from lakewinnow.errors import ConfigError
@@ -95,7 +96,9 @@ class OpenAIEmbedder(Embedder):
         if not isinstance(answer, CreateEmbeddingResponse) or answer.data is None:
             raise TryLater("no embeddings in the answer")
         with self._lock:
-            self.tokens_used += answer.usage.total_tokens if answer.usage else 0
+            # As it came: the client does not check what servers leave out, or call something else.
+            said = answer.usage
+            self.tokens_used += billed(dict(said) if isinstance(said, openai.BaseModel) else said)
         items = [(item.index, item.embedding) for item in answer.data]
         return self.vectors_of(items, len(texts), is_asked="dimensions" in parameters)
 
