@@ -43,12 +43,12 @@ PREDICTED_LABEL: Final = "predicted_label"  # the likeliest by text alone
 PREDICTED_PROB: Final = "predicted_prob"  # its probability
 SUGGESTED_LABEL: Final = "suggested_label"  # the likeliest by text, given label and noise model
 SUGGESTED_PROB: Final = "suggested_prob"  # its probability, by the noise model
-GIVEN_LABEL_PROB: Final = "given_label_prob"  # of the label as given, by the noise model
+GIVEN_LABEL_PROB: Final = "given_label_prob"  # probability of the given label, by the noise model
 IS_LABEL_ISSUE: Final = "is_label_issue"  # whether the label looks wrong
 LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 DECISION: Final = "decision"  # keep, fix, review or drop
-NEW_LABEL: Final = "new_label"  # of a row that is fixed; else null
+NEW_LABEL: Final = "new_label"  # the new label of a row that is fixed; else null
 DECIDED_BY: Final = "decided_by"  # the person who decided; null: the checks
 REASON: Final = "reason"  # what is wrong with the row; null: nothing
 

@@ -11,8 +11,8 @@ class OwnVectors:
     """The vectors that came with the rows: embeddings, or features made into vectors."""
 
     embedding: Annotated[str | None, "the column of embeddings"] = None
-    numeric: Annotated[list[str] | None, "features that are taken as numbers"] = None
-    categorical: Annotated[list[str] | None, "features that are taken as categories"] = None
+    numeric: Annotated[list[str] | None, "features used as numbers"] = None
+    categorical: Annotated[list[str] | None, "features used as categories"] = None
     dimensions: Annotated[int | None, "numbers in a vector that features make"] = None
     fitted_on: Annotated[int | None, "rows that scales and categories were learnt from"] = None
 
@@ -21,13 +21,13 @@ class OwnVectors:
 class Embedded:
     """The texts that were embedded, and what that took."""
 
-    identity: Annotated[EmbeddingIdentity, "whose embeddings they are"]
+    identity: Annotated[EmbeddingIdentity, "provider, model and dimensions of the vectors"]
     texts: Annotated[int, "distinct texts"]
     embedded: Annotated[int, "of these, new to the store"]
     refused: Annotated[dict[str, int], "rows whose text the provider refused, by error code"]
-    tokens: Annotated[int | None, "that the provider counted"] = None
-    requests: Annotated[int | None, "that the provider was sent"] = None
-    cost_usd: Annotated[float | None, "what they cost"] = None
+    tokens: Annotated[int | None, "tokens that the provider counted"] = None
+    requests: Annotated[int | None, "requests sent to the provider"] = None
+    cost_usd: Annotated[float | None, "cost in USD"] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from lakewinnow.figures.summary import SCHEMA_VERSION
 class Input:
     """The rows that came in."""
 
-    fingerprint: Annotated[str, "changes where the rows do"]
+    fingerprint: Annotated[str, "changes when the rows do"]
     bytes: int
     columns: Annotated[dict[str, str], "names and types, as Spark has them"]
 
@@ -21,7 +21,7 @@ class StageRecord:
     """What one stage read, wrote and took."""
 
     name: str
-    fingerprint: Annotated[str, "changes where its result would be another"]
+    fingerprint: Annotated[str, "changes when its result would differ"]
     seconds: Annotated[float, "that it took when it ran"]
     rows_in: int
     rows_out: int
@@ -29,9 +29,7 @@ class StageRecord:
     bytes_read: int
     bytes_written: int
     tables: Annotated[dict[str, int], "rows by table that it wrote"]
-    details: Annotated[dict[str, Any] | None, "how it went about it, where there was a choice"] = (
-        None
-    )
+    details: Annotated[dict[str, Any] | None, "how it was done, where there was a choice"] = None
 
 
 @dataclass(frozen=True, kw_only=True)

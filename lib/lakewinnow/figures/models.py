@@ -86,11 +86,11 @@ class Choice:
 
     asked: Annotated[str, "clean.label_issues as configured"]
     label_issues: Annotated[str, "what was chosen: keep, fix, drop or review"]
-    is_verified: Annotated[bool, "whether trusted rows had a part in it"]
+    is_verified: Annotated[bool, "whether trusted rows were used for it"]
     is_unchanged: Annotated[bool, "whether the input is published unchanged"]
     why: str
     test_rows: Annotated[int | None, "trusted rows that it was chosen by"] = None
-    kept_for_evaluate: Annotated[int | None, "trusted rows that had no part in it"] = None
+    kept_for_evaluate: Annotated[int | None, "trusted rows that were not used for it"] = None
     compared: Annotated[dict[str, Variant] | None, "by what could be done"] = None
 
 
@@ -117,7 +117,7 @@ class Recipe:
     model: Annotated[str, "that was trained further"]
     layers: Annotated[int | None, "its upper layers that were trained"] = None
     device: Annotated[str | None, "cpu or cuda"] = None
-    epochs: Annotated[int, "times that each row was learnt from"]
+    epochs: Annotated[int, "passes over the training rows"]
     seeds: Annotated[int, "trainings of each version of the labels"]
     jobs: Annotated[list[Job] | None, "of a service"] = None
     unmapped: Annotated[dict[str, int] | None, "answers that name no class"] = None

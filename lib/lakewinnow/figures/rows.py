@@ -50,7 +50,7 @@ class Decided:
     decisions: Annotated[Counts, "rows by decision: keep, fix, review, drop"]
     own_decisions: Annotated[Counts, "of these, the user's own"]
     dropped_for: Annotated[Counts, "dropped rows by what dropped them"]
-    kept_for_class: Annotated[Counts, "rows that stay by class, as too much of it would go"]
+    kept_for_class: Annotated[Counts, "rows kept back by class, as too many of it would have gone"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -92,7 +92,7 @@ def _distinct(classes: Sequence[object]) -> list[str]:
 def _sorted(labels: list[str]) -> list[str]:
     if len(labels) > MAX_CLASSES:
         expected, got = f"at most {MAX_CLASSES:,} distinct labels", Shown("more")
-        hint = "is it an id or free text by mistake?"
+        hint = "is this an id or free text by mistake?"
         raise DataError("too_many_classes", "label", expected, got, hint)
     return _some(sorted(labels))
 

@@ -257,7 +257,7 @@ def _annotators(given: DataFrame) -> tuple[list[str] | list[int], int]:
     found = sorted(row[0] for row in counted if row[0] is not None)
     if len(found) > MAX_ANNOTATORS:
         expected = f"at most {MAX_ANNOTATORS:,} annotators"
-        hint = "is it the id of the annotation by mistake?"
+        hint = "is this the id of the annotation by mistake?"
         raise DataError("too_many_annotators", "annotator", expected, Shown("more"), hint)
     return found, sum(row[1] for row in counted)
 

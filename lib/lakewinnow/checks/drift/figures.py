@@ -50,7 +50,7 @@ class EmbeddingDriftFigures:
     """How the embeddings have changed."""
 
     texts: Annotated[int, "distinct texts that were compared"]
-    auc: Annotated[float, "of a classifier that tells both sides apart"]
+    auc: Annotated[float, "of a classifier that tells the two sides apart"]
     auc_low: float
     auc_high: float
     distance: Annotated[float, "energy distance"]
@@ -60,7 +60,7 @@ class EmbeddingDriftFigures:
 class NoiseDriftFigures:
     """How the label noise has changed."""
 
-    distance: Annotated[float, "share of the labels that are given otherwise"]
+    distance: Annotated[float, "share of the labels that are given differently"]
     statistic: Annotated[float, "of the chi-squared test"]
     df: Annotated[int, "degrees of freedom; 0: too little to test"]
     p: float
@@ -88,7 +88,7 @@ class DriftFigures:
     """Whether rows are like those of a reference."""
 
     detected: Annotated[bool, "whether any comparison has found drift"]
-    false_alarms: Annotated[float, "chance that drift is found where there is none"]
+    false_alarms: Annotated[float, "chance of a false alarm"]
     reference: Annotated[str | None, "path of the reference"]
     by: Annotated[str | None, "column that rows were split by"]
     comparisons: list[Compared]

@@ -11,7 +11,7 @@ from lakewinnow.plan.words import counted
 
 IS_ISSUE: Final = "is_language_mismatch_issue"
 SCORE: Final = "language_mismatch_score"  # 1 less the probability of the other language; else 1
-LANGUAGE: Final = "language_mismatch_language"  # of the text; null: it is too short to be told
+LANGUAGE: Final = "language_mismatch_language"  # of the text; null: too short to tell
 _SHOWN: Final = 5
 
 

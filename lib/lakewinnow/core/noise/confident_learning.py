@@ -326,7 +326,7 @@ def _inverse(noise: FloatArray) -> FloatArray:
     try:
         return np.linalg.inv(noise).astype(np.float64)
     except np.linalg.LinAlgError as singular:
-        expected = "another method than eqn, which has to invert the noise matrix"
+        expected = "a method other than eqn, which has to invert the noise matrix"
         hint = "use cnt; the noise matrix has no inverse where a class is empty"
         raise DataError("singular_noise_matrix", "py_method", expected, "eqn", hint) from singular
 

@@ -182,7 +182,10 @@ def _classes(
         raise DataError("no_usable_rows", "input", expected, Shown(reasons or "no rows"), hint)
     if len(accepted) > MAX_CLASSES:
         expected = f"at most {MAX_CLASSES:,} distinct labels"
-        got, hint = Shown(f"more in column {config.label}"), "is it an id or free text by mistake?"
+        got, hint = (
+            Shown(f"more in column {config.label}"),
+            "is this an id or free text by mistake?",
+        )
         raise DataError("too_many_classes", "input.label", expected, got, hint)
     told_apart = config.pred_probs is not None and config.classes is not None
     if len(accepted) == 1 and not told_apart:  # by the user's own probabilities: a small batch, say
