@@ -48,6 +48,19 @@ def test_csv_is_read(read):
     assert by_row(read(ROWS)) == EXPECTED
 
 
+def test_ids_and_labels_are_not_trimmed(read):
+    rows = [("r1", "", "b ", ""), ("r1 ", "", "b", ""), (" r1", " keep ", " ", " Ann ")]
+    found = read(rows)
+    assert by_row(found) == {
+        "r1": ("fix", "b ", None),
+        "r1 ": ("fix", "b", None),
+        " r1": ("keep", None, "Ann"),
+    }
+    check_labels(found, ["b", "b "])
+    with pytest.raises(DataError, match="'b '"):
+        check_labels(found, ["b", "other"])
+
+
 def test_parquet_and_json_say_the_same(spark, tmp_path):
     plain = [dict(zip(HEADER, (cell or None for cell in row), strict=True)) for row in ROWS]
     pq.write_table(pa.Table.from_pylist(plain), tmp_path / "d.parquet")

@@ -74,13 +74,13 @@ def read_votes(spark: SparkSession, path: str, format_: str) -> Decisions:
         expected = f"a column {c.DECISION} (keep, drop) or {c.LABEL}, or both, beside {c.ROW_ID}"
         raise SchemaError("missing_column", KEY, expected, got)
     label = _text(c.LABEL, names)
-    written = F.lower(_text(c.DECISION, names))
+    written = F.lower(F.trim(_text(c.DECISION, names)))
     decision = F.coalesce(written, F.when(label.isNotNull(), RELABEL))
     rows = source.df.select(
         _text(c.ROW_ID, names).alias(c.ROW_ID),
         decision.alias(c.DECISION),
         label.alias(c.LABEL),
-        _text(BY, names).alias(BY),
+        F.trim(_text(BY, names)).alias(BY),
         (
             F.col(MALFORMED).isNotNull() if MALFORMED in source.df.columns else F.lit(col=False)
         ).alias("is_malformed"),
@@ -105,10 +105,14 @@ def check_labels(decisions: Decisions, classes: Sequence[str]) -> None:
 
 
 def _text(name: str, names: Sequence[str]) -> Column:
-    """Return a column as text, null where it is blank or not there."""
+    """Return a column as text, null where it is blank or not there.
+
+    Nothing is trimmed: ids and classes may start or end with a blank, and differ by it alone.
+    """
     if name not in names:
         return F.lit(None).cast(StringType())
-    return F.nullif(F.trim(column(name).cast(StringType())), F.lit(""))
+    text = column(name).cast(StringType())
+    return F.when(F.trim(text) != "", text)
 
 
 def _checked(rows: DataFrame) -> str:
