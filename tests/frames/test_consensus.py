@@ -194,9 +194,11 @@ def test_the_consensus_goes_on_as_the_given_label(spark, tmp_path):
     assert issues.is_label_issue.tolist() == of_expected.is_label_issue.tolist()
     assert issues.label_score.tolist() == of_expected.label_score.tolist()
 
-    config = make_config(saved, tmp_path, input={"format": "parquet", "text": "prompt", **own})
+    config = make_config(
+        saved, tmp_path / "out", input={"format": "parquet", "text": "prompt", **own}
+    )
     lakewinnow.run(config, spark, until="label_issues")
-    of_run = {row["row_id"]: row for row in read_rows(tmp_path, "checks/label_issues")}
+    of_run = {row["row_id"]: row for row in read_rows(config.workspace, "checks/label_issues")}
     flags = of_expected.is_label_issue
     assert {i: row["is_label_issue"] for i, row in of_run.items()} == flags.to_dict()
     assert flags.any()

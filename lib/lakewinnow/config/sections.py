@@ -195,7 +195,7 @@ class CrossvalConfig:
     """Mode global: rows of the stratified sample that models learn from."""
     folds: Annotated[int, Between(2, 1000)] = 10
     """Folds of cross-validation; equal texts share a fold."""
-    seed: int = 0
+    seed: Annotated[int, Between(0, 2**32 - 1)] = 0
     """Seed of shards, folds and samples."""
     classifier: str = "logistic"
     """logistic (built in), or the import path of a scikit-learn classifier with predict_proba, or
@@ -359,7 +359,8 @@ class OutputConfig:
     rows_per_file: Count = 500_000
     """Most rows in a file of parquet and, on Spark, of delta and iceberg."""
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
-    """errorifexists | overwrite (replace tables in the workspace that no run wrote)."""
+    """errorifexists (refuse a workspace that is neither empty nor an earlier run's) | overwrite
+    (write into any folder, over what has the name of something that a run writes)."""
     soft_labels: bool = False
     """Whether clean/ has soft_label, a probability for each class; their order is in
     summary.json."""

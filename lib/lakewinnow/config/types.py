@@ -26,7 +26,9 @@ class Between:
 
     def __str__(self) -> str:
         is_open = self.high == math.inf
-        return f"at least {self.low:g}" if is_open else f"from {self.low:g} to {self.high:g}"
+        return (
+            f"at least {self.low:.15g}" if is_open else f"from {self.low:.15g} to {self.high:.15g}"
+        )
 
     def holds(self, value: float) -> bool:
         """Whether a value lies in the range; infinity lies in none."""

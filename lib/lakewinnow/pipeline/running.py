@@ -9,18 +9,16 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from lakewinnow.classifiers import registry as classifiers
-from lakewinnow.config import file as configfile
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding import listed
 from lakewinnow.embedding import registry as embedders
-from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake import access
 from lakewinnow.lake.corpus import readmit
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.run import Run
-from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit, Lake
+from lakewinnow.pipeline import ownership
 from lakewinnow.pipeline.catalog import graph_of
 from lakewinnow.pipeline.commits import Commits
 from lakewinnow.pipeline.inputs import open_inputs, with_classes_of
@@ -68,7 +66,9 @@ def run(
     """
     observer = observer or Observer()
     opened = open_run(config, spark, until, restart, noise_model, observer)
-    _claim(opened.run, opened.whole)
+    ownership.claim(opened.run.lake, opened.run.config)
+    if opened.whole.writer("accepted", opened.run.config) == "ingest":
+        readmit(opened.run.lake)
     _execute(opened, observer)
     return account_for_every_row(opened.run, list(opened.commits.all_standing()))
 
@@ -105,6 +105,7 @@ def open_run(
     observer.started("session")
     ship(local_modules())
     lake = Lake(spark or session_for(config), config.workspace)
+    ownership.check_workspace(lake, config)
     inputs = open_inputs(lake.spark, config, noise_model)
     opened = Run(lake=lake, config=config, inputs=inputs)
     return Opened(opened, whole, graph, Commits(opened, whole, redo))
@@ -123,7 +124,9 @@ def check(config: Config, *until: str) -> None:
         from lakewinnow.stages import finetune
 
         finetune.check(config)
-    graph_of(config).up_to(*until)
+    whole = graph_of(config)
+    ownership.check_paths(config, whole)
+    whole.up_to(*until)
     for made in config.checks.on:
         if made.preflight is not None:
             loaded(made.preflight)(config.checks.section(made))
@@ -140,29 +143,6 @@ def _to_redo(restart: bool | str, whole: Graph, graph: Graph) -> frozenset[str]:
         graph.check(restart, "restart")
         return whole.what_needs(restart)
     return frozenset(graph if restart else ())
-
-
-def _claim(this: Run, whole: Graph) -> None:
-    """Make sure that running destroys nothing that is not a run's; save the configuration.
-
-    Raises
-    ------
-    DataError : "output_exists": the workspace has tables of the names of ours, but not a run's
-        records
-    """
-    lake, config = this.lake, this.config
-    if config.output.mode == "errorifexists" and not lake.is_ours():
-        for table in OUTPUTS:
-            if lake.files.exists(table):
-                expected, got = (
-                    "a folder whose tables were all written by runs",
-                    Shown(lake.files.path(table)),
-                )
-                hint = "choose another workspace, or replace them with --set output.mode=overwrite"
-                raise DataError("output_exists", "workspace", expected, got, hint)
-    lake.files.write_text("config.yaml", configfile.dump(config))
-    if whole.writer("accepted", config) == "ingest":
-        readmit(lake)
 
 
 def _execute(opened: Opened, observer: Observer) -> None:

@@ -64,6 +64,14 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     return [InputFile(root, name, size) for name, size in sorted(sizes.items())]
 
 
+def matches(pattern: str, name: str) -> bool:
+    """Whether the name of a file or folder is one that a pattern means."""
+    try:
+        return bool(_SPECIAL.search(pattern) and re.fullmatch(_expression(pattern), name))
+    except re.error:  # no pattern after all: who reads it says so
+        return False
+
+
 def _split(path: str) -> tuple[str, list[str]]:
     """Return the folder above what may vary, and a pattern for each name below it."""
     parts = path.rstrip("/").split("/")
@@ -81,9 +89,9 @@ def _matches(files: Files, folder: str, patterns: list[str]) -> Iterator[str]:
         if files.exists(name):
             yield from _matches(files, name, rest)
         return
-    expression = re.compile(_expression(first))
+    pattern = re.compile(_expression(first))
     for entry in files.entries(folder):
-        if expression.fullmatch(entry.base_name):
+        if pattern.fullmatch(entry.base_name):
             yield from _matches(files, files.name_of(entry), rest)
 
 
