@@ -10,13 +10,25 @@ from pyspark.errors import PySparkException
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
-from builders import corpus_row, make_commit, make_table, read_json, read_rows, read_table, text_key
+import lakewinnow
+from builders import (
+    corpus_row,
+    make_commit,
+    make_config,
+    make_table,
+    messages,
+    read_json,
+    read_rows,
+    read_table,
+    text_key,
+    write_csv,
+)
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.estimator import Estimator
 from lakewinnow.classifiers.logistic import Logistic
 from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig
 from lakewinnow.embedding import registry
-from lakewinnow.errors import DataError, EngineError
+from lakewinnow.errors import ConfigError, DataError, EngineError
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.vectors.embedding_store import EMBEDDINGS
 from lakewinnow.stages import crossval
@@ -424,3 +436,24 @@ def test_why_a_mode_was_chosen_is_told(two_shards):
     report, _ = run(two_shards, mode="auto", rows_per_shard=45)
     assert report.figures.mode == "global"
     assert "11 rows a class" in report.figures.why
+
+
+@pytest.mark.parametrize("mode", ["shard", "global"])
+@pytest.mark.parametrize("seed", [2**31 - 1, 2**32 - 1])
+def test_any_seed_that_is_taken_can_be_used(spark, tmp_path, seed, mode):
+    path = write_csv(tmp_path / "rows.csv", messages(40))
+    crossval = {"folds": 3, "seed": seed, "mode": mode}
+    if mode == "shard":
+        crossval |= {"classifier": "sklearn.ensemble.RandomForestClassifier"}
+        crossval |= {"params": {"n_estimators": 5}}
+    config = make_config(path, tmp_path / "out", crossval=crossval)
+    lakewinnow.run(config, spark, until="crossval")
+    assert len(read_rows(config.workspace, "pred_probs")) == 40
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_no_generator_takes_is_refused(seed):
+    with pytest.raises(ConfigError) as caught:
+        make_config("x.csv", crossval={"seed": seed})
+    assert (caught.value.code, caught.value.where) == ("out_of_range", "crossval.seed")
+    assert "from 0 to 4294967295" in str(caught.value)

@@ -135,15 +135,15 @@ def _corpus(
         index.cast("int").alias(_LABEL),
         label.alias(_GIVEN),
     )
-    seed = F.lit(crossval.seed)
-    sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, crossval.seed))
+    seed = crossval.seed
+    sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, seed))
     sharded = cluster.colocated(sharded, [_SHARD])
     # Of an embedding the key has a hash: a thousand numbers as text would take longer.
     own = [_KEY if name == config.embedding else name for name in source.schema.names]
     identified = _with_row_id(sharded, own, config, _SHARD)
     # One stratum a text, the smallest of its labels, so that equal texts share a fold.
     stratum = F.min(_LABEL).over(Window.partitionBy(_SHARD, _KEY))
-    by_hash = Window.partitionBy(_SHARD, _STRATUM).orderBy(F.xxhash64(_KEY, seed + 1), _KEY)
+    by_hash = Window.partitionBy(_SHARD, _STRATUM).orderBy(F.xxhash64(_KEY, F.lit(seed + 1)), _KEY)
     rank = F.dense_rank().over(by_hash)
     folded = identified.withColumn(_STRATUM, stratum).withColumn(
         # The stratum shifts the start, so that small classes do not all begin in fold 0.
@@ -151,7 +151,9 @@ def _corpus(
         F.pmod(rank - 1 + F.col(_STRATUM), F.lit(crossval.folds)).cast("int"),
     )
     # Not by label: whoever trains on clean/ in file order should meet the classes mixed.
-    mixed = cluster.colocated_in_order(folded, [_SHARD], [_SHARD, F.xxhash64(_KEY, seed), _ROW_ID])
+    mixed = cluster.colocated_in_order(
+        folded, [_SHARD], [_SHARD, F.xxhash64(_KEY, F.lit(seed)), _ROW_ID]
+    )
     return mixed.select(
         F.col(_ROW_ID).alias(c.ROW_ID),
         content.shown(config, source.schema).alias(c.TEXT),
