@@ -1,6 +1,7 @@
 """The user's table: read as it stands, its columns checked before any job runs."""
 
 import os
+import re
 
 import pytest
 from pyspark.sql import functions as F
@@ -53,6 +54,25 @@ def test_csv_values_are_not_guessed(spark, tmp_path):
     source = open_source(spark, write_csv(tmp_path / "x.csv", [("a", "007")]))
     assert source.schema.simpleString() == "struct<text:string,label:string>"
     assert source.df.select("label").collect() == [("007",)]
+
+
+def test_csv_files_with_other_headers_are_refused(spark, tmp_path):
+    write_csv(tmp_path / "a.csv", [("one", "x"), ("two", "y")])
+    write_csv(tmp_path / "b.csv", [("x", "three")], header=["label", "text"])
+    error = opening_fails(spark, tmp_path, format="csv")
+    assert (error.code, error.where) == ("headers_differ", "input.path")
+    assert re.search(r"/a.csv: text, label; file:.*/b.csv: label, text$", str(error))
+
+    by_position = open_source(spark, tmp_path, format="csv", options={"enforceSchema": True})
+    assert by_position.df.where("text = 'x'").count() == 1  # the user has said so
+
+
+def test_csv_files_with_one_header_are_one_table(spark, tmp_path):
+    write_csv(tmp_path / "a.csv", [("one", "x"), ("two", "y")])
+    write_csv(tmp_path / "b.csv", [("three", "x")], header=["TEXT", "label"])
+    (tmp_path / "c d.csv").write_text("")
+    (tmp_path / "é.csv").write_text('"text","label"\nfour,z\n')
+    assert open_source(spark, tmp_path, format="csv").df.count() == 4
 
 
 def test_the_users_options_win(spark, tmp_path):

@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType
 from builders import SAMPLE, SHARED
 from lakewinnow.errors import ConfigError, DataError, SchemaError
 from lakewinnow.lake.inputs.source import _CSV_OPTIONS, MALFORMED, _open_text_format
-from lakewinnow.lake.inputs.text_files import csv_blocks, json_lines, listing, reading
+from lakewinnow.lake.inputs.text_files import csv_blocks, csv_headers, json_lines, listing, reading
 from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
 from lakewinnow.lake.inputs.text_files.csv_records import RecordReader, line_break
 from lakewinnow.lake.inputs.text_files.csv_types import common_type, kind_of
@@ -423,7 +423,7 @@ def csv_rows(path, options):
     """Read a file without an engine; return the names of its columns and its rows."""
     dialect = csv_dialect({**_CSV_OPTIONS, **options})
     files = listing.list_files(str(path), options)
-    tokens = csv_blocks.first_record(reading._text(files[0], dialect), dialect)
+    tokens = csv_headers.common_header(files, dialect, options)
     names = reading._column_names(tokens, dialect)
     types = [StringType()] * len(names)
     if dialect.infer_schema:

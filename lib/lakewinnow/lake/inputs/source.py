@@ -18,10 +18,12 @@ from pyspark.sql import types as t
 
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.text import key as key_of
-from lakewinnow.errors import DataError, SchemaError, Shown, check_columns
+from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
-from lakewinnow.lake.inputs.text_files.listing import list_files
+from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
+from lakewinnow.lake.inputs.text_files.csv_headers import BY_POSITION, common_header
+from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
 from lakewinnow.lake.inputs.text_files.reading import NothingToReadError, read_csv, read_json
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import valid_probs
@@ -176,12 +178,30 @@ def _open_text_format(
     reader = (
         spark.read.format(format_).options(**options).option("columnNameOfCorruptRecord", MALFORMED)
     )
-    found = reader.load(path).schema
+    df = reader.load(path)
+    found = df.schema
+    if format_ == "csv" and not _have_one_header(df.inputFiles(), options):
+        reader = reader.option(BY_POSITION, "false")  # Spark looks at headers as it reads
     schema = t.StructType([f for f in found.fields if f.name != MALFORMED])
     if not schema.fields:
         raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
     with_malformed = t.StructType([*schema.fields]).add(MALFORMED, t.StringType())
     return reader.schema(with_malformed).load(path), schema
+
+
+def _have_one_header(uris: Sequence[str], options: Mapping[str, str]) -> bool:
+    """Whether all files have one header; False where only Spark can read them.
+
+    Raises
+    ------
+    SchemaError : "headers_differ"
+    """
+    if len(uris) > 1:
+        try:
+            common_header(list(map(InputFile.at, uris)), csv_dialect(options), options)
+        except (ConfigError, OSError):
+            return BY_POSITION in map(str.lower, options)
+    return True
 
 
 def _read_text_files(

@@ -4,11 +4,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import unquote
 
 from pyarrow import fs
 
 from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
 
 _SPECIAL = re.compile(r"[*?\[{]")
 _PARTS = re.compile(r"\\.|\[[^\]]*\]|.", re.DOTALL)
@@ -30,6 +32,17 @@ class InputFile:
         """Where it is, as engines say it."""
         path = f"{self.folder.rstrip('/')}/{self.name}"
         return Path(path).as_uri() if path.startswith("/") else path
+
+    @classmethod
+    def at(cls, uri: str) -> "InputFile":
+        """Return the file of a URI, as engines say it; its size is not looked up."""
+        folder, _, name = unquote(uri).removeprefix("file://").rpartition("/")
+        return cls(folder, name, 0)
+
+    def text(self, encoding: str) -> Iterator[bytes]:
+        """Read it as clean UTF-8, in blocks that cut no character."""
+        with Files(self.folder).open(self.name) as stream:
+            yield from clean_utf8(stream, encoding)
 
 
 def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:

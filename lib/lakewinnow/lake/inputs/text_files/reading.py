@@ -23,8 +23,8 @@ from lakewinnow.lake.inputs.text_files.csv_dialect import (
     csv_dialect,
     unsupported,
 )
+from lakewinnow.lake.inputs.text_files.csv_headers import common_header
 from lakewinnow.lake.inputs.text_files.csv_records import Tokens
-from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
 from lakewinnow.lake.inputs.text_files.listing import InputFile
 from lakewinnow.spark.arrow.functions import BatchFunction, map_batches
 
@@ -62,11 +62,10 @@ def read_csv(
     ------
     NothingToReadError
     ConfigError : "option_of_spark", "invalid_option"
+    SchemaError : "headers_differ"
     """
     dialect = csv_dialect(options)
-    largest_first = sorted(files, key=lambda file: -file.size)  # whose header Spark takes
-    first = (csv_blocks.first_record(_text(file, dialect), dialect) for file in largest_first)
-    tokens = next((record for record in first if record is not None), None)
+    tokens = common_header(files, dialect, options)
     if tokens is None:
         raise NothingToReadError("no columns")
     names = _column_names(tokens, dialect)
@@ -85,11 +84,6 @@ def _over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
     """Return the files as rows, each a partition of its own."""
     rows = [(file.folder, file.name, file.size) for file in files]
     return spark.createDataFrame(rows, _FILES).repartition(len(rows))
-
-
-def _text(file: InputFile, dialect: CsvDialect) -> Iterator[bytes]:
-    with Files(file.folder).open(file.name) as stream:
-        yield from clean_utf8(stream, dialect.encoding)
 
 
 def _column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
@@ -135,7 +129,7 @@ def _parse_csv(
 ) -> Iterator[pa.RecordBatch]:
     """Read the files that a batch names."""
     for file in _named_files(batches):
-        for rows in csv_blocks.rows(_text(file, dialect), dialect, len(types)):
+        for rows in csv_blocks.rows(file.text(dialect.encoding), dialect, len(types)):
             columns = list(map(csv_types.typed, rows.columns, types))
             batch = pa.RecordBatch.from_arrays([*columns, rows.malformed], list(names))
             if dialect.mode == "dropmalformed":
@@ -149,7 +143,7 @@ def _find_kinds(
     """Find the kinds of the values of each column."""
     kinds: list[set[str]] = [set() for _ in range(n_columns)]
     for file in _named_files(batches):
-        for rows in csv_blocks.rows(_text(file, dialect), dialect, n_columns):
+        for rows in csv_blocks.rows(file.text(dialect.encoding), dialect, n_columns):
             for found, column in zip(kinds, rows.columns, strict=True):
                 found.update(map(csv_types.kind_of, filter(None, column.unique().to_pylist())))
     yield _found([sorted(found) for found in kinds])
