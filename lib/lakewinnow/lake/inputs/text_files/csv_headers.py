@@ -40,7 +40,7 @@ def common_header(
         return next(filter(None, map(first_record, largest_first)), None)
     with ThreadPoolExecutor(_OPEN_AT_ONCE) as pool:
         records = pool.map(first_record, largest_first)
-        found = [of for of in zip(largest_first, records, strict=True) if of[1]]
+        found = [(of, header) for of, header in zip(largest_first, records, strict=True) if header]
     for file, header in found[1:]:
         if _folded(header) != _folded(found[0][1]):
             raise _differ(found[0], (file, header))
