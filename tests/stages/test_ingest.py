@@ -208,6 +208,21 @@ def test_a_text_that_is_not_utf8_is_quarantined(ingest, tmp_path):
     assert codes.to_pylist() == ["text_not_utf8"]
 
 
+@pytest.mark.spark_only  # as above
+@pytest.mark.parametrize("name", ["label", "id"])
+def test_a_label_or_an_id_that_is_not_utf8_is_quarantined(ingest, tmp_path, name):
+    columns = {"text": list("wxyz"), "label": list("aabb"), "id": list("1234")}
+    raw = pa.array([b"caf\xe9", *map(str.encode, columns[name][1:])], pa.binary())
+    columns[name] = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
+    pq.write_table(pa.table(columns), tmp_path / "rows.parquet")
+    ingested = ingest(tmp_path / "rows.parquet", input={"id": "id"}, crossval={"folds": 2})
+    assert texts(ingested.corpus) == [("x", "a"), ("y", "b"), ("z", "b")]
+    quarantine = read_table(ingested.workspace, "quarantine")
+    assert quarantine.column("error_code").to_pylist() == [f"{name}_not_utf8"]
+    [row_id] = quarantine.column("row_id").to_pylist()
+    assert row_id == "1" if name == "label" else len(row_id) > 30
+
+
 @pytest.mark.parametrize(
     ("rows", "code", "where"),
     [

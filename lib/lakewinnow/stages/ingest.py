@@ -177,7 +177,8 @@ def _quarantine(found: Acceptance, source: Source, config: InputConfig) -> DataF
     identified = _with_row_id(rejected, [*names, *raw], replace(config, id=None))
     row_id = F.col(_ROW_ID)
     if config.id is not None:  # of a line that does not parse, no field is to be trusted
-        own_id = F.when(source.malformed.isNull(), text_of(config.id))
+        is_usable = source.malformed.isNull() & (F.col(CODE) != "id_not_utf8")
+        own_id = F.when(is_usable, text_of(config.id))
         row_id = F.coalesce(own_id, row_id)
     return identified.select(
         *map(column, names),

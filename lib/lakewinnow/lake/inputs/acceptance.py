@@ -32,6 +32,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "text_not_utf8": "the text is not valid UTF-8",
     "text_too_long": "the text is longer than input.max_text_length",
     "label_null": "the label is null or blank",
+    "label_not_utf8": "the label is not valid UTF-8",
+    "id_not_utf8": "the id is not valid UTF-8",
     valid_probs.UNKNOWN_LABEL: "the label is not one of input.classes",
     **valid_probs.SENTENCES,
     **content.SENTENCES,
@@ -119,7 +121,10 @@ def _error_code(source: Source, config: InputConfig) -> Column:
             .when(_is_blank(text), "text_blank")
             .when(F.length(text) > config.max_text_length, "text_too_long")
         )
+    code = code.when(~F.is_valid_utf8(label), "label_not_utf8")
     code = code.when(label.isNull() | _is_blank(label), "label_null")
+    if config.id is not None:
+        code = code.when(~F.is_valid_utf8(text_of(config.id)), "id_not_utf8")
     if config.classes is not None:
         code = code.when(~label.isin(*config.classes), valid_probs.UNKNOWN_LABEL)
     if config.pred_probs is not None:
