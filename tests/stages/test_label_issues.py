@@ -145,7 +145,9 @@ def test_the_posterior_flags_where_it_suggests_another_label(given):
     assert report.reads["pred_probs"] == 1  # no selection
     rows = read_rows(lake.files.root, "checks/label_issues")
     for row in rows:
-        assert row["is_label_issue"] == (row["suggested_label"] != row["given_label"])
+        is_alone = row["given_label"] == "class 1"
+        differs = row["suggested_label"] != row["given_label"]
+        assert row["is_label_issue"] == (differs and not is_alone)
         assert row["label_score"] == row["given_label_prob"]
     assert [row["predicted_label"] for row in rows] == [
         f"class {k}" for k in pred_probs.argmax(axis=1)
@@ -159,6 +161,15 @@ def test_the_posterior_flags_where_it_suggests_another_label(given):
         row["row_id"]: row["label_rank"] for row in read_rows(lake.files.root, "checks/label_ranks")
     }
     assert ranks == {row["row_id"]: rank for rank, row in enumerate(worst_first, start=1)}
+
+
+def test_the_posterior_does_not_flag_the_only_row_of_a_class(given):
+    lake, labels, _ = given
+    assert np.bincount(labels)[1] == 1
+    label_issues.run(lake, LabelIssuesConfig(method="posterior"))
+    rows = read_rows(lake.files.root, "checks/label_issues")
+    [alone] = [row for row in rows if row["given_label"] == "class 1"]
+    assert (alone["suggested_label"], alone["is_label_issue"]) == ("class 0", False)
 
 
 def test_issues_of_the_sample_are_cleanlabs(sample):

@@ -51,7 +51,8 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssueFigures]
     if config.method == "confident_learning":
         judge, n_passes = _confident_judge(pred_probs, config, noise_model)
     posterior = Posterior.of(noise_model)
-    lake.publish("checks/label_issues", judged(pred_probs, noise_model.classes, posterior, judge))
+    rows = judged(pred_probs, noise_model.classes, noise_model.counts, posterior, judge)
+    lake.publish("checks/label_issues", rows)
     found = lake.read("checks/label_issues")
     lake.publish("checks/label_ranks", confident_learning.ranks(found), schema=LABEL_RANKS)
     n_rows = lake.rows("checks/label_issues")

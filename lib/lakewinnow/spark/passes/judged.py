@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.posterior import Posterior
+from lakewinnow.core.types import IntArray
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes.confident_learning import Judge, trusted_blocks
@@ -31,7 +32,11 @@ JUDGED: Final = schema(
 
 
 def judged(
-    rows: DataFrame, classes: Sequence[str], posterior: Posterior, judge: Judge | None
+    rows: DataFrame,
+    classes: Sequence[str],
+    counts: IntArray,
+    posterior: Posterior,
+    judge: Judge | None,
 ) -> DataFrame:
     """Flag and score every row; a lazy frame of the schema `JUDGED`.
 
@@ -39,16 +44,21 @@ def judged(
     ----------
     rows : (row_id, label, pred_probs) that this package wrote
     classes : names of the labels 0 .. K-1
+    counts : int64, shape (K,), rows per given label
     posterior : for the suggested label; a row is never without one
-    judge : what flags and scores; None: the posterior, where it suggests another label
+    judge : what flags and scores; None: the posterior, where it suggests another label for a row
+        that is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
     """
-    judge_batches = partial(_judge_batches, classes=classes, posterior=posterior, judge=judge)
+    judge_batches = partial(
+        _judge_batches, classes=classes, counts=counts, posterior=posterior, judge=judge
+    )
     return map_batches(rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS), judge_batches, JUDGED)
 
 
 def _judge_batches(
     batches: Iterable[pa.RecordBatch],
     classes: Sequence[str],
+    counts: IntArray,
     posterior: Posterior,
     judge: Judge | None,
 ) -> Iterator[pa.RecordBatch]:
@@ -70,7 +80,7 @@ def _judge_batches(
             found |= {
                 c.PREDICTED_LABEL: names.take(pa.array(predicted)),
                 c.PREDICTED_PROB: block.pred_probs[np.arange(len(labels)), predicted],
-                c.IS_LABEL_ISSUE: suggested.labels != labels,
+                c.IS_LABEL_ISSUE: (suggested.labels != labels) & (counts[labels] > 1),
                 c.LABEL_SCORE: suggested.given_probs,
             }
         yield arrow.record_batch(JUDGED, found)
