@@ -121,10 +121,14 @@ def _error_code(source: Source, config: InputConfig) -> Column:
             .when(_is_blank(text), "text_blank")
             .when(F.length(text) > config.max_text_length, "text_too_long")
         )
+    code = code.when(
+        label.isNull(), "label_null"
+    )  # first: of a null Sail says that it is not valid
     code = code.when(~F.is_valid_utf8(label), "label_not_utf8")
-    code = code.when(label.isNull() | _is_blank(label), "label_null")
+    code = code.when(_is_blank(label), "label_null")
     if config.id is not None:
-        code = code.when(~F.is_valid_utf8(text_of(config.id)), "id_not_utf8")
+        id_ = text_of(config.id)
+        code = code.when(id_.isNotNull() & ~F.is_valid_utf8(id_), "id_not_utf8")
     if config.classes is not None:
         code = code.when(~label.isin(*config.classes), valid_probs.UNKNOWN_LABEL)
     if config.pred_probs is not None:
