@@ -144,3 +144,23 @@ def test_files_of_more_rows_are_split(files, monkeypatch, most, sizes, batch):
         n for path in split for n in pq.read_table(path, partitioning=None)["n"].to_pylist()
     ] == [*range(10)]
     assert files.count_rows("t") == 11
+
+
+@pytest.mark.parametrize("path", ["dbfs:/out/x", "dbfs:///out/x", "DBFS:/out/x"])
+def test_records_of_a_dbfs_path_are_where_its_tables_are(tmp_path, monkeypatch, path):
+    monkeypatch.setattr("lakewinnow.lake.files._DBFS", str(tmp_path))
+    files = Files(path)
+    files.write_json("_commits/x.json", 1)
+    put_table(Files(str(tmp_path / "out" / "x")), "corpus", {"a": [1, 2]})
+    assert (tmp_path / "out" / "x" / "_commits" / "x.json").exists()
+    assert files.count_rows("corpus") == 2
+    assert files.path("corpus") == f"{path}/corpus"  # what Spark is told
+    [entry] = files.entries("_commits")
+    assert files.name_of(entry) == "_commits/x.json"
+
+
+def test_a_volume_is_where_it_is_without_dbfs_and_dbfs_without_its_mount_is_refused(monkeypatch):
+    monkeypatch.setattr("lakewinnow.lake.files._DBFS", "/nowhere/dbfs")
+    assert Files("dbfs:/Volumes/main/a/b")._at("x.json") == "/Volumes/main/a/b/x.json"
+    with pytest.raises(ConfigError, match="/nowhere/dbfs"):
+        Files("dbfs:/out/x")

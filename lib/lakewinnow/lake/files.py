@@ -19,10 +19,16 @@ from lakewinnow.errors import ConfigError, Shown
 from lakewinnow.spark.sessions.object_stores import arrow_uri
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
-_ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss", "dbfs": "file"}
+_ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss"}
+_DBFS: Final = "/dbfs"  # where Databricks mounts what Spark calls dbfs:/
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
 _ROWS_AT_ONCE: Final = 65_536  # read to be written elsewhere
-_RENAMES_FOLDERS = ("file", "hdfs", "viewfs")  # elsewhere a folder "rename" copies object by object
+_RENAMES_FOLDERS = (
+    "file",
+    "hdfs",
+    "viewfs",
+    "dbfs",
+)  # elsewhere a folder "rename" copies object by object
 
 
 def is_local(path: str) -> bool:
@@ -242,7 +248,9 @@ class Files:
 
 def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
     if scheme == "file":
-        return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root.replace("dbfs:/", "/dbfs/"))
+        return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root, flags=re.IGNORECASE)
+    if scheme == "dbfs":
+        return fs.LocalFileSystem(), _mounted(root)
     uri = _SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root)
     try:
         opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
@@ -252,6 +260,21 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
         hint = "use a mounted path, or hdfs://, s3://, gs:// or abfss:// with credentials set"
         raise ConfigError("file_system", "workspace", expected, got, hint) from error
     return opened, str(base)
+
+
+def _mounted(root: str) -> str:
+    """Return where the files of a dbfs:/ path are seen on this machine: Spark's, and no others."""
+    below = re.sub("^dbfs:/+", "", root, flags=re.IGNORECASE)
+    if below.startswith("Volumes/"):
+        return f"/{below}"
+    if not Path(_DBFS).is_dir():
+        expected, hint = (
+            f"DBFS at {_DBFS}",
+            "use a path of a volume: /Volumes/CATALOG/SCHEMA/NAME/…",
+        )
+        got = Shown(f"{root}, and no folder {_DBFS}")
+        raise ConfigError("file_system", "workspace", expected, got, hint)
+    return f"{_DBFS}/{below}".rstrip("/")
 
 
 def _with_endpoint(uri: str) -> str:
