@@ -117,6 +117,30 @@ def test_tables_are_split_by_column_and_by_rows(lake):
     assert lake.rows("t") == 10
 
 
+@pytest.fixture
+def by_partition(spark):
+    """Have the session replace only the partitions that are written to, where it does not say."""
+    key = "spark.sql.sources.partitionOverwriteMode"
+    spark.conf.set(key, "dynamic")
+    yield
+    spark.conf.unset(key)
+
+
+@pytest.mark.usefixtures("by_partition")
+@pytest.mark.parametrize("renames_folders", [True, False])
+def test_no_partition_of_an_earlier_table_stays(lake, monkeypatch, renames_folders):
+    monkeypatch.setattr(lake.files, "renames_folders", renames_folders)
+
+    def rows(kind):
+        return lake.spark.range(3).withColumn("kind", F.lit(kind))
+
+    lake.publish("t", rows("old"), partition_by=["kind"])
+    # A run that was killed here left what it had written beside the table's place.
+    rows("killed").write.partitionBy("kind").parquet(lake.files.path("_staging/t"))
+    lake.publish("t", rows("new"), partition_by=["kind"])
+    assert [of.base_name for of in lake.files.entries("t") if "=" in of.base_name] == ["kind=new"]
+
+
 def test_a_record_comes_back_as_it_was(lake):
     record = commit(lake, t=3)
     assert lake.committed("stage") == record

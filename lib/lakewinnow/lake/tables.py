@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, DataFrameWriter
 
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import Files
@@ -44,6 +44,11 @@ def format_of(files: Files, name: str) -> str:
     return "iceberg" if files.exists(f"{name}/{_ICEBERG_LOG}") else "parquet"
 
 
+def whole(writer: DataFrameWriter) -> DataFrameWriter:
+    """Have a writer replace all of a table, even where the session replaces partitions alone."""
+    return writer.mode("overwrite").option("partitionOverwriteMode", "static")
+
+
 def overwrite(
     files: Files, name: str, df: DataFrame, format_: str, partition_by: Sequence[str], rows: int
 ) -> None:
@@ -58,7 +63,9 @@ def overwrite(
         files.delete(name)
     # Spark's Iceberg replaces the rows of a table that is there, and creates one that is not.
     creates = is_new and format_ == "iceberg" and not is_sail(df.sparkSession)
-    writer = df.write.format(format_).mode("errorifexists" if creates else "overwrite")
+    writer = whole(df.write.format(format_))
+    if creates:
+        writer = writer.mode("errorifexists")
     writer = writer.option("overwriteSchema", "true").option("maxRecordsPerFile", rows)
     if partition_by:
         writer = writer.partitionBy(*partition_by)

@@ -125,7 +125,8 @@ class Lake:
         if self._format_of(name) != "parquet":
             self.files.delete(name)
         target = self._beside(name)
-        writer = df.write.mode("overwrite").option("maxRecordsPerFile", rows_per_file)
+        self.files.delete(target)  # of which no partition may stay, and on Sail some would
+        writer = tables.whole(df.write.option("maxRecordsPerFile", rows_per_file))
         if partition_by:
             writer = writer.partitionBy(*partition_by)
         writer.parquet(self.files.path(target))
