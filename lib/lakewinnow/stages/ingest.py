@@ -115,7 +115,9 @@ def _with_row_id(
     if config.id is not None:
         return rows.withColumn(_ROW_ID, text_of(config.id))
     rows = rows.withColumn(_CONTENT, content_hash(names, rows.schema))
-    twins = Window.partitionBy(*cluster, _CONTENT).orderBy(_CONTENT)  # equal: any order will do
+    # Equal, so any order will do; but of an embedding the content may have float32 alone.
+    order = _CONTENT if config.embedding is None else column(config.embedding)
+    twins = Window.partitionBy(*cluster, _CONTENT).orderBy(order)
     return rows.withColumn(_ROW_ID, F.concat_ws("-", _CONTENT, F.row_number().over(twins)))
 
 
