@@ -69,6 +69,13 @@ def test_programs_get_every_column(printed):
     assert [row["row_id"] for row in json.loads(printed(n=1, form="json"))] == ["long"]
 
 
+def test_no_text_is_a_formula_in_a_spreadsheet(printed, monkeypatch):
+    monkeypatch.setitem(WORST[1], "text", "=1+1")
+    [_, row] = csv.DictReader(io.StringIO(printed(form="csv")))
+    assert (row["text"], row["label_score"]) == ("'=1+1", "0.25")
+    assert json.loads(printed(form="json"))[1]["text"] == "=1+1"
+
+
 def test_personal_data_that_is_to_be_redacted_is_not_shown(printed):
     assert "ann@example.com" in printed(width=1000)
     checks, clean = {"pii": {}}, {"pii": "redact"}

@@ -130,7 +130,9 @@ def plan(asked: Asked, form: str | None) -> None:
 @click.option("-n", type=Number(int, 1), default=20, metavar="N", help="How many (20).")
 @click.option("--width", type=Number(int, 40), metavar="N", help="Fold texts at this width.")
 @click.option("--json", "form", flag_value="json", help="Write JSON.")
-@click.option("--csv", "form", flag_value="csv", help="Write CSV.")
+@click.option(
+    "--csv", "form", flag_value="csv", help="Write CSV for a spreadsheet: no cell is a formula."
+)
 def top(asked: Asked, n: int, width: int | None, form: str | None) -> None:
     """Show the worst label issues of a finished run."""
     from lakewinnow.terminal.top import print_top

@@ -12,6 +12,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import Files
 from lakewinnow.review.page import page
+from lakewinnow.text.spreadsheets import as_cell
 
 FOLDER: Final = "review_sample"
 PAGE: Final = f"{FOLDER}/review.html"
@@ -68,13 +69,14 @@ def write(files: Files, record: Mapping[str, Any], rows: pa.Table) -> None:
 
 
 def _csv(rows: pa.Table) -> str:
+    """Write rows for a spreadsheet: no cell is a formula, and none ends before its quotes do."""
     likely = [
         "; ".join(f"{of['label']} {of['prob']:.3f}" for of in row)
         for row in rows[c.LIKELY_LABELS].to_pylist()
     ]
     plain = rows.to_pydict() | {c.LIKELY_LABELS: likely}
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(plain)
-    writer.writerows(zip(*plain.values(), strict=True))
+    writer.writerows(map(as_cell, row) for row in zip(*plain.values(), strict=True))
     return text.getvalue()

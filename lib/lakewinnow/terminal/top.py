@@ -15,6 +15,7 @@ from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.redaction import PREVIEW_LENGTH, rewrites, rewritten
+from lakewinnow.text.spreadsheets import as_cell
 
 Issue = Mapping[str, Any]
 
@@ -52,7 +53,7 @@ def print_top(config: Config, n: int, form: str | None, width: int | None) -> No
     elif form == "csv":
         written = csv.DictWriter(sys.stdout, (*_COLUMNS[:-1], c.TEXT), lineterminator="\n")
         written.writeheader()
-        written.writerows(rows)
+        written.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     else:
         _print(rows, Console(highlight=False, width=width))
 
