@@ -14,6 +14,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import ClassVar, Final, Self
 
+from lakewinnow.masking import MASK, holds_secret, masked, masked_text
+
 _PACKAGE: Final = str(Path(__file__).parent)
 
 
@@ -38,12 +40,15 @@ class LakewinnowError(Exception):
         self, code: str, where: str, expected: str, got: object = None, hint: str = ""
     ) -> None:
         super().__init__(code, where, expected, got, hint)  # all in args, so that it pickles
-        self.code, self.where, self.hint = code, where, hint
+        self.code, self.where, self.hint = code, masked_text(where), masked_text(hint)
         self.also: tuple[LakewinnowError, ...] = ()
 
     def __str__(self) -> str:
         _, where, expected, got, _ = self.args
-        return f"{where}: expected {expected}, got {got if isinstance(got, Shown) else repr(got)}"
+        if holds_secret(where):
+            got = Shown(MASK)
+        shown = got if isinstance(got, Shown) else repr(masked(got))
+        return masked_text(f"{where}: expected {expected}, got {shown}")
 
     def at(self, where: str) -> Self:
         """Return the same error about another key: the reference's, say, not the input's."""

@@ -20,14 +20,13 @@ from lakewinnow.config.combinations import (
 from lakewinnow.config.sections import Config, config_with
 from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, did_you_mean
+from lakewinnow.masking import masked
 from lakewinnow.plan.registry import other_checks
 from lakewinnow.typed_json import to_json
 
 Raw = dict[str, Any]
 
 HERE: Final = "{here}"  # in a file: the folder of that file
-_SECRET = re.compile(r"key|secret|token|password|credential|signature|sas", re.IGNORECASE)
-_HIDDEN: Final = "***"
 
 
 def load_config(*paths: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -71,12 +70,8 @@ def dump(config: Config) -> str:
 
 def public_dict(config: Config) -> Raw:
     """Return the resolved configuration with values that may be secrets hidden."""
-    resolved = to_dict(config)
-    options = resolved["input"]["options"]
-    resolved["input"]["options"] = {
-        name: _HIDDEN if _SECRET.search(name) else value for name, value in options.items()
-    }
-    return resolved
+    hidden: Raw = masked(to_dict(config))
+    return hidden
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from lakewinnow.config.types import OutputFormat
 from lakewinnow.errors import EngineError, Shown
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files
+from lakewinnow.masking import masked_text
 from lakewinnow.spark.sessions.engines import is_sail
 from lakewinnow.spark.sessions.object_stores import engine_path
 from lakewinnow.typed_json import from_json, to_json
@@ -179,7 +180,7 @@ class Lake:
             bytes_written=sum(size[table] for table in report.writes),
             tables={table: self.rows(table) for table in report.writes if "." not in table},
             figures={} if report.figures is None else to_json(report.figures),
-            warnings=[*report.warnings],
+            warnings=[masked_text(warning) for warning in report.warnings],
             id=uuid.uuid4().hex,
             needs=dict(needs),
             decided_by=dict(decided_by),

@@ -31,6 +31,7 @@ from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
+from lakewinnow.masking import masked_text
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.report import Report, words
@@ -205,7 +206,7 @@ def manifest_of(
         stages=[_stage(commit) for commit in commits],
         rows=rows,
         warnings=[warning for commit in commits for warning in commit.warnings],
-        noise_model=NoiseModelFile(path=noise_model.path, sha256=noise_model.sha256)
+        noise_model=NoiseModelFile(path=masked_text(noise_model.path), sha256=noise_model.sha256)
         if noise_model
         else None,
     )

@@ -12,6 +12,7 @@ import openai
 
 from lakewinnow.embedding.base import EMBEDDING, Keys, RefusedInput, TryLater
 from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.masking import masked_text
 
 Outcome = TryLater | RefusedInput | ProviderError
 
@@ -98,7 +99,7 @@ def redacted(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         if len(secret) > 3:
             text = text.replace(secret, "[…]")
-    line = " ".join(_KEY.sub("[key]", text).split())
+    line = " ".join(masked_text(_KEY.sub("[key]", text)).split())
     return line if len(line) <= _LONGEST_REASON else f"{line[:_LONGEST_REASON]} …"
 
 
