@@ -69,11 +69,17 @@ def test_programs_get_every_column(printed):
     assert [row["row_id"] for row in json.loads(printed(n=1, form="json"))] == ["long"]
 
 
-def test_no_text_is_a_formula_in_a_spreadsheet(printed, monkeypatch):
+@pytest.fixture
+def formula(monkeypatch):
+    """Have a text be one, before the tables are written."""
     monkeypatch.setitem(WORST[1], "text", "=1+1")
+    return "=1+1"
+
+
+def test_no_text_is_a_formula_in_a_spreadsheet(formula, printed):
     [_, row] = csv.DictReader(io.StringIO(printed(form="csv")))
-    assert (row["text"], row["label_score"]) == ("'=1+1", "0.25")
-    assert json.loads(printed(form="json"))[1]["text"] == "=1+1"
+    assert (row["text"], row["label_score"]) == (f"'{formula}", "0.25")
+    assert json.loads(printed(form="json"))[1]["text"] == formula
 
 
 def test_personal_data_that_is_to_be_redacted_is_not_shown(printed):
