@@ -12,6 +12,7 @@ from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
 from lakewinnow.lake.inputs.decisions import read_decisions
+from lakewinnow.lake.inputs.folder_values import check_partition_by
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source, read_source
 from lakewinnow.lake.run import Inputs
@@ -32,6 +33,7 @@ def open_inputs(
     check_format(spark, config.output.format, "output.format")
     source = read_source(spark, config.input, input_format(config.input))
     check_columns(source.schema.names, named(COLUMN, config))
+    check_partition_by(source.df, config.input, config.output)
     evaluate, decisions = config.evaluate, config.clean.decisions
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here

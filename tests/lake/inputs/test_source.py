@@ -3,6 +3,8 @@
 import os
 import re
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
@@ -10,6 +12,7 @@ from builders import make_config, write_csv
 from lakewinnow.config.formats import input_format
 from lakewinnow.errors import DataError, SchemaError
 from lakewinnow.lake.inputs.source import column, own_name, read_source, text_key
+from lakewinnow.spark.sessions.engines import is_sail
 
 
 def open_source(spark, path=None, **input_):
@@ -48,6 +51,23 @@ def test_texts_of_one_normal_form_have_one_key(spark):
     [(one,), (same,), (different,)] = texts.select(text_key(F.col("text"))).collect()
     assert one == same != different
     assert len(one) == 32
+
+
+def test_names_of_folders_are_text_as_they_stand(spark, tmp_path):
+    for label in ("01", "1", "1.0", "2026-01-01", "a%20b", "__HIVE_DEFAULT_PARTITION__"):
+        (tmp_path / f"label={label}" / "day=1").mkdir(parents=True)
+        texts = pa.table({"text": [f"of {label}"], "n": [7]})
+        pq.write_table(texts, tmp_path / f"label={label}" / "day=1" / "x.parquet")
+    source = open_source(spark, tmp_path, format="parquet")
+    assert source.schema == source.df.schema
+    assert {f.name: f.dataType.simpleString() for f in source.schema} == {
+        "text": "string", "n": "bigint", "label": "string", "day": "string"
+    }  # fmt: skip
+    labels = {row.label for row in source.df.collect()}
+    assert labels == {"01", "1", "1.0", "2026-01-01", "a b", None}
+    options = {"recursiveFileLookup": True}  # the user wants no columns of folders
+    flat = open_source(spark, tmp_path, format="parquet", label="n", options=options)
+    assert is_sail(spark) or flat.schema.names == ["text", "n"]
 
 
 def test_csv_values_are_not_guessed(spark, tmp_path):

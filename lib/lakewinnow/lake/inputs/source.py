@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
@@ -35,6 +35,7 @@ from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, chec
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
 # Of a path, of a table, and of a table whose catalog is not there.
+NULL_FOLDER: Final = "__HIVE_DEFAULT_PARTITION__"  # key=this/ is the folder of rows without a value
 _NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 _CONDITION = re.compile(r"\[([A-Z_]+)\]")
@@ -161,6 +162,7 @@ def _open(
             if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
                 missing = not Files(path).exists()
                 raise _not_found(where, config) if missing else _without_rows(where, config)
+            df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
             return df, df.schema, df.inputFiles()
         options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
         if engines.is_sail(spark):
@@ -171,6 +173,34 @@ def _open(
         raise _cannot_read(error, where, config) from error
 
 
+def _with_folders_as_text(reader: DataFrameReader, path: str, df: DataFrame) -> DataFrame:
+    """Have the values that are names of folders as text, just as they stand there.
+
+    Parameters
+    ----------
+    reader : what `df` was read with, from `path`
+    """
+    folders = {folder for uri in df.inputFiles() for folder in uri.split("/")[:-1]}
+    if not any("=" in folder for folder in folders):
+        return df
+    if engines.is_sail(df.sparkSession):  # text it is; but Sail does not know the name for null
+        keys = {
+            folder.partition("=")[0] for folder in folders if folder.endswith(f"={NULL_FOLDER}")
+        }
+        return df.withColumns(
+            {
+                name: F.nullif(column(name), F.lit(NULL_FOLDER))
+                for name in df.columns
+                if name in keys
+            }
+        )
+    in_files = reader.option("recursiveFileLookup", "true").load(path).schema.names
+    kept = [f if f.name in in_files else t.StructField(f.name, t.StringType()) for f in df.schema]
+    if kept == df.schema.fields:
+        return df
+    return reader.option("recursiveFileLookup", "false").schema(t.StructType(kept)).load(path)
+
+
 def _open_text_format(
     spark: SparkSession, path: str, format_: str, options: dict[str, str]
 ) -> tuple[DataFrame, t.StructType]:
@@ -179,7 +209,7 @@ def _open_text_format(
         spark.read.format(format_).options(**options).option("columnNameOfCorruptRecord", MALFORMED)
     )
     df = reader.load(path)
-    found = df.schema
+    found = _with_folders_as_text(reader, path, df).schema
     if format_ == "csv" and not _have_one_header(df.inputFiles(), options):
         reader = reader.option(BY_POSITION, "false")  # Spark looks at headers as it reads
     schema = t.StructType([f for f in found.fields if f.name != MALFORMED])
