@@ -1,5 +1,6 @@
 """A run destroys nothing that is not a run's (issue 18, number 1)."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -151,6 +152,19 @@ def test_what_is_beside_is_nobodys_business(tmp_path):
     csv = {"format": "csv"}
     for path in ("clean2", "data.csv", "review_sample/decisions-ab.csv", "../other/clean", "*.csv"):
         assert problems_of(make_config(tmp_path / path, tmp_path, input=csv)) == [], path
+
+
+@pytest.mark.parametrize("name", ["exports", "pred_probs", "clean"])
+def test_what_others_put_into_our_workspace_stays(spark, ran, name):
+    mine = Path(ran.workspace) / name / "mine.txt"
+    mine.parent.mkdir()
+    mine.write_text("mine")
+    config = replace(ran, export=replace(ran.export, format="prompt-completion"))
+    found, error = refused(lambda: lakewinnow.run(config, spark))
+    assert found == [("output_exists", "workspace")]
+    assert name in str(error)
+    assert mine.read_text() == "mine"
+    lakewinnow.run(config, spark, until="ingest")  # which does not write there
 
 
 def test_all_that_a_run_leaves_is_guarded(ran):

@@ -24,6 +24,7 @@ FOLDERS: Final = (
     *("rejected", "holdout", "candidates", "drift_reference", "near_duplicates", "finetune"),
     *("exports", "clean", "review", "dropped", "quarantine"),
 )
+_RECORD: Final = "_commits/_workspace.json"
 _STORE: Final = "embeddings"
 _SHOWN: Final = 3
 _URI: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+")
@@ -40,8 +41,8 @@ def check_paths(config: Config, whole: Graph) -> None:
     DataError.raise_any(_overlaps(config, whole))
 
 
-def check_workspace(lake: Lake, config: Config) -> None:
-    """Find what is in the workspace and not of a run.
+def check_workspace(lake: Lake, config: Config, graph: Graph) -> None:
+    """Find what is in the workspace and not of a run, or in the way of a stage that is new to it.
 
     A folder of vectors alone is no one else's: they are paid for, and outlive the tables.
 
@@ -49,28 +50,51 @@ def check_workspace(lake: Lake, config: Config) -> None:
     ------
     DataError : "output_exists"
     """
-    if config.output.mode == "overwrite" or lake.is_ours():
+    if config.output.mode == "overwrite":
         return
     files = lake.files
     names = [of.base_name for of in files.entries() if not of.base_name.startswith(".")]
-    if files.is_file() or set(names) - {_STORE}:
+    expected = "a new folder, an empty one, or the workspace of an earlier run"
+    if lake.is_ours():
+        known = _begun(lake)
+        new = _tables(graph, config) - known if known else set()
+        names = [name for name in names if name in new]
+        expected = "no files of others where a stage of this run writes"
+    elif set(names) == {_STORE}:
+        return
+    if names or files.is_file():
         more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
         within = f", with {', '.join(names[:_SHOWN])}{more}" if names else ", a file"
         raise DataError(
             "output_exists",
             "workspace",
-            "a new folder, an empty one, or the workspace of an earlier run",
+            expected,
             Shown(files.root + within),
             f"choose another folder: --set workspace={files.path('run')} (output.mode=overwrite"
             " writes there all the same, and over what is in the way)",
         )
 
 
-def claim(lake: Lake, config: Config) -> None:
+def claim(lake: Lake, config: Config, graph: Graph) -> None:
     """Make the workspace a run's, whatever becomes of this one, and save the configuration."""
-    if not lake.is_ours():
-        lake.files.write_json("_commits/_workspace.json", {"of": "lakewinnow"})
+    known = _begun(lake)
+    # A workspace of an earlier version of the package does not say which tables runs have begun.
+    known = known or {of.base_name for of in lake.files.entries()}
+    if not lake.is_ours() or _tables(graph, config) - known:
+        begun = sorted(known | _tables(graph, config))
+        lake.files.write_json(_RECORD, {"of": "lakewinnow", "begun": begun})
     lake.files.write_text("config.yaml", dump(config))
+
+
+def _begun(lake: Lake) -> set[str]:
+    """Return the names that runs have begun to write."""
+    return set((lake.files.read_json(_RECORD) or {}).get("begun", ()))
+
+
+def _tables(graph: Graph, config: Config) -> set[str]:
+    """Return the names in the workspace of what stages say that they write."""
+    tables = (table for of in graph.stages.values() for table in names_of(of.writes, config))
+    return {table.partition("/")[0] for table in tables}
 
 
 def _overlaps(config: Config, whole: Graph) -> Iterator[DataError]:
@@ -99,12 +123,7 @@ def _overlaps(config: Config, whole: Graph) -> Iterator[DataError]:
 
 def _written(config: Config, whole: Graph) -> Iterator[tuple[str, str]]:
     """Give all that a run may write, each with the key that says where."""
-    tables = {
-        table.partition("/")[0]
-        for stage in whole.stages.values()
-        for table in names_of(stage.writes, config)
-    }
-    for name in sorted({*tables, *FOLDERS, *RECORDS}):
+    for name in sorted({*_tables(whole, config), *FOLDERS, *RECORDS}):
         yield "workspace", f"{config.workspace.rstrip('/')}/{name}"
     yield from ((key, path) for key, path in named(WRITTEN, config) if key != "workspace")
     for i, candidate in enumerate(config.embedding.candidates):

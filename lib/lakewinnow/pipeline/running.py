@@ -66,7 +66,7 @@ def run(
     """
     observer = observer or Observer()
     opened = open_run(config, spark, until, restart, noise_model, observer)
-    ownership.claim(opened.run.lake, opened.run.config)
+    ownership.claim(opened.run.lake, opened.run.config, opened.graph)
     if opened.whole.writer("accepted", opened.run.config) == "ingest":
         readmit(opened.run.lake)
     _execute(opened, observer)
@@ -105,7 +105,7 @@ def open_run(
     observer.started("session")
     ship(local_modules())
     lake = Lake(spark or session_for(config), config.workspace)
-    ownership.check_workspace(lake, config)
+    ownership.check_workspace(lake, config, graph)
     inputs = open_inputs(lake.spark, config, noise_model)
     opened = Run(lake=lake, config=config, inputs=inputs)
     return Opened(opened, whole, graph, Commits(opened, whole, redo))
