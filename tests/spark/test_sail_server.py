@@ -528,7 +528,7 @@ def test_where_no_server_can_be_had_for_oneself_auto_takes_spark_if_there_is_jav
         assert done.stdout.startswith("sail_not_private --engine spark")
     else:
         assert done.stdout == "3\n"
-        assert "Spark runs this, not Sail: engine: expected sail, where nobody" in done.stderr
+        assert "Spark runs this, not Sail: engine: expected sail, if nobody" in done.stderr
 
 
 LOST_IN = (

@@ -52,10 +52,10 @@ def test_the_wheel_comes_last():
 @pytest.mark.parametrize(
     ("home", "says"),
     [
-        (lambda folder: folder / "missing", "no Java that starts"),
+        (lambda folder: folder / "missing", "no Java starts"),
         (lambda folder: fake_java(folder / "jdk", "1.8"), "Java 8"),
         (lambda folder: fake_java(folder / "jdk", "18"), "Java 18"),
-        (lambda folder: fake_java(folder / "jdk", ""), "no Java that starts"),
+        (lambda folder: fake_java(folder / "jdk", ""), "no Java starts"),
     ],
 )
 def test_an_unusable_java_home_is_passed_over_with_a_warning(
