@@ -25,6 +25,7 @@ class Why:
     changed: tuple[str, ...] = ()  # keys and inputs from outside that are not what they were
     # stages whose tables it reads, and which are to be done, or have been done again
     needs: tuple[str, ...] = ()
+    before: Commit | None = None  # the record that does not stand
 
 
 class Commits:
@@ -49,7 +50,7 @@ class Commits:
         """Return a stage's record, or why there is none that stands."""
         commit = self._run.lake.committed(name)
         if name in self._redo:
-            return Why(asked=True)
+            return Why(asked=True, before=commit)
         if commit is None:
             return Why(missing=True)
         needs = self._graph.needs[name]
@@ -68,9 +69,10 @@ class Commits:
         ]
         others = sorted({*needs} ^ commit.needs.keys())
         if stale or changed or others:
-            return Why(changed=tuple(changed), needs=tuple(dict.fromkeys([*stale, *others])))
+            needed = tuple(dict.fromkeys([*stale, *others]))
+            return Why(changed=tuple(changed), needs=needed, before=commit)
         if commit.fingerprint != self._fingerprint(name, decided_by):
-            return Why(version=True)
+            return Why(version=True, before=commit)
         self._standing[name] = commit
         return commit
 

@@ -103,7 +103,7 @@ class _Planner:
                 seconds_by="earlier run",
             )
         changed = [_OUTSIDE.get(key, key) for key in found.changed]
-        takes = self._takes(stage, self._run.lake.committed(name))
+        takes = self._takes(stage, found.before)
         return said(is_done=False, why=list(_sentences(found)), changed=changed, **takes)
 
     def _takes(self, stage: Stage, before: Commit | None) -> dict[str, Any]:

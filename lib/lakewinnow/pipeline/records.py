@@ -112,16 +112,16 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
     summary = summary_of(of_rows, found, checks)
     source, earlier = run.inputs.source, run.inputs.noise_model
     manifest = manifest_of(run.config, lake.spark, source, commits, of_rows, earlier)
-    lake.files.write_json("summary.json", summary.to_json())
+    summary_json, manifest_json = summary.to_json(), to_json(manifest)
+    lake.files.write_json("summary.json", summary_json)
     shown = None
     if "report" in found:
         noise_model = lake.files.read_json("noise_model.json")
         examples = from_json(Examples, found["report"])
         shown = Report(summary, manifest, noise_model, examples, checks)
         lake.files.write_text("report.html", shown.html())
-    lake.files.write_json("manifest.json", to_json(manifest))
-    content = to_json(manifest)
-    return RunResult(workspace, rows, summary.to_json(), content, shown, summary, checks)
+    lake.files.write_json("manifest.json", manifest_json)
+    return RunResult(workspace, rows, summary_json, manifest_json, shown, summary, checks)
 
 
 def _summary_so_far(
