@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
+from lakewinnow.plan.words import duration
 from lakewinnow.typed_json import to_json
 
 SCHEMA_VERSION: Final = 1
@@ -133,11 +134,7 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def _duration(seconds: float) -> str:
-    if seconds < 10:
-        return f"{seconds:.1f} s"
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
 
 
 def _size(n_bytes: float) -> str:

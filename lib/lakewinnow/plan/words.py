@@ -1,4 +1,4 @@
-"""Figures and sentences that several checks share."""
+"""Figures and sentences that several checks share, and numbers as a person would say them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +17,13 @@ class AlikeRows:
 def counted(n: int, noun: str) -> str:
     """Return a number and what it counts, in the singular for one."""
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def duration(seconds: float) -> str:
+    """Return a time in the unit that a person would give it in."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def rows_in_groups(found: AlikeRows, _: int) -> Iterator[str]:

@@ -5,13 +5,6 @@ from collections.abc import Iterator
 from lakewinnow.figures.labels import Embedded
 
 
-def duration(seconds: float) -> str:
-    """Return a time in the unit that a person would give it in."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
 def percent(share: float, digits: int = 1) -> str:
     """Return a share of 1 in percent."""
     return f"{100 * share:.{digits}f}%"

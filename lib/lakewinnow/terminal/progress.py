@@ -13,7 +13,7 @@ from rich.text import Text
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
 from lakewinnow.plan.graph import Graph
-from lakewinnow.report.words import duration
+from lakewinnow.plan.words import duration
 from lakewinnow.spark.sessions.engines import Engine, engine_of
 from lakewinnow.spark.sessions.progress import JobProgress
 from lakewinnow.terminal import interrupts
