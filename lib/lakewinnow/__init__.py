@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lakewinnow.config.sections import Config
     from lakewinnow.core.noise.noise_model import NoiseModel
     from lakewinnow.errors import (
+        BusyError,
         ConfigError,
         DataError,
         EngineError,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 __version__ = version("lakewinnow")
 
 __all__ = [
+    "BusyError",
     "Config",
     "ConfigError",
     "Consensus",

@@ -107,6 +107,12 @@ class EngineError(LakewinnowError):
     exit_code = 6
 
 
+class BusyError(LakewinnowError):
+    """Another run is at work in the workspace; to try again later is enough."""
+
+    exit_code = 8
+
+
 @contextmanager
 def asking_for_pyspark() -> Iterator[None]:
     """Turn an import that fails for want of PySpark into an error that says how to get one."""

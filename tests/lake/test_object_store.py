@@ -16,10 +16,11 @@ import yaml
 from pyarrow import dataset, fs
 
 from builders import make_config, messages
-from lakewinnow.errors import EngineError
+from lakewinnow.errors import BusyError, EngineError
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs.source import _fingerprint as fingerprint
 from lakewinnow.lake.inputs.source import read_source
+from lakewinnow.lake.lock import Lock, alone_in
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions.engines import is_sail
@@ -152,6 +153,17 @@ def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
     after = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
     assert {name: after[name] for name in commits} == commits  # nothing was done twice
     assert [info.path for info in vectors.listing()] == stored
+
+
+def test_number_10_one_run_at_a_time_in_a_store(store):
+    files = Files(f"{store}/run")
+    with alone_in(files) as held:
+        with pytest.raises(BusyError):
+            Lock(files).acquire()
+        held.check()
+    assert files.entries() == []
+    with alone_in(files):
+        pass
 
 
 def test_a_file_that_is_replaced_is_noticed(store):

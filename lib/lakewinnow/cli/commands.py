@@ -46,7 +46,7 @@ _MERGE: Final = "noise-model merge both.json out/april/noise_model.json out/may/
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="\b\nExample: lakewinnow run quickstart      (a sample that comes with the package)\n"
-    "Exit codes: 2 config, 3 schema, 4 data, 5 provider, 6 engine, 130 Ctrl-C",
+    "Exit codes: 2 config, 3 schema, 4 data, 5 provider, 6 engine, 8 busy, 130 ^C",
 )
 @click.version_option(__version__, message="lakewinnow %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error, in any command.")

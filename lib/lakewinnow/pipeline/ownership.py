@@ -13,6 +13,7 @@ from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import absolute
 from lakewinnow.lake.inputs.earlier_run import is_workspace
 from lakewinnow.lake.inputs.text_files.listing import matches
+from lakewinnow.lake.lock import is_claim
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.stage import names_of
@@ -53,7 +54,8 @@ def check_workspace(lake: Lake, config: Config, graph: Graph) -> None:
     if config.output.mode == "overwrite":
         return
     files = lake.files
-    names = [of.base_name for of in files.entries() if not of.base_name.startswith(".")]
+    found = [of.base_name for of in files.entries()]
+    names = [name for name in found if not name.startswith(".") and not is_claim(name)]
     expected = "a new folder, an empty one, or the workspace of an earlier run"
     if lake.is_ours():
         known = _begun(lake)

@@ -16,6 +16,7 @@ from lakewinnow.lake import access
 from lakewinnow.lake.corpus import readmit
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
+from lakewinnow.lake.lock import Lock, alone_in
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Commit, Lake
 from lakewinnow.pipeline import ownership
@@ -61,16 +62,17 @@ def run(
 
     Raises
     ------
-    LakewinnowError : ConfigError, SchemaError, DataError, ProviderError or EngineError; see
-        `errors`
+    LakewinnowError : ConfigError, SchemaError, DataError, ProviderError, EngineError or BusyError;
+        see `errors`
     """
     observer = observer or Observer()
     opened = open_run(config, spark, until, restart, noise_model, observer)
-    ownership.claim(opened.run.lake, opened.run.config, opened.graph)
-    if opened.whole.writer("accepted", opened.run.config) == "ingest":
-        readmit(opened.run.lake)
-    _execute(opened, observer)
-    return account_for_every_row(opened.run, list(opened.commits.all_standing()))
+    with alone_in(opened.run.lake.files) as lock:
+        ownership.claim(opened.run.lake, opened.run.config, opened.graph)
+        if opened.whole.writer("accepted", opened.run.config) == "ingest":
+            readmit(opened.run.lake)
+        _execute(opened, observer, lock)
+        return account_for_every_row(opened.run, list(opened.commits.all_standing()))
 
 
 @dataclass(frozen=True)
@@ -145,14 +147,14 @@ def _to_redo(restart: bool | str, whole: Graph, graph: Graph) -> frozenset[str]:
     return frozenset(graph if restart else ())
 
 
-def _execute(opened: Opened, observer: Observer) -> None:
+def _execute(opened: Opened, observer: Observer, lock: Lock) -> None:
     """Run each stage that is not done."""
     behind_outputs = opened.whole.up_to("publish")
     for name, stage in opened.graph.stages.items():
         commit = opened.commits.standing(name)
         is_resumed = commit is not None
         if commit is None:
-            commit = _do(stage, opened, observer, is_published=name in behind_outputs)
+            commit = _do(stage, opened, observer, lock, is_published=name in behind_outputs)
         observer.finished(commit, resumed=is_resumed)
         for warning in commit.warnings:
             observer.warned(warning)
@@ -160,7 +162,9 @@ def _execute(opened: Opened, observer: Observer) -> None:
             loaded(stage.after)(opened.run)
 
 
-def _do(stage: Stage, opened: Opened, observer: Observer, *, is_published: bool) -> Commit:
+def _do(
+    stage: Stage, opened: Opened, observer: Observer, lock: Lock, *, is_published: bool
+) -> Commit:
     """Run one stage, and write its record."""
     this = replace(opened.run, report_progress=partial(observer.progressed, stage.name))
     if stage.before is not None:
@@ -172,4 +176,5 @@ def _do(stage: Stage, opened: Opened, observer: Observer, *, is_published: bool)
     this.lake.revoke(stage.name)
     started = time.monotonic()
     report = loaded(stage.run)(this)
+    lock.check()
     return opened.commits.write(stage.name, time.monotonic() - started, report)
