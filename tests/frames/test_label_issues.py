@@ -236,7 +236,7 @@ def test_labels_and_probabilities_by_position_are_as_in_cleanlab(score):
 def test_rows_left_out_are_no_issues_by_position():
     _, labels, pred_probs = generated()
     pred_probs = np.where(np.arange(300)[:, None] == 5, np.nan, pred_probs)
-    with pytest.warns(UserWarning, match="1 of 300 rows are left out") as caught:
+    with pytest.warns(UserWarning, match="1 of 300 rows is left out") as caught:
         found = find_label_issues(labels, pred_probs)
     assert caught[0].filename == __file__
     assert found.dtype == bool

@@ -59,7 +59,7 @@ def test_says_what_was_found():
         ("Exact duplicates", "5 rows in 2 groups; in 1 group the labels differ"),
         (
             "Outliers",
-            "7 of 1,000 rows are farther than 0.81 from their 10 nearest rows; 0.40 is usual"
+            "7 of 1,000 rows are farther than 0.81 from the 10 nearest rows; 0.40 is usual"
             " (compared with 500 of 900 texts)",
         ),
         ("Rare classes", "b, d; the rarest has 0.12% of the rows"),

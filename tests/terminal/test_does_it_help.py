@@ -137,6 +137,6 @@ def test_answers_of_no_class_and_jobs_that_failed_are_told():
     failed = ["baseline: failed: too few tokens"]
     text = printed_tuned(found, unmapped={"fixed": 12, "ceiling": 0}, failed=failed)
     assert "fixed 1,916 55.0 [51.0, 59.0] 50.0" in text
-    assert "12 answers of the model trained on fixed name no class and count as wrong." in text
+    assert "The model trained on fixed gave 12 answers of no class, which count as wrong." in text
     assert "No model was trained on baseline: failed: too few tokens" in text
     assert "better" not in text

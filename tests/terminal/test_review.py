@@ -91,7 +91,7 @@ def test_people_who_differ_are_told_and_what_they_agree_on_is_taken(printed):
     text = printed(differing=["q1", "q2"], undecided=["q2"], agreement=agreement)
     assert "120 rows have several answers, which agree 89% of the time" in text
     assert "alpha 0.87" in text
-    assert "People disagree about 2 rows; 1 have no majority and are left out (q2)" in text
+    assert "People disagree about 2 rows; 1 row has no majority (q2)" in text
     assert "review_sample/decisions-012345.csv" in text
     again = {**measured()["rows"], "decided_before": 80}
     assert "80 rows were decided before" in printed(rows=again)

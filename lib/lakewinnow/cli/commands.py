@@ -29,6 +29,7 @@ from lakewinnow.cli.options import (
 from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
 from lakewinnow.errors import ProviderError
+from lakewinnow.plan.words import counted
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
@@ -91,7 +92,7 @@ def run(asked: Asked, *, cancel: bool) -> None:
 
         n = pipeline.cancel_batches(config)
         click.echo(
-            f"{n:,} batches are being cancelled. The next run keeps the answers they already have."
+            f"{counted(n, 'batch', 'is')} being cancelled. The next run keeps what was answered."
         )
         return
     _begin_session(asked, config)
@@ -191,7 +192,7 @@ def finetune(asked: Asked, provider: str | None, *, cancel: bool) -> int:
     if cancel:
         n = pipeline.cancel_finetuning(config)
         click.echo(
-            f"{n:,} jobs are being cancelled. The service may still charge for what they have done."
+            f"{counted(n, 'job', 'is')} being cancelled. The service may charge for what was done."
         )
         return 0
     result = _run(asked, config, ("publish", "report", "finetune"))
@@ -215,7 +216,8 @@ def merge(output: str, models: tuple[str, ...]) -> None:
 
     merged = noise_models.merge_noise_models(models)
     noise_models.write(merged, output)
-    click.echo(f"{output}: {merged.n_rows:,} rows, {len(merged.classes):,} classes")
+    rows, classes = counted(merged.n_rows, "row"), counted(len(merged.classes), "class")
+    click.echo(f"{output}: {rows}, {classes}")
 
 
 lakewinnow.add_command(store)

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.errors import EngineError, LakewinnowError
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions import java
 from lakewinnow.spark.sessions.engines import engine_of
@@ -78,7 +79,7 @@ def _java() -> str:
 
 
 def _memory() -> str:
-    return f"{memory_bytes() / 2**30:.0f} GiB, {usable_cores()} cores"
+    return f"{memory_bytes() / 2**30:.0f} GiB, {counted(usable_cores(), 'core')}"
 
 
 def _scratch() -> str:

@@ -8,6 +8,7 @@ import click
 
 from lakewinnow.cli.options import ENGINE, REMOTE, Asked, Commands, example, takes_config
 from lakewinnow.errors import DataError
+from lakewinnow.plan.words import counted
 
 if TYPE_CHECKING:
     from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
@@ -50,7 +51,7 @@ def compact(asked: Asked) -> None:
 
     with _store_of(asked) as store:
         before, after = store_care.compact(store)
-        click.echo(f"The store had {before:,} files and has {after:,} now.")
+        click.echo(f"The store had {counted(before, 'file')} and has {after:,} now.")
         _print_contents(store)
 
 

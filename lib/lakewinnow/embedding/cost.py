@@ -10,6 +10,7 @@ from typing import Any
 from lakewinnow.embedding.base import Limits
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import ConfigError, ProviderError, Shown
+from lakewinnow.plan.words import counted
 
 _MOST = "embedding.openai.max_cost_usd"
 _PRICE = "embedding.openai.price_per_million_tokens"
@@ -49,7 +50,9 @@ class EmbeddingCost:
             return
         of_which = f", {self.usd(spent_tokens):.2f} of it spent" if spent_tokens else ""
         expected = f"texts to embed for at most {self.most_usd:g} USD"
-        got = Shown(f"about {usd:.4g} USD for {spent_tokens + n_tokens:,} tokens{of_which}")
+        got = Shown(
+            f"about {usd:.4g} USD for {counted(spent_tokens + n_tokens, 'token')}{of_which}"
+        )
         hint = "raise it, or embed with provider static; what is already in the store is kept"
         raise ProviderError("cost_limit", _MOST, expected, got, hint)
 
@@ -83,7 +86,7 @@ class EmbeddingCost:
         if self.limits.usd_per_million_tokens == 0:
             return ""
         usd = self.usd(n_tokens)
-        return f"{n_tokens:,} tokens" + ("" if usd is None else f", {usd:.4f} USD")
+        return counted(n_tokens, "token") + ("" if usd is None else f", {usd:.4f} USD")
 
     def figures(self, n_tokens: int, n_requests: int) -> dict[str, Any]:
         """Return what was used, for the record; nothing of a provider that counts nothing."""

@@ -28,6 +28,7 @@ from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
 from lakewinnow.frames.left_out import check_bad_rows
 from lakewinnow.lake.inputs.source import column, text_of
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import annotations as passes
 from lakewinnow.spark.passes.annotations import ConsensusJudge, CrowdNames
@@ -361,8 +362,8 @@ def _check_used(n_used: int, n_given: int) -> None:
         raise DataError("no_rows", "annotations", expected, got, _HINT)
     if n_used < n_given:
         warn(
-            f"{n_given - n_used:,} of {n_given:,} annotations are not used: their row is left"
-            " out or missing, they have no annotator, their label is no class, or they are repeats"
+            f"{counted(n_given - n_used, 'annotation', 'is', of=n_given)} not used: the row is left"
+            " out or missing, there is no annotator, the label is no class, or it was said before"
         )
 
 

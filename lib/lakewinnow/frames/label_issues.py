@@ -26,6 +26,7 @@ from lakewinnow.frames.options import Options
 from lakewinnow.frames.pandas_columns import as_name
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.source import column
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import parquet_rows
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import confident_learning, local_issues, valid_probs, verdicts
@@ -327,7 +328,9 @@ def _of_arrays(
     """Return what is found beside no columns, a row for each label."""
     given, probs = pd.Series(np.asarray(label), name="label"), list(np.asarray(pred_probs))
     if len(given) != len(probs):
-        got = Shown(f"{len(given):,} labels and {len(probs):,} rows of pred_probs")
+        got = Shown(
+            f"{counted(len(given), 'label')} and {counted(len(probs), 'row')} of pred_probs"
+        )
         raise DataError("wrong_length", "label, pred_probs", "arrays of the same length", got)
     df, values = pd.DataFrame(index=given.index), pd.Series(probs, name="pred_probs")
     return _in_memory(df, given, values, pandas_columns.row_ids(df, None), classes, options)

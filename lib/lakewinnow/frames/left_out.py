@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.errors import DataError, Shown, warn
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.passes import valid_probs
 
 HINT: Final = "are classes in the order of the probabilities? if so, raise max_bad_fraction"
@@ -43,6 +44,6 @@ def check_bad_rows(
         got = Shown(f"{n_bad:,} of {n_rows:,}: {reasons}")
         raise DataError("too_many_bad_rows", "pred_probs", expected, got, hint)
     if n_bad:
-        warn(f"{n_bad:,} of {n_rows:,} rows are left out: {reasons}")
+        warn(f"{counted(n_bad, 'row', 'is', of=n_rows)} left out: {reasons}")
     if n_imprecise:
-        warn(f"the probabilities of {n_imprecise:,} rows sum to 1 only to within 0.01")
+        warn(f"the probabilities of {counted(n_imprecise, 'row')} sum to 1 only to within 0.01")

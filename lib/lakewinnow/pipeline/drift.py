@@ -19,6 +19,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import nested
 from lakewinnow.pipeline.inputs import open_like
 from lakewinnow.pipeline.steps import chosen_embedding
+from lakewinnow.plan.words import counted
 
 FOLDER: Final = "drift_reference"  # the table of the reference, while it is compared with
 DRIFT_REFERENCE: Final = "checks.drift.reference"
@@ -64,7 +65,7 @@ def _take_in(taken_in: Lake, reference: Source, run: Run, wanted: DriftConfig) -
     n_rejected = sum(ingested.figures.rejected.values())
     if not n_rejected:
         return []
-    return [f"{DRIFT_REFERENCE}: {n_rejected:,} of {ingested.rows_in:,} rows cannot be used"]
+    return [f"{DRIFT_REFERENCE}: {counted(n_rejected, 'row', of=ingested.rows_in)} cannot be used"]
 
 
 def _sample(taken_in: Lake, n_texts: int) -> Lake:

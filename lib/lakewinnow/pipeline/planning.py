@@ -26,6 +26,7 @@ from lakewinnow.pipeline.steps import as_embedded, chosen_embedding
 from lakewinnow.plan.cost import Sizes, product
 from lakewinnow.plan.plan import Plan, StagePlan
 from lakewinnow.plan.stage import Stage, names_of
+from lakewinnow.plan.words import counted
 from lakewinnow.stages import embed
 from lakewinnow.typed_json import from_json
 
@@ -182,8 +183,8 @@ class _Planner:
             of = of_sample.identity
             all_usd = "unknown" if of_corpus.cost_usd is None else f"{of_corpus.cost_usd:,.4f}"
             self.notes.append(
-                f"With {of.provider}, {of.model}, all {of_corpus.texts:,} texts would take"
-                f" {of_corpus.tokens:,} tokens, {all_usd} USD."
+                f"With {of.provider}, {of.model}, all {counted(of_corpus.texts, 'text')} would take"
+                f" {counted(of_corpus.tokens, 'token')}, {all_usd} USD."
             )
             tokens, usd = tokens + of_sample.tokens, usd + (of_sample.cost_usd or 0.0)
         return {"tokens": tokens, "usd": usd}

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Literal
 
-from lakewinnow.plan.words import duration
+from lakewinnow.plan.words import counted, duration, size
 from lakewinnow.typed_json import to_json
 
 SCHEMA_VERSION: Final = 1
@@ -97,9 +97,9 @@ class Plan:
                 stage.name,
                 "" if stage.rows is None else f"{stage.rows:,}",
                 "" if stage.passes is None else f"{stage.passes}",
-                "" if stage.bytes is None else _size(stage.bytes),
+                "" if stage.bytes is None else size(stage.bytes),
                 "" if stage.is_done or stage.seconds is None else _duration(stage.seconds),
-                "" if stage.is_done or stage.task_memory is None else _size(stage.task_memory),
+                "" if stage.is_done or stage.task_memory is None else size(stage.task_memory),
             )
             mark = "✓" if stage.is_done else "▸"
             why = "done" if stage.is_done else stage.why[0]
@@ -109,18 +109,18 @@ class Plan:
         for stage in self.to_run:
             if stage.tokens is not None:
                 usd = "unknown" if stage.usd is None else f"{stage.usd:,.4f}"
-                texts = "" if stage.texts is None else f"{stage.texts:,} texts, "
+                texts = "" if stage.texts is None else f"{counted(stage.texts, 'text')}, "
                 yield ""
-                yield f"{stage.name}: {texts}about {stage.tokens:,} tokens, {usd} USD"
+                yield f"{stage.name}: {texts}about {counted(stage.tokens, 'token')}, {usd} USD"
         if self.notes:
             yield ""
             yield from self.notes
 
     def _summary(self) -> str:
-        n_to_run = len(self.to_run)
+        n_stages, n_to_run = len(self.stages), len(self.to_run)
         if not n_to_run:
-            return f"all {len(self.stages)} stages are done; a run would change nothing"
-        done = f"{len(self.stages) - n_to_run} of {len(self.stages)} stages are done"
+            return f"all {counted(n_stages, 'stage', 'is')} done; a run would change nothing"
+        done = f"{counted(n_stages - n_to_run, 'stage', 'is', of=n_stages)} done"
         seconds = sum(stage.seconds or 0.0 for stage in self.to_run)
         unknown = [stage.name for stage in self.to_run if stage.seconds is None]
         time = f"in about {_duration(seconds)}" if seconds else "in an unknown time"
@@ -135,9 +135,3 @@ def _row(cells: Sequence[str]) -> str:
 
 def _duration(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
-
-
-def _size(n_bytes: float) -> str:
-    if n_bytes >= 1e9:
-        return f"{n_bytes / 1e9:.1f} GB"
-    return f"{n_bytes / 1e6:,.0f} MB" if n_bytes >= 1e6 else f"{n_bytes / 1e3:,.0f} kB"

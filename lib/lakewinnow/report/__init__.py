@@ -18,7 +18,7 @@ from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
-from lakewinnow.plan.words import duration
+from lakewinnow.plan.words import counted, duration, size
 from lakewinnow.report import charts, drift, findings, verdicts, words
 from lakewinnow.report.charts import Node, Picture
 
@@ -163,7 +163,8 @@ def _environment() -> Environment:
         "percent": words.percent,
         "points": lambda x: f"{100 * x:+.1f}",
         "drift_test": drift.test_in_words,
+        "counted": counted,
         "duration": duration,
-        "size": words.size,
+        "size": size,
     }
     return environment

@@ -13,6 +13,7 @@ from lakewinnow.figures.models import (
     Finetuning,
     Variant,
 )
+from lakewinnow.plan.words import counted
 
 _LARGEST_P: Final = 0.05
 _COMPARED: Final = ("dropped", "fixed", "soft", "reviewed", "clean")
@@ -34,9 +35,9 @@ def of_models(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
         f", each trained on {how.parts - 1} of {how.parts} parts of the rows" if how.parts else ""
     )
     yield (
-        f"In brackets: 95% intervals over the trusted rows and {how.models} models{each}; not"
-        " corrected for several comparisons. p: McNemar's exact test of one model that was trained"
-        " on all rows."
+        f"In brackets: 95% intervals over the trusted rows and {counted(how.models, 'model')}"
+        f"{each}; not corrected for several comparisons. p: McNemar's exact test of one model that"
+        " was trained on all rows."
     )
 
 
@@ -45,7 +46,7 @@ def of_detection(found: Detection | None) -> Iterator[str]:
     if found is None or not found.errors:
         return
     yield (
-        f"{found.found:,} of the {found.errors:,} label errors in evaluate.reference were found"
+        f"{counted(found.found, 'label error', 'was', of=found.errors)} found of evaluate.reference"
         f" (recall {found.recall or 0:.2f}, precision {found.precision or 0:.2f},"
         f" AUROC {found.auroc or 0:.3f})"
     )
@@ -62,7 +63,8 @@ def _failures(how: Comparison) -> Iterator[str]:
         yield f"No model was trained on {failure}"
     for name, n in (how.unmapped or {}).items():
         if n:
-            yield f"{n:,} answers of the model trained on {name} name no class and count as wrong."
+            answers = counted(n, "answer")
+            yield f"The model trained on {name} gave {answers} of no class, which count as wrong."
 
 
 def _differences(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
@@ -74,14 +76,14 @@ def _differences(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]
         unsure = [name for name, to in those.items() if to.p is not None and to.p >= _LARGEST_P]
         if unsure:
             yield (
-                f"{_and(unsure)}: this is the average of {how.models} models. One model trained"
-                f" on all rows does not show it (p of {_LARGEST_P} or more)."
+                f"{_and(unsure)}: this is the average of {counted(how.models, 'model')}. One model"
+                f" trained on all rows does not show it (p of {_LARGEST_P} or more)."
             )
     unclear = _with(NOT_SHOWN, to_baseline)
     if unclear:
         yield (
             f"{_and(unclear)}: not shown to help or to harm. The interval of the difference"
-            f" includes 0; {how.test_rows:,} rows are too few to tell."
+            f" includes 0; {counted(how.test_rows, 'row', 'is')} too few to tell."
         )
 
 

@@ -31,6 +31,7 @@ from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.plan.words import counted
 from lakewinnow.review import files
 from lakewinnow.review.sample import Sample, Stratum
 from lakewinnow.spark.arrow import udf
@@ -80,7 +81,7 @@ def draw(
     n_rows = by_score.sum(axis=1).tolist()
     numbers = strata.split(n, share_of_others, n_rows[1], n_rows[0])[::-1]
     if not sum(numbers):
-        got = "none" if not sum(n_rows) else f"{n_rows[0]:,} rows, none of them flagged"
+        got = "none" if not sum(n_rows) else f"{counted(n_rows[0], 'row')}, none of them flagged"
         hint = "all rows are decided, or none is flagged: --unflagged 1 draws other rows"
         raise DataError("nothing_to_review", "issues/", "rows to review", Shown(got), hint)
     sides = _sides(frame, by_score, numbers, classes)
@@ -103,7 +104,7 @@ def draw(
             "another_sample",
             lake.files.path(files.FOLDER),
             "no other sample",
-            Shown(f"one of {earlier['rows']:,} rows, drawn from another run or with other options"),
+            Shown(f"one of another run or other options, of {counted(earlier['rows'], 'row')}"),
             "measure it first with `lakewinnow review measure`, or replace it with --redraw",
         )
     if earlier is not None and earlier["id"] != found.id:

@@ -21,6 +21,7 @@ from lakewinnow.errors import DataError, LakewinnowError, Shown
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import BY, KEEP, RELABEL, Decisions
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.plan.words import counted
 from lakewinnow.review import files
 
 KEY: Final = "FILE..."
@@ -115,7 +116,7 @@ def read(lake: Lake, paths: Sequence[str], rows: pa.Table, classes: Sequence[str
     found = every.join(sampled, c.ROW_ID).distinct().collect()
     others = every.join(sampled, c.ROW_ID, "left_anti").select(c.ROW_ID).distinct().count()
     if not found:
-        got = Shown(f"decisions about {others:,} other rows" if others else "no decision")
+        got = Shown(f"decisions about {counted(others, 'other row')}" if others else "no decision")
         hint = f"their sample is not (or no longer) in {lake.files.path(files.FOLDER)}"
         raise DataError("another_sample", KEY, "decisions about rows of the sample", got, hint)
     given = dict(zip(*rows.select([c.ROW_ID, c.GIVEN_LABEL]).to_pydict().values(), strict=True))

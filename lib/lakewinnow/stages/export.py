@@ -33,6 +33,7 @@ from lakewinnow.lake import ordered_files
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.schemas import schema
@@ -83,7 +84,8 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
         lake.files.move(target, EXPORTS)
     n_rows = sum(of.rows for of in counts.values())
     soft = () if config.soft_copies is None else ("pred_probs",)
-    too_long = f"{n_too_long:,} examples of more than {config.max_tokens:,} tokens are left out"
+    left_out = counted(n_too_long, "example", "is")
+    too_long = f"{left_out} left out, as of more than {config.max_tokens:,} tokens"
     return StageReport(
         rows_in=n_rows + n_too_long,
         rows_out=n_rows,

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakewinnow import columns as c
+from lakewinnow.plan.words import counted
 from lakewinnow.review.diff import CHANGES, RunDiff
 from lakewinnow.terminal.tables import PlainTable, short_path
 
@@ -21,7 +22,7 @@ def print_diff(found: RunDiff, n: int) -> None:
     out = Console(highlight=False)
     out.print()
     for name, workspace in zip(("first", "second"), found.workspaces, strict=True):
-        rows = f"{found.rows[name]:,} rows"
+        rows = counted(found.rows[name], "row")
         out.print(f"{name:>6}  {short_path(workspace)}  ({rows})", soft_wrap=True)
     for table in _tables(found):
         out.print()
@@ -29,7 +30,7 @@ def print_diff(found: RunDiff, n: int) -> None:
     worst = found.worst(n) if n else []
     if worst:
         out.print()
-        out.print(_rows_table(worst, f"The {len(worst)} rows that changed most"))
+        out.print(_rows_table(worst, "The rows that changed most"))
     out.print()
     if not any(found.rows[change] for change in CHANGES):
         out.print("No row changed.")
@@ -82,7 +83,7 @@ def _moved(title: str, pairs: Mapping[str, tuple[float | None, float | None]]) -
         change = "" if first is None or second is None else f"{second - first:+.3f}"
         table.add_row(Text(name), *numbers, change)
     if len(pairs) > _MOST_CLASSES:
-        table.caption = f"and {len(pairs) - _MOST_CLASSES} more classes"
+        table.caption = f"and {counted(len(pairs) - _MOST_CLASSES, 'more class')}"
     return table
 
 
@@ -93,7 +94,7 @@ def _config(differing: Mapping[str, tuple[Any, Any]]) -> Table:
     for key, pair in list(differing.items())[:_MOST_KEYS]:
         table.add_row(key, *(Text("" if value is None else str(value)) for value in pair))
     if len(differing) > _MOST_KEYS:
-        table.caption = f"and {len(differing) - _MOST_KEYS} more keys"
+        table.caption = f"and {counted(len(differing) - _MOST_KEYS, 'more key')}"
     return table
 
 

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lakewinnow.figures.models import Choice, Comparison, Finetuning, Scores, Variant
+from lakewinnow.plan.words import counted
 from lakewinnow.report import verdicts
 from lakewinnow.terminal.tables import PlainTable
 
@@ -18,7 +19,7 @@ def print_choice(out: Console, choice: Choice) -> None:
     if not choice.is_verified:
         out.print(Text(f"{title}; there are no trusted rows to verify that it helps"))
         return
-    table = PlainTable(f"{title}, by {choice.test_rows:,} trusted rows")
+    table = PlainTable(f"{title}, by {counted(choice.test_rows or 0, 'trusted row')}")
     for name in ("", "rows", "accuracy, %", "vs keep"):
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name, of in (choice.compared or {}).items():
@@ -37,13 +38,13 @@ def print_choice(out: Console, choice: Choice) -> None:
 def print_models(out: Console, found: Mapping[str, Variant], how: Comparison) -> None:
     """Print the table of training sets, then in words what it shows and what it does not."""
     if isinstance(how, Finetuning):
-        details = f"{how.epochs} epochs"
+        details = counted(how.epochs, "epoch")
         if how.layers is not None:
-            details += f", {how.layers} layers, on a {(how.device or '').upper()}"
+            details += f", {counted(how.layers, 'layer')}, on a {(how.device or '').upper()}"
         title = f"Fine-tuned {how.model} ({details})"
     else:
         title = "Does cleaning help? Models of each version"
-    out.print(_table(found, f"{title}, on {how.test_rows:,} trusted rows"))
+    out.print(_table(found, f"{title}, on {counted(how.test_rows, 'trusted row')}"))
     out.print()
     for line in verdicts.of_models(found, how):
         out.print(Text(line))

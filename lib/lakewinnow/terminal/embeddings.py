@@ -9,13 +9,15 @@ from rich.text import Text
 from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.vectors.store_care import FAULTS, Contents
-from lakewinnow.report.words import size
+from lakewinnow.plan.words import counted, size
 from lakewinnow.terminal.tables import PlainTable, short_path
 
 
 def candidates_table(found: CandidateFigures) -> Table:
     """Return how the embeddings compare, with a mark at the one that is used."""
-    table = PlainTable(f"Embeddings compared on {found.rows:,} rows (a lower log loss is better)")
+    table = PlainTable(
+        f"Embeddings compared on {counted(found.rows, 'row')} (a lower log loss is better)"
+    )
     table.add_column("")
     table.add_column("embedding", overflow="fold")
     for name in ("log loss", "C", "seconds", "USD"):
@@ -35,7 +37,9 @@ def candidates_table(found: CandidateFigures) -> Table:
 def print_contents(store: EmbeddingStore, contents: Sequence[Contents]) -> None:
     """Print what is in a store."""
     n_files = len(store.data_files())
-    table = PlainTable(f"{short_path(store.files.root)}: {n_files:,} files, {size(store.size())}")
+    table = PlainTable(
+        f"{short_path(store.files.root)}: {counted(n_files, 'file')}, {size(store.size())}"
+    )
     for name in ("provider", "model"):
         table.add_column(name)
     for name in ("dimensions", "texts", "duplicates", "refused"):
@@ -53,4 +57,4 @@ def print_faults(store: EmbeddingStore, faults: Mapping[str, int]) -> None:
     if not faults:
         out.print(f"{short_path(store.files.root)}: no faulty rows")
     for fault, n in faults.items():
-        out.print(f"{n:>12,} rows  {FAULTS[fault]}")
+        out.print(f"{counted(n, 'row'):>17}  {FAULTS[fault]}")

@@ -13,7 +13,7 @@ from rich.text import Text
 from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
 from lakewinnow.plan.graph import Graph
-from lakewinnow.plan.words import duration
+from lakewinnow.plan.words import counted, duration
 from lakewinnow.spark.sessions.engines import Engine, engine_of
 from lakewinnow.spark.sessions.progress import JobProgress
 from lakewinnow.terminal import interrupts
@@ -127,5 +127,6 @@ def _stage_line(commit: Commit, title: str, *, resumed: bool) -> Text:
     if resumed:
         return Text(f"✓ {title:<16}{rows}  done by an earlier run", style="dim")
     rate = f"{commit.rows_in / commit.seconds:>9,.0f} rows/s" if commit.seconds else ""
-    new = f"  {commit.figures['embedded']:,} new texts" if "embedded" in commit.figures else ""
+    n_new = commit.figures.get("embedded")
+    new = "" if n_new is None else f"  {counted(n_new, 'new text')}"
     return Text(f"✓ {title:<16}{rows}{rate}{commit.seconds:>8.1f} s{new}")

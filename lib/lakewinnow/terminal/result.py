@@ -12,6 +12,7 @@ from lakewinnow.figures.labels import CandidateFigures, LabelIssueFigures
 from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
+from lakewinnow.plan.words import counted
 from lakewinnow.report import findings, verdicts, words
 from lakewinnow.terminal.command_line import CommandLine, program
 from lakewinnow.terminal.does_it_help import print_choice, print_models
@@ -95,7 +96,7 @@ def _print_next(out: Console, files: Files, typed: CommandLine) -> None:
 
 
 def _issues_table(rows: Sequence[Issue], width: int) -> Table:
-    table = PlainTable(f"The {len(rows)} worst labels")
+    table = PlainTable("The worst labels")
     for name in ("rank", "score"):
         table.add_column(name, justify="right", no_wrap=True, min_width=6)
     label_width = max(12, width // 5)
@@ -144,7 +145,7 @@ def _classes_table(found: LabelIssueFigures) -> Table:
         likely = found.most_often_predicted.get(name, "")
         table.add_row(Text(name), f"{found.class_counts[name]:,}", f"{n:,}", Text(likely))
     if len(ranked) > _MOST_CLASSES:
-        table.caption = f"and {len(ranked) - _MOST_CLASSES:,} more classes in summary.json"
+        table.caption = f"and {counted(len(ranked) - _MOST_CLASSES, 'more class')} in summary.json"
     return table
 
 
@@ -161,5 +162,6 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
     for name, split in (found.exports or {}).items():
         usd = "" if split.usd_per_epoch is None else f" ({split.usd_per_epoch:,.4f} USD an epoch)"
         files = f"exports/{split.files[0]}" + (" …" if len(split.files) > 1 else "")
-        yield f"{files}: {split.rows:,} examples for {name}, {split.tokens:,} tokens{usd}"
+        examples, tokens = counted(split.rows, "example"), counted(split.tokens, "token")
+        yield f"{files}: {examples} for {name}, {tokens}{usd}"
     yield from verdicts.of_detection(found.detection)

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
+from lakewinnow.plan.words import counted
 from lakewinnow.review import FOLDER, PAGE, Sample, agreed
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.tables import PlainTable, short_path
@@ -18,14 +19,14 @@ from lakewinnow.terminal.tables import PlainTable, short_path
 def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
     """Print what was drawn, where it is and what to do with it."""
     out = Console(highlight=False)
-    out.print(f"{sample.rows:,} rows were drawn for review:", style="bold")
+    out.print(f"{counted(sample.rows, 'row', 'was')} drawn for review:", style="bold")
     for is_issue, name in ((True, "flagged"), (False, "not flagged")):
         side = [stratum for stratum in sample.strata if stratum.is_label_issue == is_issue]
         drawn, rows = (sum(getattr(of, what) for of in side) for what in ("drawn", "rows"))
-        n_strata = sum(of.rows > 0 for of in side)
-        out.print(f"  {drawn:,} of the {rows:,} rows that are {name}, from {n_strata} strata")
+        strata = counted(sum(of.rows > 0 for of in side), "stratum")
+        out.print(f"  {drawn:,} of the {counted(rows, 'row', 'is')} {name}, from {strata}")
     if sample.decided:
-        out.print(f"  {sample.decided:,} rows already have a decision and were left out")
+        out.print(f"  {counted(sample.decided, 'row', 'has')} a decision already: left out")
     page = files.path(PAGE)
     folder = short_path(files.path(FOLDER))
     for line in (
@@ -56,7 +57,7 @@ def print_measured(
     typed = replace(typed, overrides=(*typed.overrides, f"clean.decisions={decisions}"))
     out.print(Text(f"To use these decisions: {typed.again('run')}"), soft_wrap=True)
     if n := measured["rows"]["decided_before"]:
-        told = f"{n:,} rows were decided before; keep those files too"
+        told = f"{counted(n, 'row', 'was')} decided before; keep those files too"
         out.print(Text(f"  ({told}: --set clean.decisions='FOLDER/*.csv')"), soft_wrap=True)
 
 
@@ -64,24 +65,26 @@ def _who(measured: Mapping[str, Any]) -> Iterator[str]:
     rows = measured["rows"]
     decided = ", ".join(f"{n:,} {what}" for what, n in rows["decided"].items())
     by = ", ".join(f"{n:,} by {name or '(no name)'}" for name, n in measured["by"].items())
-    yield f"{rows['answered']:,} of {rows['sampled']:,} rows are reviewed ({decided}); {by}"
+    answered = counted(rows["answered"], "row", "is", of=rows["sampled"])
+    yield f"{answered} reviewed ({decided}); {by}"
     if agreement := measured["agreement"]:
         alpha = agreement["alpha"]
         yield (
-            f"{agreement['rows']:,} rows have several answers, which agree"
+            f"{counted(agreement['rows'], 'row', 'has')} several answers, which agree"
             f" {agreement['share']:.0%} of the time"
             + ("" if alpha is None else f" (Krippendorff's alpha {alpha:.2f})")
         )
     if n := len(measured["differing"]):
         undecided = measured["undecided"]
         some = ", ".join(undecided[:3]) + (" …" if len(undecided) > 3 else "")
-        left_out = f"; {len(undecided):,} have no majority and are left out ({some})"
-        yield f"People disagree about {n:,} rows" + (left_out if undecided else "")
+        left_out = f"; {counted(len(undecided), 'row', 'has')} no majority ({some})"
+        yield f"People disagree about {counted(n, 'row')}" + (left_out if undecided else "")
     n_missing = rows["sampled"] - rows["answered"]
     if n_missing:
-        yield f"{n_missing:,} rows have no decision; they are assumed to be like the others"
+        yield f"{counted(n_missing, 'row', 'has')} no decision and count as like the others"
     if measured["outside_sample"]:
-        yield f"{measured['outside_sample']:,} decisions are about rows outside the sample"
+        outside = counted(measured["outside_sample"], "decision", "is")
+        yield f"{outside} about rows outside the sample"
 
 
 def _table(measured: Mapping[str, Any]) -> Table:

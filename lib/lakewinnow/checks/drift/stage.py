@@ -118,8 +118,8 @@ def run(what: ToCompare, text: Column | None = None) -> StageReport[DriftFigures
         )
     counted = _count(what, groups)
     if counted.fewest < LEAST_ROWS:
-        least = f"and {LEAST_ROWS} are the least"
-        return _nothing(lake, config, f"one side has {counted.fewest} rows, {least}")
+        least = f"and {LEAST_ROWS} rows are the least"
+        return _nothing(lake, config, f"one side has {counted.fewest:,}, {least}")
     found, no_vectors = _of_vectors(what, counted)
     joints, noise_classes, no_noise = _joints(what, counted, found)
     judged = [

@@ -42,8 +42,7 @@ def _sentences(found: NullFigures, _: int) -> Iterator[str]:
     missing = sorted(found.columns.items(), key=lambda item: -item[1])
     shares = ", ".join(f"{share:.1%} of {name}" for name, share in missing[:3] if share)
     if shares:
-        have = "has" if found.rows == 1 else "have"
-        yield f"{shares}; {counted(found.rows, 'row')} {have} no value at all"
+        yield f"{shares}; {counted(found.rows, 'row', 'has')} no value at all"
 
 
 CHECK: Final = Check(

@@ -72,14 +72,15 @@ def _problems(config: "Config") -> Iterator[ConfigError]:
 def _sentences(found: OutlierFigures, n_rows: int) -> Iterator[str]:
     if not found.rows:
         return
-    rows = f"{found.rows:,} of {counted(n_rows, 'row')}"
     if found.by == "pred_probs":
-        yield f"{rows} have probabilities that favour no class (by {found.method})"
+        have = counted(found.rows, "row", "has", of=n_rows)
+        yield f"{have} probabilities that favour no class (by {found.method})"
         return
     n_texts, n_reference = found.texts or 0, found.reference_texts or 0
-    sampled = f" (compared with {n_reference:,} of {n_texts:,} texts)"
+    sampled = f" (compared with {n_reference:,} of {counted(n_texts, 'text')})"
+    rows = counted(found.rows, "row", "is", of=n_rows)
     yield (
-        f"{rows} are farther than {found.cutoff:.2f} from their {found.k} nearest rows;"
+        f"{rows} farther than {found.cutoff:.2f} from the {found.k} nearest rows;"
         f" {found.median:.2f} is usual{sampled if n_reference < n_texts else ''}"
     )
 

@@ -78,8 +78,7 @@ def _sentences(found: TextFigures, _: int) -> Iterator[str]:
     broken = sorted((-of.alone, of.rule) for of in found.rules if of.alone)
     rules = ", ".join(f"{-n:,} {name}" for n, name in broken[:_SHOWN_RULES])
     more = " …" if len(broken) > _SHOWN_RULES else ""
-    break_ = "breaks" if found.rows == 1 else "break"
-    yield f"{counted(found.rows, 'row')} {break_} a rule ({rules}{more})"
+    yield f"{counted(found.rows, 'row', 'breaks')} a rule ({rules}{more})"
     for rule in found.rules:
         if rule.alone:
             passed = f"{counted(rule.before, 'text')} reached it and {rule.after:,} passed"

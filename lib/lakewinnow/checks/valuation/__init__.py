@@ -41,8 +41,8 @@ class ValuationFigures:
 
 def _sentences(found: ValuationFigures, _: int) -> Iterator[str]:
     if found.rows:
-        rows = f"{found.rows:,} of {counted(found.judged, 'row')}"
-        yield f"{rows} do more harm than good to a nearest-neighbour classifier"
+        rows = counted(found.rows, "row", "does", of=found.judged)
+        yield f"{rows} more harm than good to a nearest-neighbour classifier"
 
 
 CHECK: Final = Check(

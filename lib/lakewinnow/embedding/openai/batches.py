@@ -28,6 +28,7 @@ from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, RefusedText
 from lakewinnow.embedding.requests.pieces import LongTexts
 from lakewinnow.embedding.requests.sending import AGAIN, gave_up
 from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.plan.words import counted
 
 _UPLOADED: Final = "uploaded"
 _LOST: Final = "lost"  # the service no longer knows it
@@ -152,7 +153,10 @@ class BatchRun:
                 return
             n_fruitless = n_fruitless + 1 if read and len(work.waiting) == n_before else 0
             if n_fruitless > self.max_retries:
-                raise gave_up(f"answers in {n_fruitless} batches", f"{n_before:,} texts without")
+                raise gave_up(
+                    f"answers in {counted(n_fruitless, 'batch')}",
+                    f"{counted(n_before, 'text')} without",
+                )
             self._submit(chunk, work)
 
     def _answers(self, state: BatchState, work: Chunk) -> Iterator[EmbeddedTexts | RefusedText]:

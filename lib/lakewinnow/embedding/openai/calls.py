@@ -14,6 +14,7 @@ from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.plan.words import counted
 
 T = TypeVar("T")
 
@@ -61,5 +62,5 @@ class Calls:
             self.sleep(back_off if outcome.after is None else min(outcome.after, _LONGEST_WAIT_S))
             if instead is not None and (found := instead()) is not None:
                 return found
-        expected = f"an answer within {self.max_retries + 1} tries"
+        expected = f"an answer within {counted(self.max_retries + 1, 'attempt')}"
         raise gave_up(expected, reason, self.access.keys)

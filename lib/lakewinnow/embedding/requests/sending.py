@@ -9,6 +9,7 @@ from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, TryLater
 from lakewinnow.embedding.requests.budget import Pace
 from lakewinnow.embedding.requests.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.plan.words import counted
 
 AGAIN: Final = "run again: finished work is kept and not paid for twice"
 _FIRST_BACK_OFF_S: Final = 0.5
@@ -109,7 +110,7 @@ class Sender:
     def _wait(self, later: TryLater, n_failures: int) -> None:
         if n_failures > self.max_retries:
             self.pace.stop()
-            raise gave_up(f"an answer within {n_failures} tries", later.reason)
+            raise gave_up(f"an answer within {counted(n_failures, 'attempt')}", later.reason)
         if later.after is None:
             self.pace.rest(self._back_off(n_failures))
         elif later.after > _LONGEST_WAIT_S:

@@ -16,6 +16,7 @@ from lakewinnow.embedding.openai.access import Access
 from lakewinnow.embedding.openai.errors import outcome_of
 from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError
+from lakewinnow.plan.words import counted
 
 _AROUND: Final = " \t\r\n\"'“”‘’`."
 _SPARE_TOKENS: Final = 8  # beside the longest name, about two bytes a token
@@ -104,7 +105,7 @@ class Questions:
         outcome = outcome_of(error, [self.access.key, text], self.access.keys)
         if isinstance(outcome, ProviderError):
             return outcome
-        expected = f"an answer within {self.max_retries + 1} tries"
+        expected = f"an answer within {counted(self.max_retries + 1, 'attempt')}"
         return gave_up(expected, outcome.reason, self.access.keys)
 
 

@@ -38,6 +38,7 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.inputs import reference
 from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.portable.unions import union
@@ -245,8 +246,8 @@ def warnings(n_leaked: int, left_out: Sequence[str]) -> list[str]:
     found = []
     if n_leaked:
         found.append(
-            f"{n_leaked:,} rows of the input have the same text as a trusted row, so none of the"
-            " models was trained on them"
+            f"{counted(n_leaked, 'row')} of the input with the same text as a trusted row: no model"
+            " was trained on them"
         )
     return found + [
         f"{name} has no model, because fewer than {LEAST_ROWS} rows are left to train on"

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CleanConfig
+from lakewinnow.plan.words import counted
 
 _SHOWN: Final = 3  # classes in a warning
 
@@ -24,8 +25,8 @@ class ClassBudget:
     def warnings(self, most: float) -> list[str]:
         """Say of which classes rows stay that checks would take; at most `most` of a class goes."""
         return [
-            f"clean.max_class_fraction: {n:,} rows of {name!r} stay although checks would take them"
-            f" out, because no more than {most:g} of a class may go"
+            f"clean.max_class_fraction: {counted(n, 'row')} of {name!r} kept although checks would"
+            f" take more out, because no more than {most:g} of a class may go"
             for name, n in list(self.kept.items())[:_SHOWN]
         ]
 

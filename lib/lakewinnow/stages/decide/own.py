@@ -9,6 +9,7 @@ from lakewinnow import columns as c
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.plan.words import counted
 
 NOT_SAID: Final = "the user"  # who decided, where the decisions do not say
 
@@ -46,5 +47,5 @@ def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:
             Shown(f"{first!r} and no other" if n_unknown == 1 else f"{n_unknown:,} like {first!r}"),
             "without input.id, ids are made from each row's content and change with it",
         )
-    what = "1 row" if n_unknown == 1 else f"{n_unknown:,} rows"
+    what = counted(n_unknown, "row")
     return [f"{decisions.KEY}: {what} not in the input, or in quarantine: {first} for one"]

@@ -23,6 +23,7 @@ from lakewinnow.embedding.openai.batches import BatchRun, BatchState
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.lake.files import Files
+from lakewinnow.plan.words import counted
 from lakewinnow.stages.embed.todo import ReportProgress, Spent, Todo
 
 _FOLDER: Final = "batches"
@@ -139,7 +140,7 @@ class _Progress:
         if self._todo is not None and self._report_progress is not None:
             n_done = sum(of.n_completed for of in self._states.values())
             n_waiting = sum(of.is_under_way for of in self._states.values())
-            note = f"{n_waiting:,} batches under way"
+            note = f"{counted(n_waiting, 'batch')} under way"
             n_new = self._todo.counts.n_new
             self._report_progress(min(n_done, n_new), n_new, note)
 

@@ -24,7 +24,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.training.training_sets import VARIANT
 from lakewinnow.lake.workspace import Lake
-from lakewinnow.report.words import size as bytes_in_units
+from lakewinnow.plan.words import size as bytes_in_units
 
 FOLDER: Final = "finetune"
 _FORMAT: Final = "openai-chat"
