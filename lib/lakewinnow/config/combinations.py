@@ -184,9 +184,12 @@ def _check_posterior(config: LabelIssuesConfig) -> Iterator[ConfigError]:
 def check_content(raw: Mapping[str, Any]) -> Iterator[ConfigError]:
     """Yield an error where nothing says what a row is judged by."""
     source = raw.get("input")
-    keys = ("text", "embedding", "features")
+    keys = ("text", "embedding", "features", "pred_probs")
     if not isinstance(source, Mapping) or all(source.get(key) is None for key in keys):
-        hint = "name a text column here, or vectors in input.embedding, or input.features"
+        hint = (
+            "name a text column here, or vectors in input.embedding, or input.features, or your own"
+            " probabilities in input.pred_probs"
+        )
         yield ConfigError("missing_key", "input.text", "a value", None, hint)
 
 

@@ -54,7 +54,7 @@ class InputConfig:
     options: Options = field(default_factory=dict)
     """Options of Spark's reader for the format. CSV is read as RFC 4180 with a header."""
     text: ColumnName | None = None
-    """Column of strings. Required unless `embedding` or `features` is given."""
+    """Column of strings. Required unless `embedding`, `features` or `pred_probs` is given."""
     label: ColumnName
     """Required: column of strings or integers, the given labels."""
     id: ColumnName | None = None
@@ -65,7 +65,7 @@ class InputConfig:
     """Rows whose text has more characters go to quarantine."""
     pred_probs: ColumnName | None = None
     """Your own probabilities: column of arrays (or vectors), one number per class, in the
-    order of `classes`. Nothing is embedded or cross-validated then."""
+    order of `classes`. Nothing is embedded or cross-validated then, and `text` may be null."""
     embedding: ColumnName | None = None
     """Your own embedding, of an image for example: column of arrays (or vectors) of numbers. No
     text is embedded then. If `text` is set too, rows are equal where both are."""

@@ -25,7 +25,7 @@ def check_bad_rows(
     Parameters
     ----------
     codes, n_by_code : reasons, the first of which is none, and how many rows have them
-    n_imprecise : rows whose probabilities sum to 1 only roughly
+    n_imprecise : rows whose probabilities are a little off
 
     Raises
     ------
@@ -46,4 +46,4 @@ def check_bad_rows(
     if n_bad:
         warn(f"{counted(n_bad, 'row', 'is', of=n_rows)} left out: {reasons}")
     if n_imprecise:
-        warn(f"the probabilities of {counted(n_imprecise, 'row')} sum to 1 only to within 0.01")
+        warn(valid_probs.imprecise(n_imprecise))

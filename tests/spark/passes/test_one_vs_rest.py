@@ -36,7 +36,7 @@ def test_any_split_in_any_order_adds_up_to_the_same(n_parts, random):
     random.shuffle(order)
     parts = [rows().take(pa.array(order[i::n_parts])) for i in range(n_parts)]
     zero = OneVsRestThresholds.zero(len(CLASSES))
-    zero = passes.CheckedThresholds(zero, np.zeros(len(passes.CODES), np.int64))
+    zero = passes.CheckedThresholds(zero, np.zeros(len(passes.CODES), np.int64), 0)
     thresholds = partial(passes._add_thresholds, classes=CLASSES)
     joints = partial(passes._add_joints, classes=CLASSES, thresholds=THRESHOLDS)
     for scan in (

@@ -204,7 +204,7 @@ def judge(pred_probs: FloatArray) -> npt.NDArray[np.int8]:
     pred_probs : float64, shape (n, K), finite or not
     """
     remainder = 1 - np.clip(pred_probs, 0, 1)  # so that what is at fault is the class's own
-    faults, _ = probabilities.judge(np.stack([pred_probs, remainder], axis=2).reshape(-1, 2))
+    faults = probabilities.judge(np.stack([pred_probs, remainder], axis=2).reshape(-1, 2)).faults
     of_class = np.where(faults == Fault.NONE, np.int8(len(Fault)), faults).reshape(pred_probs.shape)
     first: npt.NDArray[np.int8] = of_class.min(axis=1)
     return first % np.int8(len(Fault))
@@ -291,6 +291,7 @@ def _blocks(
         where = f"pred_probs of row {ids[int(bad[0])]}"
         hint = f"{len(bad)} of {len(probs)} rows have this fault; leave them out or fix them"
         raise DataError(fault.code, where, "probabilities of each class", Shown(fault.reason), hint)
+    probs = probabilities.clipped(probs)
     given = indicators(labels, probs.shape[1])
     parts = (slice(at, at + BLOCK_ROWS) for at in range(0, max(len(labels), 1), BLOCK_ROWS))
     return [Block(given[part], probs[part], ids[part]) for part in parts]

@@ -23,7 +23,7 @@ from lakewinnow.core.noise.confident_learning import (
     unflagged,
 )
 from lakewinnow.core.noise.noise_model import NoiseModel
-from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.noise.probabilities import Fault, clipped, judge
 from lakewinnow.core.selection.cells import NONE, Cells
 from lakewinnow.core.selection.n_lowest import Budget, Cuts, Selection
 from lakewinnow.core.selection.pruning import class_needs, noise_rate_needs, prune_counts
@@ -285,6 +285,7 @@ def _blocks(
         lengths = Shown(f"{len(given)} labels, {len(probs)} pred_probs, {len(ids)} row_ids")
         raise DataError("wrong_length", "pred_probs", "one row per label and row id", lengths)
     _check_probabilities(probs, ids)
+    probs = clipped(probs)
     return [
         Block(
             given[start : start + BLOCK_ROWS],
@@ -296,7 +297,7 @@ def _blocks(
 
 
 def _check_probabilities(pred_probs: FloatArray, row_ids: Sequence[str]) -> None:
-    faults, _ = judge(pred_probs)
+    faults = judge(pred_probs).faults
     bad = np.flatnonzero(faults)
     if len(bad):
         fault = Fault(int(faults[bad[0]]))

@@ -212,7 +212,10 @@ def _content(config: InputConfig) -> tuple[str, str]:
     """Return the key of the configuration that says what a row is judged by, and its value."""
     if config.features is not None:
         return "features", ", ".join(config.features)
-    return ("embedding", config.embedding) if config.embedding else ("text", config.text or "")
+    if config.text is not None:
+        return "text", config.text
+    name = config.embedding
+    return ("embedding", name) if name is not None else ("pred_probs", config.pred_probs or "")
 
 
 def _check_bad(

@@ -1,6 +1,8 @@
 """What a row is judged by: its text, the user's own embedding of it, or its features.
 
-It decides which rows are the same: equal content has one key, and so one shard and one fold.
+It decides which rows are the same: equal content has one key, and so one shard and one fold. Where
+there is nothing but the user's own probabilities, of images, say, a row is told from others by its
+id, or else by all that is said of it.
 """
 
 import hashlib
@@ -37,10 +39,13 @@ def key(config: InputConfig, schema: StructType) -> Column:
     """Return what makes the content of two rows the same, 32 bytes.
 
     It is a hash of the text, of the features' values, or of the embedding (as float32) and of the
-    text where there is one.
+    text where there is one; where there is none of these, of the id, or of the whole row.
     """
     if config.features is not None:
         return F.unhex(F.sha2(json_of(config.features, schema), 256))
+    if config.text is None and config.embedding is None:
+        names = schema.names if config.id is None else [config.id]
+        return F.unhex(F.sha2(json_of(names, schema), 256))
     if config.embedding is None:
         return text_key(column(config.text or ""))
     texts = () if config.text is None else (column(config.text),)
@@ -75,8 +80,8 @@ def error_code(config: InputConfig, schema: StructType) -> Column:
 def shown(config: InputConfig, schema: StructType) -> Column:
     """Return the text, or the row in a short form that a person can read: ``age=41, job=clerk``.
 
-    Of a row with an embedding and no text that is what the input has beside the embedding, a file
-    name, say; where there is nothing, the embedding's first numbers.
+    Of a row with an embedding or probabilities and no text that is what the input has beside them,
+    a file name, say; where there is nothing, their first numbers.
     """
     if config.text is not None:
         return column(config.text)
@@ -87,7 +92,9 @@ def shown(config: InputConfig, schema: StructType) -> Column:
         and isinstance(field.dataType, (StringType, NumericType, BooleanType))
     )
     if not names:
-        return udf.on_arrow(_first_numbers, StringType())(vector(config, schema))
+        name = config.embedding or config.pred_probs or ""
+        numbers = as_vector(column(name), schema[name].dataType)
+        return udf.on_arrow(_first_numbers, StringType())(numbers)
     show = udf.on_arrow(partial(_named_values, names=names), StringType())
     return show(*(portable.as_text(column(name), schema[name].dataType) for name in names))
 

@@ -20,7 +20,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState
 from lakewinnow.core.crowd.annotators import AnnotatorState
 from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd, LabelQuality
-from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.noise.probabilities import Fault, clipped, judge
 from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
@@ -78,7 +78,7 @@ class CheckedAnnotations:
     block: AnnotatedBlock  # the good rows with their annotations, less those of unknown labels
     rows: IntArray  # int64, shape (good rows,), their positions in the batch
     codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
-    n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
+    n_imprecise: int  # rows of which `valid_probs.imprecise` warns
 
 
 def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
@@ -102,7 +102,11 @@ def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
     is_good = codes == 0
     place, chosen = np.cumsum(is_good) - 1, is_good[row]
     block = AnnotatedBlock.of(
-        place[row[chosen]], annotator[chosen], label[chosen], probs[is_good], len(names.annotators)
+        place[row[chosen]],
+        annotator[chosen],
+        label[chosen],
+        clipped(probs[is_good]),
+        len(names.annotators),
     )
     return CheckedAnnotations(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
 
@@ -120,7 +124,7 @@ class CheckedVotes(State):
 
     votes: VoteState
     n_by_code: IntArray  # int64, shape (len(CODES),)
-    n_imprecise: int  # good rows whose probabilities sum to 1 only to within 1e-2
+    n_imprecise: int  # rows of which `valid_probs.imprecise` warns
 
 
 def votes(rows: DataFrame, names: CrowdNames) -> CheckedVotes:

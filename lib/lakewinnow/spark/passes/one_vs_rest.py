@@ -22,7 +22,7 @@ from lakewinnow.core.multilabel.one_vs_rest import (
     OneVsRestThresholds,
     flag_classes,
 )
-from lakewinnow.core.noise.probabilities import Fault
+from lakewinnow.core.noise.probabilities import Fault, clipped
 from lakewinnow.core.selection.label_issues import LOW, IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
 from lakewinnow.core.selection.scan import selected
@@ -64,7 +64,10 @@ def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
     indicators[row[is_known], label[is_known]] = 1
     rows = np.flatnonzero(codes == 0)
     row_ids = batch.column(c.ROW_ID).take(pa.array(rows)).to_pylist()
-    return Checked(Block(indicators[rows], probs[rows], row_ids), rows, codes, n_imprecise=0)
+    good = clipped(probs[rows])
+    n_clipped = int(np.count_nonzero((good != probs[rows]).any(axis=1)))
+    block = Block(indicators[rows], good, row_ids)
+    return Checked(block, rows, codes, n_imprecise=n_clipped, n_clipped=n_clipped)
 
 
 def blocks(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> Iterator[Block]:
@@ -75,15 +78,17 @@ def blocks(batches: Iterable[pa.RecordBatch], classes: Sequence[str]) -> Iterato
 
 @dataclass(frozen=True, eq=False)
 class CheckedThresholds(State):
-    """The thresholds of the good rows, and how many rows have each code, shape (len(CODES),)."""
+    """The thresholds of the good rows, and what was found of all rows."""
 
     state: OneVsRestThresholds
-    n_by_code: IntArray
+    n_by_code: IntArray  # int64, shape (len(CODES),)
+    n_imprecise: int  # good rows of which values are clipped
 
 
 def thresholds(rows: DataFrame, classes: Sequence[str]) -> CheckedThresholds:
     """Sum self-confidence over the good rows and count the bad ones, in one pass."""
-    zero = CheckedThresholds(OneVsRestThresholds.zero(len(classes)), np.zeros(len(CODES), np.int64))
+    n_by_code = np.zeros(len(CODES), np.int64)
+    zero = CheckedThresholds(OneVsRestThresholds.zero(len(classes)), n_by_code, 0)
     return states.summed(rows, zero, partial(_add_thresholds, classes=classes))
 
 
@@ -93,7 +98,7 @@ def _add_thresholds(
     checked = check(batch, classes)
     state = found.state.update(checked.block.labels, checked.block.pred_probs)
     n_by_code = found.n_by_code + np.bincount(checked.codes, minlength=len(CODES))
-    return CheckedThresholds(state, n_by_code)
+    return CheckedThresholds(state, n_by_code, found.n_imprecise + checked.n_imprecise)
 
 
 def joints(rows: DataFrame, thresholds: FloatArray, classes: Sequence[str]) -> OneVsRestJoints:

@@ -17,10 +17,16 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, DecimalType, DoubleType, FloatType, StringType
 
 from lakewinnow import columns as c
-from lakewinnow.core.noise.confident_learning import JointState, ThresholdState, count_guesses
-from lakewinnow.core.noise.probabilities import Fault, judge
+from lakewinnow.core.noise.confident_learning import (
+    EPSILON,
+    JointState,
+    ThresholdState,
+    count_guesses,
+)
+from lakewinnow.core.noise.probabilities import IMPRECISE_SUM, Fault, clipped, judge
 from lakewinnow.core.selection.cells import count_margins, margin_counters
 from lakewinnow.core.types import Block, FloatArray, IntArray
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
@@ -64,7 +70,8 @@ class Checked:
     block: Block  # the good rows, with their given labels
     rows: IntArray  # int64, shape (good rows,), their positions in the batch
     codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
-    n_imprecise: int  # good rows whose sum is off by more than 1e-3
+    n_imprecise: int  # good rows of which `imprecise` warns
+    n_clipped: int  # good rows of which values are clipped
 
 
 def check(
@@ -94,7 +101,10 @@ def check(
     if len(rows) < len(codes):
         probs = probs[(np.cumsum(whole) - 1)[rows]]
         labels, row_ids = labels[rows], [row_ids[row] for row in rows.tolist()]
-    return Checked(Block(labels, probs, row_ids), rows, codes, judgement.n_imprecise)
+    if judgement.n_clipped:
+        probs = clipped(probs)
+    _, n_imprecise, n_clipped = judgement
+    return Checked(Block(labels, probs, row_ids), rows, codes, n_imprecise, n_clipped)
 
 
 def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
@@ -149,14 +159,15 @@ class CheckedJoint:
 
     joint: JointState
     n_by_code: IntArray  # int64, shape (len(CODES),)
-    n_imprecise: int  # good rows whose sum is off by more than 1e-3
+    n_imprecise: int  # good rows of which `imprecise` warns
+    n_clipped: int  # good rows of which values are clipped
     # int64, shape (K, K, steps), from `core.selection.cells.count_margins`, or None
     below_zero: IntArray | None
 
     @property
     def is_sound(self) -> bool:
-        """Whether no row is bad."""
-        return not self.n_by_code[1:].any()
+        """Whether no row is bad, or to be clipped."""
+        return not self.n_clipped and not self.n_by_code[1:].any()
 
 
 def joint(
@@ -176,6 +187,7 @@ def joint(
         "n_label_issues": np.zeros(1, np.int64),
         "codes": np.zeros(len(CODES), np.int64),
         "imprecise": np.zeros(1, np.int64),
+        "clipped": np.zeros(1, np.int64),
     }
     if below_zero is not None:
         zeros["below_zero"] = below_zero
@@ -183,7 +195,8 @@ def joint(
     shapes = {name: array.shape for name, array in zeros.items()}
     sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
     state = JointState(sums["counts"], int(sums["n_label_issues"][0]))
-    return CheckedJoint(state, sums["codes"], int(sums["imprecise"][0]), sums.get("below_zero"))
+    n_imprecise, n_clipped = int(sums["imprecise"][0]), int(sums["clipped"][0])
+    return CheckedJoint(state, sums["codes"], n_imprecise, n_clipped, sums.get("below_zero"))
 
 
 def _scan_joint(
@@ -196,9 +209,39 @@ def _scan_joint(
         sums["n_label_issues"] += count_guesses(sums["counts"], labels, pred_probs, thresholds)
         sums["codes"] += np.bincount(checked.codes, minlength=len(CODES))
         sums["imprecise"] += checked.n_imprecise
+        sums["clipped"] += checked.n_clipped
         if "below_zero" in sums:
             count_margins(sums["below_zero"], labels, pred_probs)
     return sums
+
+
+def imprecise(n_rows: int) -> str:
+    """Return the warning that the probabilities of rows are not exact."""
+    return (
+        f"the probabilities of {counted(n_rows, 'row')} are a little off: values below 0"
+        " or above 1, by at most 0.001, are clipped; sums that are not 1, by at most 0.01, stay as"
+        " they are"
+    )
+
+
+def is_outside(values: Column) -> Column:
+    """Return whether a good row has a value to clip."""
+    slack = F.lit(EPSILON)
+    return (F.array_max(values) > 1 + slack) | (F.array_min(values) < -slack)
+
+
+def is_imprecise(values: Column) -> Column:
+    """Return whether `imprecise` warns of a good row."""
+    total = F.aggregate(values, F.lit(0.0), lambda total, prob: total + prob)
+    return is_outside(values) | (F.abs(total - 1) > IMPRECISE_SUM)
+
+
+def clip(values: Column) -> Column:
+    """Return the probabilities of good rows as `core`'s `clipped` does, arrays of double."""
+    return F.when(
+        is_outside(values),
+        F.transform(values, lambda prob: F.greatest(F.least(prob, F.lit(1.0)), F.lit(0.0))),
+    ).otherwise(values)
 
 
 def error_code(values: Column) -> Column:
