@@ -161,3 +161,31 @@ def test_weights_reach_the_last_step_of_a_pipeline():
         )
         probs = expected.predict_proba(scaler.transform(features))
         np.testing.assert_allclose(models.predict(features, fold), probs, atol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def training_rows():
+    rng = np.random.default_rng(0)
+    labels = np.arange(1500) % 3
+    features = rng.normal(size=(1500, 384)) + labels[:, np.newaxis] / 8
+    return TrainingRows(features.astype(np.float32), labels, np.arange(1500) % 2, 3, 1)
+
+
+def test_number_16_a_classifier_of_yours_gives_the_same_on_any_number_of_cores(training_rows):
+    path = "sklearn.discriminant_analysis.LinearDiscriminantAnalysis"
+    one = Estimator(path, {}, 0, standardize=False)
+    alone, _ = one.cross_val_predict(training_rows)
+    beside, _ = one.cross_val_predict(training_rows._replace(n_threads=2))
+    np.testing.assert_array_equal(alone, beside)
+
+
+def test_number_16_a_classifier_of_yours_gives_the_same_in_batches_of_any_size(training_rows):
+    params = {"max_iter": 5, "tol": 0.1}
+    one = Estimator("sklearn.linear_model.LogisticRegression", params, 0, standardize=False)
+    models, _ = one.fit_folds(training_rows, [0])
+    features = training_rows.features[:300]
+    whole = models.predict(features, 0)
+    for size in (1, 100, 299):
+        parts = [models.predict(features[at : at + size], 0) for at in range(0, 300, size)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+    assert models.predict(features[:0], 0).shape == (0, 3)

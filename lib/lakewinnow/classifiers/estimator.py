@@ -1,18 +1,23 @@
 """Any classifier with scikit-learn's interface, named by its import path.
 
 What stands at the path is called with `crossval.params`: an estimator's class, or a function that
-returns an estimator, a Pipeline, say. One model is trained a fold. An unset random_state becomes
-the run's seed, so that the same rows give the same probabilities.
+returns an estimator, a Pipeline, say. One model is trained a fold.
+
+The same rows give the same probabilities, on any number of cores and in batches of any size: an
+unset random_state becomes the run's seed; matrices are multiplied by one thread, as several add up
+in another order; and rows are scored in blocks of one size, as the last bits of a product depend on
+its shape. What an estimator does of itself (`n_jobs`, a GPU) is its own affair, as the guide says.
 """
 
 import importlib
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from lakewinnow.classifiers.base import (
@@ -27,6 +32,7 @@ from lakewinnow.errors import ConfigError, EngineError, Shown
 
 _LOG = logging.getLogger(__name__)
 _KEY: Final = "crossval.classifier"
+_BLOCK_ROWS: Final = 1024  # a multiple of the rows that any kernel takes at a time
 _TRIED: Final = "tried with 20 made-up rows of 4 numbers in 2 classes"
 # Errors of code, which would come of real rows, too
 _WITH_ANY_ROWS: Final = (TypeError, AttributeError, NameError, ImportError, NotImplementedError)
@@ -119,7 +125,7 @@ class Estimator:
         """See `Classifier`."""
         pred_probs = np.zeros((len(rows.labels), rows.n_classes), np.float32)
         not_converged = []
-        with threadpool_limits(rows.n_threads):
+        with threadpool_limits(1):
             for fold in np.unique(rows.folds).tolist():
                 model = self._fit(rows, fold)
                 held = rows.folds == fold
@@ -131,7 +137,7 @@ class Estimator:
         self, rows: TrainingRows, fold_ids: list[int], sample_weight: Weights | None = None
     ) -> tuple["EstimatorModels", FitReport]:
         """See `Classifier`."""
-        with threadpool_limits(rows.n_threads):
+        with threadpool_limits(1):
             models = {fold: self._fit(rows, fold, sample_weight) for fold in fold_ids}
         not_converged = tuple(fold for fold, model in models.items() if not model.converged)
         return EstimatorModels(rows.n_classes, models), FitReport(not_converged)
@@ -189,22 +195,38 @@ class EstimatorModels:
 
     def predict(self, features: Features, fold: int) -> Probabilities:
         """See `Models`."""
-        return _predict(self.models[fold], features, self.n_classes, fold)
+        with threadpool_limits(1):
+            return _predict(self.models[fold], features, self.n_classes, fold)
 
 
 def _predict(model: _OneModel, features: Features, n_classes: int, fold: int) -> Probabilities:
     pred_probs = np.zeros((len(features), n_classes), np.float32)
+    if not len(features):
+        return pred_probs
     if model.estimator is None:
         pred_probs[:, model.classes] = 1
         return pred_probs
     try:
-        found = np.asarray(model.estimator.predict_proba(features), np.float64)
+        blocks = _blocks(features)
+        found = np.concatenate([_predict_block(model.estimator, block) for block in blocks])
         pred_probs[:, model.classes] = found
     except Exception as error:
         raise _failed(fold, error) from error
     if not (np.isfinite(found).all() and np.allclose(found.sum(axis=1), 1, atol=1e-3)):
         raise _failed(fold, ValueError("predict_proba returned rows that are not probabilities"))
     return pred_probs
+
+
+def _blocks(features: Features) -> Iterator[Features]:
+    """Give rows 1,024 at a time."""
+    return (features[at : at + _BLOCK_ROWS] for at in range(0, len(features), _BLOCK_ROWS))
+
+
+def _predict_block(estimator: Any, rows: Features) -> NDArray[np.float64]:
+    """Score rows, at most 1,024, and zeros that make them 1,024."""
+    block = np.zeros((_BLOCK_ROWS, rows.shape[1]), rows.dtype)
+    block[: len(rows)] = rows
+    return np.asarray(estimator.predict_proba(block), np.float64)[: len(rows)]
 
 
 def _failed(fold: int, error: Exception) -> EngineError:
