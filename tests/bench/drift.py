@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from lakewinnow.checks.drift.texts import numbers
+from lakewinnow.checks.drift.sides import numbers
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift import verdict
 from lakewinnow.core.drift.comparison import ComparedRows, DriftComparison, Vectors

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakewinnow.embedding.rounds import SECONDS, Rounds
+from lakewinnow.stages.embed.in_rounds import SECONDS, Rounds
 
 tokens_by_bucket = st.lists(st.integers(0, 1000), min_size=1, max_size=60)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from browser import chromium
-from lakewinnow.checks.drift.figures import (
+from lakewinnow.checks.drift import (
     ClassChange,
     Compared,
     DriftFigures,

@@ -3,8 +3,8 @@
 import pyarrow as pa
 import pytest
 
+from lakewinnow.review.files import Sample, Stratum
 from lakewinnow.review.measuring import figures
-from lakewinnow.review.sample import Sample, Stratum
 from lakewinnow.review.votes import Decision, Votes
 
 KEEP, DROP = Decision("keep", None), Decision("drop", None)

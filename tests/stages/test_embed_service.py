@@ -22,12 +22,13 @@ from builders import (
 )
 from embedding.openai.fault_server import DIMENSIONS, Fault, FaultServer
 from lakewinnow.config.sections import EmbeddingConfig, InputConfig, OpenAIConfig
-from lakewinnow.embedding import cost, rounds
+from lakewinnow.embedding import cost
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.spark.sessions import session as sessions
 from lakewinnow.stages import embed
+from lakewinnow.stages.embed import in_rounds
 
 TEXTS = [f"message number {i}" for i in range(120)]
 SOURCE = InputConfig(path="unused", text="text", label="label")
@@ -180,7 +181,7 @@ def embed_by_four_tasks(url, workspace):
     settings = sessions.local_settings
     four = {"spark.master": "local[4]", "spark.sql.codegen.wholeStage": "false"}
     sessions.local_settings = lambda *of: settings(*of) | four
-    rounds.SECONDS = MINUTE
+    in_rounds.SECONDS = MINUTE
     cost.Share = partial(Share, window_s=MINUTE)
     with sessions.running() as spark:
         lake = lake_in(spark, workspace)

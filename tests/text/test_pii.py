@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakewinnow.text import pii
-from lakewinnow.text.identifiers import is_card, is_iban, passes_luhn
+from lakewinnow.text.pii import is_card, is_iban, passes_luhn
 
 FOUND = {
     "email": [

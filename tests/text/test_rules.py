@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakewinnow.checks.text.registry import KNOWN, PRESETS
+from lakewinnow.text.characters import repeated_ngram_share, top_ngram_share
 from lakewinnow.text.document import Document
-from lakewinnow.text.repetition import repeated_ngram_share, top_ngram_share
 from lakewinnow.text.rules import Rule, judge
 
 GOOD = (

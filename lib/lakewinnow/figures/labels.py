@@ -1,7 +1,7 @@
 """How good the labels are, and the classifier that says so: from embed to label_issues."""
 
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 from lakewinnow.config.sections import EmbeddingIdentity
 
@@ -102,3 +102,13 @@ class LabelIssueFigures:
     by_class: Annotated[dict[str, int], "rows whose label looks wrong by given label"]
     class_counts: Annotated[dict[str, int], "accepted rows by given label"]
     most_often_predicted: Annotated[dict[str, str], "by given label, the label that most get"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeighborFigures:
+    """How near texts were looked for."""
+
+    k: Annotated[int, "neighbours of each text"]
+    metric: Literal["cosine", "euclidean"]
+    texts: Annotated[int, "distinct texts"]
+    reference_texts: Annotated[int, "texts that these were compared with, a sample if fewer"]

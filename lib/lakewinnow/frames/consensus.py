@@ -26,7 +26,7 @@ from lakewinnow.core.types import FloatArray
 from lakewinnow.errors import ConfigError, DataError, Shown, check_columns, warn
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
-from lakewinnow.frames.left_out import check_bad_rows
+from lakewinnow.frames.options import check_bad_rows
 from lakewinnow.lake.inputs.source import column, text_of
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import udf

@@ -21,8 +21,7 @@ from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter, plan_s
 from lakewinnow.errors import ConfigError, DataError, Shown, check_columns
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import FALSE_TRUE, class_names, class_names_in_memory, label_index
-from lakewinnow.frames.left_out import check_bad_rows
-from lakewinnow.frames.options import Options
+from lakewinnow.frames.options import Options, check_bad_rows
 from lakewinnow.frames.pandas_columns import as_name
 from lakewinnow.lake.inputs import noise_models
 from lakewinnow.lake.inputs.source import column

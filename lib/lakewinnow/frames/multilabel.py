@@ -22,8 +22,7 @@ from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
 from lakewinnow.errors import check_columns
 from lakewinnow.frames import columns, pandas_columns
 from lakewinnow.frames.classes import class_names, class_names_in_memory
-from lakewinnow.frames.left_out import check_bad_rows
-from lakewinnow.frames.options import Options
+from lakewinnow.frames.options import Options, check_bad_rows
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.lists import spread

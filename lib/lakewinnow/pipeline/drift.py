@@ -7,8 +7,7 @@ from typing import Final
 from pyspark.sql import SparkSession
 
 from lakewinnow import columns as c
-from lakewinnow.checks.drift import CHECK, DriftConfig
-from lakewinnow.checks.drift.figures import DriftFigures
+from lakewinnow.checks.drift import CHECK, DriftConfig, DriftFigures
 from lakewinnow.config.sections import Config
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted

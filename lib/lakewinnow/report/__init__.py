@@ -19,7 +19,7 @@ from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.plan.words import counted, duration, size
-from lakewinnow.report import charts, drift, findings, verdicts, words
+from lakewinnow.report import charts, findings, verdicts, words
 from lakewinnow.report.charts import Node, Picture
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
@@ -162,7 +162,7 @@ def _environment() -> Environment:
         "count": lambda n: f"{n:,}",
         "percent": words.percent,
         "points": lambda x: f"{100 * x:+.1f}",
-        "drift_test": drift.test_in_words,
+        "drift_test": findings.test_in_words,
         "counted": counted,
         "duration": duration,
         "size": size,

@@ -3,9 +3,8 @@
 `draw` writes the sample and a page to review it on; `measure` reads the decisions back.
 """
 
-from lakewinnow.review.files import FOLDER, PAGE, agreed, check
+from lakewinnow.review.files import FOLDER, PAGE, Sample, agreed, check
 from lakewinnow.review.measuring import measure
-from lakewinnow.review.sample import Sample
 from lakewinnow.review.sampling import MAX_ROWS, draw
 
 __all__ = ["FOLDER", "MAX_ROWS", "PAGE", "Sample", "agreed", "check", "draw", "measure"]

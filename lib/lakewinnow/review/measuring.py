@@ -22,7 +22,7 @@ from lakewinnow.core.types import BoolArray, FloatArray, ObjectArray
 from lakewinnow.lake.inputs.decisions import KEEP, RELABEL
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files, votes
-from lakewinnow.review.sample import Sample
+from lakewinnow.review.files import Sample
 from lakewinnow.review.votes import Decision
 
 _OF_TWO: Final = (1 + CONFIDENCE) / 2  # confidence of each of two intervals that hold together

@@ -33,7 +33,7 @@ from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.words import counted
 from lakewinnow.review import files
-from lakewinnow.review.sample import Sample, Stratum
+from lakewinnow.review.files import Sample, Stratum
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes.posterior import soft_labels
 

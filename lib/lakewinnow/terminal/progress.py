@@ -14,8 +14,7 @@ from lakewinnow.lake.workspace import Commit
 from lakewinnow.pipeline import Observer
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.words import counted, duration
-from lakewinnow.spark.sessions.engines import Engine, engine_of
-from lakewinnow.spark.sessions.progress import JobProgress
+from lakewinnow.spark.sessions.engines import Engine, JobProgress, engine_of
 from lakewinnow.terminal import interrupts
 
 _SECONDS_A_LINE: Final = 30

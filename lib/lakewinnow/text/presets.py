@@ -20,9 +20,9 @@ from functools import partial
 from typing import Final
 
 from lakewinnow.text import characters
+from lakewinnow.text.characters import repeated_character_share as character_share
+from lakewinnow.text.characters import repeated_ngram_share, repeated_share, top_ngram_share
 from lakewinnow.text.document import Document
-from lakewinnow.text.repetition import repeated_character_share as character_share
-from lakewinnow.text.repetition import repeated_ngram_share, repeated_share, top_ngram_share
 from lakewinnow.text.rules import NOT_JUDGED, Rule
 
 # --- basic --------------------------------------------------------------------------------------

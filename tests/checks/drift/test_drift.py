@@ -30,8 +30,8 @@ from lakewinnow import columns as c
 from lakewinnow import pipeline
 from lakewinnow.checks.drift import CHECK, DriftConfig, noise, sides, vectors
 from lakewinnow.checks.drift import stage as drift
+from lakewinnow.checks.drift.sides import numbers
 from lakewinnow.checks.drift.stage import ToCompare
-from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.core.drift.histograms import N_BINS, bins
 from lakewinnow.errors import LakewinnowError

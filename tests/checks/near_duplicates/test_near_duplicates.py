@@ -12,7 +12,7 @@ from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates import stage as near_duplicates
 from lakewinnow.checks.neighbors.stage import NEIGHBORS
 from lakewinnow.core.checks import neighbors as core
-from lakewinnow.core.checks.components import components
+from lakewinnow.core.checks.row_graph import components
 from lakewinnow.core.checks.shingles import normal_forms
 
 CARD = "my card has not arrived yet although it was sent two weeks ago"

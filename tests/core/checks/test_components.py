@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from lakewinnow.core.checks.components import components
+from lakewinnow.core.checks.row_graph import components
 
 PAIRS = st.lists(st.tuples(st.integers(-9, 30), st.integers(-9, 30)), max_size=40)
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lakewinnow.embedding.local.transformer_files import TransformerFiles
+from lakewinnow.embedding.local.models import TransformerFiles
 
 BERT = {"hidden_size": 384, "num_hidden_layers": 6, "max_position_embeddings": 512}
 TYPE = "sentence_transformers.models."

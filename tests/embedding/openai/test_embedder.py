@@ -25,8 +25,7 @@ from embedding.openai.fault_server import (
 )
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding import registry
-from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
-from lakewinnow.embedding.openai.vocabulary import Vocabulary
+from lakewinnow.embedding.openai.embedder import OpenAIEmbedder, Vocabulary
 from lakewinnow.embedding.requests.budget import Pace
 from lakewinnow.embedding.requests.engine import RefusedText, Requests, Share
 from lakewinnow.errors import ConfigError, ProviderError

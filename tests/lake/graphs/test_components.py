@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from builders import lake_in, make_table, read_rows
-from lakewinnow.core.checks.components import components
+from lakewinnow.core.checks.row_graph import components
 from lakewinnow.lake.graphs.components import publish_roots
 
 

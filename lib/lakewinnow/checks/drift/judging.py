@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from lakewinnow.checks.drift.figures import (
+from lakewinnow.checks.drift import (
     ClassChange,
     Compared,
     DriftTest,

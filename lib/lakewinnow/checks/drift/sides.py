@@ -1,6 +1,6 @@
 """Which rows are compared with which: groups of rows, and pairs of sides that are made of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from operator import add
@@ -8,15 +8,15 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.drift.texts import numbers
 from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows
-from lakewinnow.core.drift.histograms import N_BINS, bins
-from lakewinnow.core.types import IntArray
+from lakewinnow.core.drift.histograms import COUNTS, N_BINS, WORD_LENGTH, bins
+from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
@@ -29,6 +29,15 @@ GROUP: Final = "group"
 CELL: Final = "cell"  # a side of a pair: 2 × pair, the reference's one more
 _IS_DATE: Final = r"^\d{4}-\d{2}-\d{2}"
 _MONTH: Final = 7  # characters: 2026-02
+
+_SPACE: Final = r"\s\p{Z}\p{Cc}"
+_PATTERNS: Final[Mapping[str, str]] = {  # of RE2
+    "words": rf"[^{_SPACE}]+",
+    "digits": r"\p{Nd}",
+    "punctuation": r"[\p{P}\p{S}]",
+    "upper_case": r"\p{Lu}",
+    "non_ascii": r"[^\x00-\x7f]",
+}
 
 
 @dataclass(frozen=True)
@@ -193,3 +202,26 @@ def scan_texts(batches: Iterable[pa.RecordBatch], n_groups: int) -> states.Array
             cells = groups * N_BINS[name] + bins(name, values)
             found[name] += np.bincount(cells, minlength=found[name].size).reshape(n_groups, -1)
     return found
+
+
+def numbers(texts: pa.Array) -> dict[str, FloatArray]:
+    """Return each text's numbers: characters, words, shares of the characters, mean word length.
+
+    White space separates words, whatever the language; in one that writes without it, Chinese, say,
+    a sentence is a word, and both sides have such.
+    """
+    n_characters = _as_float(pc.utf8_length(texts))
+    counts = {
+        name: _as_float(pc.count_substring_regex(texts, pattern=pattern))
+        for name, pattern in _PATTERNS.items()
+    }
+    n_inked = _as_float(pc.count_substring_regex(texts, pattern=rf"[^{_SPACE}]"))
+    length = np.maximum(n_characters, 1)
+    found = {"characters": n_characters, "words": counts["words"]}
+    found |= {name: n / length for name, n in counts.items() if name not in COUNTS}
+    return found | {WORD_LENGTH: n_inked / np.maximum(counts["words"], 1)}
+
+
+def _as_float(column: pa.Array) -> FloatArray:
+    numbers_: FloatArray = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    return numbers_

@@ -27,8 +27,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.checks.drift import GROUP, SCORE, DriftConfig, judging, noise, sides, vectors
-from lakewinnow.checks.drift.figures import Compared, DriftFigures
+from lakewinnow.checks.drift import (
+    GROUP,
+    SCORE,
+    Compared,
+    DriftConfig,
+    DriftFigures,
+    judging,
+    noise,
+    sides,
+    vectors,
+)
 from lakewinnow.checks.drift.sides import Groups
 from lakewinnow.checks.drift.vectors import Found, Joints, by_chance
 from lakewinnow.classifiers.tasks import vectors_missing

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.checks.near_duplicates import NearDuplicatesConfig
 from lakewinnow.checks.near_duplicates.by_text import PAIRS, SIMILARITY, TEXT_ID
-from lakewinnow.figures.neighbors import NeighborFigures
+from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake.graphs.components import ONE, OTHER
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes.quantiles import quantiles

@@ -45,7 +45,7 @@ from lakewinnow.core.checks import neighbors as core
 from lakewinnow.core.checks.neighbors import Metric, Vectors
 from lakewinnow.core.parallel import workers
 from lakewinnow.embedding import registry
-from lakewinnow.figures.neighbors import NeighborFigures
+from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.training.sample import hash_bound

@@ -25,7 +25,7 @@ from lakewinnow.core.checks import outliers as core
 from lakewinnow.core.checks.outliers import Certainty, DistanceRule
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
-from lakewinnow.figures.neighbors import NeighborFigures
+from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted

@@ -1,16 +1,18 @@
-"""From configuration to rules: presets, the user's changes to them, the user's own."""
+"""From configuration to rules: presets, the user's changes to them, the user's own functions."""
 
+import importlib
+import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
-from functools import partial
-from typing import Final
+from dataclasses import dataclass, replace
+from functools import cache, partial
+from typing import Any, Final
 
 from lakewinnow.checks.text import TextConfig, TextRuleConfig
-from lakewinnow.errors import ConfigError, did_you_mean
+from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.lake.inputs.word_list import read_words
+from lakewinnow.text.document import Document
 from lakewinnow.text.language import language_rule
 from lakewinnow.text.listed_words import ListedWords, listed_words_rule
-from lakewinnow.text.own import OwnMeasure
 from lakewinnow.text.presets import PRESETS, WITHOUT_LIMIT
 from lakewinnow.text.rules import Rule
 
@@ -18,6 +20,8 @@ KNOWN: Final[Mapping[str, Rule]] = {
     rule.name: rule for rules in (*PRESETS.values(), WITHOUT_LIMIT) for rule in rules
 }
 _RULES: Final = "checks.text.rules"
+
+_TRIED = "Hello, this is a text."
 
 
 def check(config: TextConfig) -> None:
@@ -95,3 +99,58 @@ def _rule(section: TextRuleConfig, where: str) -> Rule:
         hint = f"{{use: {section.use}, above: …}}"
         raise ConfigError("no_limit", where, "a limit: above or below", None, hint)
     return replace(rule, above=limits[0], below=limits[1])
+
+
+@dataclass(frozen=True)
+class OwnMeasure:
+    """A function by its import path, which executors import for themselves."""
+
+    path: str  # mypackage.rules.too_shouty
+    where: str  # the configuration key that names it
+
+    def check(self) -> None:
+        """See whether it can be imported, and gives a number for a text.
+
+        Raises
+        ------
+        ConfigError : "not_importable", "rule_failed"
+        """
+        try:
+            _imported(self.path)
+        except (ImportError, AttributeError, ValueError) as error:
+            expected = "the name of a rule, or the import path of a function"
+            hint = f"{type(error).__name__}: {error}"
+            raise ConfigError("not_importable", self.where, expected, self.path, hint) from error
+        try:
+            self(Document(_TRIED))
+        except EngineError as error:
+            code, where, expected, got, _ = error.args
+            raise ConfigError(code, where, expected, got, f"tried with {_TRIED!r}") from error
+
+    def __call__(self, document: Document) -> float:
+        """Return what the function gives; None is NaN, a text that cannot be judged.
+
+        Raises
+        ------
+        EngineError : "rule_failed", with what the function said
+        """
+        try:
+            value = _imported(self.path)(document.text)
+            number = math.nan if value is None else float(value)
+        except Exception as error:
+            said = Shown(f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
+            raise self._failed(said) from error
+        if math.isinf(number):
+            raise self._failed(Shown(str(number)))
+        return number
+
+    def _failed(self, got: Shown) -> EngineError:
+        expected = f"a number from {self.path}(text)"
+        return EngineError("rule_failed", self.where, expected, got)
+
+
+@cache
+def _imported(path: str) -> Callable[[str], Any]:
+    module, _, name = path.rpartition(".")
+    function: Callable[[str], Any] = getattr(importlib.import_module(module), name)
+    return function

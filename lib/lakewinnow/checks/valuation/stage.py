@@ -16,7 +16,7 @@ from lakewinnow import columns as c
 from lakewinnow.checks.valuation import CHECK, IS_ISSUE, SCORE, ValuationConfig, ValuationFigures
 from lakewinnow.core.checks import valuation as core
 from lakewinnow.core.checks.row_graph import RowGraph
-from lakewinnow.figures.neighbors import NeighborFigures
+from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.graphs import row_graph

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from lakewinnow.config.sections import EmbeddingConfig
 from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, Limits, unit_length
 from lakewinnow.embedding.local import models, threads
+from lakewinnow.embedding.local.models import TransformerFiles
 from lakewinnow.embedding.local.tokens import Tokens
-from lakewinnow.embedding.local.transformer_files import TransformerFiles
 from lakewinnow.errors import ConfigError, ProviderError
 
 if TYPE_CHECKING:

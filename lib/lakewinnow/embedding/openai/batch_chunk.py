@@ -13,10 +13,11 @@ from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
     EmbeddedTexts,
+    LongTexts,
     Outcomes,
+    Piece,
     well_formed,
 )
-from lakewinnow.embedding.requests.pieces import LongTexts, Piece
 
 _AT_ONCE: Final = 1024  # vectors returned
 

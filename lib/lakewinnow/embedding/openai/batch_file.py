@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any, Final
 
 from lakewinnow.embedding.base import RefusedInput
-from lakewinnow.embedding.openai.errors import of_status, redacted
+from lakewinnow.embedding.openai.access import of_status, redacted
 from lakewinnow.errors import ProviderError
 
 MAX_LINES: Final = 50_000

@@ -12,8 +12,8 @@ from openai.resources import Files
 from openai.types import Batch
 
 from lakewinnow.embedding.openai import batch_file
+from lakewinnow.embedding.openai.access import Calls
 from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
-from lakewinnow.embedding.openai.calls import Calls
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 
 FINAL: Final = {"completed", "failed", "expired", "cancelled"}

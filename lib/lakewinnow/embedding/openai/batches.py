@@ -24,8 +24,7 @@ from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.budget import Share
 from lakewinnow.embedding.requests.engine import cost_limit
-from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, RefusedText
-from lakewinnow.embedding.requests.pieces import LongTexts
+from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, LongTexts, RefusedText
 from lakewinnow.embedding.requests.sending import AGAIN, gave_up
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.plan.words import counted

@@ -6,12 +6,17 @@ one name to two models need two stores, or two names.
 """
 
 import base64
+import hashlib
+import os
+import tempfile
 import threading
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from json import JSONDecodeError
-from typing import Any, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import openai
@@ -20,15 +25,21 @@ from openai.types import CreateEmbeddingResponse
 
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
 from lakewinnow.embedding.base import Embedder, Limits, TryLater, unit_length
-from lakewinnow.embedding.openai.access import Access
+from lakewinnow.embedding.openai.access import Access, outcome_of
 from lakewinnow.embedding.openai.batch_file import billed
-from lakewinnow.embedding.openai.errors import outcome_of
-from lakewinnow.embedding.openai.vocabulary import Vocabulary
 from lakewinnow.errors import ConfigError
+
+if TYPE_CHECKING:
+    from tiktoken import Encoding
 
 _MAX_INPUTS: Final = 2048
 _SMALL_SERVER_INPUTS: Final = 128  # without a batch_size: on a few cores it takes seconds as it is
 BATCH_DISCOUNT: Final = 0.5
+
+_MODELS: Final = ("text-embedding-3-small", "text-embedding-3-large", "text-embedding-ada-002")
+_ENCODING: Final = "cl100k_base"  # of all three
+_URL: Final = f"https://openaipublic.blob.core.windows.net/encodings/{_ENCODING}.tiktoken"
+_SHA256: Final = "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7"
 
 
 @dataclass(frozen=True)
@@ -204,3 +215,58 @@ def _vector(embedding: Any) -> NDArray[np.float32]:
         return np.array(embedding or [], dtype=np.float32)
     except ValueError:  # not base64, not of four bytes each, no numbers
         return np.empty(0, dtype=np.float32)
+
+
+class Vocabulary:
+    """Counts and cuts as a model does, by tiktoken, or says that it cannot.
+
+    tiktoken downloads a vocabulary on first use, and waits for the network as long as that takes.
+    So it is asked only when the file is in its cache, whole: see TIKTOKEN_CACHE_DIR in its manual.
+    """
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+
+    def count(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the number of tokens of each text; None where they cannot be counted."""
+        if self._encoding is None:
+            return None
+        return [len(self._encoding.encode_ordinary(text)) for text in texts]
+
+    def split(self, text: str, n_tokens: int) -> list[str] | None:
+        """Return the text in pieces of at most `n_tokens` tokens, cut at white space if any."""
+        if self._encoding is None:
+            return None
+        pieces, rest = [], text
+        while rest:
+            tokens = self._encoding.encode_ordinary(rest)
+            head = rest
+            if len(tokens) > n_tokens:
+                # A token may end within a character, which then belongs to the next piece.
+                whole = self._encoding.decode_bytes(tokens[:n_tokens]).decode(errors="ignore")
+                cut = max(whole.rfind(" "), whole.rfind("\n"))
+                head = (whole[:cut] if cut > len(whole) // 2 else whole) or rest[0]
+            pieces.append(head)
+            rest = rest[len(head) :]
+        return pieces
+
+    @cached_property
+    def _encoding(self) -> "Encoding | None":
+        if self._model not in _MODELS or not _is_at_hand():
+            return None
+        try:
+            import tiktoken
+        except ModuleNotFoundError:
+            return None
+        return tiktoken.get_encoding(_ENCODING)
+
+
+def _is_at_hand() -> bool:
+    """Whether tiktoken would find the vocabulary in its cache, and not be put off by it."""
+    named = (os.environ.get(name) for name in ("TIKTOKEN_CACHE_DIR", "DATA_GYM_CACHE_DIR"))
+    default = str(Path(tempfile.gettempdir(), "data-gym-cache"))
+    folder = next((name for name in named if name is not None), default)
+    file = Path(folder, hashlib.sha1(_URL.encode()).hexdigest())  # noqa: S324 - as tiktoken does
+    if not folder or not file.is_file():
+        return False
+    return hashlib.sha256(file.read_bytes()).hexdigest() == _SHA256

@@ -18,10 +18,12 @@ from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
     EmbeddedTexts,
     FloatMatrix,
+    LongTexts,
     Outcomes,
+    Piece,
     RefusedText,
+    pack,
 )
-from lakewinnow.embedding.requests.pieces import LongTexts, Piece, pack
 from lakewinnow.embedding.requests.sending import AGAIN, OnlyThisFails, Sender, gave_up
 from lakewinnow.errors import ProviderError, Shown
 

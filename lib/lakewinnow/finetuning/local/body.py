@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from lakewinnow.core.types import IntArray
 from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import models
+from lakewinnow.embedding.local.models import TransformerFiles
 from lakewinnow.embedding.local.sentence_transformers import device
-from lakewinnow.embedding.local.transformer_files import TransformerFiles
 from lakewinnow.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -18,8 +18,8 @@ import numpy as np
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import threads
+from lakewinnow.embedding.local.models import TransformerFiles
 from lakewinnow.embedding.local.sentence_transformers import device, find_model, package_missing
-from lakewinnow.embedding.local.transformer_files import TransformerFiles
 from lakewinnow.finetuning.local.body import Body, Inputs, in_batches, prepared
 
 if TYPE_CHECKING:

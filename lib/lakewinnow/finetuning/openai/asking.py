@@ -12,8 +12,7 @@ from typing import Final
 
 import openai
 
-from lakewinnow.embedding.openai.access import Access
-from lakewinnow.embedding.openai.errors import outcome_of
+from lakewinnow.embedding.openai.access import Access, outcome_of
 from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError
 from lakewinnow.plan.words import counted

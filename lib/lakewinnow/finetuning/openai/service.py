@@ -9,8 +9,7 @@ from typing import IO, Any, Final
 
 from openai.types.fine_tuning import FineTuningJob
 
-from lakewinnow.embedding.openai.access import Access
-from lakewinnow.embedding.openai.calls import Calls
+from lakewinnow.embedding.openai.access import Access, Calls
 
 FINAL: Final = {"succeeded", "failed", "cancelled"}
 _FINGERPRINT: Final = "lakewinnow"  # key of the metadata

@@ -22,7 +22,7 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.checks.row_graph import RowGraph, row_graph
-from lakewinnow.figures.neighbors import NeighborFigures
+from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.arrow.functions import apply_to_cogroups

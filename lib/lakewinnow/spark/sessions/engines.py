@@ -61,3 +61,34 @@ def _ask(spark: SparkSession) -> Engine:
     answer: Any = spark.sql("SELECT version()").collect()[0][0]
     number, _, revision = str(answer).partition(" ")
     return Engine(SPARK if revision else SAIL, number)
+
+
+class JobProgress:
+    """The share of the tasks of the running job that are done.
+
+    Parameters
+    ----------
+    spark : classic or Connect
+    """
+
+    def __init__(self, spark: SparkSession) -> None:
+        self._tracker: Any = None
+        self._last: tuple[int, int] | None = None
+        if is_classic(spark):
+            self._tracker = spark.sparkContext.statusTracker()
+        else:
+            spark.registerProgressHandler(self._remember)  # type: ignore[arg-type]
+
+    def share(self) -> float | None:
+        """Return done tasks over all tasks, or None when no job runs."""
+        done, total = self._ask() if self._tracker is not None else self._last or (0, 0)
+        return done / total if total else None
+
+    def _ask(self) -> tuple[int, int]:
+        stages = [self._tracker.getStageInfo(i) for i in self._tracker.getActiveStageIds()]
+        running = [stage for stage in stages if stage is not None]
+        return sum(s.numCompletedTasks for s in running), sum(s.numTasks for s in running)
+
+    def _remember(self, stages: Any, *_: Any, **__: Any) -> None:
+        known = [stage for stage in stages or [] if stage.num_tasks]
+        self._last = sum(s.num_completed_tasks for s in known), sum(s.num_tasks for s in known)
