@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import pyarrow as pa
+from pyspark.sql import DataFrame
 from pyspark.sql.types import StructField, StructType
 
 from lakewinnow import columns as c
@@ -17,6 +18,7 @@ from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 
 WHY: Final = "why"
+F = TypeVar("F")
 
 
 def schema(check: Check[Any]) -> StructType:
@@ -41,6 +43,30 @@ def _found(check: Check[Any]) -> Mapping[str, str]:
     }
 
 
+def publish(lake: Lake, check: Check[Any], judged: DataFrame) -> None:
+    """Publish a check's table, a row for each accepted one."""
+    lake.publish(check.table, judged, schema=schema(check))
+
+
+def report(
+    lake: Lake, check: Check[Any], reads: Mapping[str, int], figures: F, *besides: str
+) -> StageReport[F]:
+    """Return the report of a check whose table is published.
+
+    Parameters
+    ----------
+    reads : passes by table
+    besides : tables that it writes as well
+    """
+    return StageReport(
+        rows_in=n_accepted(lake),
+        rows_out=lake.rows(check.table),
+        reads=reads,
+        writes=(check.table, *besides),
+        figures=figures,
+    )
+
+
 def judge_texts(
     lake: Lake, check: Check[Any], judge: Callable[[str], tuple[Any, ...]]
 ) -> StageReport[Any]:
@@ -57,14 +83,9 @@ def judge_texts(
     """
     texts, table = accepted(lake).select(c.ROW_ID, c.TEXT), schema(check)
     judged = map_batches(texts, partial(_judge_batches, judge=judge, table=table), table)
-    lake.publish(check.table, judged, schema=table)
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=lake.rows(check.table),
-        reads={"corpus": 1},
-        writes=(check.table,),
-        figures={"rows": lake.files.count_true(check.table, f"{check.is_issue}")},
-    )
+    publish(lake, check, judged)
+    figures = {"rows": lake.files.count_true(check.table, f"{check.is_issue}")}
+    return report(lake, check, {"corpus": 1}, figures)
 
 
 def _judge_batches(

@@ -6,7 +6,7 @@ its settings and of what it reads has changed; see `pipeline.records`.
 
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding.listed import may_refuse
@@ -16,6 +16,9 @@ from lakewinnow.plan.cost import UNKNOWN
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.plan.stage import Names, Stage
+
+if TYPE_CHECKING:
+    from lakewinnow.lake.run import Run
 
 # How a service is asked decides no vector.
 _HOW_TO_EMBED: Final = (
@@ -85,10 +88,15 @@ def _classifier(config: Config) -> Names:
 
 
 def _stage(name: str, title: str, purpose: str, **declared: Any) -> Stage:
-    """Declare a stage, which runs the function of its name in `steps` if nothing else is said."""
-    said = {"run": f"lakewinnow.pipeline.steps:{name}", **declared}
+    """Declare a stage, which runs what `steps` has for its name if nothing else is said."""
+
+    def run(of: "Run") -> Any:
+        from lakewinnow.pipeline import steps  # and with it all engines
+
+        return steps.RUN[name](of)
+
     cost = COSTS.get(name, UNKNOWN)
-    return Stage(name=name, title=title, purpose=purpose, cost=cost, **said)
+    return Stage(name=name, title=title, purpose=purpose, cost=cost, **{"run": run, **declared})
 
 
 STAGES: Final = (

@@ -4,10 +4,11 @@ What was chosen in mid-run, the best embedding and what becomes of label issues,
 of the stages that chose; `chosen_embedding` and `chosen_clean` read it there.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Final, cast
 
-from lakewinnow.checks.neighbors import stage as neighbors_
+from lakewinnow.checks.neighbors import stage as neighbors
 from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
 from lakewinnow.embedding import listed
@@ -15,22 +16,22 @@ from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.figures.models import Choice
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.run import Run
-from lakewinnow.lake.workspace import StageReport
+from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import nested
-from lakewinnow.stages import crossval as crossval_
-from lakewinnow.stages import decide as decide_
-from lakewinnow.stages import embed as embed_
-from lakewinnow.stages import evaluate as evaluate_
-from lakewinnow.stages import export as export_
-from lakewinnow.stages import ingest as ingest_
-from lakewinnow.stages import label_issues as label_issues_
-from lakewinnow.stages import noise as noise_
-from lakewinnow.stages import own_probs as own_probs_
-from lakewinnow.stages import own_vectors as own_vectors_
-from lakewinnow.stages import publish as publish_
-from lakewinnow.stages import report as report_
-
-S = TypeVar("S")
+from lakewinnow.stages import (
+    crossval,
+    decide,
+    embed,
+    evaluate,
+    export,
+    ingest,
+    label_issues,
+    noise,
+    own_probs,
+    own_vectors,
+    publish,
+    report,
+)
 
 
 def chosen_embedding(run: Run) -> EmbeddingConfig:
@@ -64,115 +65,69 @@ def as_embedded(run: Run) -> Config:
     return replace(run.config, embedding=chosen_embedding(run))
 
 
-def asked_for(section: S | None) -> S:
-    """Return a section that is there: without it the graph has no such stage."""
-    if section is None:
-        raise ValueError("a stage that is not asked for")
-    return section
-
-
-def ingest(run: Run) -> StageReport[Any]:
-    """Split the source into corpus/ and quarantine/."""
-    return ingest_.run(run.lake, run.inputs.source, run.config.input, run.config.crossval)
-
-
 def check_classes(run: Run) -> None:
     """Find settings that do not go with the classes, before embedding takes its time."""
     classes = run.lake.figures("ingest", Ingested).classes
-    label_issues_.checked_filter(run.config.label_issues, classes)
+    label_issues.checked_filter(run.config.label_issues, classes)
     if run.config.input.pred_probs is None:
         classifiers.load(run.config.crossval, classes)
 
 
-def own_vectors(run: Run) -> StageReport[Any]:
-    """Take the user's vectors."""
-    return own_vectors_.run(run.lake, run.config.input)
+def check_drop_fraction(run: Run) -> None:
+    """Stop before anything is touched, if too many rows would go."""
+    publish.check_drop_fraction(run.lake, run.config.clean.max_drop_fraction)
 
 
-def embed(run: Run) -> StageReport[Any]:
-    """Embed the texts that are new."""
-    return embed_.run(run.lake, run.config.input, chosen_embedding(run), run.report_progress)
-
-
-def crossval(run: Run) -> StageReport[Any]:
-    """Make out-of-sample probabilities."""
-    return crossval_.run(run.lake, chosen_embedding(run), run.config.crossval)
-
-
-def own_probs(run: Run) -> StageReport[Any]:
-    """Take the user's probabilities."""
-    return own_probs_.run(run.lake, run.config.input)
-
-
-def noise(run: Run) -> StageReport[Any]:
-    """Estimate the noise model."""
+def _noise(run: Run) -> StageReport[Any]:
     earlier = run.inputs.noise_model
     is_ours = run.config.input.pred_probs is None
     model = None if earlier is None else earlier.model
-    return noise_.run(run.lake, model, run.config.crossval if is_ours else None)
+    return noise.run(run.lake, model, run.config.crossval if is_ours else None)
 
 
-def label_issues(run: Run) -> StageReport[Any]:
-    """Find label issues."""
-    return label_issues_.run(run.lake, run.config.label_issues)
-
-
-def neighbors(run: Run) -> StageReport[Any]:
-    """Find which texts are near to each text."""
-    return neighbors_.run(run.lake, chosen_embedding(run), run.config.checks.neighbors)
-
-
-def holdout(run: Run) -> StageReport[Any]:
-    """Take in trusted rows."""
-    return nested.take_in_holdout(run, chosen_embedding(run))
-
-
-def choose(run: Run) -> StageReport[Any]:
-    """Choose what becomes of label issues."""
-    return evaluate_.choose(run.lake, as_embedded(run), run.trusted)
-
-
-def decide(run: Run) -> StageReport[Any]:
-    """Decide what happens to each row."""
+def _decide(run: Run) -> StageReport[Any]:
     clean, why = chosen_clean(run)
-    return decide_.run(run.lake, clean, run.config.checks, run.inputs.decisions, why)
+    return decide.run(run.lake, clean, run.config.checks, run.inputs.decisions, why)
 
 
-def check_drop_fraction(run: Run) -> None:
-    """Stop before anything is touched, if too many rows would go."""
-    publish_.check_drop_fraction(run.lake, run.config.clean.max_drop_fraction)
-
-
-def publish(run: Run) -> StageReport[Any]:
-    """Write the clean dataset, and the other rows."""
-    return publish_.run(run.lake, run.config.input, run.config.output, run.text)
-
-
-def report(run: Run) -> StageReport[Any]:
-    """Collect what the report shows."""
-    return report_.run(run.lake, run.config.checks.on)
-
-
-def evaluate(run: Run) -> StageReport[Any]:
-    """Compare with the reference, and models on the holdout."""
+def _evaluate(run: Run) -> StageReport[Any]:
     config, reference = as_embedded(run), run.inputs.reference
-    return evaluate_.run(run.lake, config, reference=reference, trusted=run.trusted)
+    return evaluate.run(run.lake, config, reference=reference, trusted=run.trusted)
 
 
-def finetune(run: Run) -> StageReport[Any]:
+def _finetune(run: Run) -> StageReport[Any]:
     """Fine-tune models; where some jobs failed, the next run begins those again."""
-    from lakewinnow.stages import finetune as finetune_  # services' clients take long to import
+    from lakewinnow.stages import finetune  # services' clients take long to import
 
-    report = finetune_.run(
+    report = finetune.run(
         run.lake,
         as_embedded(run),
-        trusted=asked_for(run.trusted),
+        trusted=cast("Lake", run.trusted),  # without which the graph has no such stage
         reference=run.inputs.reference,
         report_progress=run.report_progress,
     )
     return replace(report, is_complete=not report.figures.finetuning.failed)
 
 
-def export(run: Run) -> StageReport[Any]:
-    """Write files for fine-tuning."""
-    return export_.run(run.lake, run.config.export, run.text)
+RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
+    "ingest": lambda of: ingest.run(of.lake, of.inputs.source, of.config.input, of.config.crossval),
+    "own_vectors": lambda of: own_vectors.run(of.lake, of.config.input),
+    "embed": lambda of: embed.run(
+        of.lake, of.config.input, chosen_embedding(of), of.report_progress
+    ),
+    "crossval": lambda of: crossval.run(of.lake, chosen_embedding(of), of.config.crossval),
+    "own_probs": lambda of: own_probs.run(of.lake, of.config.input),
+    "noise": _noise,
+    "label_issues": lambda of: label_issues.run(of.lake, of.config.label_issues),
+    "neighbors": lambda of: neighbors.run(
+        of.lake, chosen_embedding(of), of.config.checks.neighbors
+    ),
+    "holdout": lambda of: nested.take_in_holdout(of, chosen_embedding(of)),
+    "choose": lambda of: evaluate.choose(of.lake, as_embedded(of), of.trusted),
+    "decide": _decide,
+    "publish": lambda of: publish.run(of.lake, of.config.input, of.config.output, of.text),
+    "report": lambda of: report.run(of.lake, of.config.checks.on),
+    "evaluate": _evaluate,
+    "finetune": _finetune,
+    "export": lambda of: export.run(of.lake, of.config.export, of.text),
+}

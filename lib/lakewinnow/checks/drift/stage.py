@@ -18,7 +18,7 @@ have are on both, in one fold, and make them as alike as they are.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -28,6 +28,7 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.checks.drift import (
+    CHECK,
     GROUP,
     SCORE,
     Compared,
@@ -47,7 +48,8 @@ from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows, DriftComp
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.embedding import registry
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake import check_tables
+from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs.earlier_run import EarlierRun
 from lakewinnow.lake.redaction import preview
 from lakewinnow.lake.vectors.embedding_store import store_of
@@ -56,7 +58,6 @@ from lakewinnow.spark.schemas import schema
 
 __all__ = ["by_chance", "run"]
 
-TABLE: Final = "checks/drift"
 DRIFTED = schema(
     {
         c.ROW_ID: "string",
@@ -142,21 +143,15 @@ def run(what: ToCompare, text: Column | None = None) -> StageReport[DriftFigures
     _publish(lake, comparisons, [of_pair.surest for of_pair in found], shown)
     no_texts = "rows have no text" if what.source.text is None else ""
     left_out = {"texts": no_texts, "embeddings": no_vectors, "noise": no_noise}
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=lake.rows(TABLE),
-        reads={"corpus": 8 if what.reference is None else 5},
-        writes=(TABLE,),
-        figures=DriftFigures(
-            detected=any(of.detected for of in comparisons),
-            false_alarms=config.false_alarms,
-            reference=config.reference,
-            by=config.by,
-            comparisons=comparisons,
-            left_out={what: reason for what, reason in left_out.items() if reason},
-            groups_left_out=groups.n_left_out,
-        ),
+    figures = replace(
+        _of_nothing(config),
+        detected=any(of.detected for of in comparisons),
+        comparisons=comparisons,
+        left_out={what: reason for what, reason in left_out.items() if reason},
+        groups_left_out=groups.n_left_out,
     )
+    reads = {"corpus": 8 if what.reference is None else 5}
+    return check_tables.report(lake, CHECK, reads, figures)
 
 
 def _count(what: ToCompare, groups: Groups) -> Counted:
@@ -167,23 +162,21 @@ def _count(what: ToCompare, groups: Groups) -> Counted:
 
 
 def _nothing(lake: Lake, config: DriftConfig, reason: str) -> StageReport[DriftFigures]:
-    """Say why nothing was what."""
+    """Say why nothing was compared."""
     _publish(lake, [], [], F.col(c.TEXT))
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=0,
-        reads={"corpus": 3},
-        writes=(TABLE,),
-        figures=DriftFigures(
-            detected=False,
-            false_alarms=config.false_alarms,
-            reference=config.reference,
-            by=config.by,
-            comparisons=[],
-            left_out={},
-            groups_left_out=0,
-        ),
-        warnings=[f"checks.drift: {reason}: nothing was compared"],
+    report = check_tables.report(lake, CHECK, {"corpus": 3}, _of_nothing(config))
+    return replace(report, warnings=[f"{CHECK.key}: {reason}: nothing was compared"])
+
+
+def _of_nothing(config: DriftConfig) -> DriftFigures:
+    return DriftFigures(
+        detected=False,
+        false_alarms=config.false_alarms,
+        reference=config.reference,
+        by=config.by,
+        comparisons=[],
+        left_out={},
+        groups_left_out=0,
     )
 
 
@@ -261,4 +254,4 @@ def _publish(
     schema = StructType([DRIFTED[name] for name in (c.ROW_ID, GROUP, SCORE)])
     few = F.broadcast(lake.spark.createDataFrame(rows, schema))
     shown = accepted(lake).select(c.ROW_ID, c.GIVEN_LABEL, c.TEXT).join(few, c.ROW_ID)
-    lake.publish(TABLE, shown.coalesce(1).select("*", preview(text)), schema=DRIFTED)
+    lake.publish(CHECK.table, shown.coalesce(1).select("*", preview(text)), schema=DRIFTED)

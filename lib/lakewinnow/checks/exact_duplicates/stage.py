@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 from lakewinnow import columns as c
 from lakewinnow.checks.exact_duplicates import CHECK, SET, ExactDuplicatesConfig
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
 from lakewinnow.plan.words import AlikeRows
@@ -45,10 +45,5 @@ def run(run: Run, _: ExactDuplicatesConfig) -> StageReport[AlikeRows]:
     one_a_set = found.where(F.col(c.ROW_ID) == F.col(SET))
     n_sets, n_differ = one_a_set.agg(F.count("*"), F.count_if(_LABELS_DIFFER)).collect()[0]
     n_rows = lake.rows(CHECK.table)
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=n_rows,
-        reads={"corpus": 2},
-        writes=(CHECK.table,),
-        figures=AlikeRows(sets=n_sets, rows=n_rows, sets_whose_labels_differ=n_differ),
-    )
+    figures = AlikeRows(sets=n_sets, rows=n_rows, sets_whose_labels_differ=n_differ)
+    return check_tables.report(lake, CHECK, {"corpus": 2}, figures)

@@ -8,7 +8,6 @@ a sample, other texts belong to the cluster of the nearest text that is the core
 within the distance that makes a cluster; so do rows of a text beyond those that the graph has.
 """
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Final
 
@@ -45,11 +44,6 @@ def publish(lake: Lake, max_distance: float) -> None:
     """Cluster the rows of the reference."""
     cluster = partial(_cluster, max_distance=max_distance)
     lake.publish(TABLE, row_graph.judged(lake, [], cluster, _CLUSTERED), schema=_CLUSTERED)
-
-
-def reads(*, by_cluster: bool) -> Mapping[str, int]:
-    """Return what is read for clusters."""
-    return {"checks/neighbors": 2, TABLE: 2} if by_cluster else {}
 
 
 def of_rows(lake: Lake, max_distance: float) -> DataFrame:

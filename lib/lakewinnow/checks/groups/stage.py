@@ -40,7 +40,7 @@ from lakewinnow.config.sections import InputConfig
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
-from lakewinnow.lake.corpus import accepted, input_column, n_accepted
+from lakewinnow.lake.corpus import accepted, input_column
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.portable import expressions as portable
@@ -65,20 +65,14 @@ def run(run: Run, config: GroupsConfig) -> StageReport[GroupFigures]:
     )
     scored = _scored(lake.read(_MEMBERS), config.min_rows)
     worst = _worst(scored, config.threshold)
-    lake.publish(CHECK.table, _judged(lake, scored, worst), schema=check_tables.schema(CHECK))
-    n_rows = lake.rows(CHECK.table)
-    written = (CHECK.table, _MEMBERS, *([clusters.TABLE] if by_cluster else ()))
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=n_rows,
-        reads={"pred_probs": 1, "corpus": 2, _MEMBERS: 3, **clusters.reads(by_cluster=by_cluster)},
-        writes=written,
-        figures=GroupFigures(
-            rows=lake.read(CHECK.table).where(IS_ISSUE).count(),
-            worst=worst,
-            threshold=config.threshold,
-        ),
-    )
+    check_tables.publish(lake, CHECK, _judged(lake, scored, worst))
+    n_issues = lake.files.count_true(CHECK.table, IS_ISSUE)
+    figures = GroupFigures(rows=n_issues, worst=worst, threshold=config.threshold)
+    reads = {"pred_probs": 1, "corpus": 2, _MEMBERS: 3}
+    if not by_cluster:
+        return check_tables.report(lake, CHECK, reads, figures, _MEMBERS)
+    reads |= {"checks/neighbors": 2, clusters.TABLE: 2}
+    return check_tables.report(lake, CHECK, reads, figures, _MEMBERS, clusters.TABLE)
 
 
 def _members(

@@ -36,19 +36,13 @@ def run(run: Run, config: ImbalanceConfig) -> StageReport[ImbalanceFigures]:
         .withColumn(SCORE, F.when(is_rarest, found.share).otherwise(1.0))
         .withColumn(WHY, F.when(is_issue, why))
     )
-    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
-    n_judged = lake.rows(CHECK.table)
-    return StageReport(
-        rows_in=n_judged,
-        rows_out=n_judged,
-        reads={"corpus": 1},
-        writes=(CHECK.table,),
-        figures=ImbalanceFigures(
-            rows=n_rows if found.is_issue else 0,
-            rarest=names[found.rarest],
-            share=found.share,
-            limit=found.limit,
-            rare=[names[k] for k in found.rare],
-            without_rows=[name for name, n in zip(names, counts, strict=True) if not n],
-        ),
+    check_tables.publish(lake, CHECK, judged)
+    figures = ImbalanceFigures(
+        rows=n_rows if found.is_issue else 0,
+        rarest=names[found.rarest],
+        share=found.share,
+        limit=found.limit,
+        rare=[names[k] for k in found.rare],
+        without_rows=[name for name, n in zip(names, counts, strict=True) if not n],
     )
+    return check_tables.report(lake, CHECK, {"corpus": 1}, figures)

@@ -55,22 +55,17 @@ def run(run: Run, config: LanguageMismatchConfig) -> StageReport[LanguageMismatc
     told = lake.read(_LANGUAGES)
     n_judged, of_class = _languages_of_classes(told)
     judged = _judged(told, of_class, config.min_prob)
-    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
+    check_tables.publish(lake, CHECK, judged)
     flagged = lake.read(CHECK.table).where(IS_ISSUE).groupBy(LANGUAGE).count()
     by_language: dict[str, int] = dict(flagged.orderBy(F.desc("count"), LANGUAGE).collect())
-    n_rows = lake.rows(CHECK.table)
-    return StageReport(
-        rows_in=n_rows,
-        rows_out=n_rows,
-        reads={"corpus": 1, _LANGUAGES: 2, CHECK.table: 1},
-        writes=(CHECK.table, _LANGUAGES),
-        figures=LanguageMismatchFigures(
-            rows=sum(by_language.values()),
-            rows_by_language=by_language,
-            judged=n_judged,
-            languages=of_class,
-        ),
+    figures = LanguageMismatchFigures(
+        rows=sum(by_language.values()),
+        rows_by_language=by_language,
+        judged=n_judged,
+        languages=of_class,
     )
+    reads = {"corpus": 1, _LANGUAGES: 2, CHECK.table: 1}
+    return check_tables.report(lake, CHECK, reads, figures, _LANGUAGES)
 
 
 def _tell_batches(batches: Iterable[pa.RecordBatch], min_bytes: int) -> Iterator[pa.RecordBatch]:

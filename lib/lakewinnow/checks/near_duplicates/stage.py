@@ -40,7 +40,7 @@ from lakewinnow.checks.near_duplicates import (
 from lakewinnow.checks.near_duplicates.by_text import SIMILARITY, TEXT_ID
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.check_tables import WHY
-from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.graphs.components import IN_ONE_TASK, NODE, ONE, OTHER, ROOT, publish_roots
 from lakewinnow.lake.observed import SUM, Observed
 from lakewinnow.lake.run import Run
@@ -87,15 +87,11 @@ def run(
         nearest = by_embedding.nearest(lake, figures["median"])
     figures["rounds"] = publish_roots(lake, _PAIRS, _SETS, most_in_one_task)
     roots = lake.read(_SETS).withColumnRenamed(NODE, TEXT_ID)
-    lake.publish(CHECK.table, _found(lake, nearest, roots), schema=check_tables.schema(CHECK))
+    check_tables.publish(lake, CHECK, _found(lake, nearest, roots))
     lake.files.delete(_FOLDER)
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=lake.rows(CHECK.table),
-        reads={"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3},
-        writes=(CHECK.table,),
-        figures=NearDuplicateFigures(by=config.by, **_figures(lake), **figures),
-    )
+    reads = {"corpus": 3} if config.by == "text" else {"corpus": 1, "checks/neighbors": 3}
+    found = NearDuplicateFigures(by=config.by, **_figures(lake), **figures)
+    return check_tables.report(lake, CHECK, reads, found)
 
 
 def _keyed_batches(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -53,16 +53,10 @@ def run(run: Run, config: NonIidConfig) -> StageReport[OrderFigures]:
         .withColumn(IS_ISSUE, F.coalesce(IS_ISSUE, F.lit(False)))  # noqa: FBT003
         .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
     )
-    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
-    n_rows = lake.rows(CHECK.table)
-    figures = json.loads(seen.figures()[_NOTE])
-    return StageReport(
-        rows_in=n_rows,
-        rows_out=n_rows,
-        reads={"checks/neighbors": 1, "corpus": 2},
-        writes=(CHECK.table,),
-        figures=OrderFigures(by=config.by, significant=core.SIGNIFICANT, **figures),
-    )
+    check_tables.publish(lake, CHECK, judged)
+    found = json.loads(seen.figures()[_NOTE])
+    figures = OrderFigures(by=config.by, significant=core.SIGNIFICANT, **found)
+    return check_tables.report(lake, CHECK, {"checks/neighbors": 1, "corpus": 2}, figures)
 
 
 def _test(rows: pa.Table, graph: RowGraph) -> pa.Table:

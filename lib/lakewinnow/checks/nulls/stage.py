@@ -53,18 +53,11 @@ def run(run: Run, config: NullsConfig) -> StageReport[NullFigures]:
         .withColumn(SCORE, 1 - n_missing / max(len(names), 1))
         .withColumn(WHY, F.when(is_issue, f"empty: none of {len(names)} columns has a value"))
     )
-    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
-    n_rows = lake.rows(CHECK.table)
-    shares, together = _shares(patterns, names, n_rows)
-    return StageReport(
-        rows_in=n_rows,
-        rows_out=n_rows,
-        reads={"corpus": 2},
-        writes=(CHECK.table,),
-        figures=NullFigures(
-            rows=lake.read(CHECK.table).where(IS_ISSUE).count(), columns=shares, most_often=together
-        ),
-    )
+    check_tables.publish(lake, CHECK, judged)
+    shares, together = _shares(patterns, names, lake.rows(CHECK.table))
+    n_issues = lake.files.count_true(CHECK.table, IS_ISSUE)
+    figures = NullFigures(rows=n_issues, columns=shares, most_often=together)
+    return check_tables.report(lake, CHECK, {"corpus": 2}, figures)
 
 
 def _columns(fields: StructType, source: InputConfig, config: NullsConfig) -> list[str]:

@@ -50,16 +50,10 @@ def run(run: Run, config: OutliersConfig) -> StageReport[OutlierFigures]:
     lake = run.lake
     by = config.judged_by(run.config.has_vectors)
     found, figures = _by_distance(lake, config) if by == "embedding" else _by_probs(lake, config)
-    lake.publish(CHECK.table, found, schema=check_tables.schema(CHECK))
+    check_tables.publish(lake, CHECK, found)
     n_issues = lake.files.count_true(CHECK.table, IS_ISSUE)
-    tables = ("checks/neighbors", "corpus") if by == "embedding" else ("pred_probs",)
-    return StageReport(
-        rows_in=n_accepted(lake),
-        rows_out=lake.rows(CHECK.table),
-        reads=dict(zip(tables, (2, 1), strict=False)),
-        writes=(CHECK.table,),
-        figures=OutlierFigures(rows=n_issues, by=by, **figures),
-    )
+    reads = {"checks/neighbors": 2, "corpus": 1} if by == "embedding" else {"pred_probs": 2}
+    return check_tables.report(lake, CHECK, reads, OutlierFigures(rows=n_issues, by=by, **figures))
 
 
 def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:

@@ -43,25 +43,19 @@ def run(run: Run, config: ValuationConfig) -> StageReport[ValuationFigures]:
         .withColumn(IS_ISSUE, is_issue)
         .withColumn(WHY, F.when(is_issue, why))
     )
-    lake.publish(CHECK.table, judged, schema=check_tables.schema(CHECK))
-    n_rows = lake.rows(CHECK.table)
+    check_tables.publish(lake, CHECK, judged)
     found = lake.read(CHECK.table)
     n_issues, n_judged, mean = found.agg(
         F.count_if(IS_ISSUE), F.count(score), portable.mean(score)
     ).collect()[0]
-    return StageReport(
-        rows_in=n_rows,
-        rows_out=n_rows,
-        reads={"checks/neighbors": 1, "corpus": 2},
-        writes=(CHECK.table,),
-        figures=ValuationFigures(
-            rows=n_issues,
-            judged=n_judged,
-            mean=mean,
-            threshold=config.threshold,
-            k=lake.figures("neighbors", NeighborFigures).k,
-        ),
+    figures = ValuationFigures(
+        rows=n_issues,
+        judged=n_judged,
+        mean=mean,
+        threshold=config.threshold,
+        k=lake.figures("neighbors", NeighborFigures).k,
     )
+    return check_tables.report(lake, CHECK, {"checks/neighbors": 1, "corpus": 2}, figures)
 
 
 def _value(rows: pa.Table, graph: RowGraph) -> pa.Table:

@@ -35,11 +35,11 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.probabilities import Fault
 from lakewinnow.core.selection import label_issues, scores
 from lakewinnow.core.selection.cells import ANY, NONE, Cells, Pairs
-from lakewinnow.core.selection.label_issues import BLOCK_ROWS, LOW, IssueFilter
+from lakewinnow.core.selection.label_issues import LOW, IssueFilter
 from lakewinnow.core.selection.n_lowest import Budget, Cuts, Selection
 from lakewinnow.core.selection.scan import scan, selected
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
-from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.errors import ConfigError
 
 ALPHA: Final = 0.8  # weight of a score against all that are better
 
@@ -245,7 +245,11 @@ def find_label_issues(
     """
     issue_filter = issue_filter or IssueFilter()
     scores.check_score(rank_by, adjusted=adjust_pred_probs)
-    blocks = _blocks(labels, pred_probs, row_ids)
+    probs = np.ascontiguousarray(pred_probs, np.float64)
+    given = indicators(labels, probs.shape[1])
+    blocks = label_issues.in_blocks(
+        given, probs, row_ids, judge(probs), "probabilities of each class"
+    )
     n_classes = blocks[0].pred_probs.shape[1]
 
     threshold_state = OneVsRestThresholds.zero(n_classes)
@@ -274,24 +278,3 @@ def find_label_issues(
     ids = np.concatenate([np.array(block.row_ids, object) for block in blocks])
     ranks = label_issues.rank(is_issue, score, ids)
     return MultilabelIssues(is_issue, np.concatenate(class_flags), score, ranks, models)
-
-
-def _blocks(
-    labels: Sequence[Sequence[int]], pred_probs: npt.ArrayLike, row_ids: Sequence[str] | None
-) -> list[Block]:
-    probs = np.ascontiguousarray(pred_probs, np.float64)
-    ids = [f"{row:012d}" for row in range(len(labels))] if row_ids is None else row_ids
-    if not len(labels) == len(probs) == len(ids):
-        lengths = Shown(f"{len(labels)} labels, {len(probs)} pred_probs, {len(ids)} row_ids")
-        raise DataError("wrong_length", "pred_probs", "one row per label and row id", lengths)
-    faults = judge(probs)
-    bad = np.flatnonzero(faults)
-    if len(bad):
-        fault = Fault(int(faults[bad[0]]))
-        where = f"pred_probs of row {ids[int(bad[0])]}"
-        hint = f"{len(bad)} of {len(probs)} rows have this fault; leave them out or fix them"
-        raise DataError(fault.code, where, "probabilities of each class", Shown(fault.reason), hint)
-    probs = probabilities.clipped(probs)
-    given = indicators(labels, probs.shape[1])
-    parts = (slice(at, at + BLOCK_ROWS) for at in range(0, max(len(labels), 1), BLOCK_ROWS))
-    return [Block(given[part], probs[part], ids[part]) for part in parts]

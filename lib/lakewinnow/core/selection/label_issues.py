@@ -237,7 +237,9 @@ def find_label_issues(
     """
     issue_filter = issue_filter or IssueFilter()
     check_score(rank_by, adjusted=adjust_pred_probs)
-    blocks = _blocks(labels, pred_probs, row_ids)
+    probs = np.ascontiguousarray(pred_probs, np.float64)
+    given, faults = np.asarray(labels, np.int64), judge(probs).faults
+    blocks = in_blocks(given, probs, row_ids, faults, "probabilities that sum to 1")
     n_classes = blocks[0].pred_probs.shape[1]
 
     threshold_state = ThresholdState.zero(n_classes)
@@ -275,33 +277,31 @@ def rank(is_issue: BoolArray, score: FloatArray, row_ids: ObjectArray) -> IntArr
     return ranks
 
 
-def _blocks(
-    labels: npt.ArrayLike, pred_probs: npt.ArrayLike, row_ids: Sequence[str] | None
+def in_blocks(
+    labels: IntArray,
+    pred_probs: FloatArray,
+    row_ids: Sequence[str] | None,
+    faults: npt.NDArray[np.int8],
+    expected: str,
 ) -> list[Block]:
-    given = np.asarray(labels, np.int64)
-    probs = np.ascontiguousarray(pred_probs, np.float64)
-    ids = [f"{row:012d}" for row in range(len(given))] if row_ids is None else row_ids
-    if not len(given) == len(probs) == len(ids):
-        lengths = Shown(f"{len(given)} labels, {len(probs)} pred_probs, {len(ids)} row_ids")
+    """Return rows in blocks, if all are sound.
+
+    Parameters
+    ----------
+    labels : int64, shape (n,) or (n, K)
+    row_ids : None: the positions
+    faults : int8, shape (n,), values of `Fault`
+    expected : of probabilities, as an error has it
+    """
+    ids = [f"{row:012d}" for row in range(len(labels))] if row_ids is None else row_ids
+    if not len(labels) == len(pred_probs) == len(ids):
+        lengths = Shown(f"{len(labels)} labels, {len(pred_probs)} pred_probs, {len(ids)} row_ids")
         raise DataError("wrong_length", "pred_probs", "one row per label and row id", lengths)
-    _check_probabilities(probs, ids)
-    probs = clipped(probs)
-    return [
-        Block(
-            given[start : start + BLOCK_ROWS],
-            probs[start : start + BLOCK_ROWS],
-            ids[start : start + BLOCK_ROWS],
-        )
-        for start in range(0, max(len(given), 1), BLOCK_ROWS)
-    ]
-
-
-def _check_probabilities(pred_probs: FloatArray, row_ids: Sequence[str]) -> None:
-    faults = judge(pred_probs).faults
     bad = np.flatnonzero(faults)
     if len(bad):
-        fault = Fault(int(faults[bad[0]]))
-        where, expected = f"pred_probs of row {row_ids[int(bad[0])]}", "probabilities that sum to 1"
-        got = Shown(fault.reason)
-        hint = f"{len(bad)} of {len(pred_probs)} rows have this fault; leave them out or fix them"
-        raise DataError(fault.code, where, expected, got, hint)
+        fault, where = Fault(int(faults[bad[0]])), f"pred_probs of row {ids[int(bad[0])]}"
+        hint = f"{len(bad)} of {len(faults)} rows have this fault; leave them out or fix them"
+        raise DataError(fault.code, where, expected, Shown(fault.reason), hint)
+    probs = clipped(pred_probs)
+    parts = (slice(at, at + BLOCK_ROWS) for at in range(0, max(len(labels), 1), BLOCK_ROWS))
+    return [Block(labels[part], probs[part], ids[part]) for part in parts]
