@@ -9,10 +9,10 @@ import yaml
 from builders import ROOT
 from lakewinnow.config.combinations import named
 from lakewinnow.config.file import dump, load_config, parse_config, to_dict
-from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config, InputConfig
 from lakewinnow.config.types import COLUMN
 from lakewinnow.errors import ConfigError
+from lakewinnow.lake.inputs.formats import input_format
 
 MINIMAL = {"input": {"path": "x.csv", "text": "t", "label": "l"}, "workspace": "out"}
 LISTED, REQUIRED = "embedding.candidates", "clean.require_improvement"

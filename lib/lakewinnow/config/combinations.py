@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
@@ -132,7 +133,7 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
     if (source.path is None) == (source.table is None):
         got = Shown("both" if source.path else "neither")
         yield ConfigError("path_or_table", "input", "either path or table", got)
-    if source.path is not None and source.format is None and format_of(source.path) is None:
+    if source.format is None and source.path is not None and not _may_show_format(source.path):
         hint = "the path's ending does not show the format"
         expected = " | ".join(get_args(FileFormat))
         yield ConfigError("missing_key", "input.format", expected, None, hint)
@@ -154,6 +155,11 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
     if source.classes is not None and len(source.classes) < 2:
         yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _may_show_format(path: str) -> bool:
+    """Whether the path's ending names the format, or files of a folder may."""
+    return format_of(path) is not None or ":/" in path or Path(path).expanduser().is_dir()
 
 
 def _check_version(source: InputConfig) -> Iterator[ConfigError]:

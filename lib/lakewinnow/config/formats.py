@@ -2,21 +2,40 @@
 
 import re
 from datetime import datetime
+from pathlib import PurePosixPath
+from typing import Final
 
-from lakewinnow.config.sections import InputConfig
+_ENDINGS: Final = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".tab": "csv",
+    ".txt": "csv",
+    ".jsonl": "json",
+    ".json": "json",
+    ".ndjson": "json",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".xlsx": "excel",
+    ".xlsm": "excel",
+}
+_COMPRESSED: Final = re.compile(r"\.(gz|bz2|zst|snappy|lz4|zip)$")
 
 
 def format_of(path: str) -> str | None:
     """Return the file format that a path's ending names; None where it names none."""
-    endings = {
-        ".parquet": "parquet",
-        ".csv": "csv",
-        ".jsonl": "json",
-        ".json": "json",
-        ".ndjson": "json",
-    }
-    name = re.sub(r"\.(gz|bz2|zst|snappy|lz4)$", "", path.rstrip("/").lower())
-    return next((fmt for ending, fmt in endings.items() if name.endswith(ending)), None)
+    return _ENDINGS.get(_ending(path))
+
+
+def has_tabs(path: str) -> bool:
+    """Whether a path's ending says that tabs separate the values."""
+    return _ending(path) in (".tsv", ".tab")
+
+
+def _ending(path: str) -> str:
+    return PurePosixPath(_COMPRESSED.sub("", path.rstrip("/").lower())).suffix
 
 
 def is_point_in_time(text: str) -> bool:
@@ -26,10 +45,3 @@ def is_point_in_time(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def input_format(config: InputConfig) -> str:
-    """Return the format to read the input with: as configured, else by the path's ending."""
-    if config.table is not None:
-        return "table"
-    return config.format or format_of(config.path or "") or "parquet"

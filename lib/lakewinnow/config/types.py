@@ -94,7 +94,7 @@ class KeysOf:
 
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
-FileFormat = Literal["parquet", "csv", "json", "delta", "iceberg"]
+FileFormat = Literal["parquet", "csv", "json", "arrow", "excel", "delta", "iceberg"]
 InputFormat = Literal[FileFormat, "table"]  # table: of the catalog, as input.table says already
 OutputFormat = Literal["parquet", "delta", "iceberg"]
 COLUMN: Final = Names("the name of a column")

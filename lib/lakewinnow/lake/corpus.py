@@ -5,14 +5,16 @@ quarantine/ is written again with them. Where ingest's own quarantine/ must be k
 in `rejected/`.
 """
 
+from collections.abc import Mapping
+
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import DataType, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake.inputs.source import own_name
+from lakewinnow.lake.inputs.source import is_nested, own_name
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.schemas import schema
 
@@ -92,15 +94,33 @@ def input_columns(
     label : another label, where it is not null
     text : what takes the place of the text
     """
-    columns = []
-    for field in schema.fields:
-        is_text = field.name == config.text
-        as_it_came = F.col(c.TEXT) if text is None else text
-        value = as_it_came if is_text else F.col(c.SOURCE).getField(field.name)
-        if field.name == config.label and label is not None:
-            value = F.coalesce(label.cast(field.dataType), value)
-        columns.append(value.alias(field.name))
-    return columns
+    new: dict[str, Column] = {}  # in place of what came
+    if config.text is not None and (text is not None or not is_nested(schema[config.text])):
+        new[config.text] = F.col(c.TEXT) if text is None else text
+    if config.label in schema.names and label is not None:
+        given = F.col(c.SOURCE).getField(config.label)
+        new[config.label] = F.coalesce(label.cast(schema[config.label].dataType), given)
+    own = [field for field in schema if not is_nested(field)]
+    return [
+        _with_new(F.col(c.SOURCE).getField(field.name), field.dataType, field.name, new).alias(
+            field.name
+        )
+        for field in own
+    ]
+
+
+def _with_new(value: Column, kind: DataType, name: str, new: Mapping[str, Column]) -> Column:
+    """Return a value, or, where there are new ones for it or for fields of it, those."""
+    if name in new:
+        return new[name]
+    if not isinstance(kind, StructType) or not any(key.startswith(f"{name}.") for key in new):
+        return value
+    return F.struct(
+        *(
+            _with_new(value.getField(f.name), f.dataType, f"{name}.{f.name}", new).alias(f.name)
+            for f in kind
+        )
+    )
 
 
 def input_column(config: InputConfig, name: str) -> Column:

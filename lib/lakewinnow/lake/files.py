@@ -166,6 +166,10 @@ class Files:
         """Open a file to be read bit by bit, in a ``with`` statement."""
         return self._fs.open_input_stream(self._at(name))
 
+    def open_anywhere(self, name: str) -> Any:
+        """Open a file to be read from any place in it, as it is, in a ``with`` statement."""
+        return self._fs.open_input_file(self._at(name))
+
     def create(self, name: str) -> Any:
         """Open a new file to be written bit by bit, and to be closed."""
         self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)

@@ -5,7 +5,6 @@ from dataclasses import replace
 from pyspark.sql import SparkSession
 
 from lakewinnow.config.combinations import named
-from lakewinnow.config.formats import format_of, input_format
 from lakewinnow.config.sections import Config, InputConfig
 from lakewinnow.config.types import COLUMN, FileFormat
 from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
@@ -13,6 +12,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
 from lakewinnow.lake.inputs.decisions import read_decisions
 from lakewinnow.lake.inputs.folder_values import check_partition_by
+from lakewinnow.lake.inputs.formats import file_format, input_format
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source, read_source
 from lakewinnow.lake.run import Inputs
@@ -46,7 +46,7 @@ def open_inputs(
         holdout=holdout,
         decisions=None
         if decisions is None
-        else read_decisions(spark, decisions, format_of(decisions) or "parquet"),
+        else read_decisions(spark, decisions, file_format(decisions)),
         opened={
             check.name: loaded(check.opens)(spark, config, config.checks.section(check))
             for check in config.checks.on

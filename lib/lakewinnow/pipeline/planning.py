@@ -9,11 +9,11 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding import registry
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.formats import input_format
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.lake.run import Run

@@ -14,12 +14,12 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.formats import format_of
 from lakewinnow.core.evaluation import reviewing
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, LakewinnowError, Shown
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import BY, KEEP, RELABEL, Decisions
+from lakewinnow.lake.inputs.formats import file_format
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.words import counted
 from lakewinnow.review import files
@@ -105,9 +105,7 @@ def read(lake: Lake, paths: Sequence[str], rows: pa.Table, classes: Sequence[str
     SchemaError : as `decisions.read_votes`
     """
     try:
-        parts = [
-            decisions.read_votes(lake.spark, path, format_of(path) or "parquet") for path in paths
-        ]
+        parts = [decisions.read_votes(lake.spark, path, file_format(path)) for path in paths]
         every = reduce(DataFrame.union, (part.rows for part in parts))
         decisions.check_labels(Decisions(every, ""), classes)
     except LakewinnowError as error:

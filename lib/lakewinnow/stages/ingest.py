@@ -90,7 +90,7 @@ def run(
             own_vectors=config.has_own_vectors,
             input_columns=source.schema.jsonValue(),
         ),
-        warnings=[*warnings(found, crossval.folds)],
+        warnings=[*warnings(found, source, crossval.folds)],
     )
 
 
@@ -129,7 +129,7 @@ def _corpus(
     config: InputConfig,
     crossval: CrossvalConfig,
 ) -> DataFrame:
-    label = text_of(config.label)
+    label = text_of(config.label, source.schema)
     index = F.array_position(F.array(*map(F.lit, found.classes)), label) - 1
     keyed = found.rows.where(F.col(CODE).isNull()).select(
         *map(column, source.schema.names),
@@ -141,7 +141,7 @@ def _corpus(
     sharded = keyed.withColumn(_SHARD, content.shard(_KEY, n_shards, seed))
     sharded = cluster.colocated(sharded, [_SHARD])
     # Of an embedding the key has a hash: a thousand numbers as text would take longer.
-    own = [_KEY if name == config.embedding else name for name in source.schema.names]
+    own = [_KEY if name == config.embedding else name for name in source.names]
     identified = _with_row_id(sharded, own, config, _SHARD)
     # One stratum a text, the smallest of its labels, so that equal texts share a fold.
     stratum = F.min(_LABEL).over(Window.partitionBy(_SHARD, _KEY))
@@ -169,7 +169,7 @@ def _corpus(
 
 
 def _quarantine(found: Acceptance, source: Source, config: InputConfig) -> DataFrame:
-    names = source.schema.names
+    names = source.names
     ours = (MALFORMED_LINE, c.ROW_ID, c.ERROR_CODE, c.ERROR)
     own = {name: own_name(name, names) for name in ours}
     is_rejected = F.col(CODE).isNotNull() if found.n_rejected else F.lit(False)  # noqa: FBT003

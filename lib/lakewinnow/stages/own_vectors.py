@@ -21,11 +21,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config.formats import input_format
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.embedding import features
 from lakewinnow.figures.labels import OwnVectors
 from lakewinnow.lake.inputs import content
+from lakewinnow.lake.inputs.formats import input_format
 from lakewinnow.lake.vectors.embedding_store import VECTORS
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow

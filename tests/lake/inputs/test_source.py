@@ -9,8 +9,8 @@ import pytest
 from pyspark.sql import functions as F
 
 from builders import make_config, write_csv
-from lakewinnow.config.formats import input_format
 from lakewinnow.errors import DataError, SchemaError
+from lakewinnow.lake.inputs.formats import input_format
 from lakewinnow.lake.inputs.source import column, own_name, read_source, text_key
 from lakewinnow.spark.sessions.engines import is_sail
 
@@ -127,7 +127,7 @@ def test_a_missing_column_is_a_schema_error(spark, two_rows, input_, problems):
     ("select", "where"),
     [
         ("1 AS text, 'x' AS label", "input.text"),
-        ("'a' AS text, 0.5D AS label", "input.label"),
+        ("'a' AS text, array('x') AS label", "input.label"),
         ("'a' AS text, 'x' AS label, current_date() AS id", "input.id"),
     ],
 )

@@ -628,14 +628,6 @@ def test_a_path_that_is_not_there_lists_nothing(tmp_path):
     assert listing.list_files(str(tmp_path), {}) == []
 
 
-def test_folders_of_a_key_are_left_to_spark(tmp_path):
-    (tmp_path / "day=1").mkdir()
-    with pytest.raises(ConfigError) as caught:
-        listing.list_files(str(tmp_path), {})
-    assert caught.value.code == "partitioned_folder"
-    assert "engine: spark" in caught.value.hint
-
-
 @pytest.mark.parametrize(
     ("name", "value", "code"),
     [

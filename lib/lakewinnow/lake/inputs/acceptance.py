@@ -7,11 +7,12 @@ say, or that there is only one) decides whether the run can go on.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import NumericType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
@@ -111,7 +112,7 @@ def _probs(source: Source, config: InputConfig) -> Column:
 
 def _error_code(source: Source, config: InputConfig) -> Column:
     """Return the first reason why a row cannot be used; null when it can."""
-    label = text_of(config.label)
+    label = text_of(config.label, source.schema)
     code = F.when(source.malformed.isNotNull(), MALFORMED_LINE)
     if config.text is not None:
         text = column(config.text)
@@ -147,9 +148,9 @@ def _count(
 ) -> tuple[Counter[str], Counter[str], Counter[int], int]:
     """Count accepted rows by label and length of their list, rejects by code, `n_replaced`."""
     is_accepted = F.col(CODE).isNull()
-    label = F.when(is_accepted, text_of(config.label))
+    label = F.when(is_accepted, text_of(config.label, source.schema))
     length = F.when(is_accepted, _length(source, config))
-    strings = [text_of(name) for name in (config.text, config.label) if name]
+    strings = [text_of(name, source.schema) for name in (config.text, config.label) if name]
     counted = rows.groupBy(label.alias(c.GIVEN_LABEL), CODE, length.alias("length")).agg(
         F.count("*"), F.count_if(F.concat(*strings).contains(_REPLACEMENT))
     )
@@ -204,8 +205,8 @@ def _classes(
         raise DataError("one_class", "input.label", "two or more classes", got, hint)
     if config.classes is not None:
         return list(config.classes)
-    is_text = isinstance(source.schema[config.label].dataType, StringType)
-    return sorted(accepted) if is_text else sorted(accepted, key=int)
+    is_number = isinstance(source.schema[config.label].dataType, NumericType)
+    return sorted(accepted, key=Decimal) if is_number else sorted(accepted)
 
 
 def _content(config: InputConfig) -> tuple[str, str]:
@@ -229,8 +230,10 @@ def _check_bad(
         raise DataError("too_many_bad_rows", f"input.{key}", expected, got, hint)
 
 
-def warnings(found: Acceptance, folds: int) -> Iterator[str]:
-    """Yield what a user should know of the classes and the rejects although the run goes on."""
+def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
+    """Yield what a user should know of columns, classes and rejects although the run goes on."""
+    if source.changes:
+        yield f"no engine has the types of some columns; it reads {', '.join(source.changes)}"
     accepted, classes = found.accepted, found.classes
     rare = [name for name in classes if 0 < accepted[name] < folds]
     if rare:

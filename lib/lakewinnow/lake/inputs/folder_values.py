@@ -12,7 +12,8 @@ from pyspark.sql import types as t
 
 from lakewinnow.config.sections import InputConfig, OutputConfig
 from lakewinnow.errors import DataError, Shown
-from lakewinnow.lake.inputs.source import NULL_FOLDER, column
+from lakewinnow.lake.inputs.source import column
+from lakewinnow.lake.inputs.text_files.listing import NULL_FOLDER
 from lakewinnow.spark.sessions.engines import is_sail
 
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?\s*$"

@@ -21,7 +21,7 @@ def key(source: InputConfig) -> Column:
 
 def true_labels(reference: Source, source: InputConfig) -> DataFrame:
     """Return (key, true_label) of what the reference labels in one way."""
-    label = text_of(source.label)
+    label = text_of(source.label, reference.schema)
     labelled = reference.df.where(label.isNotNull())
     if source.text is not None:
         labelled = labelled.where(column(source.text).isNotNull())

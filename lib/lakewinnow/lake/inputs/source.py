@@ -16,18 +16,26 @@ from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql import types as t
 
+from lakewinnow.config.formats import has_tabs
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.text import key as key_of
 from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
+from lakewinnow.lake.inputs import arrow_files
 from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
 from lakewinnow.lake.inputs.text_files.csv_headers import BY_POSITION, common_header
-from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
-from lakewinnow.lake.inputs.text_files.reading import NothingToReadError, read_csv, read_json
+from lakewinnow.lake.inputs.text_files.listing import NULL_FOLDER, InputFile, list_files
+from lakewinnow.lake.inputs.text_files.reading import (
+    NothingToReadError,
+    read_csv,
+    read_json,
+    spark_reads,
+)
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.passes import valid_probs
 from lakewinnow.spark.portable import json_text
+from lakewinnow.spark.portable.expressions import as_text
 from lakewinnow.spark.sessions import engines
 from lakewinnow.spark.sessions.object_stores import engine_path, is_s3
 from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, check_store
@@ -35,11 +43,11 @@ from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, chec
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
 # Of a path, of a table, and of a table whose catalog is not there.
-NULL_FOLDER: Final = "__HIVE_DEFAULT_PARTITION__"  # key=this/ is the folder of rows without a value
 _NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 _CONDITION = re.compile(r"\[([A-Z_]+)\]")
 
+_WITHIN: Final = "lakewinnow.within"  # in the metadata of a column that is a field of another
 _INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 
 # RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
@@ -60,6 +68,14 @@ class Source:
     schema: t.StructType  # the input's columns alone
     n_bytes: int
     fingerprint: str
+    changes: Sequence[
+        str
+    ] = ()  # columns that no engine has the types of, and what they are read as
+
+    @property
+    def names(self) -> list[str]:
+        """The input's own columns, without those that are fields of another."""
+        return [field.name for field in self.schema if not is_nested(field)]
 
     @property
     def malformed(self) -> Column:
@@ -67,8 +83,11 @@ class Source:
         return F.col(MALFORMED) if MALFORMED in self.df.columns else F.lit(None).cast("string")
 
 
-def text_of(name: str) -> Column:
-    """Return a column as text."""
+def text_of(name: str, schema: t.StructType | None = None) -> Column:
+    """Return a column as text, null where it has none; `schema`: where floats may be."""
+    kind = schema[name].dataType if schema is not None else None
+    if isinstance(kind, t.FractionalType) and not isinstance(kind, t.DecimalType):
+        return F.when(~F.isnan(column(name)), as_text(column(name), kind))
     # A cast alone would do on Spark. Sail takes the least and the greatest integer of a Parquet
     # file for the least and the greatest text, and fails where these, 3 and 20, say, are not.
     return F.concat(column(name).cast("string"), F.lit(""))
@@ -77,6 +96,33 @@ def text_of(name: str) -> Column:
 def column(name: str) -> Column:
     """Return the column of exactly this name, dots and spaces included."""
     return F.col("`" + name.replace("`", "``") + "`")
+
+
+def is_nested(field: t.StructField) -> bool:
+    """Whether a column is no column of the input but a field, ``data.text``, of one."""
+    return _WITHIN in field.metadata
+
+
+def _with_nested(
+    df: DataFrame, schema: t.StructType, config: InputConfig
+) -> tuple[DataFrame, t.StructType]:
+    """Add a column for each that the configuration names inside another: ``data.text``."""
+    single = (config.text, config.label, config.id, config.pred_probs, config.embedding)
+    for name in dict.fromkeys(filter(None, (*single, *(config.features or ())))):
+        kind: t.DataType | None = None if name in schema.names else schema
+        parts = name.split(".")
+        for part in parts:
+            is_in = isinstance(kind, t.StructType) and part in kind.names
+            kind = kind[part].dataType if is_in else None  # type: ignore[index]
+        if kind is not None:
+            value = column(parts[0])
+            for part in parts[1:]:
+                value = value.getField(part)
+            df = df.withColumn(name, value)
+            schema = t.StructType(
+                [*schema.fields, t.StructField(name, kind, metadata={_WITHIN: True})]
+            )
+    return df, schema
 
 
 def own_name(name: str, input_columns: list[str]) -> str:
@@ -116,10 +162,11 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     """
     if config.path is not None and format_ in TABLE_FORMATS:
         return _read_table(spark, config, format_)
-    df, schema, files = _open(spark, config, format_)
+    df, schema, files, changes = _open(spark, config, format_)
+    df, schema = _with_nested(df, schema, config)
     _check_columns(schema, config)
     n_bytes, fingerprint = _fingerprint(files, format_, config.path)
-    return Source(df, schema, n_bytes, fingerprint)
+    return Source(df, schema, n_bytes, fingerprint, changes)
 
 
 def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
@@ -141,36 +188,64 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
         schema = df.schema
     except engines.errors as error:
         raise _cannot_read(error, "input.path", config) from error
+    df, schema = _with_nested(df, schema, config)
     _check_columns(schema, config)
     return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
 def _open(
     spark: SparkSession, config: InputConfig, format_: str
-) -> tuple[DataFrame, t.StructType, list[str]]:
-    """Return the table, the input's own columns, and the files it is read from."""
+) -> tuple[DataFrame, t.StructType, list[str], Sequence[str]]:
+    """Return the table, the input's own columns, its files, and `Source.changes`."""
     where = "input.table" if config.table else "input.path"
     try:
         if config.table is not None:
             df = spark.table(config.table)
-            return df, df.schema, df.inputFiles()
+            return df, df.schema, df.inputFiles(), ()
         path = engine_path(spark, absolute(config.path or ""))
         check_store(spark, path, where)
         options = {k: _text(v) for k, v in config.options.items()}
-        if format_ not in ("csv", "json"):
-            df = spark.read.format(format_).options(**options).load(path)
-            if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
-                missing = not Files(path).exists()
-                raise _not_found(where, config) if missing else _without_rows(where, config)
-            df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
-            return df, df.schema, df.inputFiles()
-        options = {**(_CSV_OPTIONS if format_ == "csv" else {}), **options}
-        if engines.is_sail(spark):
-            return _read_text_files(spark, config, format_, options)
-        df, schema = _open_text_format(spark, path, format_, options)
-        return df, schema, df.inputFiles()
+        files = _listed(spark, config, options)
+        if format_ in ("csv", "json"):
+            if format_ == "csv":
+                tabs = {"sep": "\\t"} if has_tabs(files[0].name if files else path) else {}
+                options = {**_CSV_OPTIONS, **tabs, **options}
+            if files and not (not engines.is_sail(spark) and spark_reads(files, format_, options)):
+                return *_read_text_files(spark, path, files, format_, options), _uris(files), ()
+            df, schema = _open_text_format(spark, path, format_, options)
+            return df, schema, df.inputFiles(), ()
+        files = arrow_files.of_format(files, format_)
+        if files and (format_ != "parquet" or not arrow_files.engines_read(files[0])):
+            df, changes = arrow_files.read(spark, files, format_, config.options)
+            return df, df.schema, _uris(files), changes
+        df = spark.read.format(format_).options(**options).load(path)
+        if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
+            raise _without_rows(where, config)
+        df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
+        return df, df.schema, df.inputFiles(), ()
     except engines.errors as error:
         raise _cannot_read(error, where, config) from error
+
+
+def _listed(
+    spark: SparkSession, config: InputConfig, options: Mapping[str, str]
+) -> list[InputFile]:
+    """List the files of the input; none where only Spark has the file system."""
+    try:
+        files = list_files(absolute(config.path or ""), options)
+    except ConfigError:
+        if engines.is_sail(spark):
+            raise
+        return []
+    if files is None:
+        raise _not_found("input.path", config)
+    if not files:
+        raise _without_rows("input.path", config)
+    return files
+
+
+def _uris(files: Sequence[InputFile]) -> list[str]:
+    return [file.uri for file in files]
 
 
 def _with_folders_as_text(reader: DataFrameReader, path: str, df: DataFrame) -> DataFrame:
@@ -216,7 +291,12 @@ def _open_text_format(
     if not schema.fields:
         raise _nothing_read(format_, "no line that parses" if found.fields else "no columns", path)
     with_malformed = t.StructType([*schema.fields]).add(MALFORMED, t.StringType())
+    reader = reader.option("recursiveFileLookup", _given(options, "recursiveFileLookup"))
     return reader.schema(with_malformed).load(path), schema
+
+
+def _given(options: Mapping[str, str], name: str) -> str:
+    return {k.lower(): v for k, v in options.items()}.get(name.lower(), "false")
 
 
 def _have_one_header(uris: Sequence[str], options: Mapping[str, str]) -> bool:
@@ -235,18 +315,16 @@ def _have_one_header(uris: Sequence[str], options: Mapping[str, str]) -> bool:
 
 
 def _read_text_files(
-    spark: SparkSession, config: InputConfig, format_: str, options: dict[str, str]
-) -> tuple[DataFrame, t.StructType, list[str]]:
+    spark: SparkSession,
+    path: str,
+    files: Sequence[InputFile],
+    format_: str,
+    options: Mapping[str, str],
+) -> tuple[DataFrame, t.StructType]:
     """Read CSV or JSON lines without Spark's readers."""
-    path = absolute(config.path or "")
-    files = list_files(path, options)
-    if files is None:
-        raise _not_found("input.path", config)
-    if not files:
-        raise _without_rows("input.path", config)
     read = read_csv if format_ == "csv" else read_json
     try:
-        return *read(spark, files, options, MALFORMED), [file.uri for file in files]
+        return read(spark, files, options, MALFORMED)
     except NothingToReadError as error:
         raise _nothing_read(format_, str(error), path) from error
 
@@ -297,7 +375,7 @@ def _near_path(config: InputConfig) -> str:
 def _check_columns(schema: t.StructType, config: InputConfig) -> None:
     checks: Sequence[tuple[str, str | None, Callable[[t.DataType], bool], str]] = (
         ("input.text", config.text, _is_text, "a string column"),
-        ("input.label", config.label, _is_key, "a string or integer column"),
+        ("input.label", config.label, _is_label, "a column of strings, numbers, booleans or dates"),
         ("input.id", config.id, _is_key, "a string or integer column"),
         (
             "input.pred_probs",
@@ -334,6 +412,10 @@ def _is_vector(data_type: t.DataType) -> bool:
 
 def _is_feature(data_type: t.DataType) -> bool:
     return isinstance(data_type, (t.NumericType, t.BooleanType, t.StringType))
+
+
+def _is_label(data_type: t.DataType) -> bool:
+    return isinstance(data_type, (t.StringType, t.NumericType, t.BooleanType, t.DateType))
 
 
 def _is_key(data_type: t.DataType) -> bool:

@@ -1,5 +1,6 @@
 """The options of Spark's CSV reader that we serve without Spark, read as Spark reads them."""
 
+import codecs
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Final
@@ -82,6 +83,12 @@ def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
     return dialect
 
 
+def has_encoding_of_spark(options: Mapping[str, str]) -> bool:
+    """Whether Spark decodes the encoding of a CSV file, too."""
+    named = (v.lower() for k, v in options.items() if k.lower() in ("encoding", "charset"))
+    return all(value in ENCODINGS for value in named)
+
+
 def unsupported(name: str, value: object) -> ConfigError:
     """Return the error of an option, or a value of it, that only Spark's reader serves."""
     expected, got = "an option that Sail's reader of text files has", Shown(repr(value))
@@ -119,8 +126,10 @@ def _separator(name: str, value: str) -> str:
 
 
 def _encoding(name: str, value: str) -> str:
-    if value.lower() not in ENCODINGS:
-        raise _invalid(name, f"one of {', '.join(ENCODINGS)}", value)
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        raise _invalid(name, f"{', '.join(ENCODINGS)}, cp1252 or the like", value) from None
     return value.lower()
 
 

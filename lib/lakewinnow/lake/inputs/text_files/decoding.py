@@ -44,11 +44,11 @@ def clean_utf8(stream: Readable, encoding: str, *, skip_mark: bool = True) -> It
     Parameters
     ----------
     stream : bytes to read
-    encoding : one of `ENCODINGS`
+    encoding : one of `ENCODINGS`, or another that Python knows
     skip_mark : leave out a byte order mark at the start
     """
     blocks = iter(lambda: bytes(stream.read(_READ_BYTES)), b"")
-    codec = ENCODINGS[encoding]
+    codec = ENCODINGS.get(encoding, encoding)
     if codec in _MARKS:
         codec, blocks = _marked(codec, blocks)
     decoder = codecs.getincrementaldecoder(codec)(JAVA)

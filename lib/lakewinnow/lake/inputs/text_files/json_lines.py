@@ -1,9 +1,12 @@
 """JSON lines as Arrow batches, and the schema that Spark infers over all of a file."""
 
+import json
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import chain
 from typing import Any, Final
 
 import pyarrow as pa
@@ -17,6 +20,7 @@ from lakewinnow.lake.inputs.text_files.decoding import JAVA, Readable, with_newl
 _READ_BYTES: Final = 1 << 20
 _BATCH_BYTES: Final = 1 << 22
 _BOM: Final = b"\xef\xbb\xbf"
+_BETWEEN: Final = re.compile(r"[\s,\[\]]*")  # items of an array
 _SIMPLE: Final = {
     jv.NULL: t.StringType(),
     jv.STRING: t.StringType(),
@@ -115,17 +119,36 @@ def rows(stream: Readable, schema: t.StructType, malformed: str) -> Iterator[pa.
         yield pa.RecordBatch.from_pylist(batch, arrow).select(names)
 
 
+def is_array(head: bytes) -> bool:
+    """Whether a file that begins so is an array, which may be of many lines."""
+    return head.removeprefix(_BOM).lstrip().startswith(b"[")
+
+
 def _lines(stream: Readable) -> Iterator[bytes]:
-    """Yield the lines that are not blank."""
+    """Yield the lines that are not blank; of an array, its items."""
     blocks = iter(lambda: bytes(stream.read(_READ_BYTES)), b"")
-    rest, is_first = b"", True
-    for block in with_newlines(blocks):
-        whole = rest + (block.removeprefix(_BOM) if is_first else block)
-        is_first = False
-        *lines, rest = whole.split(b"\n")
+    first = next(blocks, b"").removeprefix(_BOM)
+    if is_array(first):
+        yield from _items(b"".join([first, *blocks]).decode("utf-8", "surrogateescape"))
+        return
+    rest = b""
+    for block in with_newlines(chain([first], blocks)):
+        *lines, rest = (rest + block).split(b"\n")
         yield from (line for line in lines if line.strip(b" \t"))
     if rest.strip(b" \t"):
         yield rest
+
+
+def _items(text: str) -> Iterator[bytes]:
+    """Yield the text of each item of arrays; from the first that does not parse, the rest."""
+    decoder, at = json.JSONDecoder(), 0
+    while (at := _BETWEEN.match(text, at).end()) < len(text):  # type: ignore[union-attr]
+        try:
+            _, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            end = len(text)
+        yield text[at:end].encode("utf-8", "surrogateescape")
+        at = end
 
 
 def _read(line: str, *readers: Callable[[str], Any]) -> Any:

@@ -1,14 +1,19 @@
 """The files that Spark reads for a path: a file, those of a folder, or what a pattern fits."""
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Final
 from urllib.parse import unquote
+from zipfile import BadZipFile, ZipFile
 
+import pyarrow as pa
 from pyarrow import fs
 
-from lakewinnow.errors import ConfigError
+from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
 
@@ -16,7 +21,7 @@ _SPECIAL = re.compile(r"[*?\[{]")
 _PARTS = re.compile(r"\\.|\[[^\]]*\]|.", re.DOTALL)
 _TRANSLATED = {"*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")", ",": "|"}
 _HIDDEN = ("_", ".")
-_UNKNOWN_CODECS = (".deflate", ".snappy", ".lz4")  # Hadoop writes these its own way
+NULL_FOLDER: Final = "__HIVE_DEFAULT_PARTITION__"  # key=this/ is the folder of rows without a value
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,13 @@ class InputFile:
     folder: str
     name: str
     size: int
+    keys: str = "{}"  # JSON of what folders named key=value say
+
+    @property
+    def folder_values(self) -> dict[str, str | None]:
+        """The values that are names of folders, by their keys."""
+        values: dict[str, str | None] = json.loads(self.keys)
+        return values
 
     @property
     def uri(self) -> str:
@@ -39,21 +51,47 @@ class InputFile:
         folder, _, name = unquote(uri).removeprefix("file://").rpartition("/")
         return cls(folder, name, 0)
 
+    def in_columns(self, batch: pa.RecordBatch, names: Sequence[str]) -> pa.RecordBatch:
+        """Return a batch of the file with the values of its folders, in the order of `names`."""
+        values = self.folder_values
+        for name in names:
+            if name not in batch.schema.names:
+                column = pa.repeat(pa.scalar(values.get(name), pa.string()), len(batch))
+                batch = batch.append_column(name, column)
+        return batch.select(list(names))
+
     def text(self, encoding: str) -> Iterator[bytes]:
         """Read it as clean UTF-8, in blocks that cut no character."""
-        with Files(self.folder).open(self.name) as stream:
+        with self.open() as stream:
             yield from clean_utf8(stream, encoding)
+
+    @contextmanager
+    def open(self) -> Iterator[Any]:
+        """Open it to be read bit by bit: what is compressed, decompressed."""
+        if not self.name.lower().endswith(".zip"):
+            with Files(self.folder).open(self.name) as stream:
+                yield stream
+            return
+        try:
+            with Files(self.folder).open_anywhere(self.name) as file, ZipFile(file) as archive:
+                yield archive.open(self._only_member(archive))
+        except BadZipFile as error:
+            got = Shown(f"{self.name} ({error})")
+            raise DataError("cannot_read", "input.path", "a zip file", got) from error
+
+    def _only_member(self, archive: ZipFile) -> str:
+        names = [name for name in archive.namelist() if not name.endswith("/")]
+        found = [name for name in names if not name.startswith(("__MACOSX/", "."))]
+        if len(found) != 1:
+            got, hint = Shown(f"{len(found)} in {self.name}"), "unpack it, and name the folder"
+            raise DataError("cannot_read", "input.path", "one file in a zip file", got, hint)
+        return found[0]
 
 
 def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     """List the files of a path in the order of their names; None where there is no such path.
 
     Names that start with ``_`` or ``.`` are left out.
-
-    Raises
-    ------
-    ConfigError : "partitioned_folder", for folders named key=value, which Spark makes a column of;
-        "codec_of_spark", for files that Hadoop compressed
     """
     lower = {name.lower(): value for name, value in options.items()}
     is_recursive = lower.get("recursivefilelookup", "false").lower() == "true"
@@ -63,18 +101,27 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     matches = list(_matches(files, "", patterns))
     if not matches:
         return None
-    sizes = {
-        name: size
+    found = {
+        name: InputFile(root, name, size, _keys(name.removeprefix(match), is_recursive))
         for match in matches
         for name, size in _files_of(files, match, is_recursive=is_recursive)
         if wanted.fullmatch(name.rpartition("/")[2])
     }
-    for name in sizes:
-        if name.endswith(_UNKNOWN_CODECS):
-            expected = "files without compression, or .gz, .bz2 or .zst"
-            hint = "use `engine: spark`"
-            raise ConfigError("codec_of_spark", "input.path", expected, name, hint)
-    return [InputFile(root, name, size) for name, size in sorted(sizes.items())]
+    return [found[name] for name in sorted(found)]
+
+
+def _keys(name: str, is_recursive: bool) -> str:  # noqa: FBT001
+    """Return the values that are names of folders, as JSON; told to look below, Spark sees none."""
+    folders = [] if is_recursive else [part.partition("=") for part in name.split("/")[:-1]]
+    values = {key: unquote(value) for key, sign, value in folders if sign}
+    return json.dumps(
+        {key: None if value == NULL_FOLDER else value for key, value in values.items()}
+    )
+
+
+def folder_keys(files: Sequence[InputFile], names: Sequence[str]) -> list[str]:
+    """Return the keys of folders, but those that are columns of the files."""
+    return sorted({key for file in files for key in file.folder_values} - set(names))
 
 
 def matches(pattern: str, name: str) -> bool:
@@ -118,16 +165,8 @@ def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[tuple[
             continue
         if entry.type == fs.FileType.File:
             yield files.name_of(entry), entry.size
-        elif is_recursive:
-            yield from _files_of(files, files.name_of(entry), is_recursive=True)
-        elif "=" in entry.base_name:
-            raise ConfigError(
-                "partitioned_folder",
-                "input.path",
-                "a folder of files: Sail's reader makes no column from key=value",
-                entry.base_name,
-                "use `engine: spark`; options: {recursiveFileLookup: true} leaves out the key",
-            )
+        elif is_recursive or "=" in entry.base_name:
+            yield from _files_of(files, files.name_of(entry), is_recursive=is_recursive)
 
 
 def _expression(pattern: str) -> str:

@@ -1,0 +1,177 @@
+"""Parquet, Arrow and Excel files that engines do not read, or not as what they hold: by pyarrow.
+
+One task reads a file, as with `text_files`; nothing is stored.
+"""
+
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any, Final
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import ipc, parquet
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import from_arrow_schema
+
+from lakewinnow.config.formats import format_of
+from lakewinnow.errors import ConfigError, DataError, Shown
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs import arrow_types
+from lakewinnow.lake.inputs.text_files.listing import InputFile, folder_keys
+from lakewinnow.lake.inputs.text_files.reading import named_files, over
+from lakewinnow.spark.arrow.functions import map_batches
+
+_ROWS: Final = 10_000  # of Parquet, at once
+_HF_STATE: Final = "state.json"  # of a folder of Hugging Face's datasets: names its files
+_UNREAD_CODECS: Final = ("BROTLI", "LZO")  # by Spark
+
+
+def engines_read(file: InputFile) -> bool:
+    """Whether every engine reads this Parquet file, and makes the same of it."""
+    with Files(file.folder).open_anywhere(file.name) as stream:
+        try:
+            opened = _parquet_file(stream)
+            footer, kinds = opened.metadata, opened.schema_arrow.types
+        except (pa.ArrowException, OSError):  # who reads it says what is wrong
+            return True
+    groups = map(footer.row_group, range(min(footer.num_row_groups, 1)))
+    codecs = {group.column(i).compression for group in groups for i in range(group.num_columns)}
+    return all(map(arrow_types.is_plain, kinds)) and codecs.isdisjoint(_UNREAD_CODECS)
+
+
+def of_format(files: Sequence[InputFile], format_: str) -> list[InputFile]:
+    """Leave out what else is in a folder, where names of files say what is of the format."""
+    states = [file for file in files if file.name.rpartition("/")[2] == _HF_STATE]
+    if format_ == "arrow" and states:
+        content = Files(states[0].folder).read_json(states[0].name)
+        beside = states[0].name.removesuffix(_HF_STATE)
+        named = {beside + part["filename"] for part in content["_data_files"]}
+        return [file for file in files if file.name in named]
+    return [file for file in files if format_of(file.name) == format_] or list(files)
+
+
+def read(
+    spark: SparkSession, files: Sequence[InputFile], format_: str, options: Mapping[str, Any]
+) -> tuple[DataFrame, list[str]]:
+    """Read files whose columns are the first one's.
+
+    Parameters
+    ----------
+    options : of `pandas.read_excel`; other formats have none
+
+    Returns
+    -------
+    the rows, and which columns are read as what
+    """
+    batches = _batches_of(format_, options)
+    found = batches(files[0])
+    schema = next(found)
+    found.close()
+    keys = folder_keys(files, schema.names)
+    own = arrow_types.engine_schema(schema)
+    whole = pa.schema([*own, *((key, pa.string()) for key in keys)])
+    as_spark = from_arrow_schema(whole, prefer_timestamp_ntz=True)
+    read_rows = partial(_rows, batches=batches, schema=own, names=whole.names)
+    rows = map_batches(over(spark, files), read_rows, as_spark)
+    return rows, list(arrow_types.changes(schema))
+
+
+def head(file: InputFile, format_: str, n_rows: int) -> pa.Table:
+    """Return the first rows of a file, in the types of engines."""
+    batches = _batches_of(format_, {})(file)
+    schema = arrow_types.engine_schema(next(batches))
+    taken: list[pa.RecordBatch] = []
+    for batch in batches:
+        taken.append(arrow_types.as_engines_have(batch, schema))
+        if sum(map(len, taken)) >= n_rows:
+            break
+    batches.close()
+    return pa.Table.from_batches(taken, schema).slice(0, n_rows)
+
+
+def _rows(
+    named: Iterator[pa.RecordBatch],
+    batches: Callable[[InputFile], Iterator[Any]],
+    schema: pa.Schema,
+    names: Sequence[str],
+) -> Iterator[pa.RecordBatch]:
+    """Read the files that a task is given."""
+    for file in named_files(named):
+        found = batches(file)
+        next(found)
+        for batch in found:
+            yield file.in_columns(arrow_types.as_engines_have(batch, schema), names)
+
+
+def _batches_of(
+    format_: str, options: Mapping[str, Any]
+) -> Callable[[InputFile], Generator[Any, None, None]]:
+    """Return what yields the schema of a file, then its batches."""
+    if format_ == "excel":
+        return partial(_excel, options=dict(options))
+    if options:
+        hint = "leave it out"
+        where, expected = f"input.options.{next(iter(options))}", f"no options for {format_}"
+        raise ConfigError("unused_key", where, expected, next(iter(options.values())), hint)
+    return _arrow if format_ == "arrow" else _parquet
+
+
+def _parquet(file: InputFile) -> Generator[Any, None, None]:
+    with Files(file.folder).open_anywhere(file.name) as stream:
+        opened = _parquet_file(stream)
+        yield opened.schema_arrow
+        yield from opened.iter_batches(_ROWS)
+
+
+def _parquet_file(stream: Any) -> parquet.ParquetFile:
+    # INT96, Spark's own, is of nanoseconds, but every engine reads it
+    return parquet.ParquetFile(stream, coerce_int96_timestamp_unit="us")
+
+
+def _arrow(file: InputFile) -> Generator[Any, None, None]:
+    """Read a file of Feather, of Arrow's file format, or of its stream."""
+    with Files(file.folder).open_anywhere(file.name) as stream:
+        try:
+            opened = ipc.open_file(stream)
+        except pa.ArrowInvalid:
+            stream.seek(0)
+        else:
+            yield opened.schema
+            yield from map(opened.get_batch, range(opened.num_record_batches))
+            return
+        try:
+            as_stream = ipc.open_stream(stream)
+        except pa.ArrowInvalid as error:
+            got = Shown(f"{file.name} ({str(error).splitlines()[0]})")
+            raise DataError("cannot_read", "input.path", "a file of Arrow", got) from error
+        yield as_stream.schema
+        yield from as_stream
+
+
+def _excel(file: InputFile, options: Mapping[str, Any]) -> Generator[Any, None, None]:
+    """Read a sheet: by default the first, with its first row as the header."""
+    try:
+        with Files(file.folder).open_anywhere(file.name) as stream:
+            sheet = pd.read_excel(stream, dtype_backend="numpy_nullable", **options)
+    except ImportError as error:
+        hint = "pip install 'lakewinnow[excel]'"
+        got = Shown("no openpyxl")
+        raise ConfigError("not_installed", "input.path", "what reads Excel", got, hint) from error
+    except (ValueError, TypeError, OSError, KeyError) as error:
+        got = Shown(f"{file.name} ({str(error).splitlines()[0]})")
+        raise DataError("cannot_read", "input.path", "a sheet of Excel", got) from error
+    columns = {str(name): _cells(values) for name, values in sheet.items()}
+    table = pa.table(columns)
+    yield table.schema
+    yield from table.to_batches(max_chunksize=_ROWS)
+
+
+def _cells(values: "pd.Series[Any]") -> pa.Array:
+    """Return the cells of a column; as text, where they are of several kinds, or of none."""
+    try:
+        cells = pa.Array.from_pandas(values)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        cells = pa.array([None if pd.isna(value) else str(value) for value in values], pa.string())
+    if pa.types.is_timestamp(cells.type):  # which pandas has in nanoseconds, Excel has not
+        return cells.cast(pa.timestamp("us"))
+    return cells.cast(pa.string()) if pa.types.is_null(cells.type) else cells
