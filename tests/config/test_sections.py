@@ -42,6 +42,11 @@ def with_classes(**sections):
     return {**MINIMAL, "input": {**MINIMAL["input"], "classes": ["a", "b"]}, **sections}
 
 
+def with_clean(**keys):
+    """Return the minimal configuration with other keys of clean, beside fix."""
+    return {**MINIMAL, "clean": {"label_issues": "fix", **keys}}
+
+
 def with_own_probs(**checks):
     """Return a configuration of rows that bring their probabilities, with some checks."""
     return {**without_text(text="t", pred_probs="p"), "checks": checks}
@@ -274,6 +279,35 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         ),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
         (with_key("clean.fix_above", 0.9), "unused_key", "clean.fix_above"),
+        (with_clean(fix_at_most_wrong=0.1), "no_checked_rows", "clean.fix_at_most_wrong"),
+        (
+            {**TRUSTED, **with_clean(fix_at_most_wrong=0.1)},
+            "no_checked_rows",
+            "clean.fix_at_most_wrong",
+        ),
+        (
+            with_clean(fix_at_most_wrong=0.1, decisions="d.csv", fix_above=0.9),
+            "conflicting_keys",
+            "clean.fix_at_most_wrong",
+        ),
+        (
+            with_clean(drop_at_most_good=0.1, decisions="d.csv"),
+            "unused_key",
+            "clean.drop_at_most_good",
+        ),
+        (with_clean(fix_at_most_wrong=0), "out_of_range", "clean.fix_at_most_wrong"),
+        (
+            with_key("clean.decisions_at_random", value=True),
+            "unused_key",
+            "clean.decisions_at_random",
+        ),
+        (
+            with_clean(
+                label_issues="drop", drop_at_most_good=0.1, decisions="d.csv", **{"else": "drop"}
+            ),
+            "conflicting_keys",
+            "clean.else",
+        ),
         (
             with_key("embedding.candidates", [{}, {"layers": 2}]),
             "wrong_type",

@@ -8,6 +8,7 @@ from typing import Any, Final, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
+    CleanConfig,
     Config,
     CrossvalConfig,
     EvaluateConfig,
@@ -22,6 +23,10 @@ from lakewinnow.typed_json import key_of
 
 _NO_CLASSIFIER: Final = "with your own probabilities there is no classifier to compare"
 _SCALED_ALONE: Final = "features are imputed and scaled from the input's rows only"
+_CHECKED_ROWS: Final = (
+    "run without it, have people check what `lakewinnow review draw` draws, and name their file in"
+    " clean.decisions. Trusted rows of evaluate.* cannot stand in: their labels are the right ones"
+)
 _NULL_BESIDE: Final[Mapping[tuple[str, str], str]] = {
     ("input.features", "input.embedding"): "a row has one vector: leave out one of the two",
     ("input.features", "input.text"): "features replace the text: leave out one of the two",
@@ -60,6 +65,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.clean.fix_above is not None and config.clean.label_issues != "fix":
         expected = "null unless clean.label_issues is fix"
         yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
+    yield from _check_promises(config.clean)
     yield from _check_checks(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
@@ -71,6 +77,32 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.input.classes is not None:
         yield from _check_class_names(config, config.input.classes)
     yield from _check_trusted(config)
+
+
+def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:
+    """Yield what stands in the way of a promise: other rules, and that nobody checked a row."""
+    for key, action in (("fix_at_most_wrong", "fix"), ("drop_at_most_good", "drop")):
+        where, most = f"clean.{key}", getattr(clean, key)
+        if most is None:
+            continue
+        if clean.label_issues != action:
+            expected = f"null unless clean.label_issues is {action}"
+            yield ConfigError("unused_key", where, expected, most)
+        if clean.fix_above is not None:
+            expected = "null with clean.fix_above, which says itself which rows are fixed"
+            yield ConfigError("conflicting_keys", where, expected, most)
+        if clean.require_improvement:
+            expected = "null with clean.require_improvement, which fixes all issues or none"
+            yield ConfigError("unused_key", where, expected, most)
+        if clean.decisions is None:
+            expected = "null without clean.decisions: nothing is promised of rows like none checked"
+            yield ConfigError("no_checked_rows", where, expected, most, _CHECKED_ROWS)
+    if clean.promise_key and clean.else_ == clean.label_issues:
+        expected = "review or keep with clean.drop_at_most_good"
+        yield ConfigError("conflicting_keys", "clean.else", expected, clean.else_)
+    if clean.decisions_at_random and clean.decisions is None:
+        where, expected = "clean.decisions_at_random", "false when clean.decisions is null"
+        yield ConfigError("unused_key", where, expected, got=True)
 
 
 def _check_class_names(config: Config, classes: Sequence[str]) -> Iterator[ConfigError]:

@@ -321,8 +321,16 @@ class CleanConfig:
     apart from your decisions and pii."""
     fix_above: Fraction | None = None
     """With fix: the lowest suggested_prob to fix. null: fix all, which measured best."""
+    fix_at_most_wrong: Annotated[float, Between(0.001, 0.999)] | None = None
+    """With fix: of the rows that are fixed, this share at most has a wrong new label. Only so many
+    are fixed, the surest first, as the rows that people checked allow; see `decisions`."""
+    drop_at_most_good: Annotated[float, Between(0.001, 0.999)] | None = None
+    """With drop: of the rows that are dropped for their label, this share at most has a right
+    one."""
+    promise_confidence: Annotated[float, Between(0.5, 0.999)] = 0.9
+    """How probable it is that fix_at_most_wrong and drop_at_most_good hold."""
     else_: Action = "review"
-    """With fix_above: what happens below it."""
+    """What happens to label issues that fix_above, fix_at_most_wrong or drop_at_most_good leave."""
     max_drop_fraction: Fraction = 0.5
     """A run that would drop a larger share stops with exit code 4 before it writes."""
     max_class_fraction: Fraction = 0.9
@@ -332,11 +340,26 @@ class CleanConfig:
     """Your own decisions, which always win, as the review page saves them: a CSV, JSON or
     Parquet file with row_id, decision (keep | drop) or label (the right one), and by (who
     decided; optional)."""
+    decisions_at_random: bool = False
+    """true: the rows in `decisions` are a random sample of the input, so promises may rest on all
+    of them. false: only on those of the sample that `lakewinnow review draw` drew."""
 
     @property
     def is_to_be_chosen(self) -> bool:
         """Whether trusted rows have a say in what becomes of label issues."""
         return self.label_issues == "auto" or self.require_improvement
+
+    @property
+    def is_promised(self) -> bool:
+        """Whether checked rows are to show how far label issues may be fixed or dropped."""
+        return bool(self.promise_key)
+
+    @property
+    def promise_key(self) -> str:
+        """The key that asks for a promise, of the action that is taken; "" where none does."""
+        names = {"fix": "fix_at_most_wrong", "drop": "drop_at_most_good"}
+        name = names.get(self.label_issues)
+        return f"clean.{name}" if name and getattr(self, name) is not None else ""
 
     def action(self, check: Check[Any]) -> str:
         """Return what happens to rows that have a check's issue: one of its actions."""

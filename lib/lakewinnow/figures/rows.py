@@ -1,9 +1,10 @@
 """Where the rows of the input go: ingest, the trusted holdout, decide and publish."""
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 Counts = dict[str, int]
+REVIEW_SAMPLE: Final = "review draw"  # what checked rows may be a sample by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +45,30 @@ class Holdout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promise:
+    """What the rows that people checked show about those that nobody checked.
+
+    A checked row is bad where the suggested label is not the one that people gave it
+    (clean.fix_at_most_wrong), or where they kept its label (clean.drop_at_most_good).
+    """
+
+    key: Annotated[str, "of the configuration, that asks for it"]
+    at_most: Annotated[float, "share of `rows` that may be bad"]
+    confidence: Annotated[float, "probability that no more are"]
+    doubt: Annotated[
+        float | None,
+        "the most that 1 - suggested_prob (to fix) or given_label_prob (to drop) may be; null:"
+        " nothing is promised, and nothing fixed or dropped",
+    ]
+    rows: Annotated[int, "rows up to it that nobody checked, which the promise is about"]
+    of: Annotated[int, "rows that nobody checked and that might be fixed or dropped"]
+    checked: Annotated[int, "checked rows up to it; where nothing is promised, of all"]
+    bad: Annotated[int, "of these"]
+    needed: Annotated[int, "checked rows that show it where none is bad, of very many rows"]
+    sampled: Annotated[str, "what says that the checked rows are a random sample of the others"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decided:
     """What becomes of the rows."""
 
@@ -51,6 +76,7 @@ class Decided:
     own_decisions: Annotated[Counts, "of these, the user's own"]
     dropped_for: Annotated[Counts, "dropped rows by what dropped them"]
     kept_for_class: Annotated[Counts, "rows kept back by class, as too many of it would have gone"]
+    promise: Promise | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

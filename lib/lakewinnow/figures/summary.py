@@ -12,7 +12,7 @@ from lakewinnow.figures.labels import (
     OwnVectors,
 )
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
-from lakewinnow.figures.rows import Counts, Holdout, Rows, SoftLabels, Split
+from lakewinnow.figures.rows import Counts, Holdout, Promise, Rows, SoftLabels, Split
 from lakewinnow.typed_json import json_schema, to_json
 
 SCHEMA_VERSION: Final = 1  # of summary.json and manifest.json: rises when a key changes its meaning
@@ -31,6 +31,7 @@ class Summary:
     dropped: Annotated[Counts, "dropped rows by what dropped them"]
     soft_labels: SoftLabels | None = None
     own_decisions: Annotated[Counts | None, "the user's own, by decision"] = None
+    promise: Promise | None = None
     candidates: CandidateFigures | None = None
     choice: Choice | None = None
     exports: Annotated[dict[str, Split] | None, "by split: train, validation"] = None

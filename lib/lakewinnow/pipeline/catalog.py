@@ -225,7 +225,7 @@ STAGES: Final = (
         writes=("issues",),
         settings=_cleaning,
         how=("clean.max_drop_fraction",),
-        outside=("decisions",),
+        outside=("decisions", "checked"),
     ),
     _stage(
         "publish",

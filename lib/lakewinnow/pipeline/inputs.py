@@ -3,14 +3,17 @@
 from dataclasses import replace
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from lakewinnow import columns as c
 from lakewinnow.config.combinations import named
 from lakewinnow.config.sections import Config, InputConfig
 from lakewinnow.config.types import COLUMN, FileFormat
-from lakewinnow.errors import ConfigError, LakewinnowError, Shown, check_columns
+from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
-from lakewinnow.lake.inputs.decisions import read_decisions
+from lakewinnow.lake.inputs.checked import Checked, read_checked
+from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
 from lakewinnow.lake.inputs.folder_values import check_partition_by
 from lakewinnow.lake.inputs.formats import file_format, input_format
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -34,19 +37,19 @@ def open_inputs(
     source = read_source(spark, config.input, input_format(config.input))
     check_columns(source.schema.names, named(COLUMN, config))
     check_partition_by(source.df, config.input, config.output)
-    evaluate, decisions = config.evaluate, config.clean.decisions
+    evaluate = config.evaluate
     reference = _open_trusted(spark, config, "evaluate.reference", evaluate.reference)
     unnumbered = replace(config, input=replace(config.input, id=None))  # its ids mean nothing here
     holdout = _open_trusted(spark, unnumbered, "evaluate.holdout", evaluate.holdout)
     if evaluate.trusted is not None:
         source, holdout = trusted.held_out(source, config.input, evaluate)
+    decisions = _open_decisions(spark, config.clean.decisions)
     return Inputs(
         source=source,
         reference=reference,
         holdout=holdout,
-        decisions=None
-        if decisions is None
-        else read_decisions(spark, decisions, file_format(decisions)),
+        decisions=decisions,
+        checked=_open_checked(spark, config, decisions),
         opened={
             check.name: loaded(check.opens)(spark, config, config.checks.section(check))
             for check in config.checks.on
@@ -54,6 +57,27 @@ def open_inputs(
         },
         noise_model=noise_model,
     )
+
+
+def _open_decisions(spark: SparkSession, path: str | None) -> Decisions | None:
+    if path is None:
+        return None
+    return read_decisions(spark, path, file_format(path))
+
+
+def _open_checked(
+    spark: SparkSession, config: Config, decisions: Decisions | None
+) -> Checked | None:
+    """Open the sample for review, where a promise rests on what was decided about its rows."""
+    clean = config.clean
+    if decisions is None or not clean.is_promised or clean.decisions_at_random:
+        return None
+    sample = read_checked(spark, Files(config.workspace), clean.promise_key)
+    if not decisions.rows.join(F.broadcast(sample.rows), c.ROW_ID, "left_semi").take(1):
+        hint = "they are of another sample, or of rows that nobody drew"
+        expected, got = "decisions about rows of the sample for review", Shown("none")
+        raise DataError("another_sample", "clean.decisions", expected, got, hint)
+    return sample
 
 
 def _open_trusted(

@@ -159,6 +159,7 @@ def summary_of(
         dropped=decided.dropped_for,
         soft_labels=from_json(Published, found["publish"]).soft_labels,
         own_decisions=decided.own_decisions or None,
+        promise=decided.promise,
         candidates=of("candidates", CandidateFigures),
         choice=of("choose", Choice),
         exports=exported.exports if exported else None,
@@ -220,5 +221,7 @@ def _stage(commit: Commit) -> StageRecord:
     if commit.name == "choose":  # its other figures are in summary.json
         names = ("asked", "label_issues", "is_verified", "why")
         details = {name: commit.figures[name] for name in names}
+    if commit.name == "decide" and commit.figures.get("promise"):
+        details = {"promise": commit.figures["promise"]}
     same = {f.name: getattr(commit, f.name) for f in fields(StageRecord) if f.name != "details"}
     return StageRecord(**same, details=details)

@@ -87,7 +87,8 @@ def _noise(run: Run) -> StageReport[Any]:
 
 def _decide(run: Run) -> StageReport[Any]:
     clean, why = chosen_clean(run)
-    return decide.run(run.lake, clean, run.config.checks, run.inputs.decisions, why)
+    own, checked = run.inputs.decisions, run.inputs.checked
+    return decide.run(run.lake, clean, run.config.checks, own, why, checked)
 
 
 def _evaluate(run: Run) -> StageReport[Any]:

@@ -93,6 +93,7 @@ class Report:
                 )
                 if found and how
             ],
+            "promises": list(verdicts.of_promise(summary.promise)),
             "detection": list(verdicts.of_detection(summary.detection)),
             "bar": charts.bar,
             "interval": charts.interval,

@@ -13,6 +13,7 @@ from lakewinnow.figures.models import (
     Finetuning,
     Variant,
 )
+from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
 from lakewinnow.plan.words import counted
 
 _LARGEST_P: Final = 0.05
@@ -38,6 +39,33 @@ def of_models(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
         f"In brackets: 95% intervals over the trusted rows and {counted(how.models, 'model')}"
         f"{each}; not corrected for several comparisons. p: McNemar's exact test of one model that"
         " was trained on all rows."
+    )
+
+
+def of_promise(found: Promise | None) -> Iterator[str]:
+    """Say what checked rows show about those that nobody checked, and what that rests on."""
+    if found is None:
+        return
+    is_fix = found.key.endswith("fix_at_most_wrong")
+    done, what = ("fixed", "a wrong new label") if is_fix else ("dropped", "a right label")
+    most, sure = f"{100 * found.at_most:g}%", f"{100 * found.confidence:g}%"
+    so_far = f"{found.bad:,} of {counted(found.checked, 'checked row')}"
+    if found.doubt is None:
+        yield (
+            f"{found.key}: nothing can be promised, so no row is {done} for its label: {so_far}"
+            f" would have had {what}. To show with {sure} confidence that at most {most} have one,"
+            f" it takes about {found.needed} checked label issues without one, or more with some"
+        )
+        return
+    cut = f"given_label_prob up to {found.doubt:.10g}"
+    if is_fix:
+        cut = f"suggested_prob from {1 - found.doubt:.10g}"
+    assumed = "that the rows in clean.decisions are a random sample of the input"
+    if found.sampled == REVIEW_SAMPLE:
+        assumed = "that people did not choose which rows of the review sample to answer"
+    yield (
+        f"{found.key}: with {sure} confidence at most {most} of {counted(found.rows, 'row')} have"
+        f" {what}, those {done} with {cut}: {so_far} there had one. This assumes {assumed}"
     )
 
 

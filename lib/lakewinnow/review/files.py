@@ -12,14 +12,14 @@ import pyarrow.parquet as pq
 from lakewinnow import columns as c
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.checked import FOLDER, RECORD, TABLE, read_rows
 from lakewinnow.review.page import page
 from lakewinnow.text.spreadsheets import as_cell
 
-FOLDER: Final = "review_sample"
+__all__ = ["FOLDER", "read_rows"]
+
 PAGE: Final = f"{FOLDER}/review.html"
 MEASURED: Final = f"{FOLDER}/measured.json"
-_RECORD: Final = f"{FOLDER}/sample.json"
-_TABLE: Final = f"{FOLDER}/sample.parquet"
 
 
 def check(files: Files, *, is_drawn: bool) -> None:
@@ -29,7 +29,7 @@ def check(files: Files, *, is_drawn: bool) -> None:
     ------
     DataError : "no_issues", "no_sample"
     """
-    if is_drawn and not files.exists(_RECORD):
+    if is_drawn and not files.exists(RECORD):
         hint = "`lakewinnow review draw` draws one"
         expected, where = "a sample for review", files.path(FOLDER)
         raise DataError("no_sample", "workspace", expected, Shown(f"no {where}"), hint)
@@ -40,12 +40,7 @@ def check(files: Files, *, is_drawn: bool) -> None:
 
 def read_record(files: Files) -> Any:
     """Return what is known of the sample that is there; None where none is."""
-    return files.read_json(_RECORD)
-
-
-def read_rows(files: Files) -> pa.Table:
-    """Return the rows of the sample that is there."""
-    return pq.read_table(pa.BufferReader(files.read_bytes(_TABLE)))
+    return files.read_json(RECORD)
 
 
 def agreed(id_: str) -> str:
@@ -55,7 +50,7 @@ def agreed(id_: str) -> str:
 
 def forget(files: Files) -> None:
     """Forget the sample that is there, and what was measured by it."""
-    files.delete(_RECORD)
+    files.delete(RECORD)
     files.delete(MEASURED)
 
 
@@ -63,10 +58,10 @@ def write(files: Files, record: Mapping[str, Any], rows: pa.Table) -> None:
     """Write a sample and its page."""
     buffer = pa.BufferOutputStream()
     pq.write_table(rows, buffer)
-    files.write_bytes(_TABLE, buffer.getvalue().to_pybytes())
+    files.write_bytes(TABLE, buffer.getvalue().to_pybytes())
     files.write_text(f"{FOLDER}/sample.csv", _csv(rows))
     files.write_text(PAGE, page(record["id"], record["classes"], rows))
-    files.write_json(_RECORD, record)
+    files.write_json(RECORD, record)
 
 
 def _csv(rows: pa.Table) -> str:

@@ -7,7 +7,8 @@ Reads    checks/label_issues/, checks/label_ranks/, those of the other checks, c
          decisions
 Writes   issues/, one row per accepted row
 Passes   1 over the checks and the corpus; one more over those that take rows away (it counts what
-         leaves each class), and one over these for each kind of rows that are alike
+         leaves each class), and one over these for each kind of rows that are alike; two over the
+         label issues where something is to be promised about them
 Shuffle  one by row id (the text preview, what the other checks say of each row); rows that are
          alike and decisions broadcast when they are few. One more, of the rows that would leave a
          class, for classes that too much of would go
@@ -23,15 +24,16 @@ from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import ChecksConfig, CleanConfig
-from lakewinnow.figures.rows import Decided, Ingested
+from lakewinnow.figures.rows import Decided, Ingested, Promise
 from lakewinnow.lake import check_tables, redaction
 from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.inputs import decisions
+from lakewinnow.lake.inputs.checked import Checked
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.check import Check
 from lakewinnow.spark.schemas import schema
-from lakewinnow.stages.decide import alike, class_budget, reasons
+from lakewinnow.stages.decide import alike, class_budget, promises, reasons
 from lakewinnow.stages.decide.alike import Kind, decision_of
 from lakewinnow.stages.decide.own import with_own_decisions
 from lakewinnow.stages.decide.strength import strongest
@@ -75,6 +77,7 @@ def run(
     checks: ChecksConfig,
     own: Decisions | None = None,
     chosen: str = "",
+    sample: Checked | None = None,
 ) -> StageReport[Decided]:
     """Combine what the checks found, and what the user decided, into one decision a row.
 
@@ -82,10 +85,12 @@ def run(
     ----------
     own : the user's decisions
     chosen : why label issues are dealt with as they are, where that was to be chosen
+    sample : the sample for review, where a promise rests on it
 
     Raises
     ------
-    DataError : "unknown_label" in the user's decisions, or "decisions_match_nothing"
+    DataError : "unknown_label" in the user's decisions, or "decisions_match_nothing";
+        "another_sample"
     """
     rows = lake.read("checks/label_issues")
     n_rows = lake.rows("checks/label_issues")
@@ -93,7 +98,9 @@ def run(
     if own is not None:
         decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
     rows, warnings = with_own_decisions(rows, own)
-    rows = rows.withColumn("by_label", reasons.by_label(config))
+    promise = promises.made(rows, config, sample)
+    is_sure = promises.is_sure(config, promise)
+    rows = rows.withColumn("by_label", reasons.by_label(config, is_sure))
     acting = [check for check in others if decision_of(check, config) != "keep"]
     rows = _with_checks(lake, rows, acting)
     by = (_wanted(check, config) for check in acting if check.set_of is None)
@@ -117,7 +124,7 @@ def run(
         rows.withColumn(c.DECISION, decision)
         .withColumn(c.NEW_LABEL, F.coalesce(F.col("own_label"), suggested))
         .withColumn(c.DECIDED_BY, F.col("own_by"))
-        .withColumn(c.REASON, reasons.reason(config, others, kinds, chosen))
+        .withColumn(c.REASON, reasons.reason(config, others, kinds, is_sure, chosen))
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )
@@ -126,12 +133,12 @@ def run(
         rows_in=n_rows,
         rows_out=lake.rows("issues"),
         reads={
-            "checks/label_issues": 2 + len(kinds),
+            "checks/label_issues": 2 + len(kinds) + (promise is not None),
             "corpus": 1,
             **{check.table: 2 if check in acting else 1 for check in others},
         },
         writes=("issues",),
-        figures=_figures(lake.read("issues"), config, others, kinds, budget.kept),
+        figures=_figures(lake.read("issues"), config, others, kinds, is_sure, budget.kept, promise),
         warnings=[*warnings, *budget.warnings(config.max_class_fraction)],
     )
 
@@ -164,11 +171,13 @@ def _figures(
     config: CleanConfig,
     others: Checks,
     kinds: list[Kind],
+    is_sure: Column | None,
     kept_for_class: dict[str, int],
+    promise: Promise | None,
 ) -> Decided:
     """Count decisions, the user's, and the dropped rows by what dropped them (label first)."""
     cause = F.when(F.col(c.DECIDED_BY).isNotNull(), "own decisions").when(
-        reasons.by_label(config) == "drop", "label issues"
+        reasons.by_label(config, is_sure) == "drop", "label issues"
     )
     for check in others:
         if check.set_of is None and decision_of(check, config) == "drop":
@@ -190,4 +199,5 @@ def _figures(
         own_decisions=dict(sorted(own.items())),
         dropped_for=dict(sorted(dropped_for.items(), key=lambda of: (-of[1], of[0]))),
         kept_for_class=kept_for_class,
+        promise=promise,
     )

@@ -14,13 +14,12 @@ from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
 
 
-def by_label(config: CleanConfig) -> Column:
-    """Return what happens to a row for its label alone."""
+def by_label(config: CleanConfig, is_sure: Column | None) -> Column:
+    """Return what happens to a row for its label alone; `is_sure`: see `promises.is_sure`."""
     decision = F.lit(config.label_issues)
+    if is_sure is not None:
+        decision = F.when(is_sure, decision).otherwise(config.else_)
     if config.label_issues == "fix":
-        if config.fix_above is not None:
-            is_sure = F.col(c.SUGGESTED_PROB) >= config.fix_above
-            decision = F.when(is_sure, "fix").otherwise(config.else_)
         decision = F.when(_is_confirmed(), "keep").otherwise(decision)
     return F.when(F.col(c.IS_LABEL_ISSUE), decision).otherwise("keep")
 
@@ -31,7 +30,11 @@ def _is_confirmed() -> Column:
 
 
 def reason(
-    config: CleanConfig, others: Sequence[Check[Any]], kinds: list[Kind], chosen: str = ""
+    config: CleanConfig,
+    others: Sequence[Check[Any]],
+    kinds: list[Kind],
+    is_sure: Column | None,
+    chosen: str = "",
 ) -> Column:
     """Say what decided: the user, or every check that found something, and what held it back."""
     by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
@@ -44,7 +47,7 @@ def reason(
     reasons = F.concat_ws(
         "; ",
         F.when(F.col("own_decision").isNotNull(), decided),
-        F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config)),
+        F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config, is_sure)),
         *([F.when(F.col(c.IS_LABEL_ISSUE), F.lit(chosen))] if chosen else []),
         *(_said(check, config) for check in others),
         *alike.why(kinds),
@@ -62,7 +65,7 @@ def _said(check: Check[Any], config: CleanConfig) -> Column:
     return F.replace(why, F.lit(rewriting.found), F.lit(rewriting.done))
 
 
-def _label_reason(config: CleanConfig) -> Column:
+def _label_reason(config: CleanConfig, is_sure: Column | None) -> Column:
     predicted = F.format_string(
         "label issue: given %s, predicted %s (%s)",
         c.GIVEN_LABEL,
@@ -75,18 +78,21 @@ def _label_reason(config: CleanConfig) -> Column:
         c.SUGGESTED_LABEL,
         portable.fixed(F.col(c.SUGGESTED_PROB), 2),
     )
+    unsure = ""
+    if config.promise_key:
+        unsure = f", too doubtful for {config.promise_key}"
+    elif config.fix_above is not None:
+        unsure = f", below {config.fix_above:g}"
+    held_back = F.lit("")
+    if is_sure is not None:
+        held_back = F.when(~is_sure, unsure).otherwise("")
     if config.label_issues != "fix":
         is_predicted = F.col(c.PREDICTED_LABEL) != F.col(c.GIVEN_LABEL)
-        return F.when(is_predicted, predicted).otherwise(suggested)
+        return F.concat(F.when(is_predicted, predicted).otherwise(suggested), held_back)
     confirmed = F.format_string(
         "%s, but %s is still the likeliest (%s)",
         predicted,
         c.GIVEN_LABEL,
         portable.fixed(F.col(c.GIVEN_LABEL_PROB), 2),
     )
-    reason = F.when(_is_confirmed(), confirmed)
-    if config.fix_above is not None:
-        is_unsure = F.col(c.SUGGESTED_PROB) < config.fix_above
-        unsure = F.concat(suggested, F.lit(f", below {config.fix_above:g}"))
-        reason = reason.when(is_unsure, unsure)
-    return reason.otherwise(suggested)
+    return F.when(_is_confirmed(), confirmed).otherwise(F.concat(suggested, held_back))

@@ -1,0 +1,138 @@
+"""How far label issues may be fixed or dropped, for a promise that the checked rows can show.
+
+A row is checked where the user has decided it and it is one of a random sample. Those that the user
+has decided and that are not have no part in a promise: neither it speaks of them nor they for it.
+What people find wrong with a fix is that the label which they give is not the suggested one; what
+they find good about a dropped row is that they keep it as it is.
+"""
+
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType
+
+from lakewinnow import columns as c
+from lakewinnow.config.sections import CleanConfig
+from lakewinnow.core.evaluation import strata
+from lakewinnow.core.evaluation.promise import fewest_checked, promised_cut
+from lakewinnow.core.types import IntArray
+from lakewinnow.errors import DataError, Shown
+from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
+from lakewinnow.lake.inputs.checked import IS_CHECKED, Checked
+from lakewinnow.lake.inputs.decisions import KEEP
+from lakewinnow.spark.arrow import udf
+
+_CLOSE: Final = 1e-6  # two engines may differ in the last bits
+_SAMPLED: Final = "sampled_"
+
+
+def doubt(config: CleanConfig) -> Column:
+    """Return how doubtful it is that a row should be fixed, or dropped: 0 .. 1."""
+    if config.label_issues == "fix":
+        return 1 - F.col(c.SUGGESTED_PROB)
+    return F.col(c.GIVEN_LABEL_PROB)
+
+
+def is_sure(config: CleanConfig, promise: Promise | None) -> Column | None:
+    """Whether a label issue is sure enough to be dealt with as is asked; None: each is."""
+    if promise is not None:
+        return F.lit(col=False) if promise.doubt is None else doubt(config) <= promise.doubt
+    if config.fix_above is not None and config.label_issues == "fix":
+        return F.col(c.SUGGESTED_PROB) >= config.fix_above
+    return None
+
+
+def made(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Promise | None:
+    """Return what can be promised; None where no key asks for it.
+
+    Parameters
+    ----------
+    rows : label issues beside the user's decisions
+    sample : the sample for review, in which a decided row is checked; None: all decided rows are
+
+    Raises
+    ------
+    DataError : "another_sample": the sample was drawn from other label issues than these
+    """
+    is_fix = config.label_issues == "fix"
+    most = config.fix_at_most_wrong if is_fix else config.drop_at_most_good
+    if most is None or not config.promise_key:
+        return None
+    others, checked, bad = _counts(rows, config, sample)
+    cut = promised_cut(others, checked, bad, most, config.promise_confidence)
+    return Promise(
+        key=config.promise_key,
+        at_most=most,
+        confidence=config.promise_confidence,
+        doubt=None if cut is None else float(strata.SCORE_EDGES[cut.bin]),
+        rows=cut.others if cut else 0,
+        of=int(others.sum()),
+        checked=cut.checked if cut else int(checked.sum()),
+        bad=cut.wrong if cut else int(bad.sum()),
+        needed=fewest_checked(most, config.promise_confidence),
+        sampled=REVIEW_SAMPLE if sample is not None else "clean.decisions_at_random",
+    )
+
+
+def _counts(
+    rows: DataFrame, config: CleanConfig, sample: Checked | None
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Count by bin of their doubt the rows that nobody checked, checked ones, bad ones of these."""
+    is_in_sample = F.lit(col=True)
+    if sample is not None:
+        rows = _with_sample(rows, sample)
+        is_in_sample = F.coalesce(F.col(IS_CHECKED), F.lit(col=False))
+    is_decided = F.col("own_decision").isNotNull()
+    is_candidate, is_bad = F.col(c.IS_LABEL_ISSUE), F.col("own_decision") == KEEP
+    if config.label_issues == "fix":
+        is_candidate &= F.col(c.SUGGESTED_LABEL) != F.col(c.GIVEN_LABEL)
+        is_bad = ~F.coalesce(F.col("own_label") == F.col(c.SUGGESTED_LABEL), F.lit(col=False))
+    counted = (
+        rows.where(is_candidate & (~is_decided | is_in_sample))
+        .select(
+            udf.on_arrow(_bins, IntegerType())(doubt(config)).alias("bin"),
+            is_decided.alias("is_decided"),
+            (is_decided & is_bad).alias("is_bad"),
+        )
+        .groupBy("bin", "is_decided", "is_bad")
+        .count()
+        .collect()
+    )
+    others, checked, bad = np.zeros((3, len(strata.SCORE_EDGES)), np.int64)
+    for at, decided, is_wrong, n in counted:
+        (checked if decided else others)[at] += n
+        bad[at] += n if is_wrong else 0
+    return others, checked, bad
+
+
+def _bins(doubts: pa.Array) -> pa.Array:
+    return pa.array(strata.score_bins(doubts.to_numpy(zero_copy_only=False)), pa.int32())
+
+
+def _with_sample(rows: DataFrame, sample: Checked) -> DataFrame:
+    """Add which rows may be checked ones, of a sample that was drawn from these label issues."""
+    names = (c.SUGGESTED_LABEL, c.SUGGESTED_PROB, c.GIVEN_LABEL_PROB, c.IS_LABEL_ISSUE)
+    drawn = F.broadcast(sample.rows.withColumnsRenamed({of: f"{_SAMPLED}{of}" for of in names}))
+
+    def is_close(name: str) -> Column:
+        return F.abs(F.col(name) - F.col(f"{_SAMPLED}{name}")) < _CLOSE
+
+    is_same = (
+        (F.col(c.SUGGESTED_LABEL) == F.col(f"{_SAMPLED}{c.SUGGESTED_LABEL}"))
+        & (F.col(c.IS_LABEL_ISSUE) == F.col(f"{_SAMPLED}{c.IS_LABEL_ISSUE}"))
+        & is_close(c.SUGGESTED_PROB)
+        & is_close(c.GIVEN_LABEL_PROB)
+    )
+    n_same = rows.join(drawn, c.ROW_ID).where(is_same).count()
+    if n_same < sample.n_rows:
+        raise DataError(
+            "another_sample",
+            "clean.decisions",
+            "a sample for review that was drawn from these label issues",
+            Shown(f"{sample.n_rows - n_same:,} of {sample.n_rows:,} rows have others"),
+            "`lakewinnow review draw --redraw` draws one from a run as it is configured now",
+        )
+    return rows.join(drawn.select(c.ROW_ID, IS_CHECKED), c.ROW_ID, "left")
