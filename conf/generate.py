@@ -23,7 +23,7 @@ from lakewinnow import columns
 from lakewinnow.config import schema as of_config
 from lakewinnow.config.file import parse_config
 from lakewinnow.config.schema import FILE, as_file, default_of, text_of, texts_of
-from lakewinnow.config.sections import Config, LogisticParams
+from lakewinnow.config.sections import Config, FinetunedParams, LogisticParams
 from lakewinnow.config.values import describe, section_of
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
@@ -205,8 +205,9 @@ def _tables(section: type, inside: str) -> Iterator[str]:
         yield from rows
     if inside == "crossval.":
         inner.append((PARAMS, LogisticParams, None))
+        inner.append((f"{PARAMS} of finetune", FinetunedParams, None))
     for key, of, default in inner:
-        off = " Off by default." if default is None and key != PARAMS else ""
+        off = " Off by default." if default is None and not key.startswith(PARAMS) else ""
         yield f"\n{'##' + '#' * key.count('.')} {key}\n\n{text_of(of)}{off}\n"
         yield from _tables(of, f"{key}.")
 

@@ -8,9 +8,11 @@ from typing import Any, Final, get_args, get_type_hints
 
 from lakewinnow.config.formats import format_of, is_point_in_time
 from lakewinnow.config.sections import (
+    FINETUNE,
+    LOGISTIC,
+    OWN_PARAMS,
     CleanConfig,
     Config,
-    CrossvalConfig,
     EvaluateConfig,
     InputConfig,
     LabelIssuesConfig,
@@ -18,7 +20,7 @@ from lakewinnow.config.sections import (
 )
 from lakewinnow.config.types import FileFormat, Names
 from lakewinnow.config.values import check_types
-from lakewinnow.errors import ConfigError, Shown, unknown_classes
+from lakewinnow.errors import ConfigError, Shown, did_you_mean, unknown_classes
 from lakewinnow.typed_json import key_of
 
 _NO_CLASSIFIER: Final = "with your own probabilities there is no classifier to compare"
@@ -69,11 +71,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     yield from _check_checks(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
-    if config.crossval.classifier == "logistic":
-        problems: list[ConfigError] = []
-        check_types(LogisticParams, config.crossval.params, "crossval.params", problems)
-        check_types(LogisticParams, config.evaluate.params, "evaluate.params", problems)
-        yield from problems
+    yield from _check_classifiers(config)
     if config.input.classes is not None:
         yield from _check_class_names(config, config.input.classes)
     yield from _check_trusted(config)
@@ -107,14 +105,49 @@ def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:
 
 def _check_class_names(config: Config, classes: Sequence[str]) -> Iterator[ConfigError]:
     """Yield the keys of mappings that name no class: where classes are given, it is known now."""
+    several = config.crossval.classifiers
     by_class = {
-        "crossval.params.class_weight": config.crossval.params.get("class_weight"),
+        f"crossval.{f'classifiers[{i}].' if several else ''}params.class_weight": of.params.get(
+            "class_weight"
+        )
+        for i, of in enumerate(config.crossval.members)
+    } | {
         "evaluate.params.class_weight": config.evaluate.params.get("class_weight"),
         "label_issues.num_to_remove_per_class": config.label_issues.num_to_remove_per_class,
     }
     for where, names in by_class.items():
         if isinstance(names, Mapping):
             yield from unknown_classes(where, names, classes)
+
+
+def _check_classifiers(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with the classifiers, or with one among several."""
+    crossval, problems = config.crossval, list[ConfigError]()
+    for i, member in enumerate(crossval.members):
+        where = f"crossval.classifiers[{i}]" if crossval.classifiers else "crossval"
+        own = OWN_PARAMS.get(member.classifier)
+        if own is not None:
+            check_types(own, member.params, f"{where}.params", problems)
+        elif "." not in member.classifier:
+            expected = f"{LOGISTIC}, {FINETUNE}, or the import path of a classifier"
+            near = did_you_mean(member.classifier, [LOGISTIC, FINETUNE])
+            key = f"{where}.classifier"
+            yield ConfigError("unknown_classifier", key, expected, member.classifier, near)
+        if member.classifier == FINETUNE and config.has_vectors and config.input.text is None:
+            hint = "the classifier finetune learns from texts: name their column here"
+            yield ConfigError("missing_key", "input.text", "a column", None, hint)
+        if member in crossval.members[:i]:
+            expected = "another classifier, or other parameters"
+            yield ConfigError("repeated_classifier", where, expected, member.classifier)
+    if crossval.on_vectors.classifier == LOGISTIC:
+        check_types(LogisticParams, config.evaluate.params, "evaluate.params", problems)
+    if crossval.combine != "auto" and not crossval.classifiers:
+        expected = "auto, unless crossval.classifiers lists several"
+        yield ConfigError("unused_key", "crossval.combine", expected, crossval.combine)
+    if len(crossval.classifiers) == 1:
+        where, hint = "crossval.classifiers", "one alone is what crossval.classifier names"
+        yield ConfigError("too_few_classifiers", where, "none, or two or more", Shown("1"), hint)
+    yield from problems
 
 
 def _check_candidates(config: Config) -> Iterator[ConfigError]:
@@ -245,13 +278,7 @@ def with_default_checks(config: Config, named: Collection[str]) -> Config:
 
 def with_default_params(config: Config) -> Config:
     """Fill in what `crossval.params` leaves out, so that naming C alone does not lose the rest."""
-    crossval, default = config.crossval, CrossvalConfig().params
-    if crossval.classifier != "logistic":
-        if crossval.params == default:  # which are those of the built-in classifier
-            return replace(config, crossval=replace(crossval, params={}))
-        return config
-    params = {**default, **crossval.params}
-    return replace(config, crossval=replace(config.crossval, params=params))
+    return replace(config, crossval=config.crossval.with_params())
 
 
 def named(what: Names, section: object, inside: str = "") -> Iterator[tuple[str, str]]:

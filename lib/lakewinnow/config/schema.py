@@ -14,7 +14,13 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from itertools import pairwise
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
-from lakewinnow.config.sections import LogisticParams, config_with
+from lakewinnow.config.sections import (
+    FINETUNE,
+    LOGISTIC,
+    FinetunedParams,
+    LogisticParams,
+    config_with,
+)
 from lakewinnow.config.types import KeysOf
 from lakewinnow.config.values import section_of
 from lakewinnow.plan.check import Check
@@ -37,8 +43,11 @@ def json_schema(others: tuple[Check[Any], ...] = ()) -> dict[str, Any]:
     names_check = {"type": "object", "required": [USE], "properties": {USE: {"type": "string"}}}
     checks["additionalProperties"] = names_check
     del clean["additionalProperties"]  # what is done with the rows of such a check
-    params = {"properties": {"params": _section(LogisticParams)}}
-    is_logistic = {"properties": {"classifier": {"const": "logistic"}}}
+    params, tuned = (
+        {"properties": {"params": _section(of)}} for of in (LogisticParams, FinetunedParams)
+    )
+    is_logistic = {"properties": {"classifier": {"const": LOGISTIC}}}  # or nothing is said
+    is_tuned = {"properties": {"classifier": {"const": FINETUNE}}, "required": ["classifier"]}
     uses_none = {"additionalProperties": {"not": names_check}}
     is_known = {"propertyNames": {"enum": list(clean["properties"])}}
     return {
@@ -47,13 +56,14 @@ def json_schema(others: tuple[Check[Any], ...] = ()) -> dict[str, Any]:
         **schema,
         "allOf": [
             _if({"crossval": is_logistic}, {"crossval": params, "evaluate": params}),
+            _if({"crossval": is_tuned}, {"crossval": tuned}, "crossval"),
             _if({"checks": uses_none}, {"clean": is_known}),
         ],
     }
 
 
-def _if(known: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
-    return {"if": {"properties": known}, "then": {"properties": then}}
+def _if(known: Mapping[str, Any], then: Mapping[str, Any], *required: str) -> dict[str, Any]:
+    return {"if": {"properties": known, "required": [*required]}, "then": {"properties": then}}
 
 
 def written() -> str:
@@ -128,7 +138,10 @@ def _value(hint: Any, text: str | None, default: Any) -> dict[str, Any]:
         about["default"] = to_json(default)
     inner = get_args(hint)[0] if get_origin(hint) is tuple else None
     if inner is not None and (section := _listed(inner)) is not None:
-        return {"type": "array", "items": _section(section, is_part=False), **about}
+        items = _section(section, is_part=False)
+        if get_args(inner)[1:] and get_args(inner)[1].short:
+            items = {"anyOf": [{"type": "string"}, items]}
+        return {"type": "array", "items": items, **about}
     return {**_flat(schema_of(hint, {})), **about}
 
 

@@ -8,7 +8,7 @@ it no code asks whether a key is there.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field, make_dataclass
+from dataclasses import asdict, dataclass, field, make_dataclass, replace
 from functools import cache
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
@@ -36,6 +36,7 @@ from lakewinnow.plan.registry import USE, own_checks
 Key: TypeAlias = tuple[str, Any, Any]  # name, type and `field` of a key that a check adds
 Cls = TypeVar("Cls", bound=type)
 Section = TypeVar("Section")
+Classifying = TypeVar("Classifying", bound="ClassifierConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,29 +183,100 @@ class LogisticParams:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CrossvalConfig:
+class FinetunedParams:
+    """Parameters of the classifier finetune, a small transformer that learns from the texts."""
+
+    model: str | None = None
+    """A folder, or a name on the Hugging Face hub. null: all-MiniLM-L6-v2."""
+    epochs: Count = 3
+    """Passes over the training rows."""
+    seeds: Count = 1
+    """Models a fold, whose probabilities are averaged."""
+    layers: Literal["all"] | Count | None = None
+    """How many layers to train, from the top, or all. null: 3 on a CPU, all on a GPU."""
+    learning_rate: Annotated[float, Between(0, 1)] = 1e-4
+    """Step size of the optimiser."""
+    batch_size: Count = 16
+    """Texts in a step."""
+    class_weight: Literal["balanced"] | Mapping[str, Annotated[float, AtLeast(0)]] | None = (
+        "balanced"
+    )
+    """balanced | null | {class name: weight}."""
+
+
+LOGISTIC, FINETUNE = "logistic", "finetune"  # classifiers of ours
+OWN_PARAMS: Mapping[str, type] = {LOGISTIC: LogisticParams, FINETUNE: FinetunedParams}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifierConfig:
+    """A classifier, and how it learns."""
+
+    classifier: str = LOGISTIC
+    """logistic (built in) | finetune (a small transformer learns from the texts; minutes; extra
+    sentence-transformers) | the import path of a scikit-learn classifier with predict_proba, or of
+    a function that returns one: sklearn.ensemble.HistGradientBoostingClassifier."""
+    params: Options = field(default_factory=lambda: asdict(LogisticParams()))
+    """Parameters of the classifier. One by import path gets only what you write here."""
+    standardize: Literal["auto"] | bool = "auto"
+    """Whether columns are scaled to unit variance. auto: logistic does so unless rows have unit
+    norm, others do not."""
+
+    def with_params(self: Classifying) -> Classifying:
+        """Return the same with all parameters of a classifier of ours, those left out by default.
+
+        The default of `params` is that of logistic, and of no other.
+        """
+        own, params = OWN_PARAMS.get(self.classifier), self.params
+        if self.classifier != LOGISTIC and params == asdict(LogisticParams()):
+            params = {}
+        return replace(self, params={**(asdict(own()) if own else {}), **params})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CrossvalConfig(ClassifierConfig):
     """How out-of-sample probabilities are made."""
 
+    classifiers: tuple[Annotated[Options, KeysOf(ClassifierConfig, "classifier")], ...] = ()
+    """Several in place of one, whose probabilities are combined: [logistic, finetune], or a mapping
+    for one with parameters of its own, {classifier: finetune, params: {epochs: 2}}. `params` and
+    `standardize` hold for the one that `classifier` names."""
+    combine: Literal["auto", "average", "stack"] = "auto"
+    """With `classifiers`: average | stack (weighted, by weights that sum to 1; those of a fold have
+    the least log loss on the given labels of the other folds) | auto (whichever has less held-out
+    log loss, classes weighted equally)."""
     mode: Literal["shard", "global", "auto"] = "shard"
     """shard (each shard cross-validates in one task) | global (one model per fold for the whole
-    corpus) | auto (global where a shard has fewer than 500 rows per class)."""
+    corpus) | auto (global where a shard has fewer than 500 rows per class). finetune is always
+    global."""
     rows_per_shard: Count = 50_000
     """More rows than this are split into equal pseudo-random shards. A task's peak memory is about
     rows × dimensions × 20 bytes + rows × classes × 12 bytes."""
     max_train_rows: Count = 200_000
-    """Mode global: rows of the stratified sample that models learn from."""
+    """Mode global, and finetune: rows of the stratified sample that models learn from."""
     folds: Annotated[int, Between(2, 1000)] = 10
     """Folds of cross-validation; equal texts share a fold."""
     seed: Annotated[int, Between(0, 2**32 - 1)] = 0
     """Seed of shards, folds and samples."""
-    classifier: str = "logistic"
-    """logistic (built in), or the import path of a scikit-learn classifier with predict_proba, or
-    of a function that returns one: sklearn.ensemble.HistGradientBoostingClassifier."""
-    params: Options = field(default_factory=lambda: asdict(LogisticParams()))
-    """Parameters of the classifier. One other than logistic gets only what you write here."""
-    standardize: Literal["auto"] | bool = "auto"
-    """Whether columns are scaled to unit variance. auto: logistic does so unless rows have unit
-    norm, others do not."""
+
+    @property
+    def members(self) -> tuple["CrossvalConfig", ...]:
+        """A section for each classifier, of one alone."""
+        return tuple(self._member(said) for said in self.classifiers) or (self.with_params(),)
+
+    @property
+    def on_vectors(self) -> "CrossvalConfig":
+        """The section of the first classifier that sees vectors; logistic, where none does."""
+        seen = (member for member in self.members if member.classifier != FINETUNE)
+        return next(seen, self._member({"classifier": LOGISTIC}))
+
+    def _member(self, said: Mapping[str, Any]) -> "CrossvalConfig":
+        name, default = said.get("classifier", LOGISTIC), ClassifierConfig()
+        others = {"classifier": name, "params": default.params, "standardize": default.standardize}
+        rest = self if name == self.classifier else replace(self, **others)
+        rest = replace(rest, classifiers=(), combine="auto").with_params()
+        params = {**rest.params, **said.get("params", {})}
+        return replace(rest, params=params, standardize=said.get("standardize", rest.standardize))
 
 
 @dataclass(frozen=True, kw_only=True)

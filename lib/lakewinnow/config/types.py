@@ -84,9 +84,15 @@ class Names:
 
 @dataclass(frozen=True)
 class KeysOf:
-    """The section whose keys a mapping may have, which stays a mapping: what it lacks matters."""
+    """The section whose keys a mapping may have, which stays a mapping: what it lacks matters.
+
+    Attributes
+    ----------
+    short : the key of a mapping that says nothing else, which may be written as its value; or ""
+    """
 
     section: type
+    short: str = ""
 
     def __str__(self) -> str:
         return "of keys"

@@ -79,6 +79,8 @@ def _value(hint: Any, raw: Any, where: str, problems: list[ConfigError]) -> Any:
     if get_origin(hint) is tuple and isinstance(raw, (list, tuple)) and _has_keys(args[0]):
         return tuple(_value(args[0], of, f"{where}[{i}]", problems) for i, of in enumerate(raw))
     if get_origin(hint) is Annotated and isinstance(args[1], KeysOf):
+        if args[1].short and isinstance(raw, str):
+            raw = {args[1].short: raw}
         check_types(args[1].section, raw, where, problems)
         return raw
     matched, value = match(hint, raw)

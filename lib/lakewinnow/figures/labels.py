@@ -56,6 +56,38 @@ class CandidateFigures:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FineTunedClassifier:
+    """The transformers that learnt from the texts, one a fold and seed."""
+
+    model: Annotated[str, "its name, and a digest of its files"]
+    layers: Annotated[int | None, "that learnt, from the top"] = None
+    device: Annotated[str | None, "cpu or cuda"] = None
+    epochs: int
+    seeds: Annotated[int, "models a fold"]
+    models: int
+    rows: Annotated[int, "rows that models learnt from, those of the fold left out"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CombinedClassifier:
+    """One of several classifiers."""
+
+    classifier: str
+    log_loss: Annotated[float, "of held-out given labels, classes weighted equally"]
+    weight: Annotated[float, "of its probabilities, the mean over the folds"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Combined:
+    """How the probabilities of several classifiers became one."""
+
+    by: Annotated[str, "average or stack"]
+    average_log_loss: Annotated[float, "of the average, as that of each"]
+    stack_log_loss: Annotated[float, "of the stack, by weights from other folds"]
+    classifiers: list[CombinedClassifier]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Crossvalidated:
     """How the probabilities were made."""
 
@@ -66,6 +98,8 @@ class Crossvalidated:
     standardize: Annotated[bool | None, "whether vectors were scaled"] = None
     not_converged: Annotated[int, "models that stopped before they converged"]
     cpu_seconds: float
+    fine_tuned: Annotated[FineTunedClassifier | None, "the classifier finetune"] = None
+    combined: Annotated[Combined | None, "several classifiers"] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,6 +125,8 @@ class ClassifierFigures(PredProbs):
     mode: Annotated[str | None, "shard or global"] = None
     C: Annotated[float | None, "inverse strength of its penalty"] = None
     standardize: Annotated[bool | None, "whether vectors were scaled"] = None
+    fine_tuned: Annotated[FineTunedClassifier | None, "the classifier finetune"] = None
+    combined: Annotated[Combined | None, "several classifiers"] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -97,8 +97,9 @@ def _try(
     started = time.monotonic()
     section = in_store_of(lake, config.embedding)
     embedded = embed.run(sample, config.input, section, tell).figures
-    validated = crossval.run(sample, section, config.crossval)
-    found = noise.run(sample, crossval=config.crossval)
+    on_vectors = config.crossval.on_vectors
+    validated = crossval.run(sample, section, on_vectors)
+    found = noise.run(sample, crossval=on_vectors)
     is_free = registry.load(section).limits.usd_per_million_tokens == 0
     tried = Candidate(
         **vars(embedded.identity),

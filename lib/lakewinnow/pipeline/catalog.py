@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import FINETUNE, OWN_PARAMS, Config
 from lakewinnow.embedding.listed import may_refuse
 from lakewinnow.pipeline.costs import COSTS
 from lakewinnow.plan.check import rewriting_settings
@@ -82,9 +82,16 @@ def _read_by_export(config: Config) -> Names:
     return ("accepted", "issues", *(("pred_probs",) if config.export.soft_copies else ()))
 
 
-def _classifier(config: Config) -> Names:
-    """Return the import path of the user's classifier, if it is not ours."""
-    return () if config.crossval.classifier == "logistic" else (config.crossval.classifier,)
+def _classifiers(config: Config) -> Names:
+    """Return the import paths of the user's classifiers, if they are not ours."""
+    names = (member.classifier for member in config.crossval.members)
+    return tuple(name for name in names if name not in OWN_PARAMS)
+
+
+def _read_by_crossval(config: Config) -> Names:
+    """Fine-tuned models see texts, and no vectors."""
+    sees_vectors = any(of.classifier != FINETUNE for of in config.crossval.members)
+    return ("accepted", *(("vectors",) if sees_vectors else ()))
 
 
 def _stage(name: str, title: str, purpose: str, **declared: Any) -> Stage:
@@ -128,7 +135,7 @@ STAGES: Final = (
         settings=("embedding", *_CLASSIFIER, "crossval.mode", "crossval.max_train_rows"),
         how=_HOW_TO_EMBED,
         outside=("embedding",),
-        code=_classifier,
+        code=_classifiers,
         is_on=lambda config: _is_embedded(config) and bool(config.embedding.candidates),
         turned_on_by="embedding.candidates",
     ),
@@ -148,11 +155,12 @@ STAGES: Final = (
         "crossval",
         "cross-validate",
         "predicts how probable each class is for each row, by classifiers that have not seen it",
-        reads=("accepted", "vectors"),
+        reads=_read_by_crossval,
         writes=("pred_probs",),
         settings=("crossval",),
+        outside=("crossval_model",),
         resolved="lakewinnow.stages.crossval.modes:resolved",
-        code=_classifier,
+        code=_classifiers,
         is_on=lambda config: config.has_vectors,
         turned_on_by="an input without input.pred_probs",
     ),
@@ -213,7 +221,7 @@ STAGES: Final = (
         reads=("accepted", "pred_probs", "checks/label_issues", "holdout/corpus?", "candidates?"),
         writes=("choice",),
         settings=("clean.label_issues", "clean.require_improvement", "evaluate", *_CLASSIFIER),
-        code=_classifier,
+        code=_classifiers,
         is_on=lambda config: config.clean.is_to_be_chosen,
         turned_on_by="clean.label_issues: auto, or clean.require_improvement,",
     ),
@@ -251,7 +259,7 @@ STAGES: Final = (
         reads=("accepted", "pred_probs", "issues", "holdout/corpus?", "candidates?"),
         settings=("evaluate", *_CLASSIFIER),
         outside=("reference",),
-        code=_classifier,
+        code=_classifiers,
         is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
         turned_on_by="evaluate.reference, evaluate.holdout or evaluate.trusted",
     ),

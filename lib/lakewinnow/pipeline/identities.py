@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from lakewinnow.config.file import to_dict
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import FINETUNE, Config
 from lakewinnow.embedding import listed, registry
 from lakewinnow.embedding.local import models
+from lakewinnow.embedding.local.sentence_transformers import find_model
 from lakewinnow.lake.files import content_of
 from lakewinnow.lake.run import Inputs
 from lakewinnow.plan.stage import Stage, names_of
@@ -129,9 +130,18 @@ def _of_finetuned(config: Config) -> str:
     return models.name_of(Path(model)) if model and is_folder else str(model)
 
 
+def _of_classifiers(config: Config) -> str:
+    """Return the models that the classifier finetune trains, each with a digest of its files."""
+    if not config.has_vectors:
+        return ""
+    tuned = (of for of in config.crossval.members if of.classifier == FINETUNE)
+    return " ".join(models.name_of(*find_model(of.params["model"])) for of in tuned)
+
+
 _IDENTITIES: Final[Mapping[str, Callable[[Config], str]]] = {
     "embedding": _of_embedding,
     "finetune_model": _of_finetuned,
+    "crossval_model": _of_classifiers,
 }
 
 

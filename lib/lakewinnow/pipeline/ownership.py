@@ -23,6 +23,7 @@ RECORDS: Final = ("config.yaml", "manifest.json", "summary.json", "report.html")
 FOLDERS: Final = (
     *("_commits", "_staging", "_observed", "embeddings", "to_embed", "batches", "refused"),
     *("rejected", "holdout", "candidates", "drift_reference", "near_duplicates", "finetune"),
+    "crossval",
     *("exports", "clean", "review", "dropped", "quarantine"),
 )
 _RECORD: Final = "_commits/_workspace.json"

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import FINETUNE, Config
 from lakewinnow.embedding import registry
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.files import Files
@@ -44,6 +44,7 @@ _OUTSIDE: Final = {
     "noise_model": "the noise model",
     "embedding": "the embedding model",
     "finetune_model": "the model to fine-tune",
+    "crossval_model": "the model of crossval's finetune",
     "clean.is_to_be_chosen": "clean.label_issues",
 }
 
@@ -129,7 +130,9 @@ class _Planner:
         else:
             n_bytes = self._bytes(stage)
             takes["bytes"] = n_bytes and n_bytes * cost.passes
-        if stage.name in ("candidates", "embed", "finetune"):
+        if stage.name in ("candidates", "embed", "finetune") or (
+            stage.name == "crossval" and takes.get("seconds_by") != "earlier run"
+        ):
             takes |= getattr(self, f"_{stage.name}")()
         return takes
 
@@ -226,6 +229,23 @@ class _Planner:
         price = embedder.limits.usd_per_million_tokens
         usd = None if price is None else n_tokens * price / 1e6
         return {"texts": rows, "tokens": n_tokens, "usd": usd}
+
+    def _crossval(self) -> dict[str, Any]:
+        """Have models that are fine-tuned learn from a few texts, and tell from it how long."""
+        run, n_rows = self._run, self.sizes.rows
+        tuned = [of for of in run.config.crossval.members if of.classifier == FINETUNE]
+        if not tuned or n_rows is None or run.config.input.text is None:
+            return {}
+        from lakewinnow.stages.crossval import by_finetuning  # tokenizers take long to import
+
+        if "ingest" in self.done:
+            texts = run.lake.read("corpus")
+        else:
+            text = column(run.config.input.text).alias("text")
+            texts = run.inputs.source.df.select(text).where(F.col("text").isNotNull())
+        n_classes = self.sizes.classes or 2
+        seconds = sum(by_finetuning.seconds_of(texts, n_rows, n_classes, of) for of in tuned)
+        return {"seconds": round(seconds, 2), "seconds_by": "sample"}
 
     def _finetune(self) -> dict[str, Any]:
         run = self._run

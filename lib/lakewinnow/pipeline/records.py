@@ -153,6 +153,8 @@ def summary_of(
             mode=models.mode if models else None,
             C=models.C if models else None,
             standardize=models.standardize if models else None,
+            fine_tuned=models.fine_tuned if models else None,
+            combined=models.combined if models else None,
         ),
         quarantine=ingested.rejected,
         decisions=decided.decisions,

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import Config
 from lakewinnow.embedding import listed
 from lakewinnow.embedding import registry as embedders
@@ -31,7 +30,7 @@ from lakewinnow.plan.registry import local_modules
 from lakewinnow.plan.stage import Stage, loaded
 from lakewinnow.spark.arrow.functions import ship
 from lakewinnow.spark.sessions.session import explaining_lost_engine
-from lakewinnow.stages import label_issues
+from lakewinnow.stages import crossval, label_issues
 
 
 @explaining_lost_engine()
@@ -133,7 +132,7 @@ def check(config: Config, *until: str) -> None:
         if made.preflight is not None:
             loaded(made.preflight)(config.checks.section(made))
     if config.input.pred_probs is None:
-        classifiers.check(config.crossval)
+        crossval.check(config.crossval)
         if config.embedding.candidates:
             listed.identify(config.embedding)
         elif not config.input.has_own_vectors:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from lakewinnow.checks.neighbors import stage as neighbors
-from lakewinnow.classifiers import registry as classifiers
 from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
 from lakewinnow.embedding import listed
 from lakewinnow.figures.labels import CandidateFigures
@@ -70,7 +69,7 @@ def check_classes(run: Run) -> None:
     classes = run.lake.figures("ingest", Ingested).classes
     label_issues.checked_filter(run.config.label_issues, classes)
     if run.config.input.pred_probs is None:
-        classifiers.load(run.config.crossval, classes)
+        crossval.check_classes(run.config.crossval, classes)
 
 
 def check_drop_fraction(run: Run) -> None:
@@ -116,7 +115,9 @@ RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
     "embed": lambda of: embed.run(
         of.lake, of.config.input, chosen_embedding(of), of.report_progress
     ),
-    "crossval": lambda of: crossval.run(of.lake, chosen_embedding(of), of.config.crossval),
+    "crossval": lambda of: crossval.run(
+        of.lake, chosen_embedding(of), of.config.crossval, of.report_progress
+    ),
     "own_probs": lambda of: own_probs.run(of.lake, of.config.input),
     "noise": _noise,
     "label_issues": lambda of: label_issues.run(of.lake, of.config.label_issues),

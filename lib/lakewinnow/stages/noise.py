@@ -13,7 +13,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pyarrow as pa
 
-from lakewinnow.config.sections import CrossvalConfig
+from lakewinnow.config.sections import OWN_PARAMS, CrossvalConfig
 from lakewinnow.core.noise.calibration import prior_of
 from lakewinnow.core.noise.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise.noise_model import NoiseModel
@@ -82,16 +82,26 @@ def _training_priors(
     and the losses tell which of them the probabilities have in them.
     """
     shares, equal = prior_of(counts), np.full(len(classes), 1 / len(classes))
-    weights = crossval.params.get("class_weight") if crossval else None
+    learnt = [_prior_of(of, classes, shares) for of in crossval.members] if crossval else [None]
+    first = learnt[0]
+    if first is None or not all(of is not None and np.array_equal(of, first) for of in learnt):
+        return np.stack([shares, equal])  # of several that differ, either may be the better guess
+    return np.stack([first])
+
+
+def _prior_of(
+    crossval: CrossvalConfig, classes: Sequence[str], shares: FloatArray
+) -> FloatArray | None:
+    """Return the class shares that one classifier has learnt from; None: not known."""
+    weights = crossval.params.get("class_weight")
     if weights == "balanced":
-        return np.stack([equal])
+        return np.full(len(classes), 1 / len(classes))
     if isinstance(weights, Mapping):
         weight = np.array([float(weights.get(name, 1.0)) for name in classes])
-        weighted = shares * np.where(weight > 0, weight, 1.0)  # one of 0 is never learnt
-        return np.stack([weighted / weighted.sum()])
-    if crossval is not None and crossval.classifier == "logistic":
-        return np.stack([shares])
-    return np.stack([shares, equal])
+        weighted: FloatArray = shares * np.where(weight > 0, weight, 1.0)  # of 0: never learnt
+        weighted /= weighted.sum()
+        return weighted
+    return shares if crossval.classifier in OWN_PARAMS else None
 
 
 def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:

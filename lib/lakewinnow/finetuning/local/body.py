@@ -58,6 +58,7 @@ class Body:
     """
 
     def __init__(self, folder: Path, n_layers: int | None, *, is_cut: bool) -> None:
+        self.folder, self.n_layers = folder, n_layers
         self.model, self._is_cut = _load(folder).to(device()), is_cut
         self.width: int = self.model.config.hidden_size
         layers = _layers_of(self.model, folder)
@@ -119,6 +120,19 @@ def prepared(folder: Path, n_layers: int | None, texts: tuple[str, ...]) -> Text
         if not _is_same(folder, n_layers, some, whole.means(tokens[:_TRIED])):
             return Texts(tokens, is_cut=False)
         return Texts(whole.lower(tokens), is_cut=True)
+
+
+def inputs_of(folder: Path, n_layers: int | None, texts: Sequence[str], *, is_cut: bool) -> Inputs:
+    """Return other texts as a body takes them that has learnt from such as `prepared` returns."""
+    import torch
+
+    tokens = _tokens_of(folder, texts)
+    if not is_cut:
+        return tokens
+    whole = Body(folder, n_layers, is_cut=False)
+    with torch.inference_mode():
+        whole.model.eval()
+        return whole.lower(tokens)
 
 
 def in_batches(inputs: Inputs) -> Iterator[IntArray]:

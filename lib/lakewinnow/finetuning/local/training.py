@@ -7,7 +7,7 @@ sets of the same seed begin with the same head.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,14 @@ from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.local import threads
 from lakewinnow.embedding.local.models import TransformerFiles
 from lakewinnow.embedding.local.sentence_transformers import device, find_model, package_missing
-from lakewinnow.finetuning.local.body import Body, Inputs, in_batches, prepared
+from lakewinnow.finetuning.local.body import (
+    Body,
+    Inputs,
+    Texts,
+    in_batches,
+    inputs_of,
+    prepared,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +36,7 @@ _ON_CPU: Final = 3  # layers that learn
 _WARM_UP: Final = 0.1  # of the steps
 _WEIGHT_DECAY: Final = 0.01
 _LARGEST_GRADIENT: Final = 1.0  # its norm
+_OTHERS_AT_ONCE: Final = 2_048  # texts
 _SORTED_BATCHES: Final = 20  # among the rows of so many, those of like lengths share a batch
 
 
@@ -44,20 +52,51 @@ class TrainingRecipe:
     batch_size: int
 
 
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A body and a head that have learnt."""
+
+    body: Body
+    head: "nn.Module"
+    known: Texts  # that they were given, to learn from or not
+
+    def probs(self, rows: IntArray) -> FloatArray:
+        """Return the probabilities of some of the texts known, float64 of shape (n, K)."""
+        return _probs(self.body, self.head, [self.known.inputs[row] for row in rows])
+
+    def probs_of(self, texts: Sequence[str]) -> FloatArray:
+        """Return the probabilities of other texts, float64 of shape (n, K)."""
+        found = [np.zeros((0, self.head.out_features))]
+        for start in range(0, len(texts), _OTHERS_AT_ONCE):
+            some = texts[start : start + _OTHERS_AT_ONCE]
+            of, is_cut = self.body, self.known.is_cut
+            inputs = inputs_of(of.folder, of.n_layers, some, is_cut=is_cut)
+            found.append(_probs(self.body, self.head, inputs))
+        return np.concatenate(found)
+
+
 def train(
     recipe: TrainingRecipe, texts: tuple[str, ...], rows: IntArray, targets: FloatArray, seed: int
 ) -> tuple[int, FloatArray]:
     """Train on some texts; return how many layers learnt, and the probabilities of all texts.
+
+    See `trained`.
+    """
+    with trained(recipe, texts, rows, targets, seed) as model:
+        return model.body.n_learning, model.probs(np.arange(len(texts)))
+
+
+@contextmanager
+def trained(
+    recipe: TrainingRecipe, texts: tuple[str, ...], rows: IntArray, targets: FloatArray, seed: int
+) -> Iterator[TrainedModel]:
+    """Give the model that has learnt from some texts, while chance goes by the seed.
 
     Parameters
     ----------
     texts : also those that nothing is learnt from
     rows : int64, shape (n,), which of them to learn from
     targets : shape (n, K), weight of each class; their sum is the weight of the row
-
-    Returns
-    -------
-    int, and float64 of shape (n_texts, K)
 
     Raises
     ------
@@ -91,7 +130,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(learning, _LARGEST_GRADIENT)
             optimizer.step()
             schedule.step()
-        return body.n_learning, _probs(body, head, known.inputs)
+        yield TrainedModel(body, head, known)
 
 
 def _n_layers(wanted: int | Literal["all"] | None, folder: Path) -> int | None:

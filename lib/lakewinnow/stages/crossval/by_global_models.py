@@ -12,19 +12,17 @@ from pyspark.sql import functions as F
 
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.errors import EngineError
-from lakewinnow.lake.training.sample import stratified
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
+from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
 from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
 from lakewinnow.stages.crossval.settling import collect, settle
 
 _ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
 
 
-def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
+def score(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
     """Return every row with its probabilities, `tasks.SCORED`.
 
     Raises
@@ -50,7 +48,7 @@ def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame
     )
     groups = F.explode(F.sequence(F.lit(0), F.lit(n_groups - 1)))
     n_sample = min(corpus.n_rows, corpus.config.max_train_rows)
-    sample = corpus.with_vectors(_sample(corpus), n_sample).withColumn(tasks.GROUP, groups)
+    sample = corpus.with_vectors(corpus.sample(), n_sample).withColumn(tasks.GROUP, groups)
     made = apply_to_groups(sample, [tasks.GROUP], fit, tasks.MADE_OF_ROWS)
     packed = collect(made, notes, n_sample)
     n_bytes = sum(map(len, packed))
@@ -61,13 +59,3 @@ def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame
     apply_models = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
     rows = corpus.with_vectors(corpus.rows, corpus.n_rows)
     return map_batches(rows, apply_models, tasks.SCORED)
-
-
-def _sample(corpus: Corpus) -> DataFrame:
-    """At most max_train_rows, stratified by fold and class, of smallest hash in each."""
-    if corpus.n_rows <= corpus.config.max_train_rows:
-        return corpus.rows
-    counts = corpus.counts()
-    wanted = quotas(counts, corpus.config.max_train_rows)
-    by_cell = (corpus.cell(), corpus.hash(), counts.reshape(-1), wanted.reshape(-1))
-    return stratified(corpus.rows, *by_cell)

@@ -19,14 +19,14 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.spark.arrow.functions import apply_to_cogroups
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
+from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
 from lakewinnow.stages.crossval.settling import settle
 
 _RARE: Final = 2
 _POOLED: Final = 10
 
 
-def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
+def score(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
     """Return every row with its probabilities, `tasks.SCORED`."""
     rows = corpus.rows.withColumn(tasks.IS_POOLED, F.lit(False))  # noqa: FBT003
     vectors, shards = corpus.needed_vectors(), F.array(corpus.shard())
@@ -53,7 +53,7 @@ def score(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> DataFrame
     return apply_to_cogroups(rows, sharded, c.SHARD, score_shard, tasks.SCORED)
 
 
-def _pool(corpus: Corpus) -> DataFrame | None:
+def _pool(corpus: EmbeddedCorpus) -> DataFrame | None:
     """Rows of rare classes, which every shard learns from; None where no class is rare."""
     counts = corpus.counts()
     rare = np.flatnonzero((counts > 0) & (counts < _RARE * corpus.n_shards)).tolist()

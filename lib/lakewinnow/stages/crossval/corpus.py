@@ -11,8 +11,10 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CrossvalConfig
+from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake.inputs import content
+from lakewinnow.lake.training.sample import stratified
 from lakewinnow.spark.sessions import cluster
 
 _MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
@@ -31,42 +33,15 @@ class TaskNotes:
         self.notes += map(json.loads, notes)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Corpus:
     """The rows to score, and what is known of them."""
 
     rows: DataFrame
-    vectors: DataFrame
-    n_stored: int  # vectors at most, to judge by the store's files
-    may_repeat: bool  # two runs at once may have stored a text's vector twice
     n_rows: int
     n_classes: int
     n_shards: int
     config: CrossvalConfig
-
-    def with_vectors(self, rows: DataFrame, n_rows: int) -> DataFrame:
-        """Give rows their vectors; a row that has none is left out."""
-        # The few bytes of a row travel to the vectors, which stay where they are
-        sent = F.broadcast(rows) if n_rows <= _MOST_TO_SEND else rows
-        return self.vectors.join(sent, c.TEXT_KEY).drop(c.TEXT_KEY)
-
-    def with_vectors_once(self) -> "Corpus":
-        """Return a corpus of no text's vector twice; only keys are shuffled to find that it is."""
-        if not self.may_repeat:
-            return self
-        key = F.col(c.TEXT_KEY)
-        [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
-        if n_vectors == n_texts:
-            return self
-        return replace(self, vectors=cluster.first_of_group(self.vectors, [c.TEXT_KEY]))
-
-    def needed_vectors(self) -> DataFrame:
-        """Return not many more vectors than rows, so that a shard of them fits a task."""
-        if self.n_stored <= self.n_rows or self.vectors.count() <= self.n_rows:
-            return self.vectors
-        keys = self.rows.select(c.TEXT_KEY)
-        sent = F.broadcast(keys) if self.n_rows <= _MOST_TO_SEND else keys
-        return self.vectors.join(sent, c.TEXT_KEY, "left_semi")
 
     def shard(self) -> Column:
         """Return the shard of a vector's text, as ingest has given it to the rows."""
@@ -87,6 +62,48 @@ class Corpus:
         fold, label, n = (column.to_numpy() for column in counted.columns)
         counts[fold, label] = n
         return counts
+
+    def sample(self) -> DataFrame:
+        """At most max_train_rows, stratified by fold and class, of smallest hash in each."""
+        if self.n_rows <= self.config.max_train_rows:
+            return self.rows
+        counts = self.counts()
+        wanted = quotas(counts, self.config.max_train_rows)
+        by_cell = (self.cell(), self.hash(), counts.reshape(-1), wanted.reshape(-1))
+        return stratified(self.rows, *by_cell)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedCorpus(Corpus):
+    """A corpus, and where its vectors are."""
+
+    vectors: DataFrame
+    n_stored: int  # vectors at most, to judge by the store's files
+    may_repeat: bool  # two runs at once may have stored a text's vector twice
+
+    def with_vectors(self, rows: DataFrame, n_rows: int) -> DataFrame:
+        """Give rows their vectors; a row that has none is left out."""
+        # The few bytes of a row travel to the vectors, which stay where they are
+        sent = F.broadcast(rows) if n_rows <= _MOST_TO_SEND else rows
+        return self.vectors.join(sent, c.TEXT_KEY).drop(c.TEXT_KEY)
+
+    def with_vectors_once(self) -> "EmbeddedCorpus":
+        """Return a corpus of no text's vector twice; only keys are shuffled to find that it is."""
+        if not self.may_repeat:
+            return self
+        key = F.col(c.TEXT_KEY)
+        [[n_vectors, n_texts]] = self.vectors.select(F.count(key), F.count_distinct(key)).collect()
+        if n_vectors == n_texts:
+            return self
+        return replace(self, vectors=cluster.first_of_group(self.vectors, [c.TEXT_KEY]))
+
+    def needed_vectors(self) -> DataFrame:
+        """Return not many more vectors than rows, so that a shard of them fits a task."""
+        if self.n_stored <= self.n_rows or self.vectors.count() <= self.n_rows:
+            return self.vectors
+        keys = self.rows.select(c.TEXT_KEY)
+        sent = F.broadcast(keys) if self.n_rows <= _MOST_TO_SEND else keys
+        return self.vectors.join(sent, c.TEXT_KEY, "left_semi")
 
     @property
     def n_features(self) -> int:

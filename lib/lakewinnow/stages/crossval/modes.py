@@ -6,7 +6,7 @@ from typing import Any, Final
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import Config, CrossvalConfig
+from lakewinnow.config.sections import FINETUNE, Config, CrossvalConfig
 from lakewinnow.figures.labels import Embedded
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import n_accepted
@@ -51,11 +51,15 @@ def resolved(config: Config, lake: Lake) -> Mapping[str, Any]:
     So a run that is done in one mode is done in the other where both come to the same.
     """
     crossval = config.crossval
+    names = {member.classifier for member in crossval.members}
+    if names == {FINETUNE}:
+        return {"crossval.mode": "global"}
     mode = str(crossval.mode)
     if mode == "auto":
         n_classes = len(lake.figures("ingest", Ingested).classes)
         mode, _ = choose_mode(n_accepted(lake), _n_features(lake), n_classes, crossval)
-    return {"crossval.mode": mode} | ({"crossval.max_train_rows": 0} if mode == "shard" else {})
+    decides_nothing = mode == "shard" and FINETUNE not in names
+    return {"crossval.mode": mode} | ({"crossval.max_train_rows": 0} if decides_nothing else {})
 
 
 def _n_features(lake: Lake) -> int:

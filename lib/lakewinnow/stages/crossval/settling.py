@@ -12,12 +12,12 @@ from lakewinnow.classifiers.base import Classifier
 from lakewinnow.lake.training.sample import hash_bound
 from lakewinnow.spark.arrow.functions import apply_to_groups
 from lakewinnow.spark.sessions import cluster
-from lakewinnow.stages.crossval.corpus import Corpus, TaskNotes
+from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
 
 _SETTLING_ROWS: Final = 20_000
 
 
-def settle(corpus: Corpus, classifier: Classifier, notes: TaskNotes) -> Classifier:
+def settle(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> Classifier:
     """Choose C for the whole corpus, if that is left to us, on rows of smallest hash."""
     if classifier.is_settled:
         return classifier

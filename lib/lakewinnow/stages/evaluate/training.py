@@ -143,9 +143,13 @@ def _in_parts(training: DataFrame, n_seeds: int) -> DataFrame:
 
 
 def _classifier(lake: Lake, config: Config, classes: list[str]) -> Classifier:
-    """Return the run's classifier, with `evaluate.params` over its own and all else as chosen."""
-    params = {**config.crossval.params, **config.evaluate.params}
-    classifier = classifiers.load(replace(config.crossval, params=params), classes)
+    """Return the run's classifier, with `evaluate.params` over its own and all else as chosen.
+
+    Of several it is the first that sees vectors; `lakewinnow finetune` compares fine-tuned models.
+    """
+    own = config.crossval.on_vectors
+    params = {**own.params, **config.evaluate.params}
+    classifier = classifiers.load(replace(own, params=params), classes)
     if isinstance(classifier, Logistic):
         chosen = lake.figures("crossval", Crossvalidated)
         if classifier.C == "auto" and chosen.C is not None:
