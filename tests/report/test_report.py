@@ -217,7 +217,7 @@ def test_shows_the_figures_of_the_files_beside_it():
     for said in ("70 dropped", "10 dropped", "10 in quarantine", "81.2% accuracy"):
         assert said in text
     assert "+5.0 [+1.0, +9.0]" in text
-    assert "60 of 90 label errors were found of evaluate.reference" in text
+    assert "evaluate.reference: 60 of 90 label errors were found" in text
     assert "fixed gives better models than the labels as given." in text
     assert "123 kB" in text
 

@@ -115,7 +115,7 @@ def test_examples_that_are_too_long_are_left_out_and_counted(lake):
     make_table(lake, "issues", [{**KEPT, "row_id": "long"}], ISSUES)
     report = export.run(fill(lake), ExportConfig(format="openai-chat", max_tokens=300))
     assert report.rows_in - report.rows_out == 1
-    assert "1 example is left out, as of more than 300 tokens" in report.warnings[0]
+    assert "1 example is left out: more than 300 tokens" in report.warnings[0]
     assert json.loads(path(lake, "counts.json").read_text())["too_long"] == 1
 
 

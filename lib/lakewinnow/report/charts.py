@@ -87,19 +87,19 @@ def heat_map(
     across: str,
     down: str,
     form: str = ".2f",
-    highest: float | None = None,
 ) -> Picture:
     """Show a matrix of non-negative numbers as a table whose cells are the darker the larger.
+
+    The darkest is the largest off the diagonal, whose are so much larger that nothing else would be
+    seen.
 
     Parameters
     ----------
     values : row by row
     across, down : what columns and rows are
-    highest : the number of the darkest cell; default: the largest off the diagonal, since the
-        diagonal's are so much larger that nothing else would be seen
     """
     off = [v for i, row in enumerate(values) for j, v in enumerate(row) if i != j]
-    most = highest or max(off, default=0.0) or 1.0
+    most = max(off, default=0.0) or 1.0
     head = Markup("").join(
         Markup('<th scope="col"><span>{}</span></th>').format(c) for c in classes
     )

@@ -74,7 +74,7 @@ def of_detection(found: Detection | None) -> Iterator[str]:
     if found is None or not found.errors:
         return
     yield (
-        f"{counted(found.found, 'label error', 'was', of=found.errors)} found of evaluate.reference"
+        f"evaluate.reference: {counted(found.found, 'label error', 'was', of=found.errors)} found"
         f" (recall {found.recall or 0:.2f}, precision {found.precision or 0:.2f},"
         f" AUROC {found.auroc or 0:.3f})"
     )

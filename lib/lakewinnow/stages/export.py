@@ -36,6 +36,7 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.passes.confident_learning import trusted_blocks
 from lakewinnow.spark.schemas import schema
 from lakewinnow.typed_json import to_json
 
@@ -85,7 +86,7 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     n_rows = sum(of.rows for of in counts.values())
     soft = () if config.soft_copies is None else ("pred_probs",)
     left_out = counted(n_too_long, "example", "is")
-    too_long = f"{left_out} left out, as of more than {config.max_tokens:,} tokens"
+    too_long = f"{left_out} left out: more than {config.max_tokens:,} tokens"
     return StageReport(
         rows_in=n_rows + n_too_long,
         rows_out=n_rows,
@@ -146,20 +147,15 @@ def _copies(
 ) -> Iterator[pa.RecordBatch]:
     """Return the label of each copy of each row, by how probable the labels are."""
     for batch in batches:
-        labels, pred_probs = (
-            batch.column(c.LABEL).to_numpy(),
-            arrow.matrix(batch.column(c.PRED_PROBS)),
-        )
-        shares = posterior.probs(labels.astype(np.int64), pred_probs.astype(np.float64))
+        (block,) = trusted_blocks([batch], posterior.n_classes)
+        shares, n_rows = posterior.probs(block.labels, block.pred_probs), len(batch)
         rows, names = np.nonzero(counts := apportion(shares, n_copies))
         yield arrow.record_batch(
             _COPIES,
             {
-                c.ROW_ID: batch.column(c.ROW_ID).take(
-                    pa.array(np.repeat(np.arange(len(labels)), n_copies))
-                ),
+                c.ROW_ID: batch.column(c.ROW_ID).take(np.repeat(np.arange(n_rows), n_copies)),
                 _SOFT: np.repeat(names, counts[rows, names]),
-                _COPY: np.tile(np.arange(n_copies), len(labels)),
+                _COPY: np.tile(np.arange(n_copies), n_rows),
             },
         )
 

@@ -59,6 +59,11 @@ class Posterior:
         given, true = np.nonzero(weights)  # of many classes, few pairs are ever confused
         return cls(calibration, given.astype(np.int32), true.astype(np.int32), weights[given, true])
 
+    @property
+    def n_classes(self) -> int:
+        """K."""
+        return len(self.calibration.training_prior)
+
     @cached_property
     def weights(self) -> FloatArray:
         """prior[k] · noise_matrix[given, k], float64, shape (K, K), rows = given label."""

@@ -19,6 +19,7 @@ from lakewinnow.config.sections import InputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.inputs.source import Source, column, text_of
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.passes import valid_probs
 
 MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
@@ -237,25 +238,27 @@ def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
     accepted, classes = found.accepted, found.classes
     rare = [name for name in classes if 0 < accepted[name] < folds]
     if rare:
+        few = counted(len(rare), "class", "has", of=len(classes))
         yield (
-            f"{len(rare)} of {len(classes)} classes have fewer rows than the {folds} folds"
-            f" ({_listed(rare)}). Their probabilities are rough; one-row classes are never flagged"
+            f"{few} fewer rows than the {folds} folds ({_listed(rare)})."
+            " Their probabilities are rough; one-row classes are never flagged"
         )
     absent = [name for name in classes if not accepted[name]]
     if absent:
-        yield f"{len(absent)} classes of input.classes have no row ({_listed(absent)})"
+        yield f"input.classes: {counted(len(absent), 'class', 'has')} no row ({_listed(absent)})"
     alike = Counter(" ".join(name.split()).casefold() for name in accepted)
     twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
     if twins:
         yield f"some classes differ only in case or white space: {_listed(list(map(repr, twins)))}"
     if found.n_replaced:
+        hold = counted(found.n_replaced, "row", "holds")
         yield (
-            f"{found.n_replaced:,} rows hold U+FFFD, the mark of bytes that are not UTF-8:"
+            f"{hold} U+FFFD, the mark of bytes that are not UTF-8:"
             " is the file in another encoding? input.options: {encoding: …} names it"
         )
     n_rows = found.n_accepted + found.n_rejected
     if found.n_rejected * 10 > n_rows:
-        yield f"{found.n_rejected:,} of {n_rows:,} rows are in quarantine"
+        yield f"{counted(found.n_rejected, 'row', 'is', of=n_rows)} in quarantine"
 
 
 def _listed(names: list[str], most: int = 5) -> str:

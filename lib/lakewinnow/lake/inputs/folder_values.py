@@ -14,6 +14,7 @@ from lakewinnow.config.sections import InputConfig, OutputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.inputs.source import column
 from lakewinnow.lake.inputs.text_files.listing import NULL_FOLDER
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.sessions.engines import is_sail
 
 _NUMBER: Final = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?[dDfF]?\s*$"
@@ -36,7 +37,7 @@ def check_partition_by(df: DataFrame, source: InputConfig, output: OutputConfig)
         return
     [found] = df.agg(*(n.alias(str(i)) for i, n in enumerate(counts.values()))).collect()
     problems = [
-        f"{n:,} rows have {what} in {name}"
+        f"{counted(n, 'row', 'has')} {what} in {name}"
         for (name, what), n in zip(counts, found, strict=True)
         if n
     ]

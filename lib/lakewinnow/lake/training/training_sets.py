@@ -41,6 +41,7 @@ from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.passes.confident_learning import trusted_blocks
 from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.schemas import schema
 
@@ -214,11 +215,8 @@ def _soft_rows(lake: Lake, sample: DataFrame) -> DataFrame:
 def soften(batches: Iterable[pa.RecordBatch], posterior: Posterior) -> Iterator[pa.RecordBatch]:
     """Give each row the labels that it may have, weighted by how probable they are."""
     for batch in batches:
-        labels, pred_probs = (
-            batch.column(c.LABEL).to_numpy(),
-            arrow.matrix(batch.column(c.PRED_PROBS)),
-        )
-        shares = posterior.probs(labels.astype(np.int64), pred_probs.astype(np.float64))
+        (block,) = trusted_blocks([batch], posterior.n_classes)
+        shares = posterior.probs(block.labels, block.pred_probs)
         likeliest = np.argsort(-shares, axis=1, kind="stable")[:, :MOST_LABELS]
         shares = np.take_along_axis(shares, likeliest, axis=1)
         shares[shares < LEAST_SHARE] = 0
@@ -246,8 +244,8 @@ def warnings(n_leaked: int, left_out: Sequence[str]) -> list[str]:
     found = []
     if n_leaked:
         found.append(
-            f"{counted(n_leaked, 'row')} of the input with the same text as a trusted row: no model"
-            " was trained on them"
+            f"no model was trained on {counted(n_leaked, 'row')} of the input, as trusted rows have"
+            " the same texts"
         )
     return found + [
         f"{name} has no model, because fewer than {LEAST_ROWS} rows are left to train on"

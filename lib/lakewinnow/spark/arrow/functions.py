@@ -102,8 +102,7 @@ def apply_to_cogroups(
         of_both = partial(_of_cogroups, by=by, function=function)
         return map_batches(_side_by_side(union(*sides), [by], [by, _SIDE]), of_both, schema)
     if 1 < n_groups <= _MOST_PLACED:  # one to each partition
-        known = F.array(*(F.lit(n) for n in cluster.partition_keys(spark, n_groups)))
-        place = F.get(known.cast("array<bigint>"), F.col(by).cast("int"))
+        place = cluster.partition_key(spark, n_groups, F.col(by))
         ones, others = (
             rows.withColumn(by, place).repartition(n_groups, by) for rows in (ones, others)
         )
@@ -125,9 +124,8 @@ def _side_by_side(rows: DataFrame, by: Sequence[str], order: Sequence[str]) -> D
     if not by:
         return rows.coalesce(1)
     n = cluster.parallelism(rows.sparkSession)
-    known = F.array(*(F.lit(key) for key in cluster.partition_keys(rows.sparkSession, n)))
-    nth = F.pmod(_number_of(rows, by), F.lit(n)).cast("int")
-    placed = rows.withColumn(_PLACE, F.get(known.cast("array<bigint>"), nth))
+    nth = F.pmod(_number_of(rows, by), F.lit(n))
+    placed = rows.withColumn(_PLACE, cluster.partition_key(rows.sparkSession, n, nth))
     return cluster.colocated_in_order(placed.repartition(n, _PLACE), [_PLACE], order).drop(_PLACE)
 
 

@@ -48,11 +48,11 @@ def joint_and_losses(rows: DataFrame, thresholds: FloatArray, priors: FloatArray
 def _add(
     found: JointAndLosses, batch: pa.RecordBatch, thresholds: FloatArray, priors: FloatArray
 ) -> JointAndLosses:
-    joint, losses = found.joint, found.losses
-    for block in trusted_blocks([batch], len(thresholds)):
-        joint = joint.update(block.labels, block.pred_probs, thresholds)
-        losses = losses.update(block.labels, block.pred_probs, priors)
-    return JointAndLosses(joint, losses)
+    (block,) = trusted_blocks([batch], len(thresholds))
+    return JointAndLosses(
+        found.joint.update(block.labels, block.pred_probs, thresholds),
+        found.losses.update(block.labels, block.pred_probs, priors),
+    )
 
 
 def soft_labels(pred_probs: DataFrame, posterior: Posterior) -> DataFrame:
@@ -64,11 +64,8 @@ def soft_labels(pred_probs: DataFrame, posterior: Posterior) -> DataFrame:
 def _soft_batches(
     batches: Iterable[pa.RecordBatch], posterior: Posterior
 ) -> Iterator[pa.RecordBatch]:
-    n_classes = len(posterior.calibration.training_prior)
     for batch in batches:
-        for block in trusted_blocks([batch], n_classes):
-            probs = posterior.probs(block.labels, block.pred_probs).astype(np.float32)
-            yield arrow.record_batch(
-                SOFT_LABELS,
-                {c.ROW_ID: batch.column(c.ROW_ID), c.SOFT_LABEL: arrow.list_array(probs)},
-            )
+        (block,) = trusted_blocks([batch], posterior.n_classes)
+        probs = posterior.probs(block.labels, block.pred_probs).astype(np.float32)
+        columns = {c.ROW_ID: batch.column(c.ROW_ID), c.SOFT_LABEL: arrow.list_array(probs)}
+        yield arrow.record_batch(SOFT_LABELS, columns)

@@ -33,8 +33,13 @@ def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:
     """Return rows in n partitions, those of index i, 0 .. n - 1, in partition i."""
     if n == 1:
         return rows.coalesce(1)
-    known = F.array(*(F.lit(key).cast("bigint") for key in partition_keys(rows.sparkSession, n)))
-    return rows.repartition(n, F.get(known, index.cast("int")))
+    return rows.repartition(n, partition_key(rows.sparkSession, n, index))
+
+
+def partition_key(spark: SparkSession, n: int, index: Column) -> Column:
+    """Return a number that goes by its hash into the partition of an index, 0 .. n - 1."""
+    known = F.array(*(F.lit(key).cast("bigint") for key in partition_keys(spark, n)))
+    return F.get(known, index.cast("int"))
 
 
 def colocated(rows: DataFrame, by: Sequence[str], n: int | None = None) -> DataFrame:

@@ -45,6 +45,7 @@ from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.observed import LINES, SUM, Observed
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.passes import pooling
 from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.crossval import by_global_models, by_shards
@@ -292,6 +293,6 @@ def _warnings(notes: TaskNotes) -> list[str]:
     ]
     n_models = sum(len(note["not_converged"]) for note in failed)
     return [
-        f"{n_models:,} models stopped before they converged ({'; '.join(named)}"
+        f"{counted(n_models, 'model')} stopped before they converged ({'; '.join(named)}"
         f"{'; …' if len(failed) > 5 else ''}). Raise crossval.params.max_iter or lower C"
     ]

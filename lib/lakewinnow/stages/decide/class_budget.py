@@ -25,8 +25,8 @@ class ClassBudget:
     def warnings(self, most: float) -> list[str]:
         """Say of which classes rows stay that checks would take; at most `most` of a class goes."""
         return [
-            f"clean.max_class_fraction: {counted(n, 'row')} of {name!r} kept although checks would"
-            f" take more out, because no more than {most:g} of a class may go"
+            f"clean.max_class_fraction: of {name!r} {counted(n, 'row', 'stays')} although checks"
+            f" would take more out, because no more than {most:g} of a class may go"
             for name, n in list(self.kept.items())[:_SHOWN]
         ]
 
