@@ -31,6 +31,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, DataError, EngineError
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.vectors.embedding_store import EMBEDDINGS
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages import crossval
 from lakewinnow.stages.crossval import by_global_models, corpus
 
@@ -457,3 +458,15 @@ def test_a_seed_that_no_generator_takes_is_refused(seed):
         make_config("x.csv", crossval={"seed": seed})
     assert (caught.value.code, caught.value.where) == ("out_of_range", "crossval.seed")
     assert "from 0 to 4294967295" in str(caught.value)
+
+
+def test_number_13_what_does_not_fit_is_said_before_texts_are_embedded(
+    tmp_path, spark, monkeypatch
+):
+    monkeypatch.setattr(cluster, "memory_bytes", lambda: 12 * 3 * 50)
+    config = make_config(write_csv(tmp_path / "in.csv", messages(90)), tmp_path / "out")
+    with pytest.raises(ConfigError) as caught:
+        lakewinnow.run(config, spark)
+    assert (caught.value.code, caught.value.where) == ("too_large", "crossval.rows_per_shard")
+    assert caught.value.hint == "--set crossval.rows_per_shard=50"
+    assert not (tmp_path / "out" / "embeddings").exists()

@@ -70,6 +70,7 @@ def check_classes(run: Run) -> None:
     label_issues.checked_filter(run.config.label_issues, classes)
     if run.config.input.pred_probs is None:
         crossval.check_classes(run.config.crossval, classes)
+        crossval.check_size(run.lake, run.config.crossval, len(classes))
 
 
 def check_drop_fraction(run: Run) -> None:

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, Final
 
+import numpy as np
 import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.figures.examples import Examples, Histogram
 from lakewinnow.figures.manifest import Manifest
 from lakewinnow.figures.summary import Summary
@@ -116,10 +118,14 @@ class Report:
 
     def _matrix(self, name: str) -> tuple[list[str], list[list[float]]]:
         """Return a K × K matrix, or its part of the classes with the worst labels."""
-        names, values = self.noise_model["classes"], self.noise_model[name]
+        names, values = self.noise_model["classes"], self.noise_model.get(name)
         worst = [of["class_index"] for of in self.noise_model["label_health"]["classes"]]
         kept = sorted(worst[:MOST_IN_MATRIX])
-        return [names[k] for k in kept], [[values[i][j] for j in kept] for i in kept]
+        shown = [names[k] for k in kept]
+        if values is None:  # there are too many classes for the file
+            matrix = getattr(NoiseModel.from_dict(self.noise_model), name)
+            return shown, matrix.part(np.array(kept)).tolist()
+        return shown, [[values[i][j] for j in kept] for i in kept]
 
     def _histograms(self) -> list[Picture]:
         """Return the label scores by class; by self-confidence, with the confident threshold."""

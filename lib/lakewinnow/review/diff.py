@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -104,7 +103,7 @@ def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
         flags=flags,
         decisions=decisions,
         thresholds=_by_class(models, [model.thresholds for model in models]),
-        label_quality=_by_class(models, [np.diag(m.inverse_noise_matrix) for m in models]),
+        label_quality=_by_class(models, [m.inverse_noise_matrix.diagonal() for m in models]),
         config=_differing(*(_flat(manifest["config"]) for manifest in manifests)),
         table=together.where(F.col(CHANGE).isNotNull()),
     )

@@ -1,7 +1,8 @@
 """Noise: how given labels and true labels depend on each other, over the whole corpus.
 
 Reads    pred_probs/
-Writes   noise_model.json; label_health/classes/ and label_health/overlaps/, the same as tables
+Writes   noise_model.json; label_health/classes/ and label_health/overlaps/, the same as tables;
+         of more than 1,000 classes label_health/matrices/, which the file has no room for
 Passes   2: thresholds and calibration figures; confident joint and the losses that choose the
          temperature. Only integer sums leave a task.
 Shuffle  none but those sums
@@ -9,6 +10,7 @@ Shuffle  none but those sums
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
+from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -17,12 +19,14 @@ from lakewinnow.config.sections import OWN_PARAMS, CrossvalConfig
 from lakewinnow.core.noise.calibration import prior_of
 from lakewinnow.core.noise.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.sparse import Sparse
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.figures.labels import PredProbs
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning, posterior
 
+_MATRICES: Final = "label_health/matrices"
 _NO_BETTER = (
     "the classifier is no better than guessing by the shares of the classes (log loss"
     " {0.log_loss:.3f}, guessing {0.prior_log_loss:.3f}), so its label issues mean little"
@@ -60,13 +64,16 @@ def run(
         figures = replace(figures, temperature=model.calibration.temperature)
     lake.files.write_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
-    for name, table in _health_tables(model, n_rows).items():
+    tables = {**_health_tables(model, n_rows), **_matrices(model)}
+    for name, table in tables.items():
         lake.publish_small(name, table)
+    if _MATRICES not in tables:  # of an earlier run with more classes
+        lake.files.delete(_MATRICES)
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
         reads={"pred_probs": 2},
-        writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
+        writes=("noise_model.json", *tables),
         figures=figures,
         warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
     )
@@ -116,6 +123,29 @@ def _health_tables(model: NoiseModel, n_rows: int) -> dict[str, pa.Table]:
         "label_health/classes": pa.table({**class_names, **quality}),
         "label_health/overlaps": pa.table({**pair_names, **overlaps}),
     }
+
+
+def _matrices(model: NoiseModel) -> dict[str, pa.Table]:
+    """Return the matrices of many classes: a row for each pair that is not 0 in all of them."""
+    joint, noise = model.confident_joint, model.noise_matrix
+    inverse, shares = model.inverse_noise_matrix, model.joint
+    if not (
+        isinstance(joint, Sparse)
+        and isinstance(noise, Sparse)
+        and isinstance(inverse, Sparse)
+        and isinstance(shares, Sparse)
+    ):
+        return {}
+    names = pa.array(model.classes)
+    columns = {
+        "given_label": names.take(pa.array(joint.row)),
+        "true_label": names.take(pa.array(joint.column)),
+        "confident_joint": joint.value,
+        "joint": shares.value,
+        "noise_matrix": noise.value,
+        "inverse_noise_matrix": inverse.transposed().value,
+    }
+    return {_MATRICES: pa.table(columns)}
 
 
 def _is_no_better(figures: PredProbs) -> bool:

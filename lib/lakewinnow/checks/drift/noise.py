@@ -13,6 +13,8 @@ from lakewinnow.checks.drift.vectors import Joints
 from lakewinnow.core.drift.comparison import ComparedRows
 from lakewinnow.core.noise.confident_learning import JointState
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.sparse import dense
+from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import FloatArray
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes import states
@@ -37,16 +39,16 @@ def of_groups(
         return None
     rows = lake.read("pred_probs").join(groups.rows.select(c.ROW_ID, GROUP), c.ROW_ID)
     scan = partial(scan_groups, thresholds=model.thresholds, n_groups=groups.n_groups)
-    found = states.total(rows.select(c.LABEL, c.PRED_PROBS, GROUP), scan, {"joint": shape})["joint"]
+    found = states.total(
+        rows.select(c.LABEL, c.PRED_PROBS, GROUP), scan, {"joint": np.zeros(shape, np.int64)}
+    )["joint"]
     return [
         (found[pair.new] * new.weight, found[list(pair.reference)].sum(axis=0) * reference.weight)
         for pair, (new, reference) in zip(groups.pairs, counted, strict=True)
     ]
 
 
-def scan_groups(
-    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, n_groups: int
-) -> states.Arrays:
+def scan_groups(batches: Iterable[pa.RecordBatch], thresholds: FloatArray, n_groups: int) -> Arrays:
     """Count the joint of each group, rows = given label, columns = true label."""
     found: Sequence[JointState] = [JointState.zero(len(thresholds)) for _ in range(n_groups)]
     for batch in batches:
@@ -56,4 +58,4 @@ def scan_groups(
             state.update(block.labels[rows], block.pred_probs[rows], thresholds)
             for state, rows in ((found[i], of_group == i) for i in range(n_groups))
         ]
-    return {"joint": np.array([state.counts.T for state in found])}
+    return {"joint": np.array([dense(state.counts).T for state in found])}

@@ -16,6 +16,7 @@ from pyspark.sql.types import StructType
 from lakewinnow import columns as c
 from lakewinnow.core.drift.comparison import LEAST_ROWS, ComparedRows
 from lakewinnow.core.drift.histograms import COUNTS, N_BINS, WORD_LENGTH, bins
+from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
@@ -188,12 +189,12 @@ def count(
 
 
 def _histograms(groups: Groups) -> dict[str, IntArray]:
-    shapes = {name: (groups.n_groups, n_bins) for name, n_bins in N_BINS.items()}
+    zeros = {name: np.zeros((groups.n_groups, n_bins), np.int64) for name, n_bins in N_BINS.items()}
     scan = partial(scan_texts, n_groups=groups.n_groups)
-    return states.total(groups.rows.select(c.TEXT, GROUP), scan, shapes)
+    return states.total(groups.rows.select(c.TEXT, GROUP), scan, zeros)
 
 
-def scan_texts(batches: Iterable[pa.RecordBatch], n_groups: int) -> states.Arrays:
+def scan_texts(batches: Iterable[pa.RecordBatch], n_groups: int) -> Arrays:
     """Count the texts' numbers by group and bin, shape (groups, bins) each."""
     found = {name: np.zeros((n_groups, n_bins), np.int64) for name, n_bins in N_BINS.items()}
     for batch in batches:

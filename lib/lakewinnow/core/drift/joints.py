@@ -11,6 +11,7 @@ import numpy.typing as npt
 from lakewinnow.core.drift.domain import FOLDS, STRENGTH, is_to_be_scaled
 from lakewinnow.core.logistic.crossval import cross_val_predict
 from lakewinnow.core.noise.confident_learning import JointState, ThresholdState
+from lakewinnow.core.sparse import dense
 from lakewinnow.core.types import BoolArray, IntArray
 
 
@@ -46,7 +47,7 @@ def joints(
     ).pred_probs.astype(np.float64)
     thresholds = ThresholdState.zero(n_classes).update(labels, pred_probs).thresholds()
     new, reference = (
-        JointState.zero(n_classes).update(labels[of], pred_probs[of], thresholds).counts.T
+        dense(JointState.zero(n_classes).update(labels[of], pred_probs[of], thresholds).counts).T
         for of in (is_new, ~is_new)
     )
     return new, reference

@@ -8,11 +8,13 @@ Matrices have rows = given label and columns = guessed true label unless a name 
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final, Literal, Self, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
 
+from lakewinnow.core.sparse import MOST_DENSE, Counts, Matrix, Sparse, zeros
 from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import ConfigError, DataError
@@ -106,7 +108,7 @@ class JointState(State):
 
     # int64, shape (K, K), rows = guess, columns = given label; this way round because the last bit
     # of the calibrated joint depends on the order of summation, and this is cleanlab's
-    counts: IntArray
+    counts: Counts
     # int, rows whose guess differs from their label, less those never flagged; cleanlab's
     # `num_label_issues` by "off_diagonal"
     n_label_issues: int
@@ -114,7 +116,7 @@ class JointState(State):
     @classmethod
     def zero(cls, n_classes: int) -> Self:
         """Return the state of no rows."""
-        return cls(np.zeros((n_classes, n_classes), np.int64), 0)
+        return cls(zeros(n_classes), 0)
 
     def update(self, labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray) -> Self:
         """Return the state with a block of rows added.
@@ -125,16 +127,22 @@ class JointState(State):
         pred_probs : float64, shape (n, K)
         thresholds : float64, shape (K,); states counted under different ones do not add up
         """
-        counts = self.counts.copy()
-        n_label_issues = count_guesses(counts, labels, pred_probs, thresholds)
+        cells, n_label_issues = guessed_cells(labels, pred_probs, thresholds)
+        counts = self.counts if isinstance(self.counts, Sparse) else self.counts.copy()
+        counts = with_cells(counts, cells)
         return type(self)(counts, self.n_label_issues + n_label_issues)
 
     @property
-    def confident_joint(self) -> IntArray:
+    def confident_joint(self) -> Counts:
         """Raw confident joint, int64, shape (K, K), rows = given, columns = guessed true label.
 
         As in cleanlab at least one row counts as right in every class, even in an empty one.
         """
+        if isinstance(self.counts, Sparse):
+            every = np.arange(self.counts.n_classes)
+            missing = np.flatnonzero(self.counts.diagonal() == 0)
+            one = Sparse.of_pairs(len(every), missing, missing, np.ones(len(missing), np.int64))
+            return (self.counts + one).transposed()
         counts = self.counts.copy()
         np.fill_diagonal(counts, np.maximum(counts.diagonal(), 1))
         return counts.T
@@ -144,32 +152,47 @@ class JointState(State):
 
         The last row is (-1, -1, number of label issues).
         """
-        guess, given = np.nonzero(self.counts)
-        cells = np.column_stack([guess, given, self.counts[guess, given]])
+        if isinstance(self.counts, Sparse):
+            guess, given, value = self.counts.row, self.counts.column, self.counts.value
+        else:
+            guess, given = np.nonzero(self.counts)
+            value = self.counts[guess, given]
+        cells = np.column_stack([guess, given, value])
         return np.vstack([cells, [[NOT_COUNTED, NOT_COUNTED, self.n_label_issues]]])
 
     @classmethod
     def from_rows(cls, n_classes: int, rows: IntArray) -> Self:
         """Sum rows of any number of states, in any order."""
         is_cell = rows[:, 0] != NOT_COUNTED
+        n_label_issues = int(rows[~is_cell, 2].sum())
+        guess, given, value = rows[is_cell].T
+        if n_classes > MOST_DENSE:
+            return cls(Sparse.of_pairs(n_classes, guess, given, value), n_label_issues)
         counts = np.zeros((n_classes, n_classes), np.int64)
-        np.add.at(counts, (rows[is_cell, 0], rows[is_cell, 1]), rows[is_cell, 2])
-        return cls(counts, int(rows[~is_cell, 2].sum()))
+        np.add.at(counts, (guess, given), value)
+        return cls(counts, n_label_issues)
 
 
-def count_guesses(
-    counts: IntArray, labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray
-) -> int:
-    """Add a block of rows to the counts of a `JointState`, in place; return its label issues."""
+def guessed_cells(
+    labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray
+) -> tuple[IntArray, int]:
+    """Return where rows count in a `JointState`, guess * K + given label, and its label issues."""
     predicted = pred_probs.argmax(axis=1)
     guesses = _guesses(pred_probs, thresholds, predicted)
     counted = guesses != NOT_COUNTED
-    cells = guesses[counted] * len(counts) + labels[counted]
-    np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
+    cells = guesses[counted] * len(thresholds) + labels[counted]
     off_diagonal = counted & (guesses != labels)
     largest = pred_probs[np.arange(len(labels)), predicted]
     issues = off_diagonal & ~_unflagged(labels, pred_probs, largest)
-    return int(np.count_nonzero(issues))
+    return cells, int(np.count_nonzero(issues))
+
+
+def with_cells(counts: Counts, cells: IntArray) -> Counts:
+    """Add one to each of some cells; an array is changed in place."""
+    if isinstance(counts, Sparse):
+        return counts + Sparse.of_cells(counts.n_classes, cells, np.ones(len(cells), np.int64))
+    np.add.at(counts.reshape(-1), cells, 1)  # a flat index is ten times as fast as a pair
+    return counts
 
 
 def check_labels(labels: IntArray, n_classes: int) -> None:
@@ -263,6 +286,17 @@ def calibrate(confident_joint: npt.NDArray[np.number], counts: IntArray) -> IntA
     return np.array([round_preserving_sum(row) for row in scaled.T], np.int64)
 
 
+def calibrate_cells(confident_joint: Sparse[np.int64], counts: IntArray) -> Sparse[np.int64]:
+    """Scale a confident joint as `calibrate` does."""
+    given = confident_joint.row
+    scaled = confident_joint.value / np.maximum(confident_joint.sums(axis=1), TINY)[given]
+    scaled = scaled * counts[given]
+    scaled = scaled / np.maximum(np.sum(scaled), TINY) * int(counts.sum())
+    starts = confident_joint.starts()
+    rounded = [round_preserving_sum(scaled[start:end]) for start, end in pairwise(starts.tolist())]
+    return Sparse(confident_joint.n_classes, confident_joint.cell, np.concatenate(rounded))
+
+
 def estimate_joint(confident_joint: IntArray) -> FloatArray:
     """P(given label, true label), shape (K, K), from a calibrated confident joint."""
     joint: FloatArray = confident_joint / max(float(confident_joint.sum()), TINY)
@@ -274,8 +308,25 @@ class LatentEstimate:
     """Distribution of the true label, and how it and the given label depend on each other."""
 
     py: FloatArray  # float64, shape (K,), P(true label)
-    noise_matrix: FloatArray  # float64, shape (K, K), P(given = row | true = column)
-    inverse_noise_matrix: FloatArray  # float64, shape (K, K), P(true = row | given = column)
+    noise_matrix: Matrix  # float64, shape (K, K), P(given = row | true = column)
+    inverse_noise_matrix: Matrix  # float64, shape (K, K), P(true = row | given = column)
+
+
+def estimate_latent_cells(confident_joint: Sparse[np.int64], counts: IntArray) -> LatentEstimate:
+    """Estimate P(true label) and both noise matrices, as `estimate_latent` does by "cnt"."""
+    ps = counts / float(counts.sum())
+    noise, inverse = (
+        joint.with_values(joint.value / np.maximum(joint.sums(axis=0), TINY)[joint.column])
+        for joint in (confident_joint, confident_joint.transposed())
+    )
+    py = _distribution(inverse.diagonal() / np.maximum(noise.diagonal(), TINY) * ps)
+    return LatentEstimate(py, *map(_clip_rates_of_cells, (noise, inverse)))
+
+
+def _clip_rates_of_cells(matrix: Sparse[np.float64]) -> Sparse[np.float64]:
+    rates = np.where(matrix.row == matrix.column, matrix.value, np.clip(matrix.value, 0, 0.9999))
+    clipped = matrix.with_values(rates)
+    return matrix.with_values(rates / np.maximum(clipped.sums(axis=0), TINY)[matrix.column])
 
 
 def estimate_latent(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lakewinnow.core.sparse import Matrix, Sparse
 from lakewinnow.core.types import FloatArray, IntArray
 
 LEAST_SHARE = 1e-6  # least denominator
@@ -29,7 +30,7 @@ class ClassQuality:
     label_quality_score: FloatArray  # float64, P(true = k | given = k); 1 for an empty class
 
 
-def rank_classes_by_label_quality(joint: FloatArray, n_rows: int) -> ClassQuality:
+def rank_classes_by_label_quality(joint: Matrix, n_rows: int) -> ClassQuality:
     """Rank the classes by how often their label is right.
 
     Parameters
@@ -37,7 +38,10 @@ def rank_classes_by_label_quality(joint: FloatArray, n_rows: int) -> ClassQualit
     joint : float64, shape (K, K), P(given, true), rows = given label
     n_rows : rows of the corpus
     """
-    per_given, per_true = joint.sum(axis=1), joint.sum(axis=0)
+    if isinstance(joint, Sparse):
+        per_given, per_true = joint.sums(axis=1), joint.sums(axis=0)
+    else:
+        per_given, per_true = joint.sum(axis=1), joint.sum(axis=0)
     wrongly_given, wrongly_missed = per_given - joint.diagonal(), per_true - joint.diagonal()
     label_noise = wrongly_given / np.maximum(per_given, LEAST_SHARE)
     inverse_label_noise = wrongly_missed / np.maximum(per_true, LEAST_SHARE)
@@ -65,16 +69,21 @@ class OverlappingClasses:
     joint_probability: FloatArray
 
 
-def find_overlapping_classes(joint: FloatArray, n_rows: int) -> OverlappingClasses:
+def find_overlapping_classes(joint: Matrix, n_rows: int) -> OverlappingClasses:
     """Rank all K (K - 1) / 2 pairs of classes by how much they overlap; pairs that do not are last.
+
+    Of more than 1,000 classes the pairs that do not overlap are left out.
 
     Parameters
     ----------
     joint : float64, shape (K, K), P(given, true), rows = given label
     n_rows : rows of the corpus
     """
-    a, b = np.triu_indices(len(joint), k=1)
-    probability = joint[a, b] + joint[b, a]
+    if isinstance(joint, Sparse):
+        a, b, probability = _overlapping(joint)
+    else:
+        a, b = np.triu_indices(len(joint), k=1)
+        probability = joint[a, b] + joint[b, a]
     most_first = np.argsort(-probability, kind="stable")
     return OverlappingClasses(
         class_index_a=a[most_first],
@@ -82,6 +91,16 @@ def find_overlapping_classes(joint: FloatArray, n_rows: int) -> OverlappingClass
         num_overlapping_examples=_rows(probability, n_rows)[most_first],
         joint_probability=probability[most_first],
     )
+
+
+def _overlapping(joint: Sparse[np.float64]) -> tuple[IntArray, IntArray, FloatArray]:
+    """Return the pairs of classes of which one is given for the other, and how probably."""
+    is_off = (joint.row != joint.column) & (joint.value > 0)
+    row, column, value = joint.row[is_off], joint.column[is_off], joint.value[is_off]
+    low, high = np.minimum(row, column), np.maximum(row, column)
+    pair, at = np.unique(low * joint.n_classes + high, return_inverse=True)
+    probability: FloatArray = np.bincount(at, value, len(pair)).astype(np.float64)
+    return pair // joint.n_classes, pair % joint.n_classes, probability
 
 
 def _rows(share: FloatArray, n_rows: int) -> IntArray:

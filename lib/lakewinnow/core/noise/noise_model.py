@@ -16,14 +16,17 @@ from lakewinnow.core.noise.confident_learning import (
     JointState,
     ThresholdState,
     calibrate,
+    calibrate_cells,
     estimate_joint,
     estimate_latent,
+    estimate_latent_cells,
 )
 from lakewinnow.core.noise.health import (
     find_overlapping_classes,
     overall_label_health_score,
     rank_classes_by_label_quality,
 )
+from lakewinnow.core.sparse import MOST_DENSE, Counts, Matrix, Sparse
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.errors import DataError, Shown
 
@@ -38,12 +41,15 @@ _ARRAYS: Final[
     "noise_matrix": (np.float64, 2),
     "inverse_noise_matrix": (np.float64, 2),
 }
+_CELLS: Final = "confident_joint_cells"  # in the file, of more than 1,000 classes
 MOST_OVERLAPS: Final = 1000  # in `label_health`; the table of all pairs is `health`'s
 
 
 @dataclass(frozen=True, eq=False)
 class NoiseModel:
     """Estimates of label noise, and the states they come from.
+
+    Of more than 1,000 classes the K x K matrices are `Sparse`.
 
     Attributes
     ----------
@@ -62,11 +68,11 @@ class NoiseModel:
     thresholds: FloatArray
     threshold_state: ThresholdState
     joint_state: JointState
-    confident_joint: IntArray
-    joint: FloatArray
+    confident_joint: Counts
+    joint: Matrix
     py: FloatArray
-    noise_matrix: FloatArray
-    inverse_noise_matrix: FloatArray
+    noise_matrix: Matrix
+    inverse_noise_matrix: Matrix
     calibration: Calibration | None = None
 
     @classmethod
@@ -102,20 +108,45 @@ class NoiseModel:
         threshold_state: ThresholdState,
         joint_state: JointState,
         thresholds: FloatArray,
-        raw_joint: IntArray,
+        raw_joint: Counts,
     ) -> Self:
         counts = threshold_state.counts
         if not counts.any():
             raise DataError("no_rows", "label", "at least one row with a label", 0)
-        confident_joint = calibrate(raw_joint, counts)
-        latent = estimate_latent(confident_joint, counts)
+        return cls._of_calibrated(
+            classes,
+            threshold_state,
+            joint_state,
+            thresholds,
+            calibrate_cells(raw_joint, counts)
+            if isinstance(raw_joint, Sparse)
+            else calibrate(raw_joint, counts),
+        )
+
+    @classmethod
+    def _of_calibrated(
+        cls,
+        classes: Sequence[str],
+        threshold_state: ThresholdState,
+        joint_state: JointState,
+        thresholds: FloatArray,
+        confident_joint: Counts,
+    ) -> Self:
+        joint: Matrix
+        if isinstance(confident_joint, Sparse):
+            n_rows = max(float(confident_joint.value.sum()), 1.0)
+            joint = confident_joint.with_values(confident_joint.value / n_rows)
+            latent = estimate_latent_cells(confident_joint, threshold_state.counts)
+        else:
+            joint = estimate_joint(confident_joint)
+            latent = estimate_latent(confident_joint, threshold_state.counts)
         return cls(
             classes=tuple(classes),
             thresholds=thresholds,
             threshold_state=threshold_state,
             joint_state=joint_state,
             confident_joint=confident_joint,
-            joint=estimate_joint(confident_joint),
+            joint=joint,
             py=latent.py,
             noise_matrix=latent.noise_matrix,
             inverse_noise_matrix=latent.inverse_noise_matrix,
@@ -221,13 +252,22 @@ class NoiseModel:
     def to_dict(self) -> dict[str, Any]:
         """Return the content of `noise_model.json`; `from_dict` gives the same model back.
 
-        Matrices are lists of rows: 1,000 classes make a file of some 20 to 60 MB.
+        Matrices are lists of rows: 1,000 classes make a file of some 20 to 60 MB. Of more classes
+        there are the cells of the confident joint alone, (given, true, rows) each, from which the
+        others follow.
         """
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        if isinstance(self.confident_joint, Sparse):
+            joint = self.confident_joint
+            cells = np.column_stack([joint.row, joint.column, joint.value])
+            arrays = {
+                name: array for name, array in arrays.items() if not isinstance(array, Sparse)
+            } | {_CELLS: cells}
         return {
             "format_version": FORMAT_VERSION,
             "classes": list(self.classes),
             "counts": self.counts.tolist(),
-            **{name: getattr(self, name).tolist() for name in _ARRAYS},
+            **{name: array.tolist() for name, array in arrays.items()},
             **_calibration_to_dict(self.calibration),
             "n_label_issues": self.n_label_issues,
             "label_health": self.label_health(),
@@ -256,10 +296,20 @@ class NoiseModel:
             classes, state = tuple(content["classes"]), content["state"]
             k = len(classes)
             rows = {name: np.array(state[name], np.int64) for name in ("thresholds", "joint")}
+            threshold_state = ThresholdState.from_rows(k, rows["thresholds"].reshape(-1, 5))
+            joint_state = JointState.from_rows(k, rows["joint"].reshape(-1, 3))
+            if k > MOST_DENSE:
+                thresholds = np.array(content["thresholds"], np.float64).reshape(k)
+                given, true, n = np.array(content[_CELLS], np.int64).reshape(-1, 3).T
+                confident_joint = Sparse.of_pairs(k, given, true, n)
+                model = cls._of_calibrated(
+                    classes, threshold_state, joint_state, thresholds, confident_joint
+                )
+                return model.with_calibration(_calibration_from_dict(content, k))
             return cls(
                 classes=classes,
-                threshold_state=ThresholdState.from_rows(k, rows["thresholds"].reshape(-1, 5)),
-                joint_state=JointState.from_rows(k, rows["joint"].reshape(-1, 3)),
+                threshold_state=threshold_state,
+                joint_state=joint_state,
                 calibration=_calibration_from_dict(content, k),
                 **{
                     name: np.array(content[name], dtype).reshape((k,) * n_dimensions)

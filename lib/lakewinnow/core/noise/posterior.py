@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from lakewinnow.core.noise.calibration import Calibration
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.sparse import MOST_DENSE, Sparse
 from lakewinnow.core.types import FloatArray, IntArray
 
 Int32Array: TypeAlias = npt.NDArray[np.int32]
@@ -51,7 +52,13 @@ class Posterior:
         One without a calibration is an older version's: its probabilities are taken as they are.
         """
         calibration = noise_model.calibration or Calibration.none(len(noise_model.classes))
-        return cls.of_weights(calibration, noise_model.py * noise_model.noise_matrix)
+        noise = noise_model.noise_matrix
+        if isinstance(noise, Sparse):
+            weight = noise_model.py[noise.column] * noise.value
+            is_some = weight > 0
+            given, true = (of[is_some].astype(np.int32) for of in (noise.row, noise.column))
+            return cls(calibration, given, true, weight[is_some])
+        return cls.of_weights(calibration, noise_model.py * noise)
 
     @classmethod
     def of_weights(cls, calibration: Calibration, weights: FloatArray) -> Self:
@@ -72,6 +79,18 @@ class Posterior:
         weights[self.given, self.true] = self.weight
         return weights
 
+    def _weights_of(self, labels: IntArray) -> FloatArray:
+        """Return the rows of `weights` of some given labels, shape (n, K)."""
+        n_classes = len(self.calibration.training_prior)
+        if n_classes <= MOST_DENSE:
+            return self.weights[labels]
+        starts = np.searchsorted(self.given, np.arange(n_classes + 1))
+        weights = np.zeros((len(labels), n_classes))
+        for row, label in enumerate(labels.tolist()):
+            cells = slice(starts[label], starts[label + 1])
+            weights[row, self.true[cells]] = self.weight[cells]
+        return weights
+
     def probs(self, labels: IntArray, pred_probs: FloatArray) -> FloatArray:
         """Return q, shape (n, K), rows sum to 1.
 
@@ -86,7 +105,7 @@ class Posterior:
         model says nothing about it, and the row's own P is returned.
         """
         by_text = self.calibration.apply(pred_probs)
-        both = by_text * self.weights[labels]
+        both = by_text * self._weights_of(labels)
         total = both.sum(axis=1, keepdims=True)
         is_possible = total > 0
         return np.where(is_possible, both, by_text) / np.where(is_possible, total, 1.0)

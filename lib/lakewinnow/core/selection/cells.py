@@ -12,6 +12,7 @@ import numpy as np
 
 from lakewinnow.core.selection.intervals import steps
 from lakewinnow.core.selection.scores import SCORES
+from lakewinnow.core.sparse import MOST_DENSE
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 NONE: Final = -1  # in `Cells.true`: the score is the row's own, no class is set against it
@@ -85,7 +86,9 @@ class Cells:
             cell = of_rows[labels]
             (row,) = np.nonzero((cell >= 0) & (own <= at_most[cell]))
             yield Pairs(row, cell[row], own[row])
-        if of_margins is not None:
+        if self.n_classes > MOST_DENSE:
+            yield self._few_margins(labels, pred_probs, own, at_most)
+        elif of_margins is not None:
             yield from self._margins(labels, pred_probs, own, at_most, of_margins)
 
     def _margins(
@@ -107,6 +110,20 @@ class Cells:
             cell = position[of_label[row], at - row * self.n_classes]
             yield Pairs(row + start, cell, score.reshape(-1)[at])
 
+    def _few_margins(
+        self, labels: IntArray, pred_probs: FloatArray, own: FloatArray, at_most: FloatArray
+    ) -> Pairs:
+        """List the pairs of `_margins` cell by cell: of many classes a label has few cells."""
+        (of_margins,) = np.nonzero(self.true != NONE)
+        starts = np.searchsorted(self.given[of_margins], np.arange(self.n_classes + 1))
+        n_cells = np.diff(starts)[labels]
+        row = np.repeat(np.arange(len(labels)), n_cells)
+        nth = np.arange(len(row)) - np.repeat(np.cumsum(n_cells) - n_cells, n_cells)
+        cell = of_margins[starts[labels][row] + nth]
+        score = own[row] - pred_probs[row, self.true[cell]]
+        is_in = score <= at_most[cell]
+        return Pairs(row[is_in], cell[is_in], score[is_in])
+
     @cached_property
     def _positions(self) -> tuple[IntArray | None, IntArray | None]:
         """Position of each label's own cell, and of each (label, class)'s; -1: there is none."""
@@ -116,7 +133,7 @@ class Cells:
         if is_row.any():
             of_rows = np.full(self.n_classes, -1)
             of_rows[slice(None) if self.given[0] == ANY else self.given[is_row]] = every[is_row]
-        if not is_row.all():
+        if not is_row.all() and self.n_classes <= MOST_DENSE:
             of_margins = np.full((self.n_classes, self.n_classes), -1)
             of_margins[self.given[~is_row], self.true[~is_row]] = every[~is_row]
         return of_rows, of_margins

@@ -26,9 +26,16 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.probabilities import Fault, clipped, judge
 from lakewinnow.core.selection.cells import NONE, Cells
 from lakewinnow.core.selection.n_lowest import Budget, Cuts, Selection
-from lakewinnow.core.selection.pruning import class_needs, noise_rate_needs, prune_counts
+from lakewinnow.core.selection.pruning import (
+    class_needs,
+    noise_rate_needs,
+    noise_rate_needs_of_cells,
+    prune_counts,
+    prune_counts_of_cells,
+)
 from lakewinnow.core.selection.scan import scan, selected
 from lakewinnow.core.selection.scores import check_score, label_scores
+from lakewinnow.core.sparse import Counts, Sparse
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray, ObjectArray
 from lakewinnow.errors import ConfigError, DataError, Shown, did_you_mean
 
@@ -125,29 +132,39 @@ def _cells_and_needs(issue_filter: IssueFilter, noise_model: NoiseModel) -> tupl
     if issue_filter.filter_by in LOW and noise_model.n_label_issues:
         cells = Cells.of_all_rows(n_classes, LOW[issue_filter.filter_by])
         return cells, np.array([noise_model.n_label_issues])
-    by_noise_rate, by_class = _prune_needs(issue_filter, noise_model)
-    given, true = np.nonzero(by_noise_rate)
+    (given, true, by_noise_rate), by_class = _prune_needs(issue_filter, noise_model)
     whole_class = np.flatnonzero(by_class)
     all_given = np.concatenate([given, whole_class])
     all_true = np.concatenate([true, np.full(len(whole_class), NONE)])
-    needs = np.concatenate([by_noise_rate[given, true], by_class[whole_class]])
+    needs = np.concatenate([by_noise_rate, by_class[whole_class]])
     order = np.argsort(all_given, kind="stable")
     return Cells(n_classes, all_given[order], all_true[order]), needs[order]
 
 
-def _prune_needs(issue_filter: IssueFilter, noise_model: NoiseModel) -> tuple[IntArray, IntArray]:
-    """Rows to select per (given, true) label, shape (K, K), and per given label, shape (K,)."""
+def _prune_needs(
+    issue_filter: IssueFilter, noise_model: NoiseModel
+) -> tuple[tuple[IntArray, IntArray, IntArray], IntArray]:
+    """Given and true labels and the rows to select of them, and those per given label, (K,)."""
     least, counts = issue_filter.min_examples_per_class, noise_model.counts
-    by_noise_rate = np.zeros((len(counts), len(counts)), np.int64)
+    nothing = np.zeros(0, np.int64)
+    by_noise_rate: tuple[IntArray, IntArray, IntArray] = nothing, nothing, nothing
     by_class = np.zeros(len(counts), np.int64)
     if issue_filter.filter_by in PRUNES:
-        pruned = prune_counts(
-            noise_model.confident_joint,
-            min_examples_per_class=least,
-            frac_noise=issue_filter.frac_noise,
-        )
-        if issue_filter.filter_by != "prune_by_class":
-            by_noise_rate = noise_rate_needs(pruned, counts, least)
+        joint, frac_noise = noise_model.confident_joint, issue_filter.frac_noise
+        is_by_noise_rate = issue_filter.filter_by != "prune_by_class"
+        pruned: Counts
+        if isinstance(joint, Sparse):
+            pruned = of_cells = prune_counts_of_cells(joint, least, frac_noise)
+            if is_by_noise_rate:
+                by_noise_rate = noise_rate_needs_of_cells(of_cells, counts, least)
+        else:
+            pruned = matrix = prune_counts(
+                joint, min_examples_per_class=least, frac_noise=frac_noise
+            )
+            if is_by_noise_rate:
+                needs = noise_rate_needs(matrix, counts, least)
+                given, true = np.nonzero(needs)
+                by_noise_rate = given, true, needs[given, true]
         if issue_filter.filter_by != "prune_by_noise_rate":
             by_class = class_needs(pruned, counts, least, issue_filter.num_to_remove_per_class)
     return by_noise_rate, by_class

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lakewinnow.core.sparse import Sparse
 from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.errors import ConfigError
 
@@ -43,6 +44,29 @@ def prune_counts(
     return truncated
 
 
+def prune_counts_of_cells(
+    confident_joint: Sparse[np.int64], min_examples_per_class: int, frac_noise: float
+) -> Sparse[np.int64]:
+    """Rows to select per (given, true) label, of many classes: the transpose of `prune_counts`."""
+    given, n_classes = confident_joint.row, confident_joint.n_classes
+    own = confident_joint.diagonal()
+    diagonal = np.maximum(own, min_examples_per_class)
+    n_cells = np.bincount(given[confident_joint.value != 0], minlength=n_classes)
+    lost = (diagonal - own) / np.maximum(n_cells - 1.0, 1.0)
+    is_off = given != confident_joint.column
+    given, true = given[is_off], confident_joint.column[is_off]
+    counts = np.maximum(confident_joint.value[is_off] - lost[given], 0)
+    reduced = counts * frac_noise
+    raised = diagonal + np.bincount(given, counts - reduced, n_classes)
+    every = np.arange(n_classes)
+    return Sparse.of_pairs(
+        n_classes,
+        np.concatenate([given, every]),
+        np.concatenate([true, every]),
+        np.concatenate([reduced, raised]).astype(np.int64),
+    )
+
+
 def noise_rate_needs(prune_count_matrix: IntArray, counts: IntArray, least: int) -> IntArray:
     """Rows to select per (given, true) label by `prune_by_noise_rate`; 0 where none.
 
@@ -62,8 +86,21 @@ def noise_rate_needs(prune_count_matrix: IntArray, counts: IntArray, least: int)
     return needs
 
 
+def noise_rate_needs_of_cells(
+    prune_counts: Sparse[np.int64], counts: IntArray, least: int
+) -> tuple[IntArray, IntArray, IntArray]:
+    """Given label, true label and rows to select by `prune_by_noise_rate`, where there are some.
+
+    Parameters are those of `noise_rate_needs`, but for the rows of `prune_counts`: given label.
+    """
+    given, true = prune_counts.row, prune_counts.column
+    needs = np.minimum(prune_counts.value, counts[given])
+    chosen = (given != true) & (needs > 0) & _prunable(counts, least)[given]
+    return given[chosen], true[chosen], needs[chosen]
+
+
 def class_needs(
-    prune_count_matrix: IntArray,
+    prune_count_matrix: IntArray | Sparse[np.int64],
     counts: IntArray,
     least: int,
     num_to_remove_per_class: Sequence[int] | None = None,

@@ -4,23 +4,22 @@ A partition sends the non-zero cells of its arrays; Spark adds cells of the same
 gets one value a cell, however many partitions there are. Threads of this process send nothing.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial, reduce
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from lakewinnow.core.states import State
+from lakewinnow.core.sparse import Sparse
+from lakewinnow.core.states import Arrays, State
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.schemas import schema
 
-Arrays: TypeAlias = Mapping[str, NDArray[np.int64]]
 S = TypeVar("S", bound=State)
 Scan: TypeAlias = Callable[[Iterable[pa.RecordBatch]], Arrays]
 
@@ -35,9 +34,8 @@ def summed(rows: DataFrame | ParquetRows, zero: S, update: Callable[[S, pa.Recor
     zero : the state of no rows
     update : adds a batch to a state. Must pickle.
     """
-    shapes = {name: array.shape for name, array in zero.arrays().items()}
     scan = partial(_scan_state, zero=zero, update=update)
-    return zero.with_arrays(total(rows, scan, shapes))
+    return zero.with_arrays(total(rows, scan, zero.arrays()))
 
 
 def _scan_state(
@@ -46,34 +44,38 @@ def _scan_state(
     return reduce(update, batches, zero).arrays()
 
 
-def total(
-    rows: DataFrame | ParquetRows, scan: Scan, shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, NDArray[np.int64]]:
+def total(rows: DataFrame | ParquetRows, scan: Scan, zeros: Arrays) -> dict[str, Any]:
     """Run `scan` over each partition and add up the arrays that it returns.
 
     Parameters
     ----------
     scan : gets a partition's batches, returns int64 arrays by name. Must pickle.
-    shapes : shape of each array
+    zeros : of the arrays' shapes, or `Sparse`: of these the sums are too
     """
     if isinstance(rows, ParquetRows):
         found = rows.scan(scan)
-        return {name: np.sum([part[name] for part in found], axis=0) for name in shapes}
+        return {name: sum((part[name] for part in found), zeros[name]) for name in zeros}
     cells = map_batches(rows, partial(_scan_partition, scan=scan), _CELLS)
     summed = cells.groupBy("name", "cell").agg(F.sum("value").alias("value")).toArrow()
-    totals = {name: np.zeros(shape, np.int64) for name, shape in shapes.items()}
+    totals: dict[str, Any] = {}
     names = summed.column("name").to_numpy()
     cell, value = summed.column("cell").to_numpy(), summed.column("value").to_numpy()
-    for name, array in totals.items():
+    for name, zero in zeros.items():
         mine = names == name
-        array.reshape(-1)[cell[mine]] = value[mine]
+        if isinstance(zero, Sparse):
+            totals[name] = Sparse.of_cells(zero.n_classes, cell[mine], value[mine])
+        else:
+            totals[name] = np.zeros(zero.shape, np.int64)
+            totals[name].reshape(-1)[cell[mine]] = value[mine]
     return totals
 
 
 def _scan_partition(batches: Iterable[pa.RecordBatch], scan: Scan) -> Iterator[pa.RecordBatch]:
     for name, array in scan(batches).items():
-        flat = array.reshape(-1)
-        (cell,) = np.nonzero(flat)
-        yield arrow.record_batch(
-            _CELLS, {"name": [name] * len(cell), "cell": cell, "value": flat[cell]}
-        )
+        if isinstance(array, Sparse):
+            cell, value = array.cell, array.value
+        else:
+            flat = array.reshape(-1)
+            (cell,) = np.nonzero(flat)
+            value = flat[cell]
+        yield arrow.record_batch(_CELLS, {"name": [name] * len(cell), "cell": cell, "value": value})

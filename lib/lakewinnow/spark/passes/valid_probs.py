@@ -4,9 +4,10 @@ Each row is judged by itself: a bad one gets an error code and moves nobody else
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +18,17 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, DataType, DecimalType, DoubleType, FloatType, StringType
 
 from lakewinnow import columns as c
+from lakewinnow.core import sparse
 from lakewinnow.core.noise.confident_learning import (
     EPSILON,
     JointState,
     ThresholdState,
-    count_guesses,
+    guessed_cells,
+    with_cells,
 )
 from lakewinnow.core.noise.probabilities import IMPRECISE_SUM, Fault, clipped, judge
 from lakewinnow.core.selection.cells import count_margins, margin_counters
+from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
@@ -182,8 +186,8 @@ def joint(
     """
     n_classes = len(thresholds)
     below_zero = margin_counters(n_classes) if with_margins else None
-    zeros = {
-        "counts": np.zeros((n_classes, n_classes), np.int64),
+    zeros: dict[str, Any] = {
+        "counts": sparse.zeros(n_classes),
         "n_label_issues": np.zeros(1, np.int64),
         "codes": np.zeros(len(CODES), np.int64),
         "imprecise": np.zeros(1, np.int64),
@@ -192,21 +196,20 @@ def joint(
     if below_zero is not None:
         zeros["below_zero"] = below_zero
     scan_joint = partial(_scan_joint, thresholds=thresholds, zeros=zeros)
-    shapes = {name: array.shape for name, array in zeros.items()}
-    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, shapes)
+    sums = states.total(rows.select(c.LABEL, c.PRED_PROBS), scan_joint, zeros)
     state = JointState(sums["counts"], int(sums["n_label_issues"][0]))
     n_imprecise, n_clipped = int(sums["imprecise"][0]), int(sums["clipped"][0])
     return CheckedJoint(state, sums["codes"], n_imprecise, n_clipped, sums.get("below_zero"))
 
 
-def _scan_joint(
-    batches: Iterable[pa.RecordBatch], thresholds: FloatArray, zeros: states.Arrays
-) -> states.Arrays:
-    sums = {name: array.copy() for name, array in zeros.items()}
+def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray, zeros: Arrays) -> Arrays:
+    sums: dict[str, Any] = {name: copy(array) for name, array in zeros.items()}
     for batch in batches:
         checked = check_batch(batch, len(thresholds))
         labels, pred_probs, _ = checked.block
-        sums["n_label_issues"] += count_guesses(sums["counts"], labels, pred_probs, thresholds)
+        cells, n_label_issues = guessed_cells(labels, pred_probs, thresholds)
+        sums["counts"] = with_cells(sums["counts"], cells)
+        sums["n_label_issues"] += n_label_issues
         sums["codes"] += np.bincount(checked.codes, minlength=len(CODES))
         sums["imprecise"] += checked.n_imprecise
         sums["clipped"] += checked.n_clipped

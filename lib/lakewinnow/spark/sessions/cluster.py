@@ -7,7 +7,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F
 
 from lakewinnow.spark.sessions.engines import is_sail
-from lakewinnow.spark.sessions.machine import usable_cores
+from lakewinnow.spark.sessions.machine import memory_bytes, usable_cores
 
 _NTH: Final = "__lw_nth"
 
@@ -27,6 +27,12 @@ def threads_per_task(spark: SparkSession, n_tasks: int) -> int:
     if cores:
         return max(1, cores // n_tasks)
     return int(spark.conf.get("spark.task.cpus", "1") or 1)
+
+
+def memory_per_task(spark: SparkSession, n_tasks: int) -> int | None:
+    """Return how many bytes of this machine each of `n_tasks` tasks has; None on a cluster."""
+    cores = _local_cores(spark)
+    return memory_bytes() // max(1, min(cores, n_tasks)) if cores else None
 
 
 def in_partitions(rows: DataFrame, n: int, index: Column) -> DataFrame:

@@ -27,7 +27,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -38,7 +38,7 @@ from lakewinnow.classifiers.base import Classifier
 from lakewinnow.config.sections import FINETUNE, CrossvalConfig, EmbeddingConfig
 from lakewinnow.core.evaluation.pooling import grid
 from lakewinnow.embedding import registry
-from lakewinnow.errors import LakewinnowError
+from lakewinnow.errors import ConfigError, LakewinnowError
 from lakewinnow.figures.labels import Combined, CombinedClassifier, Crossvalidated
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
@@ -48,12 +48,15 @@ from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.passes import pooling
 from lakewinnow.spark.schemas import schema
+from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval import by_global_models, by_shards
 from lakewinnow.stages.crossval.corpus import Corpus, EmbeddedCorpus, TaskNotes
 from lakewinnow.stages.crossval.kept import FOLDER, forget_all_but
 from lakewinnow.stages.crossval.modes import choose_mode
 
-__all__ = ["PRED_PROBS", "check", "check_classes", "choose_mode", "run"]
+__all__ = ["PRED_PROBS", "check", "check_classes", "check_size", "choose_mode", "run"]
+
+_BYTES_PER_PROBABILITY: Final = 12  # of a task, at the peak
 
 PRED_PROBS = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>"})
 ReportProgress = Callable[[int, int, str], object]  # done, of how many, and a note
@@ -105,6 +108,28 @@ def check_classes(config: CrossvalConfig, classes: Sequence[str]) -> None:
                 by_finetuning.class_weight_of(section, classes)
             else:
                 classifiers.load(section, classes)
+
+
+def check_size(lake: Lake, config: CrossvalConfig, n_classes: int) -> None:
+    """See that the probabilities of a task's rows fit into this machine, before texts are embedded.
+
+    Raises
+    ------
+    ConfigError : "too_large"
+    """
+    if all(section.classifier == FINETUNE for section in config.members):
+        return  # which score in batches
+    is_global = config.mode == "global"
+    key = "max_train_rows" if is_global else "rows_per_shard"
+    most_rows = config.max_train_rows if is_global else config.rows_per_shard
+    n_rows = n_accepted(lake)
+    memory = cluster.memory_per_task(lake.spark, -(-n_rows // most_rows))
+    if memory is None or _BYTES_PER_PROBABILITY * min(n_rows, most_rows) * n_classes <= memory:
+        return
+    fitting = max(1, memory // (_BYTES_PER_PROBABILITY * n_classes))
+    expected = f"at most {fitting:,} with {n_classes:,} classes, for the memory of this machine"
+    hint = f"--set crossval.{key}={fitting}"
+    raise ConfigError("too_large", f"crossval.{key}", expected, most_rows, hint)
 
 
 def run(
