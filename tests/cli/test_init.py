@@ -1,5 +1,6 @@
 """`lakewinnow init`: a configuration that loads, guessed from what the columns look like."""
 
+import importlib.util
 import json
 import re
 
@@ -10,6 +11,7 @@ import pytest
 import yaml
 
 from builders import messages
+from lake.inputs.written_files import FILES, csv_bytes
 from lakewinnow.cli import init as starter
 from lakewinnow.config import schema
 from lakewinnow.config.file import load_config
@@ -105,3 +107,48 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
         starter.write(str(tmp_path / "rows.parquet"), tmp_path / "conf" / "mine.yaml")
     assert caught.value.code == "cannot_write"
     assert "No such file or directory" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_23_what_other_tools_write_is_recognised(tmp_path, name):
+    if name.endswith(".xlsx") and not importlib.util.find_spec("openpyxl"):
+        pytest.skip("needs openpyxl")
+    write, keys, columns, _ = FILES[name]
+    write(tmp_path / name)
+    said = starter.write(str(tmp_path / name), tmp_path / "x.yaml")
+    fits_its_schema(tmp_path / "x.yaml")
+    found = load_config(tmp_path / "x.yaml").input
+    options = {key: str(value).replace("\t", r"\t") for key, value in found.options.items()}
+    assert options == {key: str(value) for key, value in keys.get("options", {}).items()}
+    no_header = options.get("header") == "False"
+    text, label = ("_c0", "_c1") if no_header else (keys.get("text", "message"), "queue")
+    assert (found.text, found.label) == (text, label)
+    assert found.id in (None, "ticket", "uid", "_c0")
+    assert found.id is None or len(set(columns[found.id])) == len(columns[found.id])
+    assert said.splitlines()[0].startswith(f"Took text {text!r}: strings of ")
+
+
+@pytest.mark.parametrize("other", [TEXTS, ["yes", "no"] * 30])
+@pytest.mark.parametrize(
+    "pattern", ["{:032x}", "00000000-0000-0000-0000-{:012}", "https://example.org/a/ticket/{}"]
+)
+def test_23_an_id_is_never_offered_as_text(guess, pattern, other):
+    ids = list(map(pattern.format, range(N_ROWS)))
+    found = guess(ticket_id=ids, other=other, label=LABELS)
+    assert (found.text, found.id) == ("other" if other is TEXTS else None, "ticket_id")
+
+
+def test_23_a_file_of_windows_with_ids_keeps_its_text(tmp_path):
+    ids = [f"T-{i}" for i in range(N_ROWS)]
+    texts = [f"caf\u00e9 \u201c{text}\u201d" for text in TEXTS]
+    (tmp_path / "x.csv").write_bytes(csv_bytes("cp1252", id=ids, text=texts, label=LABELS))
+    starter.write(str(tmp_path / "x.csv"), tmp_path / "x.yaml")
+    found = load_config(tmp_path / "x.yaml").input
+    assert (found.id, found.text, found.label) == ("id", "text", "label")
+    assert found.options == {"encoding": "cp1252"}
+
+
+def test_23_a_file_whose_name_says_nothing_is_recognised(tmp_path):
+    pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows")
+    starter.write(str(tmp_path / "rows"), tmp_path / "x.yaml")
+    assert load_config(tmp_path / "x.yaml").input.format == "parquet"

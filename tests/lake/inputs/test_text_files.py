@@ -12,7 +12,7 @@ from pyspark.sql.types import StringType
 
 from builders import SAMPLE, SHARED
 from lakewinnow.errors import ConfigError, DataError, SchemaError
-from lakewinnow.lake.inputs.source import _CSV_OPTIONS, MALFORMED, _open_text_format
+from lakewinnow.lake.inputs.source import CSV_OPTIONS, MALFORMED, _open_text_format
 from lakewinnow.lake.inputs.text_files import csv_blocks, csv_headers, json_lines, listing, reading
 from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
 from lakewinnow.lake.inputs.text_files.csv_records import RecordReader, line_break
@@ -421,10 +421,10 @@ def named(files):
 
 def csv_rows(path, options):
     """Read a file without an engine; return the names of its columns and its rows."""
-    dialect = csv_dialect({**_CSV_OPTIONS, **options})
+    dialect = csv_dialect({**CSV_OPTIONS, **options})
     files = listing.list_files(str(path), options)
     tokens = csv_headers.common_header(files, dialect, options)
-    names = reading._column_names(tokens, dialect)
+    names = reading.column_names(tokens, dialect)
     types = [StringType()] * len(names)
     if dialect.infer_schema:
         [found] = reading._find_kinds(iter([named(files)]), dialect, len(names))
@@ -493,7 +493,7 @@ def test_any_bytes_are_read_as_spark_reads_them(spark, tmp_path_factory, options
     folder = tmp_path_factory.mktemp("any")
     for i, content in enumerate(contents):
         (folder / f"{i}.csv").write_bytes(content)
-    options = {**_CSV_OPTIONS, "header": "false", **options}
+    options = {**CSV_OPTIONS, "header": "false", **options}
     dialect = csv_dialect(options)
     schema = f"a string, b string, c string, {MALFORMED} string"
     reader = spark.read.options(**options).option("columnNameOfCorruptRecord", MALFORMED)
@@ -558,7 +558,7 @@ ODD = ['x"y', '"a"b', '"a" ', "a\r", "\ufeff", "\0", '"', "\n", "\\"]
 )
 def test_blocks_hold_the_records(rows, break_, options, n_characters):
     text = break_.join([*map(",".join, rows), ""])
-    dialect = csv_dialect({**_CSV_OPTIONS, "header": "false", **options})
+    dialect = csv_dialect({**CSV_OPTIONS, "header": "false", **options})
     parts = (text[i : i + n_characters] for i in range(0, len(text), n_characters))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_blocks, "_BLOCK_BYTES", 128)
@@ -583,7 +583,7 @@ FILES = sorted([*SAMPLE.glob("*.csv"), *SHARED.glob("data/*/*.csv")])
 @pytest.mark.spark_only
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_real_files_are_read_as_spark_reads_them(spark, path):
-    df, schema = _open_text_format(spark, str(path), "csv", dict(_CSV_OPTIONS))
+    df, schema = _open_text_format(spark, str(path), "csv", dict(CSV_OPTIONS))
     names, found = csv_rows(path, {})
     assert names == schema.names
     assert in_order(found) == in_order(map(tuple, df.collect()))
@@ -604,9 +604,9 @@ def test_a_plan_reads_folders_and_patterns(spark, tmp_path):
         ("", {"recursiveFileLookup": "true"}),
     ):
         path = f"{tmp_path}/{pattern}"
-        expected, _ = _open_text_format(spark, path, "csv", {**_CSV_OPTIONS, **options})
+        expected, _ = _open_text_format(spark, path, "csv", {**CSV_OPTIONS, **options})
         files = listing.list_files(path, options)
-        rows, _ = reading.read_csv(spark, files, {**_CSV_OPTIONS, **options}, MALFORMED)
+        rows, _ = reading.read_csv(spark, files, {**CSV_OPTIONS, **options}, MALFORMED)
         assert in_order(rows.collect()) == in_order(expected.collect())
         assert sorted(file.uri for file in files) == sorted(expected.inputFiles())
 
@@ -643,7 +643,7 @@ def test_a_path_that_is_not_there_lists_nothing(tmp_path):
 )
 def test_an_option_that_is_not_served_is_named(name, value, code):
     with pytest.raises(ConfigError) as caught:
-        csv_dialect({**_CSV_OPTIONS, name: value})
+        csv_dialect({**CSV_OPTIONS, name: value})
     assert (caught.value.code, caught.value.where) == (code, f"input.options.{name.lower()}")
 
 

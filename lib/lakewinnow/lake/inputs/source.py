@@ -52,7 +52,7 @@ _INTEGERS = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 
 # RFC 4180: quotes double inside quotes, and a quoted field may span lines. Types are not guessed:
 # a label 007 stays what it is. `input.options` overrides any of these.
-_CSV_OPTIONS: Mapping[str, str] = {
+CSV_OPTIONS: Mapping[str, str] = {
     "header": "true",
     "multiLine": "true",
     "quote": '"',
@@ -209,7 +209,7 @@ def _open(
         if format_ in ("csv", "json"):
             if format_ == "csv":
                 tabs = {"sep": "\\t"} if has_tabs(files[0].name if files else path) else {}
-                options = {**_CSV_OPTIONS, **tabs, **options}
+                options = {**CSV_OPTIONS, **tabs, **options}
             if files and not (not engines.is_sail(spark) and spark_reads(files, format_, options)):
                 return *_read_text_files(spark, path, files, format_, options), _uris(files), ()
             df, schema = _open_text_format(spark, path, format_, options)

@@ -79,6 +79,12 @@ class InputFile:
             got = Shown(f"{self.name} ({error})")
             raise DataError("cannot_read", "input.path", "a zip file", got) from error
 
+    @property
+    def member(self) -> str:
+        """The name of the file in a zip file."""
+        with Files(self.folder).open_anywhere(self.name) as file, ZipFile(file) as archive:
+            return self._only_member(archive)
+
     def _only_member(self, archive: ZipFile) -> str:
         names = [name for name in archive.namelist() if not name.endswith("/")]
         found = [name for name in names if not name.startswith(("__MACOSX/", "."))]

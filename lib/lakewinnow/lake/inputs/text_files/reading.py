@@ -76,7 +76,7 @@ def read_csv(
     tokens = common_header(files, dialect, options)
     if tokens is None:
         raise NothingToReadError("no columns")
-    names = _column_names(tokens, dialect)
+    names = column_names(tokens, dialect)
     types = _types(spark, files, names, dialect)
     schema = StructType([StructField(*field) for field in zip(names, types, strict=True)])
     parse = partial(
@@ -130,7 +130,7 @@ def over(spark: SparkSession, files: Sequence[InputFile]) -> DataFrame:
     return spark.createDataFrame(rows, _FILES).repartition(len(rows))
 
 
-def _column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
+def column_names(tokens: Tokens, dialect: CsvDialect) -> list[str]:
     """Name columns as Spark does: one without a name by its place, twins with their place."""
     if not dialect.header:
         return [f"_c{i}" for i in range(len(tokens))]
