@@ -27,10 +27,10 @@ import numpy as np
 from lakewinnow.core.types import IntArray
 
 _STEPS: Final = 8  # cuts that are tried
-# Checked rows that may be wrong at the first of them, which has a quarter of all checked rows if
+# Checked rows that may be wrong at the first of them, which has a third of all checked rows if
 # that is more. Fewer start nearer to the surest rows, and end more often there by bad luck
 _WRONG_AT_START: Final = 2
-_SHARE_AT_START: Final = 0.25
+_SHARE_AT_START: Final = 1 / 3
 _TIES: Final = 1e-9  # what the last bits of a probability may differ by
 
 
