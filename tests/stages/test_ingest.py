@@ -251,6 +251,29 @@ def test_classes_of_few_rows_are_a_warning(ingest, tmp_path):
     assert len(ingested.corpus) == len(rows)
 
 
+SPELLED = ["Ham", "ham", " HAM\u00a0", "Caf\u00e9", "Cafe\u0301", "caf\u00e9 ", "\uff53pam", "spam"]
+
+
+def test_23_labels_that_are_written_differently_are_named_and_can_be_joined(spark, tmp_path):
+    rows = [(f"text {i} of many", SPELLED[i % 8]) for i in range(80)]
+    path = write_csv(tmp_path / "x.csv", rows)
+    [warning] = [w for w in Ingested(spark, path, tmp_path / "as").warnings if "differ only" in w]
+    for quoted in ("'Ham'", "'ham'", r"' HAM\xa0'", "'Caf\u00e9'", r"'Cafe\u0301'"):
+        assert quoted in warning
+    assert "input.normalize_labels" in warning
+
+    joined = Ingested(spark, path, tmp_path / "one", input={"normalize_labels": True})
+    assert joined.details["classes"] == ["caf\u00e9", "ham", "spam"]
+    assert joined.details["class_counts"] == [30, 30, 20]
+    assert not any("differ only" in warning for warning in joined.warnings)
+
+    own = {"normalize_labels": True, "classes": ["Ham", "Spam", "Caf\u00e9"]}
+    named = Ingested(spark, path, tmp_path / "own", input=own)
+    assert named.details["class_counts"] == [30, 20, 30]
+    assert named.quarantine == []
+    assert {row["source"]["label"] for row in named.corpus} == set(own["classes"])
+
+
 # --- identity, shards, folds --------------------------------------------------------------------
 
 

@@ -62,6 +62,9 @@ class InputConfig:
     """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     """Fixed, ordered list; quote numbers that begin with 0. null: the input's labels, sorted."""
+    normalize_labels: bool = False
+    """Labels that differ by case, blanks or Unicode form alone become one: the class of `classes`
+    that is like them, else the label in lower case, without the blanks around it."""
     max_text_length: Count = 100_000
     """Rows whose text has more characters go to quarantine."""
     pred_probs: ColumnName | None = None

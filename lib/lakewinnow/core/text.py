@@ -17,3 +17,8 @@ def normal_form(text: str) -> str:
 def key(text: str) -> bytes:
     """Return the SHA-256 of a text's normal form, in UTF-8."""
     return hashlib.sha256(normal_form(text).encode()).digest()
+
+
+def label_form(label: str) -> str:
+    """Return what labels have in common that differ by case, blanks or Unicode form alone."""
+    return normalize("NFKC", " ".join(normalize("NFKC", label).split()).casefold())

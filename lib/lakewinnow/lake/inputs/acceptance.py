@@ -16,6 +16,7 @@ from pyspark.sql.types import NumericType
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
+from lakewinnow.core.text import label_form, normal_form
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.inputs.source import Source, column, text_of
@@ -246,10 +247,13 @@ def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
     absent = [name for name in classes if not accepted[name]]
     if absent:
         yield f"input.classes: {counted(len(absent), 'class', 'has')} no row ({_listed(absent)})"
-    alike = Counter(" ".join(name.split()).casefold() for name in accepted)
-    twins = sorted(name for name in accepted if alike[" ".join(name.split()).casefold()] > 1)
+    alike = Counter(map(label_form, accepted))
+    twins = sorted((name for name in accepted if alike[label_form(name)] > 1), key=label_form)
     if twins:
-        yield f"some classes differ only in case or white space: {_listed(list(map(repr, twins)))}"
+        yield (
+            "some classes differ only in case, blanks or Unicode form:"
+            f" {_listed(list(map(_quoted, twins)), 10)}. input.normalize_labels joins them"
+        )
     if found.n_replaced:
         hold = counted(found.n_replaced, "row", "holds")
         yield (
@@ -259,6 +263,10 @@ def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
     n_rows = found.n_accepted + found.n_rejected
     if found.n_rejected * 10 > n_rows:
         yield f"{counted(found.n_rejected, 'row', 'is', of=n_rows)} in quarantine"
+
+
+def _quoted(name: str) -> str:
+    return repr(name) if normal_form(name) == name else ascii(name)
 
 
 def _listed(names: list[str], most: int = 5) -> str:

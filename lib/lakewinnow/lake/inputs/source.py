@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Final
 from urllib.parse import unquote, urlsplit
@@ -19,6 +20,7 @@ from pyspark.sql import types as t
 from lakewinnow.config.formats import has_tabs
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.core.text import key as key_of
+from lakewinnow.core.text import label_form
 from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
@@ -125,6 +127,23 @@ def _with_nested(
     return df, schema
 
 
+def _with_label_forms(df: DataFrame, schema: t.StructType, config: InputConfig) -> DataFrame:
+    """Have one spelling of each label, where `input.normalize_labels` says so."""
+    if not config.normalize_labels or not isinstance(schema[config.label].dataType, t.StringType):
+        return df
+    names = {label_form(name): name for name in config.classes or ()}
+    spelled = udf.on_arrow(partial(_label_forms, names=names), t.StringType())
+    label = column(config.label)
+    spelled_anew = spelled(F.when(F.is_valid_utf8(label), label))
+    return df.withColumn(config.label, F.coalesce(spelled_anew, label))
+
+
+def _label_forms(labels: pa.Array, names: Mapping[str, str]) -> pa.Array:
+    encoded = labels.dictionary_encode()
+    forms = map(label_form, encoded.dictionary.to_pylist())
+    return pa.array([names.get(form, form) for form in forms], pa.string()).take(encoded.indices)
+
+
 def own_name(name: str, input_columns: list[str]) -> str:
     """Name of a column that we add beside the input's: prefixed where the input has one like it."""
     taken = {column_name.casefold() for column_name in input_columns}
@@ -165,6 +184,7 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     df, schema, files, changes = _open(spark, config, format_)
     df, schema = _with_nested(df, schema, config)
     _check_columns(schema, config)
+    df = _with_label_forms(df, schema, config)
     n_bytes, fingerprint = _fingerprint(files, format_, config.path)
     return Source(df, schema, n_bytes, fingerprint, changes)
 
@@ -190,6 +210,7 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
         raise _cannot_read(error, "input.path", config) from error
     df, schema = _with_nested(df, schema, config)
     _check_columns(schema, config)
+    df = _with_label_forms(df, schema, config)
     return Source(df, schema, Files(path).size(""), version.fingerprint)
 
 
