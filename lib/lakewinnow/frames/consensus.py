@@ -223,11 +223,11 @@ def _on_spark(
     }
     needed = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
-    counted = passes.votes(needed, names)
+    voted = passes.votes(needed, names)
     check_bad_rows(
-        passes.CODES, counted.n_by_code, counted.n_imprecise, options.max_bad_fraction, _HINT
+        passes.CODES, voted.n_by_code, voted.n_imprecise, options.max_bad_fraction, _HINT
     )
-    votes = counted.votes
+    votes = voted.votes
     _check_used(int(votes.labelled.sum()), n_given)
     has_labels = votes.labelled > 0
     names, votes = names.of_annotators(has_labels), votes.of_annotators(has_labels)
@@ -254,13 +254,13 @@ def _on_spark(
 
 def _annotators(given: DataFrame) -> tuple[list[str] | list[int], int]:
     """Return all annotators, sorted, and the number of labels that were given."""
-    counted = given.groupBy(c.ANNOTATOR).count().limit(MAX_ANNOTATORS + 2).collect()
-    found = sorted(row[0] for row in counted if row[0] is not None)
+    n_labels = given.groupBy(c.ANNOTATOR).count().limit(MAX_ANNOTATORS + 2).collect()
+    found = sorted(row[0] for row in n_labels if row[0] is not None)
     if len(found) > MAX_ANNOTATORS:
         expected = f"at most {MAX_ANNOTATORS:,} annotators"
         hint = "is this the id of the annotation by mistake?"
         raise DataError("too_many_annotators", "annotator", expected, Shown("more"), hint)
-    return found, sum(row[1] for row in counted)
+    return found, sum(row[1] for row in n_labels)
 
 
 def _with_annotations(keyed: DataFrame, given: DataFrame) -> DataFrame:

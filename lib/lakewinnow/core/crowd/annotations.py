@@ -12,7 +12,6 @@ from typing import Self
 
 import numpy as np
 
-from lakewinnow.core.noise.confident_learning import check_labels
 from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import DataError, Shown
@@ -36,40 +35,16 @@ class AnnotatedBlock:
         annotator: IntArray,
         label: IntArray,
         pred_probs: FloatArray,
-        n_annotators: int,
     ) -> Self:
-        """Sort and check annotations.
+        """Sort annotations, of which every row has one, and none two by the same annotator.
 
         Parameters
         ----------
         row, annotator, label : int64, shape (n,), in 0 .. rows - 1, 0 .. M - 1 and 0 .. K - 1
         pred_probs : float64, shape (rows, K)
-        n_annotators : M, of the whole corpus
-
-        Raises
-        ------
-        DataError : "label_out_of_range", "annotator_out_of_range", "row_out_of_range",
-            "repeated_annotation", "row_without_label"
         """
-        check_labels(label, pred_probs.shape[1])
-        _check_range("annotator", annotator, n_annotators)
-        _check_range("row", row, len(pred_probs))
         order = np.lexsort((annotator, row))
-        block = cls(row[order], annotator[order], label[order], pred_probs)
-        block._check_rows()
-        return block
-
-    def _check_rows(self) -> None:
-        again = (np.diff(self.row) == 0) & (np.diff(self.annotator) == 0)
-        if again.any():
-            expected = "one label per row and annotator"
-            got = Shown(f"two by annotator {self.annotator[1:][again][0]}")
-            hint = f"{np.count_nonzero(again)} annotations of a block are repeats; keep the last"
-            raise DataError("repeated_annotation", "annotations", expected, got, hint)
-        if not self.n_annotations.all():
-            n_bare = int(np.count_nonzero(self.n_annotations == 0))
-            hint = f"{n_bare} rows of a block have none; leave them out of pred_probs"
-            raise DataError("row_without_label", "annotations", "a label for every row", 0, hint)
+        return cls(row[order], annotator[order], label[order], pred_probs)
 
     @cached_property
     def n_annotations(self) -> IntArray:
@@ -102,13 +77,6 @@ class AnnotatedBlock:
         """
         turn = np.arange(len(self.row)) - self.first[self.row]
         return np.split(np.argsort(turn, kind="stable"), np.cumsum(np.bincount(turn))[:-1])
-
-
-def _check_range(name: str, positions: IntArray, length: int) -> None:
-    wrong = np.flatnonzero((positions < 0) | (positions >= length))
-    if len(wrong):
-        expected, got = f"a position, 0 .. {length - 1}", int(positions[wrong[0]])
-        raise DataError(f"{name}_out_of_range", name, expected, got)
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,13 +150,7 @@ class VoteState(State):
         return _filled(shares(self.agreeing_clear, self.clear))
 
     def check(self) -> None:
-        """Raise DataError "annotator_without_label" or "no_row_labelled_twice"."""
-        idle = np.flatnonzero(self.labelled == 0)
-        if len(idle):
-            expected = "at least one label from every annotator"
-            got = Shown(f"none from annotator {idle[0]}")
-            hint = f"{len(idle)} annotators gave none; leave them out of the list"
-            raise DataError("annotator_without_label", "annotations", expected, got, hint)
+        """Raise DataError "no_row_labelled_twice"."""
         if not self.rows_by_size[2:].any():
             expected = "rows that several annotators labelled"
             hint = "with one label per row there is nothing to compare; use it as the label column"

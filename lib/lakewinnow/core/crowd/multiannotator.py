@@ -20,7 +20,7 @@ from lakewinnow.core.crowd.annotations import AnnotatedBlock, VoteState
 from lakewinnow.core.crowd.annotators import AnnotatorState, AnnotatorStats
 from lakewinnow.core.crowd.crowdlab import ConsensusState, Crowd, LabelQuality
 from lakewinnow.core.types import FloatArray, IntArray
-from lakewinnow.errors import ConfigError, DataError, did_you_mean
+from lakewinnow.errors import ConfigError, did_you_mean
 
 ConsensusMethod: TypeAlias = Literal["best_quality", "majority_vote"]
 QualityMethod: TypeAlias = Literal["crowdlab", "agreement"]
@@ -41,7 +41,6 @@ def find_consensus(
     label: IntArray,
     pred_probs: FloatArray,
     *,
-    n_annotators: int | None = None,
     consensus_method: ConsensusMethod = "best_quality",
     quality_method: QualityMethod = "crowdlab",
     block_rows: int = BLOCK_ROWS,
@@ -50,16 +49,16 @@ def find_consensus(
 
     Parameters
     ----------
-    row, annotator, label : int64, shape (n,), the annotations in any order
+    row, annotator, label : int64, shape (n,), the annotations in any order: one or more of every
+        row and annotator
     pred_probs : float64, shape (rows, K)
-    n_annotators : M; None: one more than the highest
     consensus_method : the label of highest quality, or the most frequent
     quality_method : by CROWDLAB, or the share of the annotations that agree
     block_rows : rows per block, which changes no result
 
     Raises
     ------
-    DataError : "no_rows", and what `AnnotatedBlock.of` and `VoteState.check` raise
+    DataError : "no_row_labelled_twice"
     ConfigError : "unknown_method"
 
     Notes
@@ -69,11 +68,9 @@ def find_consensus(
     in the quality of the annotations, it counts the votes for the wrong classes.
     """
     check_methods(consensus_method, quality_method)
-    if not len(row):
-        raise DataError("no_rows", "annotations", "at least one annotation", 0)
-    n_annotators = int(annotator.max()) + 1 if n_annotators is None else n_annotators
+    n_annotators = int(annotator.max()) + 1
     n_classes = pred_probs.shape[1]
-    blocks = _blocks(row, annotator, label, pred_probs, n_annotators, block_rows)
+    blocks = _blocks(row, annotator, label, pred_probs, block_rows)
 
     votes = reduce(VoteState.update, blocks, VoteState.zero(n_annotators, n_classes))
     votes.check()
@@ -105,7 +102,6 @@ def _blocks(
     annotator: IntArray,
     label: IntArray,
     pred_probs: FloatArray,
-    n_annotators: int,
     block_rows: int,
 ) -> list[AnnotatedBlock]:
     order = np.argsort(row, kind="stable")
@@ -117,7 +113,6 @@ def _blocks(
             annotator[part],
             label[part],
             pred_probs[start : start + block_rows],
-            n_annotators,
         )
         for start, part in zip(starts, parts, strict=True)
     ]

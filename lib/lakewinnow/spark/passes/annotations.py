@@ -102,11 +102,7 @@ def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
     is_good = codes == 0
     place, chosen = np.cumsum(is_good) - 1, is_good[row]
     block = AnnotatedBlock.of(
-        place[row[chosen]],
-        annotator[chosen],
-        label[chosen],
-        clipped(probs[is_good]),
-        len(names.annotators),
+        place[row[chosen]], annotator[chosen], label[chosen], clipped(probs[is_good])
     )
     return CheckedAnnotations(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
 
