@@ -172,7 +172,7 @@ def _scored(
         CPU_SECONDS: cpu_seconds,
         NOTE: pa.array([note, *[None] * (n_rows - 1)][:n_rows], pa.string()),
     }
-    return pa.Table.from_batches([arrow.record_batch(SCORED, scored)])
+    return arrow.table(SCORED, scored)
 
 
 def _dumps(made: object) -> bytes:
@@ -186,4 +186,4 @@ def _made(made: object, started: float, note: str) -> pa.Table:
         CPU_SECONDS: [time.process_time() - started],
         NOTE: [note],
     }
-    return pa.Table.from_batches([arrow.record_batch(MADE_OF_ROWS, row)])
+    return arrow.table(MADE_OF_ROWS, row)

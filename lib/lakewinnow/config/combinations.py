@@ -167,6 +167,9 @@ def _check_checks(config: Config) -> Iterator[ConfigError]:
         if check.judges_text and is_on and config.input.text is None:
             expected, hint = "null, as rows have no text", "name their column in input.text"
             yield ConfigError("no_text", check.key, expected, Shown("{…}"), hint)
+        if check.judges_vectors and is_on and not config.has_vectors:
+            hint = "with input.pred_probs no text is embedded, so no row has neighbours"
+            yield ConfigError("conflicting_inputs", check.key, "null", Shown("{…}"), hint)
         if not is_on and check.actions and config.clean.action(check) in check.rewriting:
             where, expected = f"clean.{check.name}", f"keep when {check.key} is null"
             hint = f"checks: {{{check.name}: {{}}}} turns the check on"

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any, Final, TypeVar
 
 import pyarrow as pa
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from lakewinnow import columns as c
@@ -18,7 +19,7 @@ from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 
 WHY: Final = "why"
-F = TypeVar("F")
+Figures = TypeVar("Figures")
 
 
 def schema(check: Check[Any]) -> StructType:
@@ -43,14 +44,20 @@ def _found(check: Check[Any]) -> Mapping[str, str]:
     }
 
 
+def flagged(check: Check[Any], rows: DataFrame, is_issue: Column, why: Column | str) -> DataFrame:
+    """Add whether a row has the issue, where null is no, and what is wrong with one that has."""
+    is_issue = F.coalesce(is_issue, F.lit(col=False))
+    return rows.withColumns({f"{check.is_issue}": is_issue, WHY: F.when(is_issue, why)})
+
+
 def publish(lake: Lake, check: Check[Any], judged: DataFrame) -> None:
     """Publish a check's table, a row for each accepted one."""
     lake.publish(check.table, judged, schema=schema(check))
 
 
 def report(
-    lake: Lake, check: Check[Any], reads: Mapping[str, int], figures: F, *besides: str
-) -> StageReport[F]:
+    lake: Lake, check: Check[Any], reads: Mapping[str, int], figures: Figures, *besides: str
+) -> StageReport[Figures]:
     """Return the report of a check whose table is published.
 
     Parameters

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from lakewinnow.errors import ConfigError, Shown
+from lakewinnow.errors import ConfigError
 from lakewinnow.plan.cost import UNKNOWN, Cost
 from lakewinnow.plan.stage import Function, Names, NamesOf, Stage, loaded, names_of
 from lakewinnow.typed_json import from_json
@@ -82,6 +82,7 @@ class Check(Generic[Section]):
     # the default where rows have no text, by the configuration
     without_text: Callable[[Config], Section | None] | None = None
     judges_text: bool = False  # whether it cannot be made where rows have no text
+    judges_vectors: bool = False  # whether it cannot be made where rows have no vector
     is_asked: Callable[[Section], bool] = _every  # whether a section asks for anything
     # its columns; the score is from 0 to 1, lower is worse. Of a check that finds sets and scores
     # no row, the table has row_id and the set, and rows in a set have the issue
@@ -179,13 +180,6 @@ class Check(Generic[Section]):
             cost=self.cost,
             version=self.version,
         )
-
-
-def without_vectors(check: Check[Any], config: Config) -> Iterator[ConfigError]:
-    """Yield what is wrong with a check that asks for neighbours where nothing is embedded."""
-    if config.checks.section(check) is not None and not config.has_vectors:
-        hint = "with input.pred_probs no text is embedded, so no row has neighbours"
-        yield ConfigError("conflicting_inputs", check.key, "null", Shown("{…}"), hint)
 
 
 def rewriting_settings(config: Config) -> Names:

@@ -91,7 +91,7 @@ def _fit_sample(sample: pa.Table, names: tuple[str, ...], *, text_may_be_numbers
     )
     as_json = json.dumps(to_json(figures))
     fitted = {"preprocessor": [pickle.dumps(preprocessor)], "figures": [as_json]}
-    return pa.Table.from_batches([arrow.record_batch(_FITTED, fitted)])
+    return arrow.table(_FITTED, fitted)
 
 
 def _transform_batches(

@@ -100,4 +100,4 @@ def _cluster(rows: pa.Table, graph: RowGraph, max_distance: float) -> pa.Table:
         "cluster": found.labels_,
         "is_core": is_core,
     }
-    return pa.Table.from_batches([arrow.record_batch(_CLUSTERED, columns)])
+    return arrow.table(_CLUSTERED, columns)

@@ -39,7 +39,6 @@ from lakewinnow.checks.groups import (
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, input_column
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -149,18 +148,11 @@ def _judged(lake: Lake, scored: DataFrame, worst: list[Group]) -> DataFrame:
         .agg(F.min(F.struct("score", "name")).alias("least"), F.max("flagged").alias("flagged"))
     )
     score = F.coalesce("least.score", F.lit(1.0))
-    is_issue = F.coalesce("flagged", F.lit(False))  # noqa: FBT003
     why = F.format_string(
         "of a group that does badly: %s, confidence %s of that of all",
         "least.name",
         portable.fixed(score, 2),
     )
-    return (
-        accepted(lake)
-        .select(c.ROW_ID)
-        .join(of_rows, c.ROW_ID, "left")
-        .withColumn(IS_ISSUE, is_issue)
-        .withColumn(SCORE, score)
-        .withColumn(GROUP, F.when(score < 1, F.col("least.name")))
-        .withColumn(WHY, F.when(is_issue, why))
-    )
+    rows = accepted(lake).select(c.ROW_ID).join(of_rows, c.ROW_ID, "left")
+    scored = rows.withColumns({SCORE: score, GROUP: F.when(score < 1, F.col("least.name"))})
+    return check_tables.flagged(CHECK, scored, F.col("flagged"), why)

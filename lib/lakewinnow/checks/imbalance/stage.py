@@ -9,11 +9,10 @@ Shuffle  none
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.checks.imbalance import CHECK, IS_ISSUE, SCORE, ImbalanceConfig, ImbalanceFigures
+from lakewinnow.checks.imbalance import CHECK, SCORE, ImbalanceConfig, ImbalanceFigures
 from lakewinnow.core.checks.imbalance import imbalance
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
@@ -28,14 +27,9 @@ def run(run: Run, config: ImbalanceConfig) -> StageReport[ImbalanceFigures]:
     is_rarest = F.col(c.LABEL) == found.rarest
     n_rows = int(counts[found.rarest])
     why = f"rare class: {n_rows:,} of {int(counts.sum()):,} rows"
-    is_issue = is_rarest & F.lit(found.is_issue)
-    judged = (
-        accepted(lake)
-        .select(c.ROW_ID, c.LABEL)
-        .withColumn(IS_ISSUE, is_issue)
-        .withColumn(SCORE, F.when(is_rarest, found.share).otherwise(1.0))
-        .withColumn(WHY, F.when(is_issue, why))
-    )
+    score = F.when(is_rarest, found.share).otherwise(1.0)
+    rows = accepted(lake).select(c.ROW_ID, c.LABEL, score.alias(SCORE))
+    judged = check_tables.flagged(CHECK, rows, is_rarest & F.lit(found.is_issue), why)
     check_tables.publish(lake, CHECK, judged)
     figures = ImbalanceFigures(
         rows=n_rows if found.is_issue else 0,

@@ -30,7 +30,6 @@ from lakewinnow.checks.language_mismatch import (
     LanguageMismatchFigures,
 )
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
@@ -102,10 +101,8 @@ def _judged(told: DataFrame, of_class: dict[str, str], min_prob: float) -> DataF
     nothing = F.lit(None).cast("string")
     language = F.create_map(*pairs)[F.col(c.GIVEN_LABEL)] if pairs else nothing
     rows = told.withColumn(_OF_CLASS, language)
-    is_other = F.coalesce(F.col(LANGUAGE) != F.col(_OF_CLASS), F.lit(col=False))
-    is_judged = F.col(LANGUAGE).isNotNull() & F.col(_OF_CLASS).isNotNull()
-    score = F.when(is_judged, F.when(is_other, 1 - F.col(_PROB)).otherwise(1.0))
-    is_issue = is_other & (F.col(_PROB) >= min_prob)
+    is_other = F.col(LANGUAGE) != F.col(_OF_CLASS)  # null: it was not judged
+    score = F.when(is_other, 1 - F.col(_PROB)).when(~is_other, 1.0)
     why = F.format_string(
         "language: %s (%s), where most texts of %s are %s",
         LANGUAGE,
@@ -113,4 +110,5 @@ def _judged(told: DataFrame, of_class: dict[str, str], min_prob: float) -> DataF
         c.GIVEN_LABEL,
         _OF_CLASS,
     )
-    return rows.withColumns({IS_ISSUE: is_issue, SCORE: score, WHY: F.when(is_issue, why)})
+    scored = rows.withColumn(SCORE, score)
+    return check_tables.flagged(CHECK, scored, is_other & (F.col(_PROB) >= min_prob), why)

@@ -187,7 +187,7 @@ def _search_slot(
     queries, of_queries = _in_order(queries)
     reference, of_reference = _in_order(reference)
     if not len(queries):
-        return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, _NOTHING)])
+        return arrow.table(NEIGHBORS, _NOTHING)
     keys = reference.column(c.TEXT_KEY).combine_chunks()
     found_at = pc.fill_null(pc.index_in(queries.column(c.TEXT_KEY), value_set=keys), -1)
     own = found_at.to_numpy().astype(np.int64)
@@ -214,7 +214,7 @@ def _search_slot(
         c.MEAN_DISTANCE: pa.array(means, mask=np.isnan(means)),
         c.IN_REFERENCE: own >= 0,
     }
-    return pa.Table.from_batches([arrow.record_batch(NEIGHBORS, columns)])
+    return arrow.table(NEIGHBORS, columns)
 
 
 def _in_order(texts: pa.Table) -> tuple[pa.Table, Vectors]:

@@ -2,14 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from lakewinnow.config.types import ColumnName
-from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, without_vectors
-
-if TYPE_CHECKING:
-    from lakewinnow.config.sections import Config
+from lakewinnow.plan.check import Check
 
 IS_ISSUE: Final = "is_non_iid_issue"
 SCORE: Final = "non_iid_score"  # 0 .. 1, lower is worse
@@ -21,10 +17,6 @@ class NonIidConfig:
 
     by: ColumnName
     """Column to sort by; a table has no order of its own."""
-
-
-def _problems(config: "Config") -> Iterator[ConfigError]:
-    return without_vectors(CHECK, config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +42,9 @@ CHECK: Final = Check(
     purpose="tests whether similar rows come one after the other",
     run="lakewinnow.checks.non_iid.stage:run",
     section=NonIidConfig,
+    judges_vectors=True,
     is_issue=IS_ISSUE,
     score=SCORE,
-    problems=_problems,
     reads=("accepted", "checks/neighbors"),
     figures=OrderFigures,
     sentences=_sentences,

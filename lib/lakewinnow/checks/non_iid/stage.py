@@ -27,7 +27,6 @@ from lakewinnow.core.checks import non_iid as core
 from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.core.types import IntArray
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import input_column
 from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.observed import MAX, Observed
@@ -48,11 +47,8 @@ def run(run: Run, config: NonIidConfig) -> StageReport[OrderFigures]:
     by = input_column(run.config.input, config.by).alias(_BY)
     seen = Observed(lake, row_graph.judged(lake, [by], _test, _FOUND), {_NOTE: MAX})
     why = F.format_string("rows that are alike are near to each other by %s", F.lit(config.by))
-    judged = (
-        row_graph.with_all_rows(lake, seen.rows)
-        .withColumn(IS_ISSUE, F.coalesce(IS_ISSUE, F.lit(False)))  # noqa: FBT003
-        .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
-    )
+    rows = row_graph.with_all_rows(lake, seen.rows)
+    judged = check_tables.flagged(CHECK, rows, F.col(IS_ISSUE), why)
     check_tables.publish(lake, CHECK, judged)
     found = json.loads(seen.figures()[_NOTE])
     figures = OrderFigures(by=config.by, significant=core.SIGNIFICANT, **found)
@@ -83,7 +79,7 @@ def _test(rows: pa.Table, graph: RowGraph) -> pa.Table:
         SCORE: pa.array(scores, mask=np.isnan(scores)),
         _NOTE: pa.array([json.dumps(figures), *[None] * (n_rows - 1)], pa.string()),
     }
-    return pa.Table.from_batches([arrow.record_batch(_FOUND, columns)])
+    return arrow.table(_FOUND, columns)
 
 
 def _in_order(values: pa.Array) -> IntArray:

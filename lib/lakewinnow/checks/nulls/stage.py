@@ -28,7 +28,6 @@ from lakewinnow.checks.nulls import (
 )
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
@@ -48,11 +47,9 @@ def run(run: Run, config: NullsConfig) -> StageReport[NullFigures]:
     patterns = rows.select(c.ROW_ID, F.concat(F.lit(""), *bits).alias(_PATTERN))
     n_missing = F.length(F.replace(F.col(_PATTERN), F.lit("0"), F.lit("")))
     is_issue = (n_missing == len(names)) & F.lit(bool(names))
-    judged = (
-        patterns.withColumn(IS_ISSUE, is_issue)
-        .withColumn(SCORE, 1 - n_missing / max(len(names), 1))
-        .withColumn(WHY, F.when(is_issue, f"empty: none of {len(names)} columns has a value"))
-    )
+    scored = patterns.withColumn(SCORE, 1 - n_missing / max(len(names), 1))
+    why = f"empty: none of {len(names)} columns has a value"
+    judged = check_tables.flagged(CHECK, scored, is_issue, why)
     check_tables.publish(lake, CHECK, judged)
     shares, together = _shares(patterns, names, lake.rows(CHECK.table))
     n_issues = lake.files.count_true(CHECK.table, IS_ISSUE)

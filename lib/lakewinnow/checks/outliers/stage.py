@@ -27,7 +27,6 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
 from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -68,12 +67,8 @@ def _by_distance(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[st
         f"outlier: distance %s to its neighbours, {median:.2f} is common",
         portable.fixed(F.col(c.MEAN_DISTANCE), 2),
     )
-    found = (
-        accepted(lake)
-        .select(c.ROW_ID, c.TEXT_KEY)
-        .join(judged, c.TEXT_KEY)
-        .withColumn(WHY, F.when(F.col(IS_ISSUE), why))
-    )
+    rows = accepted(lake).select(c.ROW_ID, c.TEXT_KEY).join(judged, c.TEXT_KEY)
+    found = check_tables.flagged(CHECK, rows, F.col(IS_ISSUE), why)
     return found, {**vars(how), **asdict(rule), "cutoff": rule.cutoff}
 
 
@@ -99,16 +94,12 @@ def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, 
     [median] = quantiles(rows, F.col(_CERTAINTY), [0.5], F.lit(1), n_accepted(lake))
     threshold = core.CERTAINTY_THRESHOLD if config.threshold is None else config.threshold
     cutoff = core.certainty_cutoff(float(median or 0), threshold)
-    is_issue = F.col(_CERTAINTY) < cutoff
     why = F.format_string(
         f"outlier: its probabilities point nowhere ({config.method} %s, {median:.2f} is common)",
         portable.fixed(F.col(_CERTAINTY), 2),
     )
-    found = (
-        rows.withColumn(SCORE, F.col(_CERTAINTY))
-        .withColumn(IS_ISSUE, is_issue)
-        .withColumn(WHY, F.when(is_issue, why))
-    )
+    scored = rows.withColumn(SCORE, F.col(_CERTAINTY))
+    found = check_tables.flagged(CHECK, scored, F.col(_CERTAINTY) < cutoff, why)
     figures = {"method": config.method, "median": median, "threshold": threshold}
     return found, {**figures, "cutoff": cutoff}
 

@@ -2,15 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import Annotated, Final
 
 from lakewinnow.config.types import Fraction
-from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, without_vectors
+from lakewinnow.plan.check import Check
 from lakewinnow.plan.words import counted
-
-if TYPE_CHECKING:
-    from lakewinnow.config.sections import Config
 
 IS_ISSUE: Final = "is_data_valuation_issue"
 SCORE: Final = "data_valuation_score"  # 0 .. 1; below 0.5 the row does harm
@@ -22,10 +18,6 @@ class ValuationConfig:
 
     threshold: Fraction = 0.5
     """Rows with a lower value are issues."""
-
-
-def _problems(config: "Config") -> Iterator[ConfigError]:
-    return without_vectors(CHECK, config)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +43,9 @@ CHECK: Final = Check(
     purpose="finds rows that do more harm than good to a nearest-neighbour classifier",
     run="lakewinnow.checks.valuation.stage:run",
     section=ValuationConfig,
+    judges_vectors=True,
     is_issue=IS_ISSUE,
     score=SCORE,
-    problems=_problems,
     reads=("accepted", "checks/neighbors"),
     figures=ValuationFigures,
     sentences=_sentences,

@@ -18,7 +18,6 @@ from lakewinnow.core.checks import valuation as core
 from lakewinnow.core.checks.row_graph import RowGraph
 from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.check_tables import WHY
 from lakewinnow.lake.graphs import row_graph
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
@@ -34,15 +33,11 @@ def run(run: Run, config: ValuationConfig) -> StageReport[ValuationFigures]:
     lake = run.lake
     valued = row_graph.judged(lake, [], _value, _VALUED)
     score = F.col(SCORE)
-    is_issue = F.coalesce(score < config.threshold, F.lit(False))  # noqa: FBT003
     why = F.format_string(
         f"of low value: %s, below {config.threshold:.6g}", portable.fixed(score, 6)
     )
-    judged = (
-        row_graph.with_all_rows(lake, valued)
-        .withColumn(IS_ISSUE, is_issue)
-        .withColumn(WHY, F.when(is_issue, why))
-    )
+    rows = row_graph.with_all_rows(lake, valued)
+    judged = check_tables.flagged(CHECK, rows, score < config.threshold, why)
     check_tables.publish(lake, CHECK, judged)
     found = lake.read(CHECK.table)
     n_issues, n_judged, mean = found.agg(
@@ -64,4 +59,4 @@ def _value(rows: pa.Table, graph: RowGraph) -> pa.Table:
         c.ROW_ID: rows.column(c.ROW_ID).combine_chunks(),
         SCORE: core.values(labels, graph.positions),
     }
-    return pa.Table.from_batches([arrow.record_batch(_VALUED, columns)])
+    return arrow.table(_VALUED, columns)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Final, overload
+from typing import Final, TypeAlias, overload
 
 import numpy as np
 import pyarrow as pa
@@ -97,6 +97,9 @@ class Strings(Sequence[str]):
         return self._strings[at]
 
 
+Values: TypeAlias = Sequence[object] | Strings | pa.Array | NDArray[np.generic]  # of a column
+
+
 def row_ids(batch: pa.RecordBatch) -> Sequence[str]:
     """Return the row ids of a batch; empty strings where a pass does without them."""
     if c.ROW_ID in batch.schema.names:
@@ -104,17 +107,19 @@ def row_ids(batch: pa.RecordBatch) -> Sequence[str]:
     return [""] * len(batch)
 
 
-def record_batch(
-    schema: StructType,
-    columns: Mapping[str, Sequence[object] | Strings | pa.Array | NDArray[np.generic]],
-) -> pa.RecordBatch:
+def record_batch(schema: StructType, columns: Mapping[str, Values]) -> pa.RecordBatch:
     """Return columns as a batch of exactly this Spark schema."""
     arrow = to_arrow_schema(schema)
     arrays = [_array(columns[field.name]).cast(field.type) for field in arrow]
     return pa.RecordBatch.from_arrays(arrays, schema=arrow)
 
 
-def _array(values: Sequence[object] | Strings | pa.Array | NDArray[np.generic]) -> pa.Array:
+def table(schema: StructType, columns: Mapping[str, Values]) -> pa.Table:
+    """Return columns as a table of exactly this Spark schema."""
+    return pa.Table.from_batches([record_batch(schema, columns)])
+
+
+def _array(values: Values) -> pa.Array:
     if isinstance(values, Strings):
         return values.column
     return values if isinstance(values, pa.Array) else pa.array(values)

@@ -84,4 +84,4 @@ def _answers(
         LOSSES: arrow.list_array(outcome.losses),
         TRUE_LABELS: pa.array(first, pa.list_(pa.int32())),
     }
-    return pa.Table.from_batches([arrow.record_batch(ANSWERS, columns)])
+    return arrow.table(ANSWERS, columns)
