@@ -295,6 +295,7 @@ def test_naming_one_classifier_parameter_keeps_the_others():
             "unused_key",
             "clean.drop_at_most_good",
         ),
+        (with_clean(checked_label="l"), "same_column", "clean.checked_label"),
         (with_clean(fix_at_most_wrong=0), "out_of_range", "clean.fix_at_most_wrong"),
         (
             with_key("clean.decisions_at_random", value=True),

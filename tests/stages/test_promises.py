@@ -1,5 +1,7 @@
 """Promises of `clean`: as many label issues are fixed or dropped as checked rows can show."""
 
+from dataclasses import replace
+
 import pyarrow as pa
 import pytest
 
@@ -36,12 +38,23 @@ def fine(n):
     return judged(n) | {"row_id": f"fine{n:03}"} | same
 
 
+def checked_label(n):
+    """What people said of every fifth row, of which only the first have a right suggestion."""
+    if n % 5 or n >= 2 * N_ISSUES:
+        return "" if n % 2 else None
+    return "b" if n < N_SURE or n >= N_ISSUES else "a"
+
+
 @pytest.fixture(scope="module")
 def lake(spark, tmp_path_factory):
     lake = lake_in(spark, tmp_path_factory.mktemp("promises"))
     make_commit(lake, "ingest", classes=["a", "b", "c"])
     rows = [*map(judged, range(N_ISSUES)), *map(fine, range(N_ISSUES))]
-    make_table(lake, "corpus", [corpus_row(row["row_id"], row["row_id"]) for row in rows])
+    corpus = [
+        corpus_row(row["row_id"], row["row_id"], checked=checked_label(n))
+        for n, row in enumerate(rows)
+    ]
+    make_table(lake, "corpus", corpus)
     make_table(lake, "checks/label_issues", rows)
     ranks = [{"row_id": f"r{n:03}", "label_rank": n + 1} for n in range(N_ISSUES)]
     make_table(lake, "checks/label_ranks", ranks, LABEL_RANKS)
@@ -108,6 +121,25 @@ def test_a_promise_that_checked_rows_do_not_show_changes_nothing(lake, own):
     promise, rows = decided(lake, own, **clean)
     assert (promise.doubt, promise.rows, promise.of) == (None, 0, 400)
     assert {row["decision"] for row in rows} == {"keep", "review"}
+
+
+def test_a_column_of_checked_labels_does_as_well(lake, own):
+    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.1}
+    by_file = decided(lake, own, decisions_at_random=True, **clean)
+    by_column = decided(lake, None, checked_label="checked", **clean)
+    assert by_column[0] == replace(by_file[0], sampled="clean.checked_label")
+    assert by_column[1] == by_file[1]
+    issues = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+    assert (issues["r000"]["new_label"], issues["r000"]["decided_by"]) == ("b", "checked")
+    assert issues["r495"]["decision"] == issues["fine000"]["decision"] == "keep"
+
+
+def test_the_users_decisions_come_before_checked_labels(lake, spark, tmp_path):
+    path = write_csv(tmp_path / "own.csv", [("r000", "c")], ("row_id", "label"))
+    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.1, "checked_label": "checked"}
+    promise, _ = decided(lake, read_decisions(spark, str(path), "csv"), **clean)
+    issues = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
+    assert (issues["r000"]["new_label"], promise.bad) == ("c", 1)
 
 
 def test_only_rows_of_the_sample_count_as_checked(spark, lake, own):

@@ -27,7 +27,8 @@ _NO_CLASSIFIER: Final = "with your own probabilities there is no classifier to c
 _SCALED_ALONE: Final = "features are imputed and scaled from the input's rows only"
 _CHECKED_ROWS: Final = (
     "run without it, have people check what `lakewinnow review draw` draws, and name their file in"
-    " clean.decisions. Trusted rows of evaluate.* cannot stand in: their labels are the right ones"
+    " clean.decisions; or name a column of checked labels in clean.checked_label. Trusted rows of"
+    " evaluate.* cannot stand in: they have no other label that could be wrong"
 )
 _NULL_BESIDE: Final[Mapping[tuple[str, str], str]] = {
     ("input.features", "input.embedding"): "a row has one vector: leave out one of the two",
@@ -68,6 +69,10 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
         expected = "null unless clean.label_issues is fix"
         yield ConfigError("unused_key", "clean.fix_above", expected, config.clean.fix_above)
     yield from _check_promises(config.clean)
+    checked = config.clean.checked_label
+    if checked is not None and checked in (config.input.label, config.input.text):
+        expected = "a different column from input.label and input.text"
+        yield ConfigError("same_column", "clean.checked_label", expected, checked)
     yield from _check_checks(config)
     if config.label_issues.method == "posterior":
         yield from _check_posterior(config.label_issues)
@@ -92,8 +97,8 @@ def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:
         if clean.require_improvement:
             expected = "null with clean.require_improvement, which fixes all issues or none"
             yield ConfigError("unused_key", where, expected, most)
-        if clean.decisions is None:
-            expected = "null without clean.decisions: nothing is promised of rows like none checked"
+        if clean.decisions is None and clean.checked_label is None:
+            expected = "null without checked rows: nothing is promised where people checked none"
             yield ConfigError("no_checked_rows", where, expected, most, _CHECKED_ROWS)
     if clean.promise_key and clean.else_ == clean.label_issues:
         expected = "review or keep with clean.drop_at_most_good"

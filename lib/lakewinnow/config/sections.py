@@ -415,6 +415,10 @@ class CleanConfig:
     """Your own decisions, which always win, as the review page saves them: a CSV, JSON or
     Parquet file with row_id, decision (keep | drop) or label (the right one), and by (who
     decided; optional)."""
+    checked_label: ColumnName | None = None
+    """Column of the input with the right label of a random sample of its rows, that people checked;
+    null or blank in others. They get that label, unless `decisions` has another, and promises rest
+    on them."""
     decisions_at_random: bool = False
     """true: the rows in `decisions` are a random sample of the input, so promises may rest on all
     of them. false: only on those of the sample that `lakewinnow review draw` drew."""

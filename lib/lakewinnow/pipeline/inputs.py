@@ -70,7 +70,8 @@ def _open_checked(
 ) -> Checked | None:
     """Open the sample for review, where a promise rests on what was decided about its rows."""
     clean = config.clean
-    if decisions is None or not clean.is_promised or clean.decisions_at_random:
+    is_said = clean.decisions_at_random or clean.checked_label is not None
+    if decisions is None or not clean.is_promised or is_said:
         return None
     sample = read_checked(spark, Files(config.workspace), clean.promise_key)
     if not decisions.rows.join(F.broadcast(sample.rows), c.ROW_ID, "left_semi").take(1):

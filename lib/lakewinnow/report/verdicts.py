@@ -60,7 +60,8 @@ def of_promise(found: Promise | None) -> Iterator[str]:
     cut = f"given_label_prob up to {found.doubt:.10g}"
     if is_fix:
         cut = f"suggested_prob from {1 - found.doubt:.10g}"
-    assumed = "that the rows in clean.decisions are a random sample of the input"
+    column = "clean.checked_label" if "checked" in found.sampled else "clean.decisions"
+    assumed = f"that the rows in {column} are a random sample of the input"
     if found.sampled == REVIEW_SAMPLE:
         assumed = "that people did not choose which rows of the review sample to answer"
     yield (

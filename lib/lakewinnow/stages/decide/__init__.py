@@ -35,7 +35,7 @@ from lakewinnow.plan.check import Check
 from lakewinnow.spark.schemas import schema
 from lakewinnow.stages.decide import alike, class_budget, promises, reasons
 from lakewinnow.stages.decide.alike import Kind, decision_of
-from lakewinnow.stages.decide.own import with_own_decisions
+from lakewinnow.stages.decide.own import with_checked_labels, with_own_decisions
 from lakewinnow.stages.decide.strength import strongest
 
 Checks: TypeAlias = Sequence[Check[Any]]
@@ -98,6 +98,8 @@ def run(
     if own is not None:
         decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
     rows, warnings = with_own_decisions(rows, own)
+    classes = lake.figures("ingest", Ingested).classes
+    rows = with_checked_labels(rows, lake.read("corpus"), config.checked_label, classes)
     promise = promises.made(rows, config, sample)
     is_sure = promises.is_sure(config, promise)
     rows = rows.withColumn("by_label", reasons.by_label(config, is_sure))
@@ -134,7 +136,7 @@ def run(
         rows_out=lake.rows("issues"),
         reads={
             "checks/label_issues": 2 + len(kinds) + (promise is not None),
-            "corpus": 1,
+            "corpus": 1 if config.checked_label is None else 3,
             **{check.table: 2 if check in acting else 1 for check in others},
         },
         writes=("issues",),

@@ -1,16 +1,19 @@
 """The user's own decisions, beside the rows that they are about."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.errors import DataError, Shown
+from lakewinnow.errors import DataError, Shown, did_you_mean
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.lake.inputs.source import text_of
 from lakewinnow.plan.words import counted
 
+CHECKED_LABEL: Final = "checked_label"  # beside the user's decisions
 NOT_SAID: Final = "the user"  # who decided, where the decisions do not say
 
 
@@ -31,6 +34,39 @@ def with_own_decisions(rows: DataFrame, own: Decisions | None) -> tuple[DataFram
     confirmed = F.when(is_given, decisions.KEEP).otherwise(F.col("own_decision"))
     rows = rows.withColumn("own_decision", confirmed)
     return rows.withColumn("own_label", F.when(~is_given, F.col("own_label"))), warnings
+
+
+def with_checked_labels(
+    rows: DataFrame, corpus: DataFrame, name: str | None, classes: Sequence[str]
+) -> DataFrame:
+    """Add checked_label, null where there is none, and decide by it what the user has not decided.
+
+    Raises
+    ------
+    DataError : "unknown_label"
+    """
+    if name is None:
+        return rows.withColumn(CHECKED_LABEL, F.lit(None).cast("string"))
+    said = corpus.select(c.ROW_ID, F.col(c.SOURCE).getField(name).alias(CHECKED_LABEL))
+    text = text_of(CHECKED_LABEL, said.schema)
+    checked = said.withColumn(CHECKED_LABEL, text).where(F.trim(CHECKED_LABEL) != "")
+    unknown = checked.where(~F.col(CHECKED_LABEL).isin(list(classes))).orderBy(c.ROW_ID).take(1)
+    if unknown:
+        row_id, label = unknown[0]
+        got = Shown(f"{label!r} (row {row_id})")
+        expected, hint = "labels that are classes of the input", did_you_mean(label, classes)
+        raise DataError("unknown_label", "clean.checked_label", expected, got, hint)
+    rows = rows.join(checked, c.ROW_ID, "left")
+    label, given = F.col(CHECKED_LABEL), F.col(c.GIVEN_LABEL)
+    is_open = F.col("own_decision").isNull() & label.isNotNull()
+    by_it = F.when(label == given, decisions.KEEP).otherwise(decisions.RELABEL)
+    return rows.withColumns(
+        {
+            "own_decision": F.when(is_open, by_it).otherwise(F.col("own_decision")),
+            "own_label": F.when(is_open & (label != given), label).otherwise(F.col("own_label")),
+            "own_by": F.when(is_open, name).otherwise(F.col("own_by")),
+        }
+    )
 
 
 def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:

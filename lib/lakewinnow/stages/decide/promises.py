@@ -1,9 +1,10 @@
 """How far label issues may be fixed or dropped, for a promise that the checked rows can show.
 
-A row is checked where the user has decided it and it is one of a random sample. Those that the user
-has decided and that are not have no part in a promise: neither it speaks of them nor they for it.
-What people find wrong with a fix is that the label which they give is not the suggested one; what
-they find good about a dropped row is that they keep it as it is.
+A row is checked where the user has decided it and it is one of a random sample: of the column
+`clean.checked_label`, of the review sample, or any decided row where the user says so. Other rows
+that the user has decided have no part in a promise: neither it speaks of them nor they for it. What
+people find wrong with a fix is that the label which they give is not the suggested one; what they
+find good about a dropped row is that they keep it as it is.
 """
 
 from typing import Final
@@ -24,6 +25,7 @@ from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
 from lakewinnow.lake.inputs.checked import IS_CHECKED, Checked
 from lakewinnow.lake.inputs.decisions import KEEP
 from lakewinnow.spark.arrow import udf
+from lakewinnow.stages.decide.own import CHECKED_LABEL
 
 _CLOSE: Final = 1e-6  # two engines may differ in the last bits
 _SAMPLED: Final = "sampled_"
@@ -73,8 +75,15 @@ def made(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Promis
         checked=cut.checked if cut else int(checked.sum()),
         bad=cut.wrong if cut else int(bad.sum()),
         needed=fewest_checked(most, config.promise_confidence),
-        sampled=REVIEW_SAMPLE if sample is not None else "clean.decisions_at_random",
+        sampled=_sampled(config),
     )
+
+
+def _sampled(config: CleanConfig) -> str:
+    """Return what says that the checked rows are a random sample."""
+    if config.checked_label is not None:
+        return "clean.checked_label"
+    return "clean.decisions_at_random" if config.decisions_at_random else REVIEW_SAMPLE
 
 
 def _counts(
@@ -82,7 +91,9 @@ def _counts(
 ) -> tuple[IntArray, IntArray, IntArray]:
     """Count by bin of their doubt the rows that nobody checked, checked ones, bad ones of these."""
     is_in_sample = F.lit(col=True)
-    if sample is not None:
+    if config.checked_label is not None:
+        is_in_sample = F.col(CHECKED_LABEL).isNotNull()
+    elif sample is not None:
         rows = _with_sample(rows, sample)
         is_in_sample = F.coalesce(F.col(IS_CHECKED), F.lit(col=False))
     is_decided = F.col("own_decision").isNotNull()
