@@ -12,7 +12,9 @@ import pytest
 
 import lakewinnow
 from builders import Recorder, make_config, messages, read_json, read_rows, read_table, write_csv
+from lakewinnow.core.text import label_form
 from lakewinnow.errors import DataError
+from lakewinnow.lake.inputs.source import _label_forms
 
 NFC, NFD = "Caf\u00e9 closed", "Cafe\u0301 closed"
 
@@ -266,12 +268,13 @@ def test_23_labels_that_are_written_differently_are_named_and_can_be_joined(spar
     assert joined.details["classes"] == ["caf\u00e9", "ham", "spam"]
     assert joined.details["class_counts"] == [30, 30, 20]
     assert not any("differ only" in warning for warning in joined.warnings)
+    assert {row["source"]["label"] for row in joined.corpus} == {"caf\u00e9", "ham", "spam"}
 
-    own = {"normalize_labels": True, "classes": ["Ham", "Spam", "Caf\u00e9"]}
-    named = Ingested(spark, path, tmp_path / "own", input=own)
-    assert named.details["class_counts"] == [30, 20, 30]
-    assert named.quarantine == []
-    assert {row["source"]["label"] for row in named.corpus} == set(own["classes"])
+
+def test_23_a_label_becomes_the_class_that_is_like_it():
+    names = {label_form(name): name for name in ("Ham", "Caf\u00e9")}
+    found = _label_forms(pa.array(["ham ", "CAFE\u0301", None, "New"]), names).to_pylist()
+    assert found == ["Ham", "Caf\u00e9", None, "new"]
 
 
 # --- identity, shards, folds --------------------------------------------------------------------

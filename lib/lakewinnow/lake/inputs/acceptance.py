@@ -248,7 +248,8 @@ def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
     if absent:
         yield f"input.classes: {counted(len(absent), 'class', 'has')} no row ({_listed(absent)})"
     alike = Counter(map(label_form, accepted))
-    twins = sorted((name for name in accepted if alike[label_form(name)] > 1), key=label_form)
+    twins = [name for name in sorted(accepted) if alike[label_form(name)] > 1]
+    twins.sort(key=label_form)
     if twins:
         yield (
             "some classes differ only in case, blanks or Unicode form:"

@@ -231,8 +231,13 @@ def _open(
             if format_ == "csv":
                 tabs = {"sep": "\\t"} if has_tabs(files[0].name if files else path) else {}
                 options = {**CSV_OPTIONS, **tabs, **options}
-            if files and not (not engines.is_sail(spark) and spark_reads(files, format_, options)):
-                return *_read_text_files(spark, path, files, format_, options), _uris(files), ()
+            on_spark = not engines.is_sail(spark)
+            if files and not (on_spark and spark_reads(files, format_, options)):
+                try:
+                    return *_read_text_files(spark, path, files, format_, options), _uris(files), ()
+                except ConfigError as error:
+                    if not on_spark or error.code != "option_of_spark":
+                        raise
             df, schema = _open_text_format(spark, path, format_, options)
             return df, schema, df.inputFiles(), ()
         files = arrow_files.of_format(files, format_)

@@ -1,4 +1,4 @@
-"""CSV and JSON lines, read as Spark reads them, by an engine that is not Spark.
+"""CSV without a lost byte, and JSON lines as Spark reads them, by Python.
 
 The way in is `reading`.
 """

@@ -68,7 +68,7 @@ class _CsvReader:
         self._fill(_SMALL_BLOCK_BYTES)
         while not self._is_last and self._data.find(b"\n") < 0:
             self._fill(2 * len(self._data) + 1)
-        self._break = line_break(self._data.decode())
+        self._break = line_break(self._data.decode(), dialect.quote)
         self._can_be_fast = (
             len(dialect.sep.encode()) == len(dialect.quote.encode()) == 1
             and self._break != "\r"
@@ -177,8 +177,6 @@ class _CsvReader:
 
     def _by_arrow(self, block: bytes, n_columns: int) -> CsvRows:
         dialect = self._dialect
-        if self._break == "\r\n":
-            block = block.replace(b"\r\n", b"\n")  # inside quotes, too, as Spark does
         if block.startswith(_BOM):  # of a value: pyarrow takes the first for the file's
             block = _BOM + block
         names = [str(i) for i in range(n_columns)]

@@ -52,11 +52,6 @@ class CsvDialect:
     infer_schema: bool = False
     mode: str = "permissive"
 
-    @property
-    def escape_escape(self) -> str:
-        """What makes an escape character an ordinary one: itself, unless it is the quote."""
-        return _NO_CHARACTER if self.escape == self.quote else self.escape
-
 
 def csv_dialect(options: Mapping[str, str]) -> CsvDialect:
     """Read `input.options`.

@@ -1,8 +1,8 @@
-"""CSV and JSON lines as a DataFrame where the engine's own readers differ from Spark's.
+"""CSV and JSON lines as a DataFrame, where an engine's own reader would lose something.
 
-Sail's reader of CSV refuses rows of another length, and its readers have no column for the text of
-a line that does not parse. Here Python functions read, one task a file; nothing is stored. What
-they make of a file is what Spark's readers make of it, to the byte: row ids hang on that.
+Sail's reader of CSV refuses rows of another length, Spark's changes line breaks inside quotes and
+knows few encodings; Sail's have no column for the text of a line that does not parse. Here Python
+functions read, one task a file; nothing is stored. Row ids hang on what they make of a file.
 """
 
 import json
@@ -91,8 +91,9 @@ def spark_reads(files: Sequence[InputFile], format_: str, options: Mapping[str, 
         return True
     if any(file.name.endswith(_NOT_SPARK) for file in files):
         return False
-    if format_ == "csv":
-        return has_encoding_of_spark(options)
+    if format_ == "csv":  # Spark makes a newline of line breaks inside quotes
+        in_lines = {k.lower(): v for k, v in options.items()}.get("multiline") == "false"
+        return in_lines and has_encoding_of_spark(options)
     with files[0].open() as stream:
         return not json_lines.is_array(bytes(stream.read(_HEAD_BYTES)))
 
