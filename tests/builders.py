@@ -173,7 +173,7 @@ def read_json(workspace, name):
 def tables_of(workspace):
     """Return the names of what a run has left in a workspace, beside its configuration."""
     found = {path.name for path in Path(workspace).glob("*")}
-    return found - {"config.yaml", "_commits", "_staging"}
+    return found - {"config.yaml", "_commits", "_staging", "_versions"}
 
 
 def assert_keeps_the_contracts(workspace, source=None):

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from lakewinnow.frames.label_issues import find_label_issues
     from lakewinnow.frames.multilabel import find_multilabel_issues
     from lakewinnow.lake.inputs.noise_models import merge_noise_models
+    from lakewinnow.lake.reading import read
     from lakewinnow.pipeline import RunResult, run
     from lakewinnow.review.diff import RunDiff, diff
     from lakewinnow.spark.sessions.session import session
@@ -54,6 +55,7 @@ __all__ = [
     "find_multilabel_issues",
     "load_config",
     "merge_noise_models",
+    "read",
     "run",
     "session",
 ]
@@ -69,6 +71,7 @@ _HOMES = {
     "merge_noise_models": "lake.inputs.noise_models",
     "NoiseModel": "core.noise.noise_model",
     "RunDiff": "review.diff",
+    "read": "lake.reading",
     "RunResult": "pipeline",
     "run": "pipeline",
     "session": "spark.sessions.session",

@@ -144,7 +144,7 @@ def test_help_fits_one_screen(command):
     exit_code, stdout, stderr = command("--help")
     lines = stdout.splitlines()
     assert (exit_code, stderr) == (0, "")
-    assert len(lines) <= 24
+    assert len(lines) <= 25
     assert max(map(len, lines)) <= 80
     listed = [line.split()[0] for line in lines if line.startswith("  ") and line[2] != " "]
     assert set(lakewinnow.commands) <= set(listed)
@@ -525,7 +525,7 @@ def test_ctrl_c_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
         start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 120
-        while not (tmp_path / "_staging").exists() and time.monotonic() < deadline:
+        while not (tmp_path / "_versions").exists() and time.monotonic() < deadline:
             assert process.poll() is None, process.stderr.read()
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: the JVM gets it too

@@ -137,7 +137,8 @@ def test_files_of_more_rows_are_split(files, monkeypatch, most, sizes, batch):
     monkeypatch.setattr("lakewinnow.lake.files._ROWS_AT_ONCE", batch)
     files.write_parquet("t/of=x/one.parquet", pa.table({"n": range(10)}))
     files.write_parquet("t/few.parquet", pa.table({"n": [10]}))
-    files.split("t", most)
+    files.split("t/of=x/one.parquet", most)
+    files.split("t/few.parquet", most)
     split = [files.path(files.name_of(info)) for info in files.entries("t/of=x")]
     assert [pq.read_metadata(path).num_rows for path in split] == sizes
     assert [

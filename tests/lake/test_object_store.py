@@ -16,6 +16,7 @@ import yaml
 from pyarrow import dataset, fs
 
 from builders import make_config, messages
+from killing import kill_everywhere
 from lakewinnow.errors import BusyError, EngineError
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs.source import _fingerprint as fingerprint
@@ -153,6 +154,26 @@ def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
     after = {info.base_name: info.mtime_ns for info in files.entries("_commits")}
     assert {name: after[name] for name in commits} == commits  # nothing was done twice
     assert [info.path for info in vectors.listing()] == stored
+
+
+@pytest.mark.sail_only  # and not even of Sail is anything asked
+@pytest.mark.parametrize(
+    ("every", "keep"),
+    [
+        (9, 0),
+        pytest.param(1, 0, marks=pytest.mark.slow),
+        pytest.param(1, 1, marks=pytest.mark.slow),
+    ],
+)
+def test_a_run_that_is_killed_between_any_two_calls_to_a_store_leaves_the_last_one(
+    spark, store, every, keep
+):
+    def root_of(n):
+        return f"{store}/{n}"
+
+    kills, gaps = kill_everywhere(spark, root_of, lambda _: None, keep, every)
+    assert kills > gaps > 0
+    assert kills * every > 20
 
 
 def test_number_10_one_run_at_a_time_in_a_store(store):

@@ -108,6 +108,9 @@ def made_up(n_classes=3, name="class {}", preview="a text"):
         ),
     }
     manifest = {
+        "version": 1,
+        "tables": {},
+        "files": [],
         "versions": {"lakewinnow": "0.1.0", "python": "3.11"},
         "config": {
             "input": {"path": f"data/{NASTY}.csv", "table": None},

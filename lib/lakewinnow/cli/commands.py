@@ -28,7 +28,7 @@ from lakewinnow.cli.options import (
 )
 from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
-from lakewinnow.errors import ProviderError
+from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.plan.words import counted
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
@@ -177,6 +177,27 @@ def diff(
             print_diff(found, n)
         if rows is not None:
             found.table.write.mode("overwrite").parquet(rows)
+
+
+@lakewinnow.command(**example("verify out/tickets"))
+@click.argument("workspace", metavar="WORKSPACE", type=click.Path())
+@click.option("--version", type=Number(int, 0), metavar="N", help="Of a version that was kept.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON.")
+def verify(workspace: str, version: int | None, *, as_json: bool) -> int:
+    """Check every file of a finished run against its manifest.
+
+    The exit code is 4 if a file is missing or is not as it was written.
+    """
+    from lakewinnow.lake import reading
+    from lakewinnow.terminal.verified import print_verified
+    from lakewinnow.typed_json import to_json
+
+    found = reading.verify(workspace, version)
+    if as_json:
+        click.echo(json.dumps(to_json(found), indent=2, ensure_ascii=False))
+    else:
+        print_verified(found)
+    return DataError.exit_code if found.faults else 0
 
 
 @lakewinnow.command(cls=RunCommand, **example("finetune politeness --provider local"))

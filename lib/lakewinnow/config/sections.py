@@ -463,6 +463,9 @@ class OutputConfig:
     mode: Literal["errorifexists", "overwrite"] = "errorifexists"
     """errorifexists (refuse a workspace that is neither empty nor an earlier run's) | overwrite
     (write into any folder, over what has the name of something that a run writes)."""
+    keep_versions: Annotated[int, AtLeast(0)] = 0
+    """How many earlier versions of the workspace stay readable; the last one does until the next is
+    whole."""
     soft_labels: bool = False
     """Whether clean/ has soft_label, a probability for each class; their order is in
     summary.json."""

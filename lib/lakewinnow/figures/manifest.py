@@ -41,14 +41,40 @@ class NoiseModelFile:
 
 
 @dataclass(frozen=True, kw_only=True)
+class DataFile:
+    """A file, as it was written."""
+
+    path: Annotated[str, "of a table's file: in the folder of the table"]
+    bytes: int
+    rows: Annotated[int | None, "of a Parquet file"] = None
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableFiles:
+    """What a table consists of."""
+
+    format: Annotated[str, "parquet, delta or iceberg"] = "parquet"
+    rows: int
+    files: Annotated[list[DataFile], "of Parquet; the other formats have a log of their own"]
+    version: Annotated[dict[str, str] | None, "what a reader of the other formats is told"] = None
+    schema: Annotated[dict[str, Any] | None, "the columns, where some are in names of folders"] = (
+        None
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """From what, with what and how a run was made; written last."""
+    """From what, with what and how a run was made; its replacement is what commits the run."""
 
     schema_version: int = SCHEMA_VERSION
+    version: Annotated[int, "rises with each run that changes a table"]
     versions: Annotated[dict[str, str], "of Python, the engine and packages"]
     config: Annotated[dict[str, Any], "every key, as it was used; secrets are hidden"]
     input: Input
     stages: list[StageRecord]
     rows: Rows
+    tables: Annotated[dict[str, TableFiles], "by their folders in the workspace"]
+    files: Annotated[list[DataFile], "other files of the run"]
     warnings: list[str]
     noise_model: NoiseModelFile | None = None

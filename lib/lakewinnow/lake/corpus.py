@@ -80,8 +80,8 @@ def readmit(lake: Lake) -> None:
 
 def forget_refused(lake: Lake) -> None:
     """Forget what was refused: ingest has written, or will write, its quarantine/ anew."""
-    lake.files.delete(_REFUSED)
-    lake.files.delete(_REJECTED)
+    lake.drop(_REFUSED)
+    lake.drop(_REJECTED)
 
 
 def input_columns(

@@ -4,10 +4,13 @@ Tables are read and written by Spark; this module is for what Spark has no call 
 under its own name, the size of a folder, the rename that publishes a table.
 """
 
+import ctypes
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -23,12 +26,20 @@ _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss"}
 _DBFS: Final = "/dbfs"  # where Databricks mounts what Spark calls dbfs:/
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
 _ROWS_AT_ONCE: Final = 65_536  # read to be written elsewhere
+_BYTES_AT_ONCE: Final = 2**22
+LIST: Final = "_files.json"  # in a table's folder: the files that it consists of
+_HERE, _EXCHANGE = -100, 2  # AT_FDCWD and RENAME_EXCHANGE of Linux
 _RENAMES_FOLDERS = (
     "file",
     "hdfs",
     "viewfs",
     "dbfs",
 )  # elsewhere a folder "rename" copies object by object
+
+
+def as_json(content: object) -> bytes:
+    """Return the content of a JSON file that people may read, too."""
+    return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def is_local(path: str) -> bool:
@@ -98,15 +109,33 @@ class Files:
             return int(info.size)
         return sum(i.size for i in self.entries(name, recursive=True) if _is_data(i))
 
-    def has_data(self, name: str) -> bool:
-        """Whether a folder holds a data file."""
-        return any(_is_data(info) for info in self.entries(name, recursive=True))
+    def data_files(self, name: str) -> dict[str, int]:
+        """Return the bytes of each data file that is below a folder, by its path there."""
+        found = filter(_is_data, self.entries(name, recursive=True))
+        return {self.name_of(info).removeprefix(f"{name}/"): info.size for info in found}
+
+    def listed(self, name: str) -> list[str] | None:
+        """Return the paths of a table's files by its own list; None: it has none."""
+        content = self.read_json(f"{name}/{LIST}")
+        return None if content is None else [of["path"] for of in content["files"]]
 
     def count_rows(self, name: str) -> int:
         """Rows of a Parquet folder, from its footers."""
-        if not self.has_data(name):
+        if not self.data_files(name):
             return 0
         return int(self._dataset(name).count_rows())
+
+    def parquet_rows(self, name: str) -> int:
+        """Rows of a Parquet file, from its footer."""
+        return int(parquet.read_metadata(self._at(name), filesystem=self._fs).num_rows)
+
+    def sha256(self, name: str) -> str:
+        """Return a file's checksum."""
+        digest = hashlib.sha256()
+        with self._fs.open_input_stream(self._at(name)) as stream:
+            while part := stream.read(_BYTES_AT_ONCE):
+                digest.update(part)
+        return digest.hexdigest()
 
     def count_true(self, name: str, column: str) -> int:
         """Rows of a Parquet folder that have true in a column; a bit a row is all that is read."""
@@ -117,11 +146,12 @@ class Files:
 
         To find them by itself is a job for Spark. None: some other writer's, or it is not there.
         """
-        files = self.entries(name, recursive=True)
-        first = next((info for info in files if info.path.endswith(".parquet")), None)
+        files = sorted(self.data_files(name)) if (own := self.listed(name)) is None else own
+        first = next((path for path in files if path.endswith(".parquet")), None)
         if first is None:
             return None
-        footer = parquet.read_metadata(first.path, filesystem=self._fs).metadata or {}
+        found = parquet.read_metadata(self._at(f"{name}/{first}"), filesystem=self._fs)
+        footer = found.metadata or {}
         described = footer.get(_SPARK_SCHEMA)
         return None if described is None else StructType.fromJson(json.loads(described))
 
@@ -177,7 +207,7 @@ class Files:
 
     def write_json(self, name: str, content: object) -> None:
         """Write a JSON file whole: beside its place first, where the file system can rename."""
-        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        self.write_bytes(name, as_json(content))
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file whole, as `write_bytes` does."""
@@ -198,22 +228,26 @@ class Files:
         self._fs.create_dir(self._at(name.rpartition("/")[0]), recursive=True)
         parquet.write_table(table, self._at(name), filesystem=self._fs)
 
+    def read_parquet(self, names: Sequence[str]) -> Table:
+        """Read Parquet files of the same columns as one table, in the order of the names."""
+        paths = [self._at(name) for name in names]
+        return dataset.dataset(paths, filesystem=self._fs, format="parquet").to_table()
+
     def split(self, name: str, rows_per_file: int) -> None:
-        """Make of each Parquet file below a folder that has more rows several of so many."""
-        for info in filter(_is_data, self.entries(name, recursive=True)):
-            stem, dot, ending = info.path.rpartition(".parquet")
-            with self._fs.open_input_file(info.path) as source:
-                file = parquet.ParquetFile(source)
-                if file.metadata.num_rows <= rows_per_file:
-                    continue
-                rest = file.iter_batches(min(rows_per_file, _ROWS_AT_ONCE))
-                for number in range(-(-file.metadata.num_rows // rows_per_file)):
-                    path = f"{stem}-{number:05}{dot}{ending}"
-                    with parquet.ParquetWriter(
-                        path, file.schema_arrow, filesystem=self._fs, compression="zstd"
-                    ) as writer:
-                        rest = _write_rows(writer, rest, rows_per_file)
-            self._fs.delete_file(info.path)
+        """Make of a Parquet file that has more rows several of so many."""
+        stem, dot, ending = self._at(name).rpartition(".parquet")
+        with self._fs.open_input_file(self._at(name)) as source:
+            file = parquet.ParquetFile(source)
+            if file.metadata.num_rows <= rows_per_file:
+                return
+            rest = file.iter_batches(min(rows_per_file, _ROWS_AT_ONCE))
+            for number in range(-(-file.metadata.num_rows // rows_per_file)):
+                path = f"{stem}-{number:05}{dot}{ending}"
+                with parquet.ParquetWriter(
+                    path, file.schema_arrow, filesystem=self._fs, compression="zstd"
+                ) as writer:
+                    rest = _write_rows(writer, rest, rows_per_file)
+        self._fs.delete_file(self._at(name))
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""
@@ -224,13 +258,36 @@ class Files:
             self._fs.delete_file(self._at(name))
 
     def move(self, name: str, to: str) -> None:
-        """Put a folder in another's place, which is deleted first."""
+        """Put a folder in another's place, which is deleted."""
+        if self.exchange(name, to):
+            self.delete(name)
+            return
         self.delete(to)
         self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
 
+    def exchange(self, name: str, with_: str) -> bool:
+        """Have two files or folders change places at once, so that neither is ever missing.
+
+        Returns
+        -------
+        whether that was done: Linux can, on most of its own file systems
+        """
+        if not isinstance(self._fs, fs.LocalFileSystem):
+            return False
+        with suppress(OSError, AttributeError):  # of another C library
+            places = (os.fsencode(self._at(name)), os.fsencode(self._at(with_)))
+            rename = ctypes.CDLL(None).renameat2
+            return bool(rename(_HERE, places[0], _HERE, places[1], _EXCHANGE) == 0)
+        return False
+
+    def copy_file(self, name: str, to: str) -> None:
+        """Copy a file; between two places of a store, the store does it."""
+        self._make_folder(to.rpartition("/")[0])
+        self._fs.copy_file(self._at(name), self._at(to))
+
     def move_file(self, name: str, to: str) -> None:
-        """Give a file another name, below the same root."""
+        """Give a file or folder another name, of which there is none, below the same root."""
         self._make_folder(to.rpartition("/")[0])
         self._fs.move(self._at(name), self._at(to))
 
@@ -241,10 +298,12 @@ class Files:
             self._fs.create_dir(self._at(name), recursive=True)
 
     def _dataset(self, name: str) -> dataset.Dataset:
-        return dataset.dataset(self._at(name), filesystem=self._fs, format="parquet")
+        own = self.listed(name)
+        where = self._at(name) if own is None else [self._at(f"{name}/{path}") for path in own]
+        return dataset.dataset(where, filesystem=self._fs, format="parquet")
 
     def _at(self, name: str) -> str:
-        return f"{self._base.rstrip('/')}/{name}".rstrip("/") or "/"
+        return f"{self._base.rstrip('/')}/{name.strip('/')}".rstrip("/") or "/"
 
     def _info(self, name: str) -> fs.FileInfo:
         return self._fs.get_file_info(self._at(name))

@@ -55,4 +55,4 @@ class Run:
         """The workspace that trusted rows are taken into, where there are some."""
         if self.inputs.holdout is None:
             return None
-        return Lake(self.lake.spark, self.lake.files.path(HOLDOUT))
+        return self.lake.within(HOLDOUT)

@@ -1,13 +1,13 @@
 """A workspace: named tables that are published whole, and the commit record of each stage.
 
-A table is written to ``_staging/`` and moved to its place; where the file system has no rename it
-is written in place. Either way nobody should trust a table before its stage's commit record
-(``_commits/STAGE.json``) is there: the record is deleted before a table is touched and written
-after the last one is in place, so a killed run leaves no record, and the stage runs again.
+How a table is published, and a run committed, is in `versions`. A run that is resumed trusts a
+table only with its stage's commit record (``_commits/STAGE.json``): the record is deleted before a
+table is touched and written after the last one is in place, so a killed run leaves no record, and
+the stage runs again.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
 from typing import Any, Generic, TypeVar, cast
@@ -18,17 +18,17 @@ from pyspark.sql.types import StructType
 
 from lakewinnow.config.types import OutputFormat
 from lakewinnow.errors import EngineError, Shown
-from lakewinnow.lake import tables
-from lakewinnow.lake.files import Files
+from lakewinnow.figures.manifest import DataFile, TableFiles
+from lakewinnow.lake import tables, versions
+from lakewinnow.lake.files import LIST, Files, as_json
+from lakewinnow.lake.versions import Versions
 from lakewinnow.masking import masked_text
 from lakewinnow.spark.sessions.engines import is_sail
 from lakewinnow.spark.sessions.object_stores import engine_path
 from lakewinnow.typed_json import from_json, to_json
 
 F = TypeVar("F")
-_STAGING = "_staging"
 _COMMITS = "_commits"
-_NO_ROWS = "part-of-no-rows.parquet"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,17 @@ class Lake:
     workspace : folder that both Spark and this process can reach
     """
 
-    def __init__(self, spark: SparkSession, workspace: str) -> None:
+    def __init__(
+        self, spark: SparkSession, workspace: str, versions: Versions | None = None
+    ) -> None:
         self.spark = spark
         self.files = Files(engine_path(spark, workspace))
+        self.versions = versions or Versions(self.files)
+
+    def within(self, folder: str) -> "Lake":
+        """Return a workspace within this one, whose tables are committed with this one's."""
+        versions = Versions(self.versions.files, f"{self.versions.within}{folder}/")
+        return Lake(self.spark, self.files.path(folder), versions)
 
     def read(self, name: str) -> DataFrame:
         """Read a table of this workspace."""
@@ -97,7 +105,12 @@ class Lake:
         reader = self.spark.read.format(format_)
         if format_ == "parquet" and (schema := self.files.spark_schema(name)) is not None:
             reader = reader.schema(schema)  # which Spark has a job of its own to find
-        return reader.load(self.files.path(name))
+        paths = [name]
+        if not self.files.renames_folders and format_ == "parquet":
+            own = self.files.listed(name)
+            if own is not None and {*own} != self.files.data_files(name).keys():
+                paths = [f"{name}/{path}" for path in own]
+        return reader.load([self.files.path(path) for path in paths])
 
     def publish(
         self,
@@ -120,42 +133,94 @@ class Lake:
         """
         if schema is not None:
             df = df.select(*(df[f.name].cast(f.dataType).alias(f.name) for f in schema.fields))
+        if format_ != self._format_of(name):
+            self.drop(name)
         if format_ != "parquet":
             tables.overwrite(self.files, name, df, format_, partition_by, rows_per_file)
             return
-        if self._format_of(name) != "parquet":
-            self.files.delete(name)
-        target = self._beside(name)
-        self.files.delete(target)  # of which no partition may stay, and on Sail some would
-        writer = tables.whole(df.write.option("maxRecordsPerFile", rows_per_file))
+        files, folder = self.versions.files, self.versions.begin(name)
+        older = files.data_files(folder).keys()
+        # _SUCCESS is for `versions` to write: the engine's would come too early
+        writer = df.write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+        writer = writer.option("maxRecordsPerFile", rows_per_file).mode("append")
         if partition_by:
             writer = writer.partitionBy(*partition_by)
-        writer.parquet(self.files.path(target))
+        writer.parquet(files.path(folder))
         if is_sail(self.spark):
-            if not self.files.has_data(target):  # it writes no file then
+            if not files.data_files(folder).keys() - older:  # it writes no file then
                 no_rows = self.spark.createDataFrame([], df.schema).toArrow()
-                self.files.write_parquet(f"{target}/{_NO_ROWS}", no_rows)
+                files.write_parquet(f"{folder}/{_file_name()}", no_rows)
             if rows_per_file:  # of which it knows nothing
-                self.files.split(target, rows_per_file)
-        self._put(name, target)
+                for path in files.data_files(folder).keys() - older:
+                    files.split(f"{folder}/{path}", rows_per_file)
+        self._put(name, folder, older, df.schema if partition_by else None)
 
     def publish_small(self, name: str, table: pa.Table) -> None:
         """Publish a table that this process has made, of a bounded size: one file, in its order."""
-        target = self._beside(name)
-        self.files.delete(target)
-        self.files.write_parquet(f"{target}/part-00000.parquet", table)
-        self._put(name, target)
+        files, folder = self.versions.files, self.versions.begin(name)
+        older = files.data_files(folder).keys()
+        files.write_parquet(f"{folder}/{_file_name()}", table)
+        self._put(name, folder, older)
 
-    def _beside(self, name: str) -> str:
-        return f"{_STAGING}/{name}" if self.files.renames_folders else name
+    def publish_json(self, name: str, content: object) -> None:
+        """Publish a JSON file."""
+        self.versions.put_record(name, as_json(content))
 
-    def _put(self, name: str, target: str) -> None:
-        if not self.files.exists(target):
+    def drop(self, name: str) -> None:
+        """Delete a table, if it is there."""
+        self.versions.drop(name)
+
+    def _put(
+        self, name: str, folder: str, older: Collection[str], schema: StructType | None = None
+    ) -> None:
+        files = self.versions.files
+        if not files.exists(folder):
             expected, got = "a folder that Spark and this process share", Shown(self.files.root)
             hint = "give a full URI, e.g. hdfs://… or s3a://…"
             raise EngineError("workspace_not_shared", "workspace", expected, got, hint)
-        if target != name:
-            self.files.move(target, name)
+        paths = {path: n for path, n in files.data_files(folder).items() if path not in older}
+        written = self._described(folder, paths, schema)
+        self.versions.put(name, folder, written)
+
+    def _described(
+        self, folder: str, paths: Mapping[str, int], schema: StructType | None = None
+    ) -> TableFiles:
+        found = versions.describe(self.spark, self.versions.files, folder, paths)
+        rows = sum(file.rows or 0 for file in found)
+        columns = None if schema is None else schema.jsonValue()
+        return TableFiles(rows=rows, files=found, schema=columns)
+
+    def listing(self, names: Iterable[str]) -> dict[str, TableFiles]:
+        """Return what tables consist of, as a manifest has it; of no table, none."""
+        found = {name: self._listing(name) for name in sorted({*names}) if self.files.exists(name)}
+        return {name: table for name, table in found.items() if table is not None}
+
+    def other_files(self, names: Iterable[str]) -> list[DataFile]:
+        """Return what a manifest says of files that are no tables', and of those in folders."""
+        paths: dict[str, int] = {}
+        for name in names:
+            if self.files.is_file(name):
+                paths[name] = self.files.size(name)
+            else:
+                inside = self.files.data_files(name)
+                paths |= {f"{name}/{path}": size for path, size in inside.items()}
+        return [
+            DataFile(path=path, bytes=size, sha256=self.files.sha256(path))
+            for path, size in sorted(paths.items())
+        ]
+
+    def _listing(self, name: str) -> TableFiles | None:
+        format_ = self._format_of(name)
+        if format_ != "parquet":
+            path = self.files.path(name)
+            options = tables.version_of(path, format_, None, on_sail=is_sail(self.spark)).options
+            rows = self.rows(name)
+            return TableFiles(format=format_, rows=rows, files=[], version=dict(options))
+        content = self.files.read_json(f"{name}/{LIST}")
+        if content is not None:
+            return from_json(TableFiles, content)
+        paths = self.files.data_files(name)  # of an earlier version of the package
+        return self._described(name, paths) if paths else None
 
     def commit(
         self,
@@ -168,7 +233,7 @@ class Lake:
         decided_by: Mapping[str, str] = MappingProxyType({}),
     ) -> Commit:
         """Write the record that makes a stage's tables valid; none, where they are incomplete."""
-        size = {table: self.files.size(table) for table in {*report.reads, *report.writes}}
+        size = {table: self._bytes(table) for table in {*report.reads, *report.writes}}
         commit = Commit(
             name=name,
             fingerprint=fingerprint,
@@ -197,7 +262,7 @@ class Lake:
         ):  # or of an earlier version of the package
             return None
         commit = Commit(**{name: record[name] for name in _FIELDS})  # others: of a later version
-        return commit if all(self.files.exists(table) for table in commit.tables) else None
+        return commit if all(map(self._is_whole, commit.tables)) else None
 
     def revoke(self, name: str) -> None:
         """Delete a stage's record, before its tables are touched."""
@@ -221,7 +286,23 @@ class Lake:
         """Rows of a published table, from its Parquet footers, or its log."""
         if self._format_of(name) != "parquet":
             return self.read(name).count()
-        return self.files.count_rows(name)
+        content = self.files.read_json(f"{name}/{LIST}")
+        return self.files.count_rows(name) if content is None else int(content["rows"])
+
+    def _bytes(self, name: str) -> int:
+        """Bytes of a table or another file, without older files beside it."""
+        content = self.files.read_json(f"{name}/{LIST}")
+        if content is None:
+            return self.files.size(name)
+        return sum(int(file["bytes"]) for file in content["files"])
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether all files of a table are there, of their sizes."""
+        content = self.files.read_json(f"{name}/{LIST}")
+        if content is None or self._format_of(name) != "parquet":
+            return self.files.exists(name)
+        listed = {file["path"]: file["bytes"] for file in content["files"]}
+        return listed.items() <= self.files.data_files(name).items()
 
     def _format_of(self, name: str) -> str:
         return tables.format_of(self.files, name) if name in tables.OUTPUTS else "parquet"
@@ -229,3 +310,7 @@ class Lake:
     def is_ours(self) -> bool:
         """Whether an earlier run has used this workspace."""
         return self.files.exists(_COMMITS)
+
+
+def _file_name() -> str:
+    return f"part-00000-{uuid.uuid4().hex}.parquet"

@@ -243,7 +243,7 @@ STAGES: Final = (
         reads=_read_by_publish,
         writes=("clean", "review", "dropped"),
         settings=_with_rewriting("output", "clean.max_drop_fraction"),
-        how=("output.mode",),
+        how=("output.mode", "output.keep_versions"),
     ),
     _stage(
         "report",

@@ -72,7 +72,7 @@ def take_in_holdout(run: Run, embedding: EmbeddingConfig) -> StageReport[Holdout
     lake, config, holdout = run.lake, run.config, run.inputs.holdout
     if holdout is None:  # the graph has seen to it
         raise ValueError("no holdout")
-    trusted = Lake(lake.spark, lake.files.path(HOLDOUT))
+    trusted = lake.within(HOLDOUT)
     classes = tuple(lake.figures("ingest", Ingested).classes)
     like = replace(config.input, classes=classes, id=None)
     is_of_input, split = config.evaluate.trusted is not None, config.crossval

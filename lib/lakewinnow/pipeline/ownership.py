@@ -21,7 +21,16 @@ from lakewinnow.plan.stage import names_of
 # What stages write beside the tables that they declare, in part only meanwhile.
 RECORDS: Final = ("config.yaml", "manifest.json", "summary.json", "report.html")
 FOLDERS: Final = (
-    *("_commits", "_staging", "_observed", "embeddings", "to_embed", "batches", "refused"),
+    *(
+        "_commits",
+        "_staging",
+        "_versions",
+        "_observed",
+        "embeddings",
+        "to_embed",
+        "batches",
+        "refused",
+    ),
     *("rejected", "holdout", "candidates", "drift_reference", "near_duplicates", "finetune"),
     "crossval",
     *("exports", "clean", "review", "dropped", "quarantine"),

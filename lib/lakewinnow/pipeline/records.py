@@ -2,15 +2,14 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import pyspark
 from pyspark.sql import SparkSession
 
 from lakewinnow.config import file as configfile
-from lakewinnow.config.sections import Config
 from lakewinnow.errors import EngineError
 from lakewinnow.figures.examples import Examples
 from lakewinnow.figures.labels import (
@@ -28,6 +27,7 @@ from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Publis
 from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source
+from lakewinnow.lake.lock import Lock
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
@@ -40,6 +40,9 @@ from lakewinnow.spark.sessions.engines import engine_of, is_sail
 from lakewinnow.typed_json import from_json, to_json
 
 F = TypeVar("F")
+_WRITTEN_BESIDE: Final = ("refused", "rejected")  # tables that embed adds to what it declares
+# What the manifest lists besides tables.
+_FILES: Final = ("noise_model.json", "summary.json", "report.html", "exports")
 
 
 @dataclass(frozen=True, repr=False)
@@ -87,8 +90,8 @@ class RunResult:
         return None if self.report is None else self.report.in_notebook()
 
 
-def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
-    """Write summary.json, report.html and manifest.json; fail if a row is missing or doubled.
+def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> RunResult:
+    """Write summary.json and report.html, and commit the run; fail if a row is missing or doubled.
 
     Parameters
     ----------
@@ -110,17 +113,30 @@ def account_for_every_row(run: Run, commits: Sequence[Commit]) -> RunResult:
         raise EngineError("rows_unaccounted", "rows", expected, rows, hint)
     of_rows = from_json(Rows, rows)
     summary = summary_of(of_rows, found, checks)
-    source, earlier = run.inputs.source, run.inputs.noise_model
-    manifest = manifest_of(run.config, lake.spark, source, commits, of_rows, earlier)
-    summary_json, manifest_json = summary.to_json(), to_json(manifest)
-    lake.files.write_json("summary.json", summary_json)
+    tables = lake.listing([*_WRITTEN_BESIDE, *(name for of in commits for name in of.tables)])
+    manifest = Manifest(
+        version=lake.versions.next_version(tables),
+        versions=_versions(lake.spark),
+        config=configfile.public_dict(run.config),
+        input=_input(run.inputs.source),
+        stages=[_stage(commit) for commit in commits],
+        rows=of_rows,
+        tables=tables,
+        files=[],
+        warnings=[warning for commit in commits for warning in commit.warnings],
+        noise_model=_earlier(run.inputs.noise_model),
+    )
+    summary_json = summary.to_json()
+    lake.publish_json("summary.json", summary_json)
     shown = None
     if "report" in found:
         noise_model = lake.files.read_json("noise_model.json")
         examples = from_json(Examples, found["report"])
         shown = Report(summary, manifest, noise_model, examples, checks)
-        lake.files.write_text("report.html", shown.html())
-    lake.files.write_json("manifest.json", manifest_json)
+        lake.versions.put_record("report.html", shown.html().encode())
+    lock.check()
+    manifest_json = to_json(replace(manifest, files=lake.other_files(_FILES)))
+    lake.versions.commit(manifest_json, keep=run.config.output.keep_versions)
     return RunResult(workspace, rows, summary_json, manifest_json, shown, summary, checks)
 
 
@@ -174,45 +190,30 @@ def summary_of(
     )
 
 
-def manifest_of(
-    config: Config,
-    spark: SparkSession,
-    source: Source,
-    commits: Sequence[Commit],
-    rows: Rows,
-    noise_model: EarlierNoiseModel | None,
-) -> Manifest:
-    """Return what goes into manifest.json: from what, with what and how all was made."""
-    packages = [
-        "lakewinnow",
-        "pyarrow",
-        "numpy",
-        "scikit-learn",
-        "model2vec",
-        "wordllama",
-        *(["pysail"] if is_sail(spark) else []),
-    ]
-    return Manifest(
-        versions={
-            "python": platform.python_version(),
-            "engine": str(engine_of(spark)),
-            "spark": spark.version,
-            "pyspark": pyspark.__version__,
-            **{name: version(name) for name in packages},
-        },
-        config=configfile.public_dict(config),
-        input=Input(
-            fingerprint=source.fingerprint,
-            bytes=source.n_bytes,
-            columns={f.name: f.dataType.simpleString() for f in source.schema.fields},
-        ),
-        stages=[_stage(commit) for commit in commits],
-        rows=rows,
-        warnings=[warning for commit in commits for warning in commit.warnings],
-        noise_model=NoiseModelFile(path=masked_text(noise_model.path), sha256=noise_model.sha256)
-        if noise_model
-        else None,
+def _versions(spark: SparkSession) -> dict[str, str]:
+    """Return with what a run was made."""
+    packages = ["lakewinnow", "pyarrow", "numpy", "scikit-learn", "model2vec", "wordllama"]
+    return {
+        "python": platform.python_version(),
+        "engine": str(engine_of(spark)),
+        "spark": spark.version,
+        "pyspark": pyspark.__version__,
+        **{name: version(name) for name in (*packages, *(["pysail"] if is_sail(spark) else []))},
+    }
+
+
+def _input(source: Source) -> Input:
+    return Input(
+        fingerprint=source.fingerprint,
+        bytes=source.n_bytes,
+        columns={f.name: f.dataType.simpleString() for f in source.schema.fields},
     )
+
+
+def _earlier(model: EarlierNoiseModel | None) -> NoiseModelFile | None:
+    if model is None:
+        return None
+    return NoiseModelFile(path=masked_text(model.path), sha256=model.sha256)
 
 
 def _stage(commit: Commit) -> StageRecord:

@@ -67,11 +67,12 @@ def run(
     observer = observer or Observer()
     opened = open_run(config, spark, until, restart, noise_model, observer)
     with alone_in(opened.run.lake.files) as lock:
+        opened.run.lake.versions.sweep()
         ownership.claim(opened.run.lake, opened.run.config, opened.graph)
         if opened.whole.writer("accepted", opened.run.config) == "ingest":
             readmit(opened.run.lake)
         _execute(opened, observer, lock)
-        return account_for_every_row(opened.run, list(opened.commits.all_standing()))
+        return account_for_every_row(opened.run, list(opened.commits.all_standing()), lock)
 
 
 @dataclass(frozen=True)
@@ -148,12 +149,11 @@ def _to_redo(restart: bool | str, whole: Graph, graph: Graph) -> frozenset[str]:
 
 def _execute(opened: Opened, observer: Observer, lock: Lock) -> None:
     """Run each stage that is not done."""
-    behind_outputs = opened.whole.up_to("publish")
     for name, stage in opened.graph.stages.items():
         commit = opened.commits.standing(name)
         is_resumed = commit is not None
         if commit is None:
-            commit = _do(stage, opened, observer, lock, is_published=name in behind_outputs)
+            commit = _do(stage, opened, observer, lock)
         observer.finished(commit, resumed=is_resumed)
         for warning in commit.warnings:
             observer.warned(warning)
@@ -161,16 +161,11 @@ def _execute(opened: Opened, observer: Observer, lock: Lock) -> None:
             loaded(stage.after)(opened.run)
 
 
-def _do(
-    stage: Stage, opened: Opened, observer: Observer, lock: Lock, *, is_published: bool
-) -> Commit:
+def _do(stage: Stage, opened: Opened, observer: Observer, lock: Lock) -> Commit:
     """Run one stage, and write its record."""
     this = replace(opened.run, report_progress=partial(observer.progressed, stage.name))
     if stage.before is not None:
         loaded(stage.before)(this)
-    if is_published:  # what these say is about to change
-        for record in ("manifest.json", "summary.json", "report.html"):
-            this.lake.files.delete(record)
     observer.started(stage.name)
     this.lake.revoke(stage.name)
     started = time.monotonic()

@@ -13,8 +13,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.core.noise.noise_model import NoiseModel
-from lakewinnow.errors import DataError
-from lakewinnow.lake.workspace import Lake
+from lakewinnow.lake.reading import FinishedRun
 from lakewinnow.spark.sessions.session import explaining_lost_engine, session
 
 CHANGE: Final = "change"  # of a row, the first that applies of these
@@ -92,36 +91,27 @@ def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
     DataError : "no_run": a workspace without a finished run
     """
     spark = spark or session()
-    lakes = Lake(spark, first), Lake(spark, second)
-    manifests = [_manifest(lake) for lake in lakes]
-    models = [NoiseModel.from_dict(lake.files.read_json("noise_model.json")) for lake in lakes]
-    together = _together(*lakes)
+    runs = [FinishedRun(of) for of in (first, second)]
+    models = [NoiseModel.from_dict(of.read_json("noise_model.json")) for of in runs]
+    together = _together(*(of.read("issues", "spark", spark) for of in runs))
     rows, flags, decisions = _counts(together)
     return RunDiff(
-        workspaces=(lakes[0].files.root, lakes[1].files.root),
+        workspaces=(runs[0].files.root, runs[1].files.root),
         rows=rows,
         flags=flags,
         decisions=decisions,
         thresholds=_by_class(models, [model.thresholds for model in models]),
         label_quality=_by_class(models, [m.inverse_noise_matrix.diagonal() for m in models]),
-        config=_differing(*(_flat(manifest["config"]) for manifest in manifests)),
+        config=_differing(*(_flat(of.manifest["config"]) for of in runs)),
         table=together.where(F.col(CHANGE).isNotNull()),
     )
 
 
-def _manifest(lake: Lake) -> Any:
-    manifest = lake.files.read_json("manifest.json")
-    if manifest is None or not lake.files.exists("issues"):
-        hint = "finish it first with `lakewinnow run`"
-        raise DataError("no_run", "workspace", "a finished run", lake.files.root, hint)
-    return manifest
-
-
-def _together(first: Lake, second: Lake) -> DataFrame:
+def _together(*issues: DataFrame) -> DataFrame:
     """Return a row for each row of either run, with how it changed; null: it did not."""
     sides = [
-        lake.read("issues").select(c.ROW_ID, *(F.col(n).alias(f"{side}_{n}") for n in _SHOWN))
-        for lake, side in ((first, "first"), (second, "second"))
+        rows.select(c.ROW_ID, *(F.col(n).alias(f"{side}_{n}") for n in _SHOWN))
+        for rows, side in zip(issues, _SIDES, strict=True)
     ]
     together = sides[0].join(sides[1], c.ROW_ID, "full")
     before, after = (F.col(f"{side}_{c.DECISION}") for side in ("first", "second"))

@@ -62,13 +62,13 @@ def run(
         model = earlier.of_batch(threshold_state, joint_state)
     if model.calibration is not None:
         figures = replace(figures, temperature=model.calibration.temperature)
-    lake.files.write_json("noise_model.json", model.to_dict())
+    lake.publish_json("noise_model.json", model.to_dict())
     n_rows = int(threshold_state.counts.sum())
     tables = {**_health_tables(model, n_rows), **_matrices(model)}
     for name, table in tables.items():
         lake.publish_small(name, table)
     if _MATRICES not in tables:  # of an earlier run with more classes
-        lake.files.delete(_MATRICES)
+        lake.drop(_MATRICES)
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
