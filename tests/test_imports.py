@@ -1,8 +1,10 @@
 """What is imported, and so paid for by every command, worker and engine that starts."""
 
 import pydoc
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -34,3 +36,25 @@ def test_help_lists_what_is_offered():
     functions = {"diff", "find_consensus", "find_label_issues", "find_multilabel_issues", "run"}
     assert functions <= listed
     assert set(lakewinnow.__all__) <= set(dir(lakewinnow))
+
+
+def test_docstrings_name_modules_and_functions_that_there_are():
+    library = Path(lakewinnow.__file__).parent
+    sources = {path: path.read_text(encoding="utf-8") for path in library.rglob("*.py")}
+    named = {
+        (name, str(path.relative_to(library)))
+        for path, text in sources.items()
+        for name in re.findall(r"`((?:core|figures|frames|lake|spark|stages)(?:\.\w+)+)`", text)
+    }
+    assert len(named) > 20
+    assert [(name, path) for name, path in sorted(named) if not is_there(library, name)] == []
+
+
+def is_there(library, name):
+    """Whether a dotted name is that of a folder, a module, or something in a module."""
+    path = library.joinpath(*name.split("."))
+    if path.is_dir() or path.with_suffix(".py").is_file():
+        return True
+    homes = (path.parent.with_suffix(".py"), path.parent / "__init__.py")
+    texts = [home.read_text(encoding="utf-8") for home in homes if home.is_file()]
+    return any(re.search(rf"^(def |class )?{path.name}\b", text, re.MULTILINE) for text in texts)

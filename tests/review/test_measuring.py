@@ -1,4 +1,4 @@
-"""What decisions say of all rows; the arithmetic is `core.reviewing`'s."""
+"""What decisions say of all rows; the arithmetic is `core.evaluation.reviewing`'s."""
 
 import pyarrow as pa
 import pytest

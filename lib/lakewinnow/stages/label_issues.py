@@ -1,7 +1,7 @@
 """Label issues: which rows to doubt, how much, and which label is the likeliest.
 
-By confident learning or by the posterior (`core.posterior`); the suggested label is the posterior's
-either way.
+By confident learning or by the posterior (`core.noise.posterior`); the suggested label is the
+posterior's either way.
 
 Reads    pred_probs/, noise_model.json
 Writes   checks/label_issues/, one row per accepted row; checks/label_ranks/, one per issue

@@ -1,7 +1,7 @@
 """Clusters of the embeddings, by density (DBSCAN), as groups.
 
 Passes   2 over the neighbours, 2 over the keys of the corpus
-Memory   one task: `lake.row_graph`
+Memory   one task: `lake.graphs.row_graph`
 
 The rows of the reference are clustered on their graph, as in Datalab. Where texts are compared with
 a sample, other texts belong to the cluster of the nearest text that is the core of one, if it is

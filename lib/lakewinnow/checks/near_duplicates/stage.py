@@ -8,7 +8,7 @@ Passes   by text: 3 over the corpus (ids; signatures; the texts that are compare
 Shuffle  by text: 24 bytes × bands a text, by bucket; the candidates, to be counted once, and with
          their texts to be compared
          both: ids of rows; the pairs that are alike, where they are too many for one task, in each
-         round of `lake.components`
+         round of `lake.graphs.components`
 Memory   a task: 50 MB for texts in work, 50 MB for what it knows again, and once 100 bytes for each
          pair that is alike, of at most 5 million
 

@@ -15,9 +15,10 @@ Every text is compared with every text of the reference: all texts, where these 
 `checks.neighbors.max_reference_rows`; else a sample, those of smallest hash, the same one for all.
 Work grows with texts × reference and is never texts × texts. The nearest texts of a sample are as
 far as, in the corpus, the ones texts / reference times as many away, whether a text is in the
-sample itself or not: so the mean distance is of fewer of them (`core.neighbors.mean_distance`), and
-what is made of it should be relative to that of all rows. Against the mean over all, on Banking77
-(10,003 texts, 66 outliers) and on 20,000 generated vectors (111 outliers) a sample gives
+sample itself or not: so the mean distance is of fewer of them
+(`core.checks.neighbors.mean_distance`), and what is made of it should be relative to that of all
+rows. Against the mean over all, on Banking77 (10,003 texts, 66 outliers) and on 20,000 generated
+vectors (111 outliers) a sample gives
 
     share    rank correlation   outliers   in both, of those in either
     1/2      0.970   0.995      65   122   0.77   0.68

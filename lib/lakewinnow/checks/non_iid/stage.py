@@ -4,7 +4,7 @@ Reads    checks/neighbors/, corpus/
 Writes   checks/non_iid/, one row per accepted row
 Passes   1 over the neighbours, 2 over the keys and the column of the corpus
 Shuffle  row ids once, to bring what was found to the rows
-Memory   one task: `lake.row_graph`
+Memory   one task: `lake.graphs.row_graph`
 
 A table on a lake has no order of its own, so a column has to say it: numbers (in text, too) by
 their size, anything else as it compares, rows without a value last, equal ones by their ids. Where

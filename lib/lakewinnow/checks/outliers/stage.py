@@ -5,8 +5,8 @@ Writes   checks/outliers/, one row per accepted row
 Passes   by embedding: 2 over the neighbours (quartiles; flag and score), 1 over the corpus
          by pred_probs: 2 (median; flag and score)
 Shuffle  by embedding: one by text key, of the keys of rows and 20 bytes a text; else none
-Memory   quartiles: `spark.quantiles`, at most 131,072 distinct values between a number and its
-         double
+Memory   quartiles: `spark.passes.quantiles`, at most 131,072 distinct values between a number and
+         its double
 """
 
 from collections.abc import Iterable, Iterator

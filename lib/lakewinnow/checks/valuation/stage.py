@@ -4,7 +4,7 @@ Reads    checks/neighbors/, corpus/
 Writes   checks/valuation/, one row per accepted row
 Passes   1 over the neighbours, 2 over the keys of the corpus
 Shuffle  row ids once, to bring what was found to the rows
-Memory   one task: `lake.row_graph`
+Memory   one task: `lake.graphs.row_graph`
 
 Where texts are compared with a sample of texts, rows of that sample are judged, among themselves.
 """

@@ -1,10 +1,11 @@
 """What to do about label issues, by what models of each way come to on trusted rows.
 
 A way is taken where it is better than leaving the labels alone: where the interval of the paired
-difference in accuracy, over test rows and trainings, does not include 0 (see `core.comparison`); of
-several, the one of the highest accuracy. So a way that makes no difference is taken by chance in
-2.5 of 100 runs, or 5 where there are two, and a gain smaller than the rows can show is let go:
-whoever asks whether to change labels at all would rather keep them than make them worse.
+difference in accuracy, over test rows and trainings, does not include 0 (see
+`core.evaluation.paired_comparison`); of several, the one of the highest accuracy. So a way that
+makes no difference is taken by chance in 2.5 of 100 runs, or 5 where there are two, and a gain
+smaller than the rows can show is let go: whoever asks whether to change labels at all would rather
+keep them than make them worse.
 """
 
 from collections.abc import Mapping, Sequence

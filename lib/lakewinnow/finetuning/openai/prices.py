@@ -1,7 +1,7 @@
 """What fine-tuning costs, and what it may cost.
 
-Prices are in USD per million tokens. Tokens are counted as `lake.finetuning.n_tokens` does, more
-than a service bills, until the service has told its own count.
+Prices are in USD per million tokens. Tokens are counted as `lake.training.examples.n_tokens` does,
+more than a service bills, until the service has told its own count.
 """
 
 from dataclasses import dataclass

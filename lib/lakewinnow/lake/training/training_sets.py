@@ -1,9 +1,9 @@
 """The rows that models are trained on, to be compared with each other, and those they are asked.
 
 Every training set has the same rows of the input, a stratified sample of them by given label; they
-differ in the label that a row has, and in the rows left out (see `core.variants`). A text of the
-holdout is not trained on: the holdout is the smaller and the dearer of the two, and all training
-sets lose the same rows.
+differ in the label that a row has, and in the rows left out (see `core.evaluation.variants`). A
+text of the holdout is not trained on: the holdout is the smaller and the dearer of the two, and all
+training sets lose the same rows.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -2,7 +2,7 @@
 
 The arithmetic is `core`'s; this module says how it runs where the rows are. Only integer sums and
 bounded sets of candidate rows reach the driver, whatever the number of rows. Probabilities have to
-be valid (`core.probabilities`); arrays of float are widened to double.
+be valid (`core.noise.probabilities`); arrays of float are widened to double.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -236,7 +236,7 @@ class Judge:
     thresholds: FloatArray  # float64, shape (K,)
     issue_filter: IssueFilter
     cuts: Cuts  # of the selection, done
-    rank_by: str  # a name in `core.scores.SCORES`
+    rank_by: str  # a name in `core.selection.scores.SCORES`
     adjust_pred_probs: bool  # whether scores take out how confident the model is of each class
 
     def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:

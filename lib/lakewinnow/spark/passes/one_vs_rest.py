@@ -122,7 +122,7 @@ class MultilabelJudge:
     thresholds: FloatArray  # float64, shape (K, 2)
     issue_filter: IssueFilter
     cuts: Cuts  # of the selection, done
-    rank_by: str  # a name in `core.scores.SCORES`
+    rank_by: str  # a name in `core.selection.scores.SCORES`
     adjust_pred_probs: bool  # whether scores take out how confident the model is of each class
 
     def __call__(self, row_ids: pa.Array, labels: pa.Array, pred_probs: pa.Array) -> pa.StructArray:

@@ -1,7 +1,8 @@
 """Which engine runs a session's queries.
 
 The stages know one engine, Spark's DataFrames; what another one lacks is made up for in this
-folder: `observed`, `cluster`, `lake.workspace` for tables without rows, `lake.text_files` for CSV.
+folder, in `lake.observed`, in `lake.workspace` for tables without rows, `lake.inputs.text_files`
+for CSV.
 """
 
 import contextlib

@@ -8,7 +8,7 @@ Memory   as `evaluate`
 
 The other half of the holdout is what `evaluate` reports on, so that no row that had a part in the
 choice says how good it was. Ways are compared by labels alone: what other checks take out of clean/
-they take out whichever way is chosen. See `core.choice` for the rule.
+they take out whichever way is chosen. See `core.evaluation.choice` for the rule.
 """
 
 from typing import Final

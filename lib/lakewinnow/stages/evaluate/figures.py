@@ -12,7 +12,7 @@ from lakewinnow.stages.evaluate.training import Trained
 def comparison_of(trained: Trained) -> Evaluated:
     """Return the figures of each training set, and how they came about.
 
-    See `core.variants.compare`.
+    See `core.evaluation.variants.compare`.
     """
     compared, class_mix_matters = variants.compare(
         trained.on_parts, trained.on_all, trained.true_labels, trained.classes, trained.n_rows

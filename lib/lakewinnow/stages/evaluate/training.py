@@ -1,9 +1,9 @@
 """Models trained on what this run makes of the labels, and asked about a trusted holdout.
 
-The training sets are those of `core.variants`, of rows that `lake.training_sets` draws. Each trains
-one model on all of its rows and, for each of `evaluate.seeds` seeds, one on all but one of
-`N_PARTS` parts of them, so that every row is left out once a seed. Equal texts are in one part,
-which is the same in all training sets.
+The training sets are those of `core.evaluation.variants`, of rows that
+`lake.training.training_sets` draws. Each trains one model on all of its rows and, for each of
+`evaluate.seeds` seeds, one on all but one of `N_PARTS` parts of them, so that every row is left out
+once a seed. Equal texts are in one part, which is the same in all training sets.
 """
 
 from collections.abc import Mapping, Sequence

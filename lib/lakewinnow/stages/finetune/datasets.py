@@ -41,7 +41,7 @@ class Written:
     variant: str
     names: tuple[str, ...]  # of the files in the workspace
     sha256: tuple[str, ...]  # of each
-    # of all of them; tokens are those of `finetuning.n_tokens`
+    # of all of them; tokens are those of `lake.training.examples.n_tokens`
     n_rows: int
     n_tokens: int
     n_trained: int  # tokens to train on, once
