@@ -261,6 +261,10 @@ class CrossvalConfig(ClassifierConfig):
     """Folds of cross-validation; equal texts share a fold."""
     seed: Annotated[int, Between(0, 2**32 - 1)] = 0
     """Seed of shards, folds and samples."""
+    repeats: Literal["auto"] | Annotated[int, Between(1, 100)] = "auto"
+    """How often a shard is cross-validated, with other folds each time; a row's probabilities are
+    the geometric mean, so that what becomes of it depends less on the folds. auto: 3 where all rows
+    are one shard and the classifier is logistic, else 1."""
 
     @property
     def members(self) -> tuple["CrossvalConfig", ...]:
@@ -387,8 +391,9 @@ class ChecksConfig:
 class CleanConfig:
     """What happens to the rows that have an issue: drop, review (set aside) or keep."""
 
-    label_issues: Literal["drop", "fix", "review", "keep", "auto"] = "drop"
-    """drop | fix (take the suggested label) | review (set aside) | keep | auto (whichever of
+    label_issues: Literal["safe", "drop", "fix", "review", "keep", "auto"] = "safe"
+    """safe (drop those that the noise model, too, says are wrong, and set the others aside) |
+    drop (all) | fix (take the suggested label) | review (set aside) | keep | auto (whichever of
     keep, drop and fix makes the best models on half of the trusted rows of `evaluate`; keep, unless
     another is shown to be better. Without trusted rows: fix, unverified)."""
     require_improvement: bool = False

@@ -103,6 +103,18 @@ class Crossvalidated:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NoiseFound:
+    """Whether labels are shown to be wrong, or only the classifier to be weak."""
+
+    is_shown: Annotated[bool, "whether suggestions may differ from the given labels"]
+    explained: Annotated[float, "share of the classes' entropy that the probabilities explain"]
+    evidence: Annotated[float, "twice the log of how much likelier noise makes the labels"]
+    wrong_labels: Annotated[float, "share of wrong labels, as far as it can be told"]
+    missed: Annotated[list[str], "classes of which the classifier has missed what vectors tell"]
+    rows: Annotated[int, "rows of the sample that tells it"]
+
+
+@dataclass(frozen=True, kw_only=True)
 class PredProbs:
     """What the probabilities are worth, out of sample, by the labels as given."""
 
@@ -116,6 +128,7 @@ class PredProbs:
         float | None, "balanced log loss at the best temperature"
     ] = None
     temperature: Annotated[float | None, "that the scores are divided by"] = None
+    noise: Annotated[NoiseFound | None, "what tells noise from a weak classifier"] = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,10 @@ def _cleaning(config: Config) -> Names:
     return (*(f"clean.{key}" for key in keys), *rewriting_settings(config))
 
 
+def _read_by_noise(config: Config) -> Names:
+    return ("pred_probs", "accepted", "vectors") if config.has_vectors else ("pred_probs",)
+
+
 def _read_by_decide(config: Config) -> Names:
     return (
         *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
@@ -177,9 +181,10 @@ STAGES: Final = (
         "noise",
         "noise model",
         "estimates how often labels of each class are wrong, and what they should be",
-        reads=("pred_probs",),
+        reads=_read_by_noise,
         writes=("noise_model.json", "label_health/classes", "label_health/overlaps"),
         outside=("noise_model",),
+        version=2,
     ),
     _stage(
         "label_issues",
@@ -187,7 +192,8 @@ STAGES: Final = (
         "finds the rows whose label looks wrong, and the likeliest label of each",
         reads=("pred_probs", "noise_model.json"),
         writes=("checks/label_issues", "checks/label_ranks"),
-        settings=("label_issues",),
+        settings=("label_issues", "clean.is_promised"),
+        version=2,
     ),
     _stage(
         "neighbors",

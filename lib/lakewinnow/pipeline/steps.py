@@ -82,7 +82,9 @@ def _noise(run: Run) -> StageReport[Any]:
     earlier = run.inputs.noise_model
     is_ours = run.config.input.pred_probs is None
     model = None if earlier is None else earlier.model
-    return noise.run(run.lake, model, run.config.crossval if is_ours else None)
+    if not is_ours:
+        return noise.run(run.lake, model)
+    return noise.run(run.lake, model, run.config.crossval, chosen_embedding(run))
 
 
 def _decide(run: Run) -> StageReport[Any]:
@@ -121,7 +123,9 @@ RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
     ),
     "own_probs": lambda of: own_probs.run(of.lake, of.config.input),
     "noise": _noise,
-    "label_issues": lambda of: label_issues.run(of.lake, of.config.label_issues),
+    "label_issues": lambda of: label_issues.run(
+        of.lake, of.config.label_issues, is_checked=of.config.clean.is_promised
+    ),
     "neighbors": lambda of: neighbors.run(
         of.lake, chosen_embedding(of), of.config.checks.neighbors
     ),

@@ -1,7 +1,7 @@
 """Label issues: which rows to doubt, how much, and which label is the likeliest.
 
-By confident learning or by the posterior (`core.noise.posterior`); the suggested label is the
-posterior's either way.
+By confident learning or by the posterior that doubts; the suggested label is that of the one which
+is as often right as it says, either way (`core.noise.posterior`).
 
 Reads    pred_probs/, noise_model.json
 Writes   checks/label_issues/, one row per accepted row; checks/label_ranks/, one per issue
@@ -37,8 +37,15 @@ LABEL_RANKS = schema(
 )
 
 
-def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssueFigures]:
+def run(
+    lake: Lake, config: LabelIssuesConfig, *, is_checked: bool = False
+) -> StageReport[LabelIssueFigures]:
     """Flag, score and rank.
+
+    Parameters
+    ----------
+    is_checked : whether rows that people checked say how far suggestions may be taken: then these
+        are bolder, the doubting posterior's
 
     Raises
     ------
@@ -47,10 +54,12 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssueFigures]
     """
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     pred_probs = lake.read("pred_probs")
-    judge, n_passes = None, 0
+    doubting = Posterior.doubting(noise_model)
+    judge: Judge | Posterior = doubting
+    n_passes = 0
     if config.method == "confident_learning":
         judge, n_passes = _confident_judge(pred_probs, config, noise_model)
-    posterior = Posterior.of(noise_model)
+    posterior = doubting if is_checked else Posterior.of(noise_model)
     rows = judged(pred_probs, noise_model.classes, noise_model.counts, posterior, judge)
     lake.publish("checks/label_issues", rows)
     found = lake.read("checks/label_issues")
@@ -61,7 +70,7 @@ def run(lake: Lake, config: LabelIssuesConfig) -> StageReport[LabelIssueFigures]
         rows_out=n_rows,
         reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
         writes=("checks/label_issues", "checks/label_ranks"),
-        figures=_figures(found, noise_model, config),
+        figures=_figures(found, noise_model),
     )
 
 
@@ -107,12 +116,9 @@ def checked_filter(config: LabelIssuesConfig, classes: Sequence[str] | None = No
     )
 
 
-def _figures(
-    found: DataFrame, noise_model: NoiseModel, config: LabelIssuesConfig
-) -> LabelIssueFigures:
+def _figures(found: DataFrame, noise_model: NoiseModel) -> LabelIssueFigures:
     issues = found.where(c.IS_LABEL_ISSUE)
-    other = c.SUGGESTED_LABEL if config.method == "posterior" else c.PREDICTED_LABEL
-    counted = issues.groupBy(c.GIVEN_LABEL, other).count().collect()
+    counted = issues.groupBy(c.GIVEN_LABEL, c.PREDICTED_LABEL).count().collect()
     by_class: Counter[str] = Counter()
     likeliest: dict[str, str] = {}
     for given, predicted, n in sorted(counted, key=lambda row: (-row["count"], row[0], row[1])):

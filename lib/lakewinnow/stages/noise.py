@@ -1,11 +1,12 @@
 """Noise: how given labels and true labels depend on each other, over the whole corpus.
 
-Reads    pred_probs/
+Reads    pred_probs/; of a sample of its rows the vectors, where there are some
 Writes   noise_model.json; label_health/classes/ and label_health/overlaps/, the same as tables;
          of more than 1,000 classes label_health/matrices/, which the file has no room for
 Passes   2: thresholds and calibration figures; confident joint and the losses that choose the
-         temperature. Only integer sums leave a task.
-Shuffle  none but those sums
+         temperature. Only integer sums leave a task. A third for a sample of at most 20,000 rows,
+         which goes to one task
+Shuffle  none but those sums, and the sample
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,27 +15,43 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
-from lakewinnow.config.sections import OWN_PARAMS, CrossvalConfig
+from lakewinnow import columns as c
+from lakewinnow.config.sections import OWN_PARAMS, CrossvalConfig, EmbeddingConfig
 from lakewinnow.core.noise.calibration import prior_of
+from lakewinnow.core.noise.channel import Channel
 from lakewinnow.core.noise.health import find_overlapping_classes, rank_classes_by_label_quality
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.sparse import Sparse
 from lakewinnow.core.types import FloatArray, IntArray
-from lakewinnow.figures.labels import PredProbs
+from lakewinnow.embedding import registry
+from lakewinnow.figures.labels import NoiseFound, PredProbs
 from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.passes import channel as channels
 from lakewinnow.spark.passes import confident_learning, posterior
 
 _MATRICES: Final = "label_health/matrices"
-_NO_BETTER = (
-    "the classifier is no better than guessing by the shares of the classes (log loss"
-    " {0.log_loss:.3f}, guessing {0.prior_log_loss:.3f}), so its label issues mean little"
+# Of what there is to know of the classes: below, the classifier's errors cannot be told from the
+# labels'. Chosen on the sets of tests/bench/evidence.py, as the next one.
+LEAST_EXPLAINED: Final = 0.075
+LEAST_EVIDENCE: Final = 8.0
+_UNSURE: Final = (
+    "no label is changed or dropped as wrong: {}. Label issues go to review/. What helps: more"
+    " rows, a better embedding or classifier, or trusted rows (evaluate.trusted)"
 )
 
 
 def run(
-    lake: Lake, earlier: NoiseModel | None = None, crossval: CrossvalConfig | None = None
+    lake: Lake,
+    earlier: NoiseModel | None = None,
+    crossval: CrossvalConfig | None = None,
+    embedding: EmbeddingConfig | None = None,
 ) -> StageReport[PredProbs]:
     """Estimate the noise model and the quality of the probabilities it rests on.
 
@@ -43,20 +60,25 @@ def run(
     earlier : the model of an earlier run, of the same classes, to judge these rows with: nothing is
         estimated then, noise_model.json is that model's with the counts of these rows
     crossval : how the probabilities were made; None: by somebody else
+    embedding : of the rows' vectors, for a second look at what the classifier has missed; None:
+        there are none
     """
     classes = tuple(lake.figures("ingest", Ingested).classes)
     pred_probs = lake.read("pred_probs")
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
     thresholds = earlier.thresholds if earlier else threshold_state.thresholds()
-    figures = PredProbs(**calibration.figures())
+    figures = PredProbs(**calibration.figures(), noise=None)
     if earlier is None:
         priors = _training_priors(crossval, classes, threshold_state.counts)
         found = posterior.joint_and_losses(pred_probs, thresholds, priors)
         joint_state, losses = found.joint, found.losses
         model = NoiseModel.estimate(classes, threshold_state, joint_state)
-        model = model.with_calibration(losses.best(priors))
         least = float(losses.balanced_losses().min())
         figures = replace(figures, calibrated_balanced_log_loss=least)
+        explained = 1 - least / np.log(len(classes)) if len(classes) > 1 else 0.0
+        channel, noise_found = _channel(lake, model, embedding, float(explained))
+        model = model.with_posterior(losses.best(priors), channel)
+        figures = replace(figures, noise=noise_found)
     else:
         joint_state = confident_learning.joint(pred_probs, thresholds)
         model = earlier.of_batch(threshold_state, joint_state)
@@ -75,8 +97,66 @@ def run(
         reads={"pred_probs": 2},
         writes=("noise_model.json", *tables),
         figures=figures,
-        warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
+        warnings=_warnings(figures),
     )
+
+
+def _channel(
+    lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None, explained: float
+) -> tuple[Channel | None, NoiseFound | None]:
+    """Return the channel, closed where what it says cannot be relied on, and what was found."""
+    if isinstance(model.noise_matrix, Sparse):  # too few rows a class to tell anything
+        return None, None
+    fitted = channels.fit(_sample(lake, model, embedding), model.noise_matrix)
+    if fitted is None:
+        return None, None
+    channel, is_missed, n_rows = fitted
+    names = [name for name, missed in zip(model.classes, is_missed, strict=True) if missed]
+    is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= LEAST_EVIDENCE
+    found = NoiseFound(
+        is_shown=is_shown,
+        explained=explained,
+        evidence=channel.evidence,
+        wrong_labels=float(1 - channel.shares @ channel.noise_matrix.diagonal()),
+        missed=names,
+        rows=n_rows,
+    )
+    return channel if is_shown else channel.without_noise(), found
+
+
+def _sample(lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None) -> DataFrame:
+    """Return so many rows of smallest hash, with their vectors where there are some."""
+    n_rows, rows = channels.sample_size(len(model.classes)), lake.read("pred_probs")
+    by_hash = F.xxhash64(c.ROW_ID, F.lit("channel"))
+    share = 2 * n_rows / max(model.n_rows, 1)  # twice what is needed, so that it is there
+    if share < 1:
+        rows = rows.where(by_hash < hash_bound(share))
+    rows = rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
+    if n_rows < model.n_rows:
+        rows = rows.orderBy(by_hash, c.ROW_ID).limit(n_rows)
+    if embedding is None:
+        return rows
+    keys = accepted(lake).select(c.ROW_ID, c.TEXT_KEY)
+    vectors = store_of(lake, embedding).vectors(registry.identify(embedding), distinct=False)
+    with_keys = keys.join(F.broadcast(rows), c.ROW_ID)
+    return vectors.join(F.broadcast(with_keys), c.TEXT_KEY).drop(c.TEXT_KEY)
+
+
+def _warnings(figures: PredProbs) -> list[str]:
+    """Say what keeps the labels from being judged; one sentence."""
+    found = figures.noise
+    if found is None or found.is_shown:
+        return []
+    if found.explained < LEAST_EXPLAINED:
+        why = f"the classifier explains {max(found.explained, 0):.0%} of the classes, too little"
+        why += " to tell its errors from the labels'"
+    elif found.missed:
+        names = ", ".join(map(repr, found.missed[:3])) + (", …" if len(found.missed) > 3 else "")
+        why = f"the classifier has not learnt all that the vectors tell of {names}, so its errors"
+        why += " are not the labels'"
+    else:
+        why = "nothing shows that labels are wrong: a weak classifier alone would look the same"
+    return [_UNSURE.format(why)]
 
 
 def _training_priors(
@@ -146,9 +226,3 @@ def _matrices(model: NoiseModel) -> dict[str, pa.Table]:
         "inverse_noise_matrix": inverse.transposed().value,
     }
     return {_MATRICES: pa.table(columns)}
-
-
-def _is_no_better(figures: PredProbs) -> bool:
-    """Whether neither the plain nor the class-balanced loss beats that of guessing."""
-    plain = figures.log_loss >= figures.prior_log_loss
-    return plain and figures.balanced_log_loss >= figures.balanced_prior_log_loss

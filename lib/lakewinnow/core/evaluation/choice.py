@@ -16,7 +16,13 @@ from lakewinnow.figures.models import BETTER, Variant
 
 KEEP: Final = "keep"
 # By what is done: the training set that shows it. Rows for review are not in clean/ either.
-SHOWN_BY: Final = {KEEP: BASELINE, "drop": DROPPED, "review": DROPPED, "fix": FIXED}
+SHOWN_BY: Final = {
+    KEEP: BASELINE,
+    "safe": DROPPED,
+    "drop": DROPPED,
+    "review": DROPPED,
+    "fix": FIXED,
+}
 
 
 def best_action(compared: Mapping[str, Variant], actions: Sequence[str]) -> str:

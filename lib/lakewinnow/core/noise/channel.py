@@ -1,13 +1,13 @@
-"""The channel that labels come through: how often it changes one, told apart from a weak classifier.
+"""The channel that labels come through, told apart from a classifier that is weak.
 
     P(given = j | text) = Σ_k noise_matrix[j, k] · softmax(scale · ln P(· | text) + bias)[k]
 
 P is the classifier's, out of sample. A classifier that knows little is unsure everywhere: its
 probabilities spread, but rise as far as the text carries them. Labels that are wrong hold them down
-however clear the text is: they saturate below 1. So the parts are told apart by shape, as in the
-logistic regression of Copas (1988, JRSS B 50) and the noise layer of Goldberger & Ben-Reuven (2017),
-here on top of one number (scale) and one per class (bias). Where the data cannot tell, each class
-is believed to have `PRIOR_ROWS` rows that are right, which pulls its column to no noise.
+however clear the text is: they saturate below 1. So the parts are told apart by shape, as in
+the logistic regression of Copas (1988, JRSS B 50) and the noise layer of Goldberger & Ben-Reuven
+(2017), here on top of one number (scale) and one per class (bias). Where the data cannot tell, each
+class is believed to have `PRIOR_ROWS` rows that are right, which pulls its column to no noise.
 
 What it cannot see: labels that are wrong only where texts are hard look like a weak classifier, so
 such errors are underestimated, which changes fewer labels.

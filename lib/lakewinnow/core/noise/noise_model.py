@@ -12,6 +12,7 @@ from typing import Any, Final, Self
 import numpy as np
 
 from lakewinnow.core.noise.calibration import Calibration
+from lakewinnow.core.noise.channel import Channel
 from lakewinnow.core.noise.confident_learning import (
     JointState,
     ThresholdState,
@@ -62,6 +63,8 @@ class NoiseModel:
     noise_matrix : float64, shape (K, K), P(given = row | true = column)
     inverse_noise_matrix : float64, shape (K, K), P(true = row | given = column)
     calibration : of the probabilities, for the posterior; None: nobody has measured it
+    channel : how labels come about, as far as it can be told from what the classifier gets wrong;
+        None: nobody has looked
     """
 
     classes: tuple[str, ...]
@@ -74,6 +77,7 @@ class NoiseModel:
     noise_matrix: Matrix
     inverse_noise_matrix: Matrix
     calibration: Calibration | None = None
+    channel: Channel | None = None
 
     @classmethod
     def estimate(
@@ -168,11 +172,11 @@ class NoiseModel:
         model = self._calibrated(
             self.classes, threshold_state, joint_state, self.thresholds, raw_joint
         )
-        return model.with_calibration(self.calibration)
+        return model.with_posterior(self.calibration, self.channel)
 
-    def with_calibration(self, calibration: Calibration | None) -> Self:
-        """Return the model with what was measured of the probabilities."""
-        return replace(self, calibration=calibration)
+    def with_posterior(self, calibration: Calibration | None, channel: Channel | None) -> Self:
+        """Return the model with what was measured of the probabilities and by them."""
+        return replace(self, calibration=calibration, channel=channel)
 
     @property
     def counts(self) -> IntArray:
@@ -216,7 +220,9 @@ class NoiseModel:
         threshold_state = self.threshold_state.merge(other.threshold_state)
         joint_state = self.joint_state.merge(other.joint_state)
         merged = self.estimate(self.classes, threshold_state, joint_state, self.thresholds)
-        return merged.with_calibration(self.calibration or other.calibration)
+        return merged.with_posterior(
+            self.calibration or other.calibration, self.channel or other.channel
+        )
 
     def check_classes(self, classes: Sequence[str], where: str) -> None:
         """Raise DataError "other_classes" unless these are the model's, in the same order."""
@@ -269,6 +275,7 @@ class NoiseModel:
             "counts": self.counts.tolist(),
             **{name: array.tolist() for name, array in arrays.items()},
             **_calibration_to_dict(self.calibration),
+            **({} if self.channel is None else {"channel": _channel_to_dict(self.channel)}),
             "n_label_issues": self.n_label_issues,
             "label_health": self.label_health(),
             "state": {
@@ -305,12 +312,15 @@ class NoiseModel:
                 model = cls._of_calibrated(
                     classes, threshold_state, joint_state, thresholds, confident_joint
                 )
-                return model.with_calibration(_calibration_from_dict(content, k))
+                return model.with_posterior(
+                    _calibration_from_dict(content, k), _channel_from_dict(content, k)
+                )
             return cls(
                 classes=classes,
                 threshold_state=threshold_state,
                 joint_state=joint_state,
                 calibration=_calibration_from_dict(content, k),
+                channel=_channel_from_dict(content, k),
                 **{
                     name: np.array(content[name], dtype).reshape((k,) * n_dimensions)
                     for name, (dtype, n_dimensions) in _ARRAYS.items()
@@ -338,6 +348,29 @@ def _calibration_from_dict(content: Mapping[str, Any], n_classes: int) -> Calibr
     if not (calibration.temperature > 0 and (prior > 0).all()):
         raise ValueError("a temperature or a training prior that is not above 0")
     return calibration
+
+
+def _channel_to_dict(channel: Channel) -> dict[str, Any]:
+    given, true = np.nonzero(channel.noise_matrix)
+    values = channel.noise_matrix[given, true]
+    cells = zip(given.tolist(), true.tolist(), values.tolist(), strict=True)
+    return {
+        "scale": channel.scale,
+        "shares": channel.shares.tolist(),
+        "noise_matrix_cells": [list(cell) for cell in cells],  # few, of many classes
+        "evidence": channel.evidence,
+    }
+
+
+def _channel_from_dict(content: Mapping[str, Any], n_classes: int) -> Channel | None:
+    if "channel" not in content:  # an earlier version's
+        return None
+    found = content["channel"]
+    noise_matrix = np.zeros((n_classes, n_classes))
+    for given, true, value in found["noise_matrix_cells"]:
+        noise_matrix[given, true] = value
+    shares = np.array(found["shares"], np.float64).reshape(n_classes)
+    return Channel(float(found["scale"]), shares, noise_matrix, float(found["evidence"]))
 
 
 def _not_a_noise_model(expected: str, got: object) -> DataError:

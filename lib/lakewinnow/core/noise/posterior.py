@@ -2,9 +2,13 @@
 
     q[i, k]  ∝  P[i, k] · prior[k] · noise_matrix[given_i, k]
 
-P is P(class | text) with every class equally frequent (`Calibration`), so the prior, P(true class)
-of the noise model, comes in once, and the noise matrix says how often a row of class k is given the
-label that this one was given. Row by row: no state.
+P is P(class | text), so the prior comes in once, and the noise matrix says how often a row of class
+k is given the label that this one was given. Row by row: no state.
+
+There are two. `of` takes prior and noise matrix from the `Channel`, which does not take what the
+classifier gets wrong for errors of the labels: a suggestion is as often right as it says, and a
+label that no one can doubt for sure stays. `doubting` takes them from confident learning, which
+does: it says too much, and ranks the labels by how doubtful they are better than the other.
 """
 
 from dataclasses import dataclass
@@ -21,6 +25,7 @@ from lakewinnow.core.types import FloatArray, IntArray
 
 Int32Array: TypeAlias = npt.NDArray[np.int32]
 
+_DOUBT: Final = 0.005  # weight of confident learning's noise matrix beside the channel's
 _CELLS: Final = 2**16  # probabilities at once, so that they stay in a core's cache
 
 
@@ -47,7 +52,19 @@ class Posterior:
 
     @classmethod
     def of(cls, noise_model: NoiseModel) -> Self:
-        """Return the posterior under a noise model.
+        """Return the posterior under a noise model's channel; `doubting` where it has none."""
+        channel, noise_matrix = noise_model.channel, noise_model.noise_matrix
+        if channel is None or isinstance(noise_matrix, Sparse):
+            return cls.doubting(noise_model)
+        n_classes = len(channel.shares)
+        calibration = Calibration(1 / channel.scale, np.full(n_classes, 1 / n_classes))
+        # No label is beyond doubt, so that rows still have an order where there is no noise
+        doubted = (1 - _DOUBT) * channel.noise_matrix + _DOUBT * noise_matrix
+        return cls.of_weights(calibration, channel.shares * doubted)
+
+    @classmethod
+    def doubting(cls, noise_model: NoiseModel) -> Self:
+        """Return the posterior of confident learning's prior and noise matrix.
 
         One without a calibration is an older version's: its probabilities are taken as they are.
         """

@@ -1,4 +1,4 @@
-"""A second look: has the classifier learnt all that the vectors tell of a class?
+"""A second look, at whether the classifier has learnt all that the vectors tell of a class.
 
 Where it has, the labels of the rows that it is surest are of a class depend on nothing but its own
 score: those with another label are wrong at random, or hard in a way that no vector shows. Where a
@@ -9,6 +9,7 @@ missed something, and its errors must not be taken for errors of the labels.
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from lakewinnow.core.noise.channel import LEAST_PROB
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
@@ -20,7 +21,9 @@ _MOST_ROWS: Final = 1200  # a look takes the cube of them
 _PENALTY: Final = 1.0  # of the ridge; from 0.3 to 1 it makes no difference that matters
 
 
-def missed(labels: IntArray, pred_probs: FloatArray, features: FloatArray) -> FloatArray:
+def missed(
+    labels: IntArray, pred_probs: FloatArray, features: npt.NDArray[np.floating]
+) -> FloatArray:
     """Return how surely the classifier has missed something of each class, in standard errors.
 
     The second model is kernel ridge regression with a Gaussian kernel, which sees what is not

@@ -36,7 +36,7 @@ def judged(
     classes: Sequence[str],
     counts: IntArray,
     posterior: Posterior,
-    judge: Judge | None,
+    judge: Judge | Posterior,
 ) -> DataFrame:
     """Flag and score every row; a lazy frame of the schema `JUDGED`.
 
@@ -46,8 +46,8 @@ def judged(
     classes : names of the labels 0 .. K-1
     counts : int64, shape (K,), rows per given label
     posterior : for the suggested label; a row is never without one
-    judge : what flags and scores; None: the posterior, where it suggests another label for a row
-        that is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
+    judge : what flags and scores; a posterior flags where it suggests another label for a row that
+        is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
     """
     judge_batches = partial(
         _judge_batches, classes=classes, counts=counts, posterior=posterior, judge=judge
@@ -60,7 +60,7 @@ def _judge_batches(
     classes: Sequence[str],
     counts: IntArray,
     posterior: Posterior,
-    judge: Judge | None,
+    judge: Judge | Posterior,
 ) -> Iterator[pa.RecordBatch]:
     names = pa.array(classes)
     for batch in batches:
@@ -73,14 +73,15 @@ def _judge_batches(
             c.SUGGESTED_PROB: suggested.probs,
             c.GIVEN_LABEL_PROB: suggested.given_probs,
         }
-        if judge is not None:
+        if isinstance(judge, Judge):
             found |= judge.of_block(block)
         else:
+            doubted = judge.suggestions(labels, block.pred_probs)
             predicted = block.pred_probs.argmax(axis=1)
             found |= {
                 c.PREDICTED_LABEL: names.take(pa.array(predicted)),
                 c.PREDICTED_PROB: block.pred_probs[np.arange(len(labels)), predicted],
-                c.IS_LABEL_ISSUE: (suggested.labels != labels) & (counts[labels] > 1),
-                c.LABEL_SCORE: suggested.given_probs,
+                c.IS_LABEL_ISSUE: (doubted.labels != labels) & (counts[labels] > 1),
+                c.LABEL_SCORE: doubted.given_probs,
             }
         yield arrow.record_batch(JUDGED, found)

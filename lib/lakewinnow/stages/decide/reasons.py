@@ -19,6 +19,8 @@ def by_label(config: CleanConfig, is_sure: Column | None) -> Column:
     decision = F.lit(config.label_issues)
     if is_sure is not None:
         decision = F.when(is_sure, decision).otherwise(config.else_)
+    if config.label_issues == "safe":
+        decision = F.when(_is_confirmed(), "review").otherwise("drop")
     if config.label_issues == "fix":
         decision = F.when(_is_confirmed(), "keep").otherwise(decision)
     return F.when(F.col(c.IS_LABEL_ISSUE), decision).otherwise("keep")
