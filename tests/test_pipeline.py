@@ -335,7 +335,7 @@ def test_a_killed_run_goes_on_at_the_stage_it_was_in(again, small, tmp_path, mon
             again(tmp_path)
         return True
 
-    def kill(*_):
+    def kill(*_, **__):
         raise KeyboardInterrupt
 
     def kill_before_review(lake, name, *rest, publish=Lake.publish, **options):

@@ -150,7 +150,7 @@ def test_soft_copies_have_labels_in_proportion_to_how_probable_they_are(lake):
     report = export.run(lake, replace(CHAT, soft_copies=4, price_per_million_tokens=25.0))
 
     train, validation = examples(lake, "train"), examples(lake, "validation")
-    counts = apportion(Posterior.of(model).probs(labels, probs), 4)
+    counts = apportion(Posterior.doubting(model).probs(labels, probs), 4)
     counts[10] = [0, 4, 0]  # a person has said so
     held = {text for text, _ in validation}
     stay = [i for i in range(N) if i not in (7, 8)]

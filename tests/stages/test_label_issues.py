@@ -140,15 +140,19 @@ def test_suggestions_are_the_posteriors_whatever_flags(given):
 
 
 def test_the_posterior_flags_where_it_suggests_another_label(given):
-    lake, _, pred_probs = given
+    lake, labels, pred_probs = given
     report = label_issues.run(lake, LabelIssuesConfig(method="posterior"))
     assert report.reads["pred_probs"] == 1  # no selection
     rows = read_rows(lake.files.root, "checks/label_issues")
-    for row in rows:
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    doubted = Posterior.doubting(model).suggestions(labels, pred_probs)
+    np.testing.assert_allclose(
+        [row["label_score"] for row in rows], doubted.given_probs, rtol=1e-12
+    )
+    for row, other in zip(rows, doubted.labels, strict=True):
         is_alone = row["given_label"] == "class 1"
-        differs = row["suggested_label"] != row["given_label"]
+        differs = f"class {other}" != row["given_label"]
         assert row["is_label_issue"] == (differs and not is_alone)
-        assert row["label_score"] == row["given_label_prob"]
     assert [row["predicted_label"] for row in rows] == [
         f"class {k}" for k in pred_probs.argmax(axis=1)
     ]

@@ -193,7 +193,7 @@ def test_soft_labels_are_the_posterior_or_what_a_person_said(lake, is_taken):
     report = run(lake, soft_labels=True)
     assert report.figures.soft_labels == SoftLabels(column=name, classes=["a", "9"])
     found = [row[name] for row in rows_of(lake, "clean")]
-    expected = Posterior.of(model).probs(labels, pred_probs)[[0, 1, 2, 6, 7]]
+    expected = Posterior.doubting(model).probs(labels, pred_probs)[[0, 1, 2, 6, 7]]
     expected[1:3] = [[1, 0], [0, 1]]  # kept, and fixed, by Ann
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     element = lake.read("clean").schema[name].dataType.elementType

@@ -25,7 +25,7 @@ from lakewinnow.classifiers.base import (
     Models,
     TrainingRows,
 )
-from lakewinnow.classifiers.repeats import repeated
+from lakewinnow.classifiers.repeats import Repeats, repeated
 from lakewinnow.errors import EngineError, LakewinnowError
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.schemas import schema
@@ -47,7 +47,7 @@ def score_shard(
     classifier: Classifier,
     n_classes: int,
     n_threads: int,
-    n_repeats: int = 1,
+    repeats: Repeats = 1,
 ) -> pa.Table:
     """Cross-validate one shard; its own rows come back, in the order of their ids.
 
@@ -55,7 +55,7 @@ def score_shard(
     ----------
     rows : those of the shard, and those of the pool
     vectors : by text key; more than the rows', and in twice or more, do no harm
-    n_repeats : see `repeats.repeated`
+    repeats : see `repeats.repeated`
     """
     started = time.process_time()
     rows = rows.take(pc.sort_indices(rows.column(c.ROW_ID)))
@@ -70,7 +70,7 @@ def score_shard(
     features = _features(vectors.column(c.VECTOR), at.to_numpy())
     try:
         scored = TrainingRows(features, labels, folds, n_classes, n_threads)
-        pred_probs, fit = repeated(classifier, scored, rows.column(c.TEXT_KEY), n_repeats)
+        pred_probs, fit = repeated(classifier, scored, rows.column(c.TEXT_KEY), repeats)
     except LakewinnowError as error:
         raise error.at(f"{error.where}, shard {number}") from error
     return _scored(

@@ -96,6 +96,7 @@ class Crossvalidated:
     C: Annotated[float | None, "inverse strength of the classifier's penalty"] = None
     losses: Annotated[dict[str, float] | None, "held-out log loss of each C that was tried"] = None
     standardize: Annotated[bool | None, "whether vectors were scaled"] = None
+    repeats: Annotated[int, "times with other folds, of which the probabilities are the mean"] = 1
     not_converged: Annotated[int, "models that stopped before they converged"]
     cpu_seconds: float
     fine_tuned: Annotated[FineTunedClassifier | None, "the classifier finetune"] = None
@@ -107,6 +108,7 @@ class NoiseFound:
     """Whether labels are shown to be wrong, or only the classifier to be weak."""
 
     is_shown: Annotated[bool, "whether suggestions may differ from the given labels"]
+    why: Annotated[str, "why it is not shown"]
     explained: Annotated[float, "share of the classes' entropy that the probabilities explain"]
     evidence: Annotated[float, "twice the log of how much likelier noise makes the labels"]
     wrong_labels: Annotated[float, "share of wrong labels, as far as it can be told"]

@@ -1,8 +1,9 @@
-"""Whether cleaning helps, in words: the same on the terminal and on a page."""
+"""What the figures come to, in words: the same on the terminal and on a page."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from lakewinnow.figures.labels import NoiseFound
 from lakewinnow.figures.models import (
     BETTER,
     NOT_SHOWN,
@@ -15,9 +16,27 @@ from lakewinnow.figures.models import (
 )
 from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
 from lakewinnow.plan.words import counted
+from lakewinnow.report.words import percent
 
 _LARGEST_P: Final = 0.05
 _COMPARED: Final = ("dropped", "fixed", "soft", "reviewed", "clean")
+
+
+def of_noise(found: NoiseFound | None) -> Iterator[str]:
+    """Say whether labels are shown to be wrong, and on which assumption; else what would help."""
+    if found is None:
+        return
+    if found.is_shown:
+        yield (
+            f"As far as the classifier tells, {percent(found.wrong_labels)} of the labels are"
+            " wrong. Errors of which hard texts have more than others are not all counted."
+        )
+    else:
+        yield (
+            f"Nothing shows which labels are wrong: {found.why}. No other label is suggested for"
+            " sure. What helps: more rows, a better embedding or classifier, or trusted rows"
+            " (evaluate.trusted)."
+        )
 
 
 def of_models(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame
     label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
     if config.soft_copies is None:
         return rows.withColumns({_CLASS: label, _COPY: F.lit(0)})
-    posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
+    posterior = Posterior.doubting(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     copies = partial(_copies, posterior=posterior, n_copies=config.soft_copies)
     soft = lake.read("pred_probs").select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
     rows = rows.join(map_batches(soft, copies, _COPIES), c.ROW_ID)

@@ -41,9 +41,10 @@ _MATRICES: Final = "label_health/matrices"
 # labels'. Chosen on the sets of tests/bench/evidence.py, as the next one.
 LEAST_EXPLAINED: Final = 0.075
 LEAST_EVIDENCE: Final = 8.0
-_UNSURE: Final = (
-    "no label is changed or dropped as wrong: {}. Label issues go to review/. What helps: more"
-    " rows, a better embedding or classifier, or trusted rows (evaluate.trusted)"
+_SHOWN: Final = 3  # classes in a sentence
+_NO_BETTER = (
+    "the classifier is no better than guessing by the shares of the classes (log loss"
+    " {0.log_loss:.3f}, guessing {0.prior_log_loss:.3f}), so its label issues mean little"
 )
 
 
@@ -97,7 +98,7 @@ def run(
         reads={"pred_probs": 2},
         writes=("noise_model.json", *tables),
         figures=figures,
-        warnings=_warnings(figures),
+        warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
     )
 
 
@@ -117,11 +118,25 @@ def _channel(
         is_shown=is_shown,
         explained=explained,
         evidence=channel.evidence,
+        why="" if is_shown else _why_not(explained, names),
         wrong_labels=float(1 - channel.shares @ channel.noise_matrix.diagonal()),
         missed=names,
         rows=n_rows,
     )
     return channel if is_shown else channel.without_noise(), found
+
+
+def _why_not(explained: float, missed: Sequence[str]) -> str:
+    """Say why nothing shows which labels are wrong."""
+    if explained < LEAST_EXPLAINED:
+        return (
+            f"the classifier explains {max(explained, 0):.1%} of what there is to know of the"
+            " classes, too little to tell its errors from the labels'"
+        )
+    if missed:
+        names = ", ".join(map(repr, missed[:_SHOWN])) + (", …" if len(missed) > _SHOWN else "")
+        return f"the classifier has not learnt all that the texts' vectors tell of {names}"
+    return "a classifier that is not perfect explains the label issues as well as wrong labels do"
 
 
 def _sample(lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None) -> DataFrame:
@@ -140,23 +155,6 @@ def _sample(lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None) ->
     vectors = store_of(lake, embedding).vectors(registry.identify(embedding), distinct=False)
     with_keys = keys.join(F.broadcast(rows), c.ROW_ID)
     return vectors.join(F.broadcast(with_keys), c.TEXT_KEY).drop(c.TEXT_KEY)
-
-
-def _warnings(figures: PredProbs) -> list[str]:
-    """Say what keeps the labels from being judged; one sentence."""
-    found = figures.noise
-    if found is None or found.is_shown:
-        return []
-    if found.explained < LEAST_EXPLAINED:
-        why = f"the classifier explains {max(found.explained, 0):.0%} of the classes, too little"
-        why += " to tell its errors from the labels'"
-    elif found.missed:
-        names = ", ".join(map(repr, found.missed[:3])) + (", …" if len(found.missed) > 3 else "")
-        why = f"the classifier has not learnt all that the vectors tell of {names}, so its errors"
-        why += " are not the labels'"
-    else:
-        why = "nothing shows that labels are wrong: a weak classifier alone would look the same"
-    return [_UNSURE.format(why)]
 
 
 def _training_priors(
@@ -226,3 +224,9 @@ def _matrices(model: NoiseModel) -> dict[str, pa.Table]:
         "inverse_noise_matrix": inverse.transposed().value,
     }
     return {_MATRICES: pa.table(columns)}
+
+
+def _is_no_better(figures: PredProbs) -> bool:
+    """Whether neither the plain nor the class-balanced loss beats that of guessing."""
+    plain = figures.log_loss >= figures.prior_log_loss
+    return plain and figures.balanced_log_loss >= figures.balanced_prior_log_loss

@@ -49,7 +49,7 @@ def run(
     columns, soft_labels = input_columns(schema, source, F.col(c.NEW_LABEL), text), None
     if output.soft_labels:
         model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-        soft = posterior.soft_labels(lake.read("pred_probs"), Posterior.of(model))
+        soft = posterior.soft_labels(lake.read("pred_probs"), Posterior.doubting(model))
         kept = kept.join(soft, c.ROW_ID)
         name = own_name(c.SOFT_LABEL, schema.names)
         columns.append(_soft_label(model.classes).alias(name))

@@ -35,6 +35,9 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
         _print_so_far(out, files, result)
         return
     out.print()
+    for line in verdicts.of_noise(found.crossval.noise):
+        out.print(Text(line), soft_wrap=True)
+        out.print()
     out.print(_rows_table(found, files))
     out.print()
     out.print(_classes_table(found.label_issues))

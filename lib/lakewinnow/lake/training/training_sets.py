@@ -206,7 +206,7 @@ def training_rows(
 
 
 def _soft_rows(lake: Lake, sample: DataFrame) -> DataFrame:
-    posterior = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
+    posterior = Posterior.doubting(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
     rows = lake.read("pred_probs").join(F.broadcast(sample.drop(c.LABEL)), c.ROW_ID)
     softened = map_batches(rows, partial(soften, posterior=posterior), SOFT_ROWS)
     return softened.withColumn(VARIANT, F.lit(SOFT))

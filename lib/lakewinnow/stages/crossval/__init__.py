@@ -298,7 +298,9 @@ def _passes(corpus: EmbeddedCorpus, mode: str, classifier: Classifier) -> int:
 def _figures(mode: str, why: str, notes: TaskNotes) -> Crossvalidated:
     settings: dict[str, Any] = {}
     for note in notes.notes:  # the first that chose something: later ones were given it
-        chosen = {key: note[key] for key in ("C", "losses", "standardize") if key in note}
+        chosen = {
+            key: note[key] for key in ("C", "losses", "standardize", "repeats") if key in note
+        }
         settings = {**chosen, **settings}
     failed = sum(len(note["not_converged"]) for note in notes.notes)
     cpu_seconds = round(notes.cpu_seconds, 3)

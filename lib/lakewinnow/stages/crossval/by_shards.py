@@ -17,7 +17,7 @@ from pyspark.sql import functions as F
 from lakewinnow import columns as c
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.classifiers.repeats import n_repeats
+from lakewinnow.classifiers.repeats import of_shards
 from lakewinnow.spark.arrow.functions import apply_to_cogroups
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
@@ -49,7 +49,7 @@ def score(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> D
         classifier=classifier,
         n_classes=corpus.n_classes,
         n_threads=cluster.threads_per_task(rows.sparkSession, corpus.n_shards),
-        n_repeats=n_repeats(corpus.config.repeats, classifier, corpus.n_shards),
+        repeats=of_shards(corpus.config.repeats, classifier, corpus.n_shards),
     )
     sharded = vectors.select(F.explode(shards).alias(c.SHARD), c.TEXT_KEY, c.VECTOR)
     return apply_to_cogroups(rows, sharded, c.SHARD, score_shard, tasks.SCORED)
