@@ -46,8 +46,8 @@ def judged(
     classes : names of the labels 0 .. K-1
     counts : int64, shape (K,), rows per given label
     posterior : for the suggested label; a row is never without one
-    judge : what flags and scores; a posterior flags where it suggests another label for a row that
-        is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
+    judge : what flags and scores; a posterior flags where it or the other suggests another label
+        for a row that is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
     """
     judge_batches = partial(
         _judge_batches, classes=classes, counts=counts, posterior=posterior, judge=judge
@@ -81,7 +81,8 @@ def _judge_batches(
             found |= {
                 c.PREDICTED_LABEL: names.take(pa.array(predicted)),
                 c.PREDICTED_PROB: block.pred_probs[np.arange(len(labels)), predicted],
-                c.IS_LABEL_ISSUE: (doubted.labels != labels) & (counts[labels] > 1),
+                c.IS_LABEL_ISSUE: ((doubted.labels != labels) | (suggested.labels != labels))
+                & (counts[labels] > 1),
                 c.LABEL_SCORE: doubted.given_probs,
             }
         yield arrow.record_batch(JUDGED, found)
