@@ -47,7 +47,7 @@ def judged(
     counts : int64, shape (K,), rows per given label
     posterior : for the suggested label; a row is never without one
     judge : what flags and scores; a posterior flags where it or the other suggests another label
-        for a row that is not alone in its class, as `prune_by_noise_rate` leaves such rows alone, too
+        for a row that is not alone in its class, as `prune_by_noise_rate` leaves such rows, too
     """
     judge_batches = partial(
         _judge_batches, classes=classes, counts=counts, posterior=posterior, judge=judge
