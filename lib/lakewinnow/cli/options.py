@@ -1,6 +1,6 @@
 """What commands are given: the configuration and options, checked and completed; and their help."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
@@ -147,15 +147,11 @@ def _keys(_: Any, __: Any, incomplete: str) -> list[CompletionItem]:
     """Complete a key of the configuration."""
     import yaml
 
-    from lakewinnow.config.file import bundled
+    from lakewinnow.config.file import bundled, leaves
 
-    def keys(section: Any, prefix: str) -> Iterator[str]:
-        for key, value in section.items():
-            is_section = isinstance(value, dict) and value
-            yield from keys(value, f"{prefix}{key}.") if is_section else (f"{prefix}{key}=",)
-
-    every = keys(yaml.safe_load(bundled("base.yaml").read_text(encoding="utf-8")), "")
-    return [CompletionItem(key) for key in every if key.startswith(incomplete)]
+    base = yaml.safe_load(bundled("base.yaml").read_text(encoding="utf-8"))
+    keys = (f"{key}=" for key, _ in leaves(base))
+    return [CompletionItem(key) for key in keys if key.startswith(incomplete)]
 
 
 SET: Final = click.option(

@@ -5,7 +5,7 @@ right, then the `--set` overrides; `to_dict` and `dump` give back what a run rea
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -61,6 +61,15 @@ def to_dict(config: object) -> Raw:
     """Return a configuration (or one section) as plain YAML-able values."""
     plain: Raw = to_json(config, with_nulls=True)
     return plain
+
+
+def leaves(section: Mapping[str, Any], inside: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of a section by their dotted keys; a section of nothing is a value."""
+    for key, value in section.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, f"{inside}{key}.")
+        else:
+            yield f"{inside}{key}", value
 
 
 def dump(config: Config) -> str:

@@ -7,13 +7,13 @@ nothing of the values, some of which may be secrets.
 import hashlib
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Final
 
-from lakewinnow.config.file import to_dict
+from lakewinnow.config.file import leaves, to_dict
 from lakewinnow.config.sections import FINETUNE, Config
 from lakewinnow.embedding import listed, registry
 from lakewinnow.embedding.local import models
@@ -35,7 +35,7 @@ def settings_of(stage: Stage, config: Config, resolved: Mapping[str, Any]) -> di
     found: dict[str, Any] = {}
     whole = to_dict(config)
     for key in names_of(stage.settings, config):
-        found |= _leaves(key, _at(whole, key, config))
+        found |= leaves({key: _at(whole, key, config)})
     for key in stage.how:
         found = {name: value for name, value in found.items() if not _is_in(name, key)}
         found = {name: _without(value, name, key) for name, value in found.items()}
@@ -81,14 +81,6 @@ def _at(whole: Any, key: str, config: Config) -> Any:
             return attrgetter(key)(config)  # what several keys come to
         whole = whole[part] if whole is not None else None
     return whole
-
-
-def _leaves(key: str, value: Any) -> Iterator[tuple[str, Any]]:
-    if not isinstance(value, Mapping) or not value:
-        yield key, value
-        return
-    for name, inner in value.items():
-        yield from _leaves(f"{key}.{name}", inner)
 
 
 def _is_in(key: str, section: str) -> bool:

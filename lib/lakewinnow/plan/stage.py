@@ -35,7 +35,6 @@ class Stage:
     # stage writes it, "checks/*" is every table of that form
     reads: NamesOf = ()
     writes: NamesOf = ()  # the tables it writes; a table has one writer
-    # the dataclass of what its report says it found; None: it says nothing
     # dotted keys of the configuration that decide its result, or sections of it
     settings: NamesOf = ()
     # keys within those that say how it works, but change no result: time-outs, batch sizes

@@ -12,6 +12,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
+from lakewinnow.config.file import leaves
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.lake.reading import FinishedRun
 from lakewinnow.spark.sessions.session import explaining_lost_engine, session
@@ -102,7 +103,7 @@ def diff(first: str, second: str, spark: SparkSession | None = None) -> RunDiff:
         decisions=decisions,
         thresholds=_by_class(models, [model.thresholds for model in models]),
         label_quality=_by_class(models, [m.inverse_noise_matrix.diagonal() for m in models]),
-        config=_differing(*(_flat(of.manifest["config"]) for of in runs)),
+        config=_differing(*(of.manifest["config"] for of in runs)),
         table=together.where(F.col(CHANGE).isNotNull()),
     )
 
@@ -170,17 +171,8 @@ def _by_class(
     return {name: (of[0].get(name), of[1].get(name)) for name in names}
 
 
-def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    flat: dict[str, Any] = {}
-    for key, value in config.items():
-        if isinstance(value, Mapping):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat
-
-
 def _differing(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    keys = dict.fromkeys((*first, *second))
-    pairs = {key: (first.get(key), second.get(key)) for key in keys}
+    """Return the values of keys that differ; an empty section is as good as none."""
+    of = [{k: v for k, v in leaves(config) if v != {}} for config in (first, second)]
+    pairs = {key: (of[0].get(key), of[1].get(key)) for key in of[0] | of[1]}
     return {key: pair for key, pair in pairs.items() if pair[0] != pair[1] and key != "workspace"}
