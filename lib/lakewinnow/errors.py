@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import ClassVar, Final, Self
 
 from lakewinnow.masking import MASK, holds_secret, masked, masked_text
+from lakewinnow.printable import one_line, printable
 
 _PACKAGE: Final = str(Path(__file__).parent)
+_MOST_SHOWN: Final = 60  # columns in a message, and characters of each
 
 
 class LakewinnowError(Exception):
@@ -40,7 +42,8 @@ class LakewinnowError(Exception):
         self, code: str, where: str, expected: str, got: object = None, hint: str = ""
     ) -> None:
         super().__init__(code, where, expected, got, hint)  # all in args, so that it pickles
-        self.code, self.where, self.hint = code, masked_text(where), masked_text(hint)
+        self.code = code
+        self.where, self.hint = one_line(masked_text(where)), one_line(masked_text(hint))
         self.also: tuple[LakewinnowError, ...] = ()
 
     def __str__(self) -> str:
@@ -48,7 +51,7 @@ class LakewinnowError(Exception):
         if holds_secret(where):
             got = Shown(MASK)
         shown = got if isinstance(got, Shown) else repr(masked(got))
-        return masked_text(f"{where}: expected {expected}, got {shown}")
+        return one_line(masked_text(f"{where}: expected {expected}, got {shown}"))
 
     def at(self, where: str) -> Self:
         """Return the same error about another key: the reference's, say, not the input's."""
@@ -139,7 +142,7 @@ def warn(message: str) -> None:
     level, frame = 1, sys._getframe()  # noqa: SLF001 - there is no other way before Python 3.12
     while frame.f_back and frame.f_code.co_filename.startswith((_PACKAGE, contextlib.__file__)):
         level, frame = level + 1, frame.f_back
-    warnings.warn(message, LakewinnowWarning, stacklevel=level)
+    warnings.warn(printable(message), LakewinnowWarning, stacklevel=level)
 
 
 class Shown(str):
@@ -166,7 +169,9 @@ def check_columns(
     SchemaError : "missing_column", for each that is not there
     """
     known = list(map(str, columns))
-    expected = f"one of the {of}'s columns ({', '.join(known)})"
+    shown = [name if len(name) <= _MOST_SHOWN else f"{name[:_MOST_SHOWN]}…" for name in known]
+    more = f" and {len(shown) - _MOST_SHOWN} more" if len(shown) > _MOST_SHOWN else ""
+    expected = f"one of the {of}'s columns ({', '.join(shown[:_MOST_SHOWN])}{more})"
     SchemaError.raise_any(
         SchemaError("missing_column", where, expected, name, did_you_mean(name, known))
         for where, name in wanted

@@ -19,7 +19,8 @@ _SHAPES: Final = tuple(
         (r"(\b(?:https?|git|ftp)://)[^/\s@?#]+@", rf"\1{MASK}@"),
         # ?sig=…, &X-Amz-Signature=…, AccountKey=…;
         (rf"((?:^|[?&;,\s'\"])(?:sig|[\w.-]*(?:{_NAMES})[\w.-]*)=)[^&;#\s'\"]+", rf"\1{MASK}"),
-        (r"\b(bearer|basic)\s+[\w.~+/=-]{8,}", rf"\1 {MASK}"),
+        # "Basic training" is none: a digit or an equals sign is in all but few of those
+        (r"\b(bearer|basic)\s+(?=[\w.~+/-]*[\d=])[\w.~+/=-]{8,}", rf"\1 {MASK}"),
         (r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", MASK),
         # Of OpenAI, Hugging Face, GitHub, AWS, Databricks, Slack; a JSON web token
         (r"\bsk-[\w-]{12,}|\bhf_\w{16,}|\bgh[a-z]_\w{16,}|\bgithub_pat_\w{16,}", MASK),

@@ -535,6 +535,9 @@ def test_here_is_the_folder_of_the_file_it_stands_in(write, tmp_path):
         ("crossval:\n  folds: 2\n  folds: 3\n", "not_yaml", 3),
         ("workspace: a\n? [b, c]\n: d\n", "not_yaml", 2),  # keys are text
         ("input:\n  options: {1: a}\n", "not_yaml", 2),
+        ("&a [*a]\n", "not_yaml", None),  # a list that is in itself
+        ("input: " + "[" * 5000, "not_yaml", None),
+        ("input: " + "9" * 5000 + "\n", "not_yaml", None),
         ("just text\n", "not_a_mapping", None),
         ("", "not_a_mapping", None),
         ("- a\n- b\n", "not_a_mapping", None),
@@ -544,6 +547,18 @@ def test_a_file_that_is_no_configuration_is_an_error_that_says_where(write, text
     path = write(text)
     error = loading_fails(path)
     assert (error.code, error.where) == (code, f"{path}:{line}" if line else str(path))
+
+
+def test_an_override_that_has_no_end_is_an_error(write):
+    error = loading_fails(write(BASE), overrides=["input.features=&a [*a]"])
+    assert (error.code, error.where) == ("bad_override", "--set input.features")
+
+
+@pytest.mark.parametrize("key", ["input.path", "workspace", "embedding.store"])
+def test_a_path_with_a_nul_is_an_error(key):
+    with pytest.raises(ConfigError) as caught:
+        parse_config(with_key(key, "a\0b"))
+    assert (caught.value.code, caught.value.where) == ("out_of_range", key)
 
 
 def test_a_file_that_is_not_utf8_is_an_error(tmp_path):

@@ -23,6 +23,7 @@ from lakewinnow.errors import (
     asking_for_pyspark,
     did_you_mean,
 )
+from lakewinnow.printable import one_line, printable
 from lakewinnow.terminal import interrupts
 
 __all__ = ["exit_code_of", "main"]
@@ -73,7 +74,7 @@ def exit_code_of(arguments: Sequence[str]) -> int:
         lost = _lost(error)
         kind, line = (EngineError, lost) if lost else _last_line(error)
         hint = _MEMORY if lost else "run again with --debug for the traceback"
-        print(f"lakewinnow: error: {line}\nhint: {hint}", file=sys.stderr)
+        print(f"lakewinnow: error: {one_line(line)}\nhint: {hint}", file=sys.stderr)
         return kind.exit_code
 
 
@@ -120,11 +121,17 @@ def _usage(error: click.UsageError) -> ConfigError:
     return ConfigError("usage", where, expected, Shown(got), hint)
 
 
+class _PrintableFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record))
+
+
 def _log_to_stderr() -> None:
     handler = logging.StreamHandler()
     # On Ctrl-C py4j logs the stack of the call it was in, and does so as the root logger itself.
     handler.addFilter(lambda record: record.name != "root")
-    logging.basicConfig(format="%(message)s", handlers=[handler])
+    handler.setFormatter(_PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
 
 
 def _lost(error: Exception) -> str | None:

@@ -30,6 +30,7 @@ from lakewinnow.cli.review import review
 from lakewinnow.cli.store import store
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.plan.words import counted
+from lakewinnow.printable import printable
 
 if TYPE_CHECKING:  # heavy imports, which `--help` and errors do without
     from pyspark.sql import SparkSession
@@ -72,7 +73,7 @@ def init(path: str, output: Path) -> None:
     """
     from lakewinnow.cli import init as starter
 
-    click.echo(starter.write(path, output))
+    click.echo(printable(starter.write(path, output)))
 
 
 @lakewinnow.command(cls=RunCommand, **example("run tickets.yaml --set crossval.folds=5"))
@@ -123,7 +124,7 @@ def plan(asked: Asked, form: str | None) -> None:
         click.echo(json.dumps(plan.to_json(), indent=2, ensure_ascii=False))
     else:
         width = shutil.get_terminal_size().columns
-        click.echo(plan.dot() if form == "dot" else plan.text(width))
+        click.echo(printable(plan.dot()) if form == "dot" else printable(plan.text(width)))
 
 
 @lakewinnow.command(**example("top tickets.yaml -n 50 --csv > worst.csv"))
@@ -238,7 +239,7 @@ def merge(output: str, models: tuple[str, ...]) -> None:
     merged = noise_models.merge_noise_models(models)
     noise_models.write(merged, output)
     rows, classes = counted(merged.n_rows, "row"), counted(len(merged.classes), "class")
-    click.echo(f"{output}: {rows}, {classes}")
+    click.echo(printable(f"{output}: {rows}, {classes}"))
 
 
 lakewinnow.add_command(store)
@@ -262,11 +263,10 @@ def _topics(_: Any, __: Any, incomplete: str) -> list[str]:
 @click.argument("topic", metavar="[TOPIC]", required=False, shell_complete=_topics)
 def guide(topic: str | None) -> None:
     """Show a page of the guide, or the list of its topics."""
-    from rich.console import Console
-
     from lakewinnow import guide
+    from lakewinnow.terminal.console import Console
 
-    shown, out = () if topic is None else (topic,), Console()
+    shown, out = () if topic is None else (topic,), Console(highlight=True)
     if out.is_terminal:
         out.print(guide.rendered(*shown))
     else:

@@ -9,7 +9,6 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 import pyspark
-from rich.console import Console
 from rich.text import Text
 
 from lakewinnow.config.sections import EmbeddingConfig
@@ -20,13 +19,14 @@ from lakewinnow.spark.sessions import java
 from lakewinnow.spark.sessions.engines import engine_of
 from lakewinnow.spark.sessions.machine import memory_bytes, usable_cores
 from lakewinnow.spark.sessions.session import running
+from lakewinnow.terminal.console import Console
 
 Check = tuple[str, Callable[[], str]]
 
 
 def examine() -> int:
     """Print one line a check; return 0, or the exit code of EngineError when one fails."""
-    out = Console(highlight=False)
+    out = Console()
     healthy = True
     for name, check in _checks():
         try:

@@ -26,6 +26,12 @@ from lakewinnow.typed_json import to_json
 
 Raw = dict[str, Any]
 
+_MOST_VALUES: Final = 100_000  # in a file: 10,000 classes have a weight each, say
+_TOO_MUCH: Final = (
+    f"at most {_MOST_VALUES:,} values, not too deep in each other",
+    Shown("more"),
+    "does an alias, *name, stand inside of what it names?",
+)
 HERE: Final = "{here}"  # in a file: the folder of that file
 
 
@@ -140,14 +146,31 @@ def _read(path: Path) -> Raw:
     try:
         text = path.read_text(encoding="utf-8")
         raw = yaml.load(text, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except RecursionError:
+        raise ConfigError("not_yaml", str(path), *_TOO_MUCH) from None
+    except (yaml.YAMLError, ValueError) as error:  # no UTF-8, or a number of thousands of digits
         mark = getattr(error, "problem_mark", None)
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         raise ConfigError("not_yaml", where, "valid YAML", Shown(reason)) from None
+    if _has_more_values(raw, _MOST_VALUES):
+        raise ConfigError("not_yaml", str(path), *_TOO_MUCH)
     if not isinstance(raw, dict):
         raise ConfigError("not_a_mapping", str(path), "a mapping of sections", raw)
     return {key: _expand(value, str(path.resolve().parent)) for key, value in raw.items()}
+
+
+def _has_more_values(raw: Any, most: int) -> bool:
+    """Whether there are more values than so many: an alias may repeat without end."""
+    left, n_values = [raw], 0
+    while left and n_values <= most:
+        value = left.pop()
+        n_values += 1
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+    return n_values > most
 
 
 def _expand(value: Any, here: str) -> Any:
@@ -166,8 +189,10 @@ def _parse_override(override: str) -> Raw:
         raise ConfigError("bad_override", "--set", "KEY=VALUE, e.g. crossval.folds=5", override)
     try:
         parsed: Any = yaml.load(value, Loader=_StrictLoader)  # noqa: S506 - a SafeLoader
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         parsed = value
+    if _has_more_values(parsed, _MOST_VALUES):
+        raise ConfigError("bad_override", f"--set {key}", *_TOO_MUCH)
     for name in reversed(key.strip().split(".")):
         parsed = {name: parsed}
     return dict(parsed)

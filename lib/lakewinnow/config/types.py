@@ -77,9 +77,9 @@ class Names:
     def __str__(self) -> str:
         return self.what
 
-    def holds(self, _: object) -> bool:
-        """Whether a value will do: what there is, is not known yet."""
-        return True
+    def holds(self, value: object) -> bool:
+        """Whether a value will do: what there is, is not known yet, but no path has a NUL."""
+        return self == COLUMN or "\0" not in str(value)
 
 
 @dataclass(frozen=True)

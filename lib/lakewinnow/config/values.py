@@ -129,7 +129,10 @@ def _match_scalar(hint: Any, raw: Any) -> tuple[bool, Any]:
     if isinstance(raw, bool):  # which Python takes for an int
         return hint is bool, raw
     if hint is float and isinstance(raw, int):
-        return True, float(raw)
+        try:
+            return True, float(raw)
+        except OverflowError:  # beyond 1e308
+            return False, raw
     if hint is int and isinstance(raw, float) and raw.is_integer():  # 1e6, say
         return True, int(raw)
     return isinstance(raw, hint), raw

@@ -91,9 +91,13 @@ class Files:
         return str(entry.path).removeprefix(self._base.rstrip("/")).lstrip("/")
 
     def entries(self, name: str = "", *, recursive: bool = False) -> list[fs.FileInfo]:
-        """List what is below a folder; nothing when it is not there."""
+        """List what is below a folder; nothing when it is not there, or is a file."""
         selector = fs.FileSelector(self._at(name), recursive=recursive, allow_not_found=True)
-        return sorted(self._fs.get_file_info(selector), key=lambda info: info.path)
+        try:
+            found = self._fs.get_file_info(selector)
+        except NotADirectoryError:
+            return []
+        return sorted(found, key=lambda info: info.path)
 
     def listing(self) -> list[fs.FileInfo]:
         """List the file that the root is, or all files below it."""

@@ -31,7 +31,7 @@ from lakewinnow.lake.lock import Lock
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
 from lakewinnow.lake.workspace import Commit
-from lakewinnow.masking import masked_text
+from lakewinnow.masking import masked, masked_text
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.report import Report, words
@@ -126,7 +126,7 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
         warnings=[warning for commit in commits for warning in commit.warnings],
         noise_model=_earlier(run.inputs.noise_model),
     )
-    summary_json = summary.to_json()
+    summary_json = masked(summary.to_json())
     lake.publish_json("summary.json", summary_json)
     shown = None
     if "report" in found:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lakewinnow import columns as c
 from lakewinnow.plan.words import counted
 from lakewinnow.review.diff import CHANGES, RunDiff
+from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.tables import PlainTable, short_path
 
 _MOST_CLASSES: Final = 12
@@ -19,7 +19,7 @@ _MOVED: Final = 5e-4  # less would be shown as 0.000
 
 def print_diff(found: RunDiff, n: int) -> None:
     """Print what changed, in counts, and the `n` rows that changed most."""
-    out = Console(highlight=False)
+    out = Console()
     out.print()
     for name, workspace in zip(("first", "second"), found.workspaces, strict=True):
         rows = counted(found.rows[name], "row")

@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lakewinnow.figures.models import Choice, Comparison, Finetuning, Scores, Variant
 from lakewinnow.plan.words import counted
 from lakewinnow.report import verdicts
+from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.tables import PlainTable
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -10,6 +9,7 @@ from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.lake.vectors.embedding_store import EmbeddingStore
 from lakewinnow.lake.vectors.store_care import FAULTS, Contents
 from lakewinnow.plan.words import counted, size
+from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.tables import PlainTable, short_path
 
 
@@ -48,12 +48,12 @@ def print_contents(store: EmbeddingStore, contents: Sequence[Contents]) -> None:
         duplicates = of.rows - of.refused - of.texts
         counts = (of.dimensions, of.texts, duplicates, of.refused)
         table.add_row(Text(of.provider), Text(of.model), *(f"{n:,}" for n in counts))
-    Console(highlight=False).print(table)
+    Console().print(table)
 
 
 def print_faults(store: EmbeddingStore, faults: Mapping[str, int]) -> None:
     """Print what is wrong with a store's rows."""
-    out = Console(highlight=False)
+    out = Console()
     if not faults:
         out.print(f"{short_path(store.files.root)}: no faulty rows")
     for fault, n in faults.items():

@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from typing import Final
 
 from pyspark.sql import SparkSession
-from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
@@ -16,6 +15,7 @@ from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.words import counted, duration
 from lakewinnow.spark.sessions.engines import Engine, JobProgress, engine_of
 from lakewinnow.terminal import interrupts
+from lakewinnow.terminal.console import Console
 
 _SECONDS_A_LINE: Final = 30
 
@@ -105,7 +105,7 @@ class LiveProgress(Progress):
 @contextmanager
 def progress(*, quiet: bool) -> Iterator[Progress]:
     """Follow a run on stderr: live on a terminal, a line a stage elsewhere."""
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True)
     if quiet or not console.is_terminal:
         yield Progress(console, quiet=quiet)
         return

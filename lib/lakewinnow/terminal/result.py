@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from lakewinnow.pipeline import RunResult
 from lakewinnow.plan.words import counted
 from lakewinnow.report import findings, verdicts, words
 from lakewinnow.terminal.command_line import CommandLine, program
+from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.does_it_help import print_choice, print_models
 from lakewinnow.terminal.embeddings import candidates_table
 from lakewinnow.terminal.tables import PlainTable, short_path
@@ -30,7 +30,7 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
 
     Of a run that has ended before clean/ was written: what it has found so far.
     """
-    out, files, found = Console(highlight=False), Files(result.workspace), result.figures
+    out, files, found = Console(), Files(result.workspace), result.figures
     if found is None:
         _print_so_far(out, files, result)
         return
@@ -78,7 +78,7 @@ def print_finetuned(result: RunResult) -> bool:
     found = result.figures
     if found is None or found.finetune is None or found.finetuning is None:
         return False
-    out = Console(highlight=False)
+    out = Console()
     out.print()
     print_models(out, found.finetune, found.finetuning)
     return not found.finetuning.failed

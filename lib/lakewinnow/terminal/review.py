@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -13,12 +12,13 @@ from lakewinnow.lake.files import Files
 from lakewinnow.plan.words import counted
 from lakewinnow.review import FOLDER, PAGE, Sample, agreed
 from lakewinnow.terminal.command_line import CommandLine
+from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.tables import PlainTable, short_path
 
 
 def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
     """Print what was drawn, where it is and what to do with it."""
-    out = Console(highlight=False)
+    out = Console()
     out.print(f"{counted(sample.rows, 'row', 'was')} drawn for review:", style="bold")
     for is_issue, name in ((True, "flagged"), (False, "not flagged")):
         side = [stratum for stratum in sample.strata if stratum.is_label_issue == is_issue]
@@ -42,7 +42,7 @@ def print_measured(
     measured: Mapping[str, Any], files: Files, paths: Sequence[str], typed: CommandLine
 ) -> None:
     """Print how right the flags are, what they miss, and where to cut for what is wanted."""
-    out = Console(highlight=False)
+    out = Console()
     for line in _who(measured):
         out.print(Text(line), soft_wrap=True)
     out.print()

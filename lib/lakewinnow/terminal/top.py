@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
@@ -15,6 +14,7 @@ from lakewinnow.config.sections import Config
 from lakewinnow.errors import DataError
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.redaction import PREVIEW_LENGTH, rewrites, rewritten
+from lakewinnow.terminal.console import Console
 from lakewinnow.text.spreadsheets import as_cell
 
 Issue = Mapping[str, Any]
@@ -55,7 +55,7 @@ def print_top(config: Config, n: int, form: str | None, width: int | None) -> No
         written.writeheader()
         written.writerows({name: as_cell(value) for name, value in row.items()} for row in rows)
     else:
-        _print(rows, Console(highlight=False, width=width))
+        _print(rows, Console(width=width))
 
 
 def worst_issues(files: Files, n: int) -> list[dict[str, Any]]:
