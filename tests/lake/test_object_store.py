@@ -19,8 +19,9 @@ from builders import make_config, messages
 from killing import kill_everywhere
 from lakewinnow.errors import BusyError, EngineError
 from lakewinnow.lake.files import Files
-from lakewinnow.lake.inputs.source import _fingerprint as fingerprint
+from lakewinnow.lake.inputs import fingerprints
 from lakewinnow.lake.inputs.source import read_source
+from lakewinnow.lake.inputs.text_files.listing import list_files
 from lakewinnow.lake.lock import Lock, alone_in
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.spark.sail import embedded
@@ -187,16 +188,19 @@ def test_number_10_one_run_at_a_time_in_a_store(store):
         pass
 
 
-def test_a_file_that_is_replaced_is_noticed(store):
-    write_parquet(store)
-    uri = f"{store}/in/part.parquet"
-    for path in (uri, f"{store}/in", f"{store}/in/*.parquet"):
-        size, before = fingerprint([uri], "parquet", path)
-        assert size == Files(f"{store}/in").size("part.parquet")
-        assert fingerprint([uri], "parquet", path) == (size, before)
-        time.sleep(1.1)  # the store's times are whole seconds
-        write_parquet(store)
-        assert fingerprint([uri], "parquet", path)[1] != before
+def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):
+    opened, base = fs.FileSystem.from_uri(store)
+
+    def written(content, path):
+        with opened.open_output_stream(f"{base}/in/x.csv") as stream:
+            stream.write(content)
+        return fingerprints.of_files(list_files(f"{store}/{path}", {}), "csv")
+
+    for path in ("in/x.csv", "in", "in/*.csv"):
+        size, before = written(b"one", path)
+        assert size == 3
+        assert fingerprints.of_files(list_files(f"{store}/{path}", {}), "csv") == (3, before)
+        assert written(b"two", path)[1] != before
 
 
 def goes_in_and_out(store, config, first, clean_table):

@@ -80,11 +80,11 @@ class Files:
 
     def exists(self, name: str = "") -> bool:
         """Whether a file or folder is there."""
-        return bool(self._info(name).type != fs.FileType.NotFound)
+        return bool(self.info(name).type != fs.FileType.NotFound)
 
     def is_file(self, name: str = "") -> bool:
         """Whether this is a file."""
-        return bool(self._info(name).type == fs.FileType.File)
+        return bool(self.info(name).type == fs.FileType.File)
 
     def name_of(self, entry: fs.FileInfo) -> str:
         """Return where an entry is below the root."""
@@ -101,14 +101,14 @@ class Files:
 
     def listing(self) -> list[fs.FileInfo]:
         """List the file that the root is, or all files below it."""
-        root = self._info("")
+        root = self.info("")
         if root.type == fs.FileType.File:
             return [root]
         return [info for info in self.entries(recursive=True) if info.type == fs.FileType.File]
 
     def size(self, name: str) -> int:
         """Total bytes of a file, or of the data files below a folder."""
-        info = self._info(name)
+        info = self.info(name)
         if info.type == fs.FileType.File:
             return int(info.size)
         return sum(i.size for i in self.entries(name, recursive=True) if _is_data(i))
@@ -191,7 +191,7 @@ class Files:
 
     def read_bytes(self, name: str) -> bytes | None:
         """Read a file whole; None when it is not there."""
-        if self._info(name).type != fs.FileType.File:
+        if self.info(name).type != fs.FileType.File:
             return None
         with self._fs.open_input_stream(self._at(name)) as stream:
             return bytes(stream.read())
@@ -203,6 +203,14 @@ class Files:
     def open_anywhere(self, name: str) -> Any:
         """Open a file to be read from any place in it, as it is, in a ``with`` statement."""
         return self._fs.open_input_file(self._at(name))
+
+    def tag(self, name: str) -> str:
+        """Return what an object store calls the content of a file; "" where nobody does."""
+        if self.renames_folders:
+            return ""
+        with self.open_anywhere(name) as file:
+            said = {key.lower(): value for key, value in (file.metadata() or {}).items()}
+        return str(said.get("etag", ""))
 
     def create(self, name: str) -> Any:
         """Open a new file to be written bit by bit, and to be closed."""
@@ -255,7 +263,7 @@ class Files:
 
     def delete(self, name: str) -> None:
         """Delete a file or a folder with all that is in it; do nothing when it is not there."""
-        kind = self._info(name).type
+        kind = self.info(name).type
         if kind == fs.FileType.Directory:
             self._fs.delete_dir(self._at(name))
         elif kind == fs.FileType.File:
@@ -309,7 +317,8 @@ class Files:
     def _at(self, name: str) -> str:
         return f"{self._base.rstrip('/')}/{name.strip('/')}".rstrip("/") or "/"
 
-    def _info(self, name: str) -> fs.FileInfo:
+    def info(self, name: str) -> fs.FileInfo:
+        """Return what the file system says of a file or folder: kind, size, time."""
         return self._fs.get_file_info(self._at(name))
 
 

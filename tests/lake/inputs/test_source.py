@@ -218,3 +218,35 @@ def test_the_fingerprint_is_of_the_present_content(spark, tmp_path):
     write_csv(path, [("b", "x")])
     os.utime(path, (2, 2))
     assert len({first.fingerprint, touched.fingerprint, open_source(spark, path).fingerprint}) == 3
+
+
+def test_3_a_view_whose_rows_change_is_another_input(spark):
+    def fingerprint(rows):
+        frame = spark.createDataFrame(rows, ["text", "label"])
+        frame.createOrReplaceTempView("changing")
+        return open_source(spark, table="changing").fingerprint
+
+    rows = [("a", "x"), ("b", "y"), ("c", "x")]
+    first = fingerprint(rows)
+    assert fingerprint(rows[::-1]) == first  # the order of rows is no content
+    others = [[*rows[:2], ("c", "y")], [*rows, rows[0]], [*rows[:2], ("b", "y")], rows[:2]]
+    assert len({first, *map(fingerprint, others)}) == 5
+
+
+def test_3_a_view_of_files_is_told_by_its_rows_and_not_by_the_files(spark, tmp_path):
+    pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"]}), tmp_path / "x.parquet")
+    found = []
+    for rows in ("label = 'x'", "label = 'y'"):
+        df = spark.read.parquet(str(tmp_path)).where(rows)
+        df.createOrReplaceTempView("filtered")
+        found.append(open_source(spark, table="filtered").fingerprint)
+    assert found[0] != found[1]
+
+
+def test_3_what_only_an_engine_can_list_is_told_by_its_rows(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr("lakewinnow.lake.inputs.source._listed", lambda *_: [])
+    path, found = tmp_path / "x.parquet", []
+    for label in ("x", "z", "x"):
+        pq.write_table(pa.table({"text": ["a", "b"], "label": [label, "y"]}), path)
+        found.append(open_source(spark, path).fingerprint)
+    assert found[0] == found[2] != found[1]

@@ -1,7 +1,6 @@
 """The user's own table: read as it stands, its columns checked before any job runs."""
 
 import contextlib
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
 
 import pyarrow as pa
 from pyspark.errors import PySparkException
@@ -24,7 +22,7 @@ from lakewinnow.core.text import label_form
 from lakewinnow.errors import ConfigError, DataError, SchemaError, Shown, check_columns
 from lakewinnow.lake import tables
 from lakewinnow.lake.files import Files, absolute
-from lakewinnow.lake.inputs import arrow_files
+from lakewinnow.lake.inputs import arrow_files, fingerprints
 from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
 from lakewinnow.lake.inputs.text_files.csv_headers import BY_POSITION, common_header
 from lakewinnow.lake.inputs.text_files.listing import NULL_FOLDER, InputFile, list_files
@@ -39,7 +37,7 @@ from lakewinnow.spark.passes import valid_probs
 from lakewinnow.spark.portable import json_text
 from lakewinnow.spark.portable.expressions import as_text
 from lakewinnow.spark.sessions import engines
-from lakewinnow.spark.sessions.object_stores import engine_path, is_s3
+from lakewinnow.spark.sessions.object_stores import engine_path
 from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, check_store
 
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
@@ -181,11 +179,16 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
     """
     if config.path is not None and format_ in TABLE_FORMATS:
         return _read_table(spark, config, format_)
-    df, schema, files, changes = _open(spark, config, format_)
-    df, schema = _with_nested(df, schema, config)
+    opened, schema, files, changes = _open(spark, config, format_)
+    df, schema = _with_nested(opened, schema, config)
     _check_columns(schema, config)
     df = _with_label_forms(df, schema, config)
-    n_bytes, fingerprint = _fingerprint(files, format_, config.path)
+    if config.table is not None:
+        n_bytes, fingerprint = fingerprints.of_table(spark, config.table, opened)
+    elif files:
+        n_bytes, fingerprint = fingerprints.of_files(files, format_)
+    else:
+        n_bytes, fingerprint = 0, fingerprints.of_rows(opened)
     return Source(df, schema, n_bytes, fingerprint, changes)
 
 
@@ -216,13 +219,13 @@ def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
 
 def _open(
     spark: SparkSession, config: InputConfig, format_: str
-) -> tuple[DataFrame, t.StructType, list[str], Sequence[str]]:
+) -> tuple[DataFrame, t.StructType, Sequence[InputFile], Sequence[str]]:
     """Return the table, the input's own columns, its files, and `Source.changes`."""
     where = "input.table" if config.table else "input.path"
     try:
         if config.table is not None:
             df = spark.table(config.table)
-            return df, df.schema, df.inputFiles(), ()
+            return df, df.schema, (), ()
         path = engine_path(spark, absolute(config.path or ""))
         check_store(spark, path, where)
         options = {k: _text(v) for k, v in config.options.items()}
@@ -234,23 +237,24 @@ def _open(
             on_spark = not engines.is_sail(spark)
             if files and not (on_spark and spark_reads(files, format_, options)):
                 try:
-                    return *_read_text_files(spark, path, files, format_, options), _uris(files), ()
+                    return *_read_text_files(spark, path, files, format_, options), files, ()
                 except ConfigError as error:
                     if not on_spark or error.code != "option_of_spark":
                         raise
             df, schema = _open_text_format(spark, path, format_, options)
-            return df, schema, df.inputFiles(), ()
+            return df, schema, files, ()
         files = arrow_files.of_format(files, format_)
         if files and (format_ != "parquet" or not arrow_files.engines_read(files[0])):
             df, changes = arrow_files.read(spark, files, format_, config.options)
-            return df, df.schema, _uris(files), changes
+            return df, df.schema, files, changes
         df = spark.read.format(format_).options(**options).load(path)
         if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
             raise _without_rows(where, config)
         df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
-        return df, df.schema, df.inputFiles(), ()
+        schema = df.schema
     except engines.errors as error:
         raise _cannot_read(error, where, config) from error
+    return df, schema, files, ()
 
 
 def _listed(
@@ -259,19 +263,15 @@ def _listed(
     """List the files of the input; none where only Spark has the file system."""
     try:
         files = list_files(absolute(config.path or ""), options)
-    except ConfigError:
-        if engines.is_sail(spark):
+    except (ConfigError, OSError) as error:
+        if engines.is_sail(spark) and isinstance(error, ConfigError):
             raise
-        return []
+        return []  # the engine can open it, or says why not
     if files is None:
         raise _not_found("input.path", config)
     if not files:
         raise _without_rows("input.path", config)
     return files
-
-
-def _uris(files: Sequence[InputFile]) -> list[str]:
-    return [file.uri for file in files]
 
 
 def _with_folders_as_text(reader: DataFrameReader, path: str, df: DataFrame) -> DataFrame:
@@ -446,33 +446,6 @@ def _is_label(data_type: t.DataType) -> bool:
 
 def _is_key(data_type: t.DataType) -> bool:
     return isinstance(data_type, (t.StringType, *_INTEGERS))
-
-
-def _fingerprint(files: Sequence[str], format_: str, path: str | None) -> tuple[int, str]:
-    """Hash the names, sizes and times of the files (a table's files have unique names already)."""
-    digest, total = hashlib.sha256(format_.encode()), 0
-    in_store = _stamps_in_store(path) if path is not None else {}
-    for uri in sorted(files):
-        digest.update(uri.encode())
-        parts = urlsplit(uri)
-        local = Path(unquote(parts.path))
-        if parts.scheme in ("", "file") and local.is_file():
-            stat = local.stat()
-            total += stat.st_size
-            digest.update(f"{stat.st_size} {stat.st_mtime_ns}".encode())
-        elif stamp := in_store.get(f"{parts.netloc}{unquote(parts.path)}"):
-            total += stamp[0]
-            digest.update("{} {}".format(*stamp).encode())
-    return total, digest.hexdigest()
-
-
-def _stamps_in_store(path: str) -> dict[str, tuple[int, int | None]]:
-    """Return size and time of the files at a path of an object store, whose names may be reused."""
-    if not is_s3(path):
-        return {}
-    plain = re.split(r"[*?\[{]", path, maxsplit=1)[0]  # before what stands for several names
-    folder = plain if plain == path else plain.rpartition("/")[0]
-    return {info.path: (info.size, info.mtime_ns) for info in Files(folder).listing()}
 
 
 def input_bytes(config: InputConfig) -> int:

@@ -32,6 +32,7 @@ class InputFile:
     name: str
     size: int
     keys: str = "{}"  # JSON of what folders named key=value say
+    mtime_ns: int | None = None  # when it was written, where that was looked up
 
     @property
     def folder_values(self) -> dict[str, str | None]:
@@ -107,12 +108,13 @@ def list_files(path: str, options: Mapping[str, str]) -> list[InputFile] | None:
     matches = list(_matches(files, "", patterns))
     if not matches:
         return None
-    found = {
-        name: InputFile(root, name, size, _keys(name.removeprefix(match), is_recursive))
-        for match in matches
-        for name, size in _files_of(files, match, is_recursive=is_recursive)
-        if wanted.fullmatch(name.rpartition("/")[2])
-    }
+    found = {}
+    for match in matches:
+        for info in _files_of(files, match, is_recursive=is_recursive):
+            if wanted.fullmatch(info.base_name):
+                name = files.name_of(info)
+                keys = _keys(name.removeprefix(match), is_recursive)
+                found[name] = InputFile(root, name, info.size, keys, info.mtime_ns)
     return [found[name] for name in sorted(found)]
 
 
@@ -142,6 +144,8 @@ def _split(path: str) -> tuple[str, list[str]]:
     """Return the folder above what may vary, and a pattern for each name below it."""
     parts = path.rstrip("/").split("/")
     n = next((i for i, part in enumerate(parts) if _SPECIAL.search(part)), len(parts) - 1)
+    if ":/" in path:
+        n = max(n, 3)  # scheme, nothing, store
     return "/".join(parts[:n]) or "/", parts[n:]
 
 
@@ -161,16 +165,16 @@ def _matches(files: Files, folder: str, patterns: list[str]) -> Iterator[str]:
             yield from _matches(files, files.name_of(entry), rest)
 
 
-def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[tuple[str, int]]:
+def _files_of(files: Files, name: str, *, is_recursive: bool) -> Iterator[fs.FileInfo]:
     if files.is_file(name):
         if not name.rpartition("/")[2].startswith(_HIDDEN):
-            yield name, files.size(name)
+            yield files.info(name)
         return
     for entry in files.entries(name):
         if entry.base_name.startswith(_HIDDEN):
             continue
         if entry.type == fs.FileType.File:
-            yield files.name_of(entry), entry.size
+            yield entry
         elif is_recursive or "=" in entry.base_name:
             yield from _files_of(files, files.name_of(entry), is_recursive=is_recursive)
 
