@@ -14,6 +14,7 @@ from lakewinnow.config import schema
 from lakewinnow.config.file import bundled
 from lakewinnow.errors import ConfigError, DataError, Shown
 from lakewinnow.lake.inputs.sniffing import sniff
+from lakewinnow.plan.words import counted
 
 _TEXT_LENGTH: Final = 20  # characters, on average: less is a name or a category
 _LABEL_NAMES: Final = ("label", "class", "category", "target", "intent", "completion", "sentiment")
@@ -65,7 +66,7 @@ def write(path: str, output: Path) -> str:
     guessed = _guess(sample, path)
     options = {"options": found.options} if found.options else {}
     n_classes = _n_distinct(sample[guessed["label"]])
-    comments = {"label": f"{n_classes:,} classes so far"}
+    comments = {"label": f"{counted(n_classes, 'class')} so far"}
     if guessed["id"] is None:
         comments["id"] = "no column is unique: ids are made from each row's content"
     lines = [
@@ -105,7 +106,9 @@ def _why(sample: pa.Table, guessed: Mapping[str, Any]) -> str:
     if (vector := guessed.get("embedding")) is not None:
         reasons.append(f"embedding {vector!r}: lists of numbers")
     if (features := guessed.get("features")) is not None:
-        reasons.append(f"features: {len(features)} columns of numbers or few values, and no text")
+        reasons.append(
+            f"features: {counted(len(features), 'column')} of numbers or few values, and no text"
+        )
     label, id_ = guessed["label"], guessed["id"]
     by_name = " and a name like one" if _is_named(label) else ""
     reasons.append(f"label {label!r}: {_n_distinct(sample[label]):,} distinct values{by_name}")

@@ -10,6 +10,8 @@ from typing import Final
 
 from markupsafe import Markup
 
+from lakewinnow.plan.words import counted
+
 FLOW_HEIGHT: Final = 280  # pixels
 _LEAST_NODE: Final = 26  # room for a line of text
 _GAP: Final = 6
@@ -63,12 +65,13 @@ def flow(n_rows: int, nodes: Sequence[Node]) -> Picture:
         left += height
         top += height + _GAP
     said = ", ".join(f"{node.n_rows:,} {node.name}" for node in nodes)
+    number, noun = counted(n_rows, "row").split()
     return Picture(
         Markup(
-            '<div class="flow" style="height:{0}px"><p><b>{1:,}</b><br>rows in</p>'
+            '<div class="flow" style="height:{0}px"><p><b>{1}</b><br>{2} in</p>'
             '<svg viewBox="0 0 100 {0}" preserveAspectRatio="none" role="img"'
-            ' aria-label="{1} rows in: {2}">{3}</svg><ul>{4}</ul></div>'
-        ).format(FLOW_HEIGHT, n_rows, said, Markup("").join(ribbons), Markup("").join(labels))
+            ' aria-label="{1} {2} in: {3}">{4}</svg><ul>{5}</ul></div>'
+        ).format(FLOW_HEIGHT, number, noun, said, Markup("").join(ribbons), Markup("").join(labels))
     )
 
 

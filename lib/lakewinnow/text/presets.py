@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
+from lakewinnow.plan.words import counted
 from lakewinnow.text import characters
 from lakewinnow.text.characters import repeated_character_share as character_share
 from lakewinnow.text.characters import repeated_ngram_share, repeated_share, top_ngram_share
@@ -42,20 +43,28 @@ def _repeated_words(document: Document) -> float:
     return repeated_ngram_share(document, 3) if is_long else NOT_JUDGED
 
 
-_N_WORDS: Final = "{:,.0f} words with a letter"
+def _counting(noun: str, sentence: str = "{}") -> Callable[[Document, float], str]:
+    """Return what says how many there are of what a rule counts."""
+    return lambda _, n: sentence.format(counted(int(n), noun))
+
+
+_N_WORDS: Final = _counting("word", "{} with a letter")
 _BASIC: Final[tuple[Rule, ...]] = (
     Rule("few_words", characters.n_words, _N_WORDS, below=1),
     Rule(
-        "lost_characters", characters.n_replaced, "{:,.0f} characters lost in decoding (U+FFFD)", 0
+        "lost_characters",
+        characters.n_replaced,
+        _counting("character", "{} lost in decoding (U+FFFD)"),
+        0,
     ),
     Rule(
         "mojibake",
         characters.n_mojibake,
-        "damaged encoding (mojibake) in {:,.0f} places",
+        _counting("place", "damaged encoding (mojibake) in {}"),
         0,
         source=_FTFY,
     ),
-    Rule("control_characters", characters.n_controls, "{:,.0f} control characters", 0),
+    Rule("control_characters", characters.n_controls, _counting("control character"), 0),
     Rule("symbols", characters.symbol_share, "{:.0%} of its characters are symbols", 0.5),
     Rule("digits", characters.digit_share, "{:.0%} of its characters are digits", 0.5),
     Rule("character_run", characters.longest_run, "one character {:,.0f} times in a row", 20),
@@ -91,8 +100,8 @@ _quality = partial(Rule, source="Rae et al. 2021, A.1.1, Quality Filtering")
 _LENGTH: Final = "words of {:.1f} characters on average"
 _STOPS: Final = "{:.0f} of the, be, to, of, and, that, have, with"
 _GOPHER_QUALITY: Final[tuple[Rule, ...]] = (
-    _quality("gopher_few_words", lambda d: len(d.words), "{:,.0f} words", below=50),
-    _quality("gopher_many_words", lambda d: len(d.words), "{:,.0f} words", 100_000),
+    _quality("gopher_few_words", lambda d: len(d.words), _counting("word"), below=50),
+    _quality("gopher_many_words", lambda d: len(d.words), _counting("word"), 100_000),
     _quality("gopher_short_words", lambda d: _a_word(d, d.n_inked), _LENGTH, below=3),
     _quality("gopher_long_words", lambda d: _a_word(d, d.n_inked), _LENGTH, 10),
     _quality(
@@ -210,9 +219,9 @@ def _n_sentences(document: Document) -> float:
 
 _c4 = partial(Rule, source="Raffel et al. 2020, section 2.2")
 _C4: Final[tuple[Rule, ...]] = (
-    _c4("c4_sentences", _n_sentences, "{:.0f} sentences in lines that C4 keeps", below=3),
+    _c4("c4_sentences", _n_sentences, _counting("sentence", "{} in lines that C4 keeps"), below=3),
     _c4("c4_lorem_ipsum", lambda d: d.text.lower().count("lorem ipsum"), "lorem ipsum", 0),
-    _c4("c4_curly_bracket", lambda d: d.text.count("{"), "{:.0f} curly brackets", 0),
+    _c4("c4_curly_bracket", lambda d: d.text.count("{"), _counting("curly bracket"), 0),
 )
 
 PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
@@ -224,6 +233,6 @@ PRESETS: Final[Mapping[str, tuple[Rule, ...]]] = {
 
 # Without a limit of their own: they hold where `checks.text.rules` gives them one.
 WITHOUT_LIMIT: Final[tuple[Rule, ...]] = (
-    Rule("characters", characters.n_characters, "{:,.0f} characters"),
+    Rule("characters", characters.n_characters, _counting("character")),
     Rule("words", characters.n_words, _N_WORDS),
 )

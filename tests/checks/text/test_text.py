@@ -180,7 +180,7 @@ def test_a_redacted_row_stays_and_its_text_is_nowhere_but_in_the_corpus(cleaned)
     }
     assert issues["card"]["reason"] == "redacted: 1 card number"
     assert issues["damaged"]["reason"] == (
-        "text: damaged encoding (mojibake) in 1 places; redacted: 2 email addresses"
+        "text: damaged encoding (mojibake) in 1 place; redacted: 2 email addresses"
     )
     assert issues["kept"]["reason"].startswith("decided by Ann: drop; redacted: ")
     assert issues["late"]["text_preview"] == (PADDING + " ‹EMAIL› and more")[:200]

@@ -31,6 +31,7 @@ from lakewinnow.lake import check_tables
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import StageReport
+from lakewinnow.plan.words import counted
 
 _BLANK: Final = r"^[\s\p{Z}]*$"
 _PATTERN: Final = "pattern"  # a character a column: 1 where the value is missing
@@ -48,7 +49,7 @@ def run(run: Run, config: NullsConfig) -> StageReport[NullFigures]:
     n_missing = F.length(F.replace(F.col(_PATTERN), F.lit("0"), F.lit("")))
     is_issue = (n_missing == len(names)) & F.lit(bool(names))
     scored = patterns.withColumn(SCORE, 1 - n_missing / max(len(names), 1))
-    why = f"empty: none of {len(names)} columns has a value"
+    why = f"empty: none of {counted(len(names), 'column')} has a value"
     judged = check_tables.flagged(CHECK, scored, is_issue, why)
     check_tables.publish(lake, CHECK, judged)
     shares, together = _shares(patterns, names, lake.rows(CHECK.table))

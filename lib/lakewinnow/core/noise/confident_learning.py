@@ -200,7 +200,7 @@ def check_labels(labels: IntArray, n_classes: int) -> None:
     wrong = np.flatnonzero((labels < 0) | (labels >= n_classes))
     if len(wrong):
         expected = f"0 .. {n_classes - 1}, the positions in the class list"
-        hint = f"{len(wrong)} rows of a block have such a label; is the class list complete?"
+        hint = f"such labels in a block: {len(wrong)}; is the class list complete?"
         raise DataError("label_out_of_range", "label", expected, int(labels[wrong[0]]), hint)
 
 

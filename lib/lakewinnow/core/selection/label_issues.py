@@ -317,7 +317,7 @@ def in_blocks(
     bad = np.flatnonzero(faults)
     if len(bad):
         fault, where = Fault(int(faults[bad[0]])), f"pred_probs of row {ids[int(bad[0])]}"
-        hint = f"{len(bad)} of {len(faults)} rows have this fault; leave them out or fix them"
+        hint = f"bad rows: {len(bad)} of {len(faults)}; leave them out or fix them"
         raise DataError(fault.code, where, expected, Shown(fault.reason), hint)
     probs = clipped(pred_probs)
     parts = (slice(at, at + BLOCK_ROWS) for at in range(0, max(len(labels), 1), BLOCK_ROWS))

@@ -11,6 +11,7 @@ from lakewinnow.figures.labels import Embedded
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import n_accepted
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.plan.words import counted
 
 _FEW_ROWS: Final = 500  # of a class in a shard, to learn from
 _TRAINING_BYTES: Final = 20  # a feature, at the peak
@@ -33,16 +34,16 @@ def choose_mode(
     """
     in_shard = config.rows_per_shard // n_classes
     if n_rows <= config.rows_per_shard:
-        return "shard", f"{n_rows:,} rows are one shard, which learns from all of them"
+        return "shard", f"{counted(n_rows, 'row', 'is')} one shard, which learns from every row"
     if in_shard >= _FEW_ROWS or config.max_train_rows <= config.rows_per_shard:
-        return "shard", f"a shard has {in_shard:,} rows a class to learn from"
+        return "shard", f"a shard has {counted(in_shard, 'row')} a class to learn from"
     model_bytes = 4 * config.folds * n_classes * (n_features + 1)
     if model_bytes > MAX_MODEL_BYTES:
         return "shard", f"global models of {model_bytes / 2**20:,.0f} MiB are too large to send"
     training = _TRAINING_BYTES * min(n_rows, config.max_train_rows) * n_features
     if training > _MAX_TRAINING_BYTES:
         return "shard", f"global models would take {training / 2**30:,.0f} GiB to train"
-    return "global", f"a shard has but {in_shard:,} rows a class to learn from"
+    return "global", f"a shard has but {counted(in_shard, 'row')} a class to learn from"
 
 
 def resolved(config: Config, lake: Lake) -> Mapping[str, Any]:

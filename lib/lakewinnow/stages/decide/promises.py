@@ -24,6 +24,7 @@ from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
 from lakewinnow.lake.inputs.checked import IS_CHECKED, Checked
 from lakewinnow.lake.inputs.decisions import KEEP
+from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import udf
 from lakewinnow.stages.decide.own import CHECKED_LABEL
 
@@ -143,7 +144,7 @@ def _with_sample(rows: DataFrame, sample: Checked) -> DataFrame:
             "another_sample",
             "clean.decisions",
             "a sample for review that was drawn from these label issues",
-            Shown(f"{sample.n_rows - n_same:,} of {sample.n_rows:,} rows have others"),
+            Shown(f"{counted(sample.n_rows - n_same, 'row', 'has', of=sample.n_rows)} others"),
             "`lakewinnow review draw --redraw` draws one from a run as it is configured now",
         )
     return rows.join(drawn.select(c.ROW_ID, IS_CHECKED), c.ROW_ID, "left")
