@@ -46,9 +46,10 @@ class Progress(Observer):
         self._last_line = self._since
 
     def progressed(self, name: str, done: int, total: int, note: str) -> None:
-        """Write how far a stage is that takes long; a line a minute at the most."""
+        """Write how far a stage is that takes long, and at once what it says before it begins."""
         now = time.monotonic()
-        if done < total and now - self._last_line >= _SECONDS_A_LINE:
+        is_due = now - self._last_line >= _SECONDS_A_LINE
+        if done < total and (is_due or (not done and self._last_line == self._since)):
             self._last_line = now
             self._line(_round_line(self._titles[name], done, total, note, now - self._since))
 
@@ -117,8 +118,9 @@ def progress(*, quiet: bool) -> Iterator[Progress]:
 def _round_line(title: str, done: int, total: int, note: str, seconds: float) -> Text:
     rate = done / max(seconds, 1e-9)
     left = f", {duration((total - done) / rate)} left" if done else ""
+    fast = f", {rate:,.0f}/s" if rate >= 1 else ""
     used = f", {note}" if note else ""
-    return Text(f"  {title:<16}{done:,} of {total:,}, {rate:,.0f}/s{used}{left}")
+    return Text(f"  {title:<16}{done:,} of {total:,}{fast}{used}{left}")
 
 
 def _stage_line(commit: Commit, title: str, *, resumed: bool) -> Text:

@@ -190,7 +190,7 @@ def _by_texts(
         config=section,
     )
     said = by_finetuning.score(lake, corpus, ingested.classes, report_progress)
-    lake.publish(name, said.rows, schema=PRED_PROBS)
+    lake.publish(name, said.rows)
     figures = Crossvalidated(
         mode="global",
         why=_ALWAYS_GLOBAL,

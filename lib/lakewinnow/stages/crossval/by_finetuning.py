@@ -6,7 +6,6 @@ many run at once as there are cores; see `kept` for what becomes of what they sa
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -108,16 +107,16 @@ def score(
     )
     fingerprint = _fingerprint(corpus, classes)
     kept = Kept(lake, fingerprint)
-    rows, seconds, n_before = _with_sample(corpus), 0.0, kept.n_done
-    if n_before < len(units):
-        share = (len(units) - n_before) / len(units)
-        report_progress(n_before, len(units), "timing a few texts")
-        seconds = share * seconds_of(corpus.rows, corpus.n_rows, len(classes), section)
-    started = time.monotonic()
+    rows, n_before = _with_sample(corpus), kept.n_done
+    n_left = len(units) - n_before
+    note = "models trained" + (f", {n_before} by an earlier run" if n_before else "")
+    if n_left:
+        seconds = seconds_of(corpus.rows, corpus.n_rows, len(classes), section)
+        about = f"{note}, about {duration(seconds * n_left / len(units))} for all"
+        report_progress(0, n_left, about)
     while (n_done := kept.n_done) < len(units):
         if n_done > n_before:
-            seconds = (time.monotonic() - started) / (n_done - n_before) * (len(units) - n_done)
-        report_progress(n_done, len(units), f"models trained, about {duration(seconds)} left")
+            report_progress(n_done - n_before, n_left, note)
         some = units[n_done : n_done + n_at_once]
         said = map_batches(_of_units(rows, some), partial(fine_tune, units=some), tasks.SCORED)
         kept.add(said, len(some))
