@@ -36,7 +36,8 @@ from lakewinnow.config.file import to_dict
 from lakewinnow.spark.sessions.session import running
 
 # Of 100 inputs: a configuration takes milliseconds, a whole run a second or two.
-SHARES = {"configuration": 45, "csv": 18, "json": 12, "table": 20, "run": 5}
+TEXTS = {"text": "text", "label": "label"}
+SHARES = {"special": 0, "configuration": 45, "csv": 18, "json": 12, "table": 20, "run": 5}
 EXPECTED = (0, 2, 3, 4)  # bad input is none of the engine's faults
 UNHANDLED = "run again with --debug"
 
@@ -239,13 +240,48 @@ def typed(suite, kind, n_inputs):
     each()
 
 
+def extremes():
+    """Give tables of a size or a shape at an end, by name."""
+    label = ["x", "y"] * 10
+    yield "10 MB in a row", {"text": ["a b c " * 1_700_000, *map(str, range(19))], "label": label}
+    classes = [f"class {i}" for i in range(10_001)]
+    yield "10,001 classes", {"text": classes, "label": classes}
+    yield "10,000 classes", {"text": classes[1:], "label": classes[1:]}
+    yield "one row", {"text": ["a"], "label": ["x"]}
+    yield "no row", {"text": pa.array([], pa.string()), "label": pa.array([], pa.string())}
+    yield "all rows equal", {"text": ["a"] * 20, "label": ["x"] * 20}
+    yield "equal texts", {"text": ["a"] * 20, "label": label}
+    yield "no text", {"text": [None] * 20, "label": label}
+    yield "a class a row", {"text": classes[:20], "label": classes[:20]}
+    yield "1,000 columns", {"text": label, "label": label, **{f"c{i}": label for i in range(1000)}}
+
+
+def special(suite, _):
+    """Give what is at an end to a whole run, and files without a byte to ingest."""
+    for name, columns in extremes():
+        with _folder() as folder:
+            config = _write(folder, {"path": str(folder / "rows"), "format": "parquet", **TEXTS})
+            (folder / "rows").mkdir()
+            pq.write_table(pa.table(columns), folder / "rows" / "0.parquet")
+            # The vectors of 10,000 classes take minutes to learn from
+            suite.check("special" if "classes" in name else "run", name, folder, config)
+    for ending in ("csv", "json", "parquet"):
+        with _folder() as folder:
+            path = folder / f"rows.{ending}"
+            config = _write(folder, {"path": str(path), **TEXTS})
+            path.write_bytes(b"")
+            suite.check("special", f"an empty {ending}", folder, config)
+
+
 def run(n_inputs, seed, keep, only=None):
     """Give so many inputs to the command, in the session there is; return the suite."""
     suite, started = Suite(seed, Path(keep)), time.monotonic()
     for kind, share in SHARES.items():
         n = max(1, n_inputs * share // 100)
-        if only in (None, kind):
-            if kind == "configuration":
+        if only == kind or (only is None and (share or n_inputs >= 500)):
+            if kind == "special":
+                special(suite, n)
+            elif kind == "configuration":
                 configurations(suite, n)
             elif kind in ("csv", "json"):
                 files(suite, kind, n)

@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
+import lakewinnow
 from builders import make_config, write_csv
 from lakewinnow.errors import DataError, SchemaError
 from lakewinnow.lake.inputs.formats import input_format
@@ -250,3 +251,14 @@ def test_3_what_only_an_engine_can_list_is_told_by_its_rows(spark, tmp_path, mon
         pq.write_table(pa.table({"text": ["a", "b"], "label": [label, "y"]}), path)
         found.append(open_source(spark, path).fingerprint)
     assert found[0] == found[2] != found[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "code"),
+    [(["label", "text", "LABEL"], "same_column"), (["label", "text", "__lw_key"], "reserved_name")],
+)
+def test_names_of_columns_that_no_engine_tells_apart_are_refused(spark, tmp_path, names, code):
+    pq.write_table(pa.table({name: ["a", "b"] for name in names}), tmp_path / "rows.parquet")
+    with pytest.raises(SchemaError) as caught:
+        lakewinnow.run(make_config(tmp_path / "rows.parquet", tmp_path / "out"), spark)
+    assert (caught.value.code, caught.value.where) == (code, "input")

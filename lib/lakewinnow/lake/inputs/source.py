@@ -2,7 +2,8 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -40,6 +41,7 @@ from lakewinnow.spark.sessions import engines
 from lakewinnow.spark.sessions.object_stores import engine_path
 from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, check_store
 
+OURS: Final = "__lw_"  # how columns begin that are made on the way
 MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
 
 # Of a path, of a table, and of a table whose catalog is not there.
@@ -416,7 +418,7 @@ def _check_columns(schema: t.StructType, config: InputConfig) -> None:
         ),
     )
     check_columns(schema.names, ((key, name) for key, name, *_ in checks))
-    problems = []
+    problems = [*_names_that_clash(schema.names)]
     for key, name, is_allowed, expected in checks:
         if name is not None and not is_allowed(schema[name].dataType):
             got = Shown(f"{name} {schema[name].dataType.simpleString()}")
@@ -424,6 +426,20 @@ def _check_columns(schema: t.StructType, config: InputConfig) -> None:
                 SchemaError("wrong_column_type", key, expected, got, "cast it in the source table")
             )
     SchemaError.raise_any(problems)
+
+
+def _names_that_clash(names: Sequence[str]) -> Iterator[SchemaError]:
+    """Yield what is wrong with names of columns: engines take no account of case."""
+    alike = Counter(name.lower() for name in names)
+    same = [name for name in names if alike[name.lower()] > 1]
+    if same:
+        expected, hint = "names of columns that differ by more than case", "rename all but one"
+        yield SchemaError("same_column", "input", expected, Shown(", ".join(map(repr, same))), hint)
+    ours = [name for name in names if name.lower().startswith(OURS)]
+    if ours:
+        expected = f"names of columns that do not begin with {OURS}"
+        hint = "rename them: columns of these names are made on the way"
+        yield SchemaError("reserved_name", "input", expected, Shown(", ".join(ours)), hint)
 
 
 def _is_text(data_type: t.DataType) -> bool:
