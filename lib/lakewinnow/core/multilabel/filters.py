@@ -37,9 +37,9 @@ from lakewinnow.core.selection import label_issues, scores
 from lakewinnow.core.selection.cells import ANY, NONE, Cells, Pairs
 from lakewinnow.core.selection.label_issues import LOW, IssueFilter
 from lakewinnow.core.selection.n_lowest import Budget, Cuts, Selection
+from lakewinnow.core.selection.pruning import numbers_to_remove
 from lakewinnow.core.selection.scan import scan, selected
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
-from lakewinnow.errors import ConfigError
 
 ALPHA: Final = 0.8  # weight of a score against all that are better
 
@@ -181,11 +181,8 @@ def _filters_of_classes(issue_filter: IssueFilter, n_classes: int) -> list[Issue
     to_remove = issue_filter.num_to_remove_per_class
     if to_remove is None:
         return [issue_filter] * n_classes
-    if len(to_remove) != n_classes:
-        where = "label_issues.num_to_remove_per_class"
-        expected = f"one number for each of the {n_classes} classes"
-        raise ConfigError("wrong_length", where, expected, len(to_remove))
-    return [replace(issue_filter, num_to_remove_per_class=(n, 0)) for n in to_remove]
+    numbers = numbers_to_remove(to_remove, n_classes).tolist()
+    return [replace(issue_filter, num_to_remove_per_class=(n, 0)) for n in numbers]
 
 
 def flag(block: Block, issue_filter: IssueFilter, thresholds: FloatArray, cuts: Cuts) -> BoolArray:

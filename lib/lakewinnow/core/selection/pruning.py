@@ -121,7 +121,7 @@ def class_needs(
     if num_to_remove_per_class is None:
         needs = counts - prune_count_matrix.diagonal()
     else:
-        needs = _checked(num_to_remove_per_class, len(counts))
+        needs = numbers_to_remove(num_to_remove_per_class, len(counts))
     return np.where(_prunable(counts, least), np.clip(needs, 0, counts), 0)
 
 
@@ -131,7 +131,13 @@ def _prunable(counts: IntArray, least: int) -> BoolArray:
     return prunable
 
 
-def _checked(num_to_remove_per_class: Sequence[int], n_classes: int) -> IntArray:
+def numbers_to_remove(num_to_remove_per_class: Sequence[int], n_classes: int) -> IntArray:
+    """Return the numbers, if there is one for each class, and each can be.
+
+    Raises
+    ------
+    ConfigError : "wrong_length" or "out_of_range"
+    """
     where = "label_issues.num_to_remove_per_class"
     if len(num_to_remove_per_class) != n_classes:
         expected = f"one number for each of the {n_classes} classes"
