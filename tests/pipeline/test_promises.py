@@ -16,7 +16,7 @@ from lakewinnow.lake.workspace import Lake
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.result import print_result
 
-pytestmark = pytest.mark.whole_run
+pytestmark = [pytest.mark.whole_run, pytest.mark.slow]
 
 
 def promising(config, path):

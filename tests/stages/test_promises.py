@@ -9,8 +9,10 @@ from builders import corpus_row, lake_in, make_checks, make_commit, make_table, 
 from lakewinnow.config.sections import CleanConfig
 from lakewinnow.errors import DataError
 from lakewinnow.lake.inputs.checked import IS_CHECKED, Checked
-from lakewinnow.lake.inputs.decisions import read_decisions
+from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
 from lakewinnow.stages import decide
+from lakewinnow.stages.decide import promises
+from lakewinnow.stages.decide.own import with_checked_labels, with_own_decisions
 from lakewinnow.stages.label_issues import LABEL_RANKS
 
 N_ISSUES = 500
@@ -51,7 +53,7 @@ def lake(spark, tmp_path_factory):
     make_commit(lake, "ingest", classes=["a", "b", "c"])
     rows = [*map(judged, range(N_ISSUES)), *map(fine, range(N_ISSUES))]
     corpus = [
-        corpus_row(row["row_id"], row["row_id"], checked=checked_label(n))
+        corpus_row(row["row_id"], row["row_id"], checked=checked_label(n), label_of_another="d")
         for n, row in enumerate(rows)
     ]
     make_table(lake, "corpus", corpus)
@@ -84,74 +86,83 @@ def sample_of(spark, is_checked, **changed):
     return Checked(spark.createDataFrame(pa.Table.from_pylist(rows)), len(rows), "sample")
 
 
-def decided(lake, own, sample=None, **clean):
-    report = decide.run(
-        lake, CleanConfig(max_class_fraction=1.0, **clean), make_checks(), own, sample=sample
-    )
-    rows = read_rows(lake.files.root, "issues")
-    by_itself = [row for row in rows if row["decided_by"] is None]
-    return report.figures.promise, by_itself
+FIX = {"label_issues": "fix", "fix_at_most_wrong": 0.1}
+CHECKED_LABEL = {"checked_label": "checked"}
 
 
-def test_fix_at_most_wrong_fixes_the_surest_rows_and_no_more(lake, own):
-    promise, rows = decided(lake, own, label_issues="fix", fix_at_most_wrong=0.1)
-    fixed = {int(row["row_id"][1:]) for row in rows if row["decision"] == "fix"}
+def decided(lake, own, **clean):
+    config = CleanConfig(max_class_fraction=1.0, **clean)
+    report = decide.run(lake, config, make_checks(), own)
+    return report.figures.promise, {
+        row["row_id"]: row for row in read_rows(lake.files.root, "issues")
+    }
+
+
+def promised(lake, own, sample=None, **clean):
+    """What is promised, and what the user has decided, without deciding the other rows."""
+    config = CleanConfig(**clean)
+    rows, _ = with_own_decisions(lake.read("checks/label_issues"), own)
+    rows = with_checked_labels(rows, lake.read("corpus"), config.checked_label, ["a", "b", "c"])
+    return promises.made(rows, config, sample), rows
+
+
+def test_fix_at_most_wrong_fixes_the_surest_rows_and_no_more(lake):
+    promise, rows = decided(lake, None, **FIX, **CHECKED_LABEL)
+    by_itself = [row for row in rows.values() if row["decided_by"] is None]
+    fixed = {int(row["row_id"][1:]) for row in by_itself if row["decision"] == "fix"}
     assert fixed == {n for n in range(N_ISSUES) if n % 5 and 1 - PROBS[n] <= promise.doubt}
     assert len(fixed) == promise.rows
     assert len(fixed) > 0.8 * 280  # 280 of the others have a right suggestion
     assert sum(n >= N_SURE for n in fixed) <= 0.1 * len(fixed)
-    rest = [row for row in rows if row["is_label_issue"] and row["decision"] != "fix"]
+    rest = [row for row in by_itself if row["is_label_issue"] and row["decision"] != "fix"]
     assert {row["decision"] for row in rest} == {"review"}
     assert {row["reason"].split(", ")[-1] for row in rest} == {
         "too doubtful for clean.fix_at_most_wrong"
     }
+    assert (rows["r000"]["new_label"], rows["r000"]["decided_by"]) == ("b", "checked")
+    assert rows["r495"]["decision"] == rows["fine000"]["decision"] == "keep"
 
 
 def test_drop_at_most_good_drops_the_worst_rows_and_no_more(lake, own):
     clean = {"label_issues": "drop", "drop_at_most_good": 0.2, "else_": "keep"}
-    promise, rows = decided(lake, own, **clean)
-    dropped = {int(row["row_id"][1:]) for row in rows if row["decision"] == "drop"}
+    promise, rows = decided(lake, own, decisions_at_random=True, **clean)
+    by_itself = [row for row in rows.values() if row["decided_by"] is None]
+    dropped = {int(row["row_id"][1:]) for row in by_itself if row["decision"] == "drop"}
     assert len(dropped) == promise.rows > 0.8 * 280
     assert sum(n >= N_SURE for n in dropped) <= 0.2 * len(dropped)
-    assert {row["decision"] for row in rows} == {"drop", "keep"}
+    assert {row["decision"] for row in by_itself} == {"drop", "keep"}
 
 
-def test_a_promise_that_checked_rows_do_not_show_changes_nothing(lake, own):
-    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.001}
-    promise, rows = decided(lake, own, **clean)
+def test_a_promise_that_checked_rows_do_not_show_is_not_made(lake, own):
+    promise, _ = promised(lake, own, label_issues="fix", fix_at_most_wrong=0.001)
     assert (promise.doubt, promise.rows, promise.of) == (None, 0, 400)
-    assert {row["decision"] for row in rows} == {"keep", "review"}
 
 
-def test_a_column_of_checked_labels_does_as_well(lake, own):
-    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.1}
-    by_file = decided(lake, own, decisions_at_random=True, **clean)
-    by_column = decided(lake, None, checked_label="checked", **clean)
-    assert by_column[0] == replace(by_file[0], sampled="clean.checked_label")
-    assert by_column[1] == by_file[1]
-    issues = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
-    assert (issues["r000"]["new_label"], issues["r000"]["decided_by"]) == ("b", "checked")
-    assert issues["r495"]["decision"] == issues["fine000"]["decision"] == "keep"
-
-
-def test_the_users_decisions_come_before_checked_labels(lake, spark, tmp_path):
-    path = write_csv(tmp_path / "own.csv", [("r000", "c")], ("row_id", "label"))
-    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.1, "checked_label": "checked"}
-    promise, _ = decided(lake, read_decisions(spark, str(path), "csv"), **clean)
-    issues = {row["row_id"]: row for row in read_rows(lake.files.root, "issues")}
-    assert (issues["r000"]["new_label"], promise.bad) == ("c", 1)
+def test_a_column_of_checked_labels_does_as_well_and_decisions_come_before_it(spark, lake, own):
+    by_file, _ = promised(lake, own, decisions_at_random=True, **FIX)
+    by_column, _ = promised(lake, None, **FIX, **CHECKED_LABEL)
+    assert by_column == replace(by_file, sampled="clean.checked_label")
+    other = spark.createDataFrame([("r000", "fix", "c", None)], own.rows.schema)
+    by_both, rows = promised(lake, Decisions(other, ""), **FIX, **CHECKED_LABEL)
+    assert by_both.bad == by_file.bad + 1
+    [row] = rows.where("row_id = 'r000'").collect()
+    assert (row["own_label"], row["own_by"]) == ("c", "the user")
 
 
 def test_only_rows_of_the_sample_count_as_checked(spark, lake, own):
-    clean = {"label_issues": "fix", "fix_at_most_wrong": 0.1}
-    promise, _ = decided(lake, own, sample_of(spark, lambda n: n < N_SURE), **clean)
+    promise, _ = promised(lake, own, sample_of(spark, lambda n: n < N_SURE), **FIX)
     assert (promise.checked, promise.bad, promise.rows) == (70, 0, 400)  # none that it is wrong of
-    promise, _ = decided(lake, own, sample_of(spark, lambda n: n < 20), **clean)
+    promise, _ = promised(lake, own, sample_of(spark, lambda n: n < 20), **FIX)
     assert (promise.checked, promise.doubt) == (4, None)
 
 
 def test_a_sample_of_other_label_issues_is_refused(spark, lake, own):
-    sample = sample_of(spark, bool, suggested_prob=0.5)
     with pytest.raises(DataError, match="drawn from these label issues") as caught:
-        decided(lake, own, sample, label_issues="fix", fix_at_most_wrong=0.1)
+        promised(lake, own, sample_of(spark, bool, suggested_prob=0.5), **FIX)
     assert caught.value.code == "another_sample"
+
+
+def test_a_checked_label_that_is_no_class_is_an_error(lake):
+    with pytest.raises(DataError, match="classes of the input") as caught:
+        promised(lake, None, **FIX, checked_label="label_of_another")
+    assert (caught.value.code, caught.value.where) == ("unknown_label", "clean.checked_label")

@@ -96,7 +96,7 @@ class Report:
                 if found and how
             ],
             "noise": list(verdicts.of_noise(summary.crossval.noise)),
-            "promises": list(verdicts.of_promise(summary.promise)),
+            "promises": list(verdicts.of_promise(summary)),
             "detection": list(verdicts.of_detection(summary.detection)),
             "bar": charts.bar,
             "interval": charts.interval,

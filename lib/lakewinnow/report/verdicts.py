@@ -14,7 +14,8 @@ from lakewinnow.figures.models import (
     Finetuning,
     Variant,
 )
-from lakewinnow.figures.rows import REVIEW_SAMPLE, Promise
+from lakewinnow.figures.rows import REVIEW_SAMPLE
+from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.words import counted
 from lakewinnow.report.words import percent
 
@@ -61,9 +62,20 @@ def of_models(found: Mapping[str, Variant], how: Comparison) -> Iterator[str]:
     )
 
 
-def of_promise(found: Promise | None) -> Iterator[str]:
+def of_promise(summary: Summary) -> Iterator[str]:
     """Say what checked rows show about those that nobody checked, and what that rests on."""
+    found = summary.promise
     if found is None:
+        n_fixed = summary.decisions.get("fix", 0) - (summary.own_decisions or {}).get("fix", 0)
+        n_dropped = summary.dropped.get("label issues", 0)
+        if n_fixed or n_dropped:
+            n, done, key = n_fixed, "fixed", "fix_at_most_wrong"
+            if not n_fixed:
+                n, done, key = n_dropped, "dropped for their label", "drop_at_most_good"
+            yield (
+                f"Nothing is promised about the rows {done} ({n:,}): clean.{key} is not set; it"
+                " needs rows that people checked"
+            )
         return
     is_fix = found.key.endswith("fix_at_most_wrong")
     done, what = ("fixed", "a wrong new label") if is_fix else ("dropped", "a right label")

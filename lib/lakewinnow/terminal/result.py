@@ -153,7 +153,7 @@ def _classes_table(found: LabelIssueFigures) -> Table:
 
 
 def _figures(result: RunResult, found: Summary) -> Iterator[str]:
-    yield from verdicts.of_promise(found.promise)
+    yield from verdicts.of_promise(found)
     of = found.crossval
     yield (
         f"The classifier is right on {words.percent(of.accuracy)} of rows it has not seen"
