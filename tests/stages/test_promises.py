@@ -77,13 +77,13 @@ def own(spark, tmp_path_factory):
     return read_decisions(spark, str(path), "csv")
 
 
-def sample_of(spark, is_checked, **changed):
-    names = ("row_id", "suggested_label", "suggested_prob", "given_label_prob", "is_label_issue")
+def sample_of(spark, is_checked, n_issues=N_ISSUES, **changed):
     rows = [
-        {name: (judged(n) | changed)[name] for name in names} | {IS_CHECKED: is_checked(n)}
+        {"row_id": f"r{n:03}", "is_label_issue": True, **changed, IS_CHECKED: is_checked(n)}
         for n in CHECKED
     ]
-    return Checked(spark.createDataFrame(pa.Table.from_pylist(rows)), len(rows), "sample")
+    drawn = spark.createDataFrame(pa.Table.from_pylist(rows))
+    return Checked(drawn, len(rows), n_issues, "sample")
 
 
 FIX = {"label_issues": "fix", "fix_at_most_wrong": 0.1}
@@ -156,9 +156,10 @@ def test_only_rows_of_the_sample_count_as_checked(spark, lake, own):
     assert (promise.checked, promise.doubt) == (4, None)
 
 
-def test_a_sample_of_other_label_issues_is_refused(spark, lake, own):
+@pytest.mark.parametrize("changed", [{"is_label_issue": False}, {"n_issues": 499}])
+def test_a_sample_of_other_label_issues_is_refused(spark, lake, own, changed):
     with pytest.raises(DataError, match="drawn from these label issues") as caught:
-        promised(lake, own, sample_of(spark, bool, suggested_prob=0.5), **FIX)
+        promised(lake, own, sample_of(spark, bool, **changed), **FIX)
     assert caught.value.code == "another_sample"
 
 

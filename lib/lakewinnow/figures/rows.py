@@ -52,7 +52,7 @@ class Promise:
     (clean.fix_at_most_wrong), or where they kept its label (clean.drop_at_most_good).
     """
 
-    key: Annotated[str, "of the configuration, that asks for it"]
+    setting: Annotated[str, "key of the configuration that asks for it"]
     at_most: Annotated[float, "share of `rows` that may be bad"]
     confidence: Annotated[float, "probability that no more are"]
     doubt: Annotated[

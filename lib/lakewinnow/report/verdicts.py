@@ -77,13 +77,13 @@ def of_promise(summary: Summary) -> Iterator[str]:
                 " needs rows that people checked"
             )
         return
-    is_fix = found.key.endswith("fix_at_most_wrong")
+    is_fix = found.setting.endswith("fix_at_most_wrong")
     done, what = ("fixed", "a wrong new label") if is_fix else ("dropped", "a right label")
     most, sure = f"{100 * found.at_most:g}%", f"{100 * found.confidence:g}%"
     so_far = f"{found.bad:,} of {counted(found.checked, 'checked row')}"
     if found.doubt is None:
         yield (
-            f"{found.key}: nothing can be promised, so no row is {done} for its label: {so_far}"
+            f"{found.setting}: nothing can be promised, so no row is {done} for its label: {so_far}"
             f" would have had {what}. To show with {sure} confidence that at most {most} have one,"
             f" it takes about {found.needed} checked label issues without one, or more with some"
         )
@@ -96,8 +96,8 @@ def of_promise(summary: Summary) -> Iterator[str]:
     if found.sampled == REVIEW_SAMPLE:
         assumed = "that people did not choose which rows of the review sample to answer"
     yield (
-        f"{found.key}: with {sure} confidence at most {most} of {counted(found.rows, 'row')} have"
-        f" {what}, those {done} with {cut}: {so_far} there had one. This assumes {assumed}"
+        f"{found.setting}: with {sure} confidence at most {most} of {counted(found.rows, 'row')}"
+        f" have {what}, those {done} with {cut}: {so_far} there had one. This assumes {assumed}"
     )
 
 

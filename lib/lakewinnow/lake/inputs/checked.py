@@ -20,15 +20,15 @@ FOLDER: Final = "review_sample"
 RECORD: Final = f"{FOLDER}/sample.json"
 TABLE: Final = f"{FOLDER}/sample.parquet"
 IS_CHECKED: Final = "is_checked"  # whether a row, once decided, may stand for rows like it
-_OF_ISSUES: Final = (c.SUGGESTED_LABEL, c.SUGGESTED_PROB, c.GIVEN_LABEL_PROB, c.IS_LABEL_ISSUE)
 
 
 @dataclass(frozen=True)
 class Checked:
     """The sample that a promise rests on."""
 
-    rows: DataFrame  # row_id, what the run said of the row when it was drawn, `IS_CHECKED`
+    rows: DataFrame  # row_id, is_label_issue when it was drawn, `IS_CHECKED`
     n_rows: int
+    n_issues: int  # label issues that it was drawn from
     fingerprint: str  # of the sample
 
 
@@ -52,15 +52,18 @@ def read_checked(spark: SparkSession, files: Files, key: str) -> Checked:
         where = files.path(FOLDER)
         raise DataError("no_sample", key, "a sample for review", Shown(f"no {where}"), hint)
     table = read_rows(files)
-    shares = (of["drawn"] / of["rows"] for of in record["strata"] if of["is_label_issue"])
-    least = min(shares, default=0.0)
+    issues = [of for of in record["strata"] if of["is_label_issue"]]
+    least = min((of["drawn"] / of["rows"] for of in issues), default=0.0)
     names = (c.ROW_ID, c.IS_LABEL_ISSUE, c.INCLUSION_PROB)
     is_checked = [
         is_issue and _evenly_spread(row_id) * prob < least
         for row_id, is_issue, prob in zip(*(table[name].to_pylist() for name in names), strict=True)
     ]
-    rows = table.select([c.ROW_ID, *_OF_ISSUES]).append_column(IS_CHECKED, pa.array(is_checked))
-    return Checked(spark.createDataFrame(rows), rows.num_rows, record["id"])
+    rows = table.select([c.ROW_ID, c.IS_LABEL_ISSUE]).append_column(
+        IS_CHECKED, pa.array(is_checked, pa.bool_())
+    )
+    n_issues = sum(of["rows"] for of in issues)
+    return Checked(spark.createDataFrame(rows), rows.num_rows, n_issues, record["id"])
 
 
 def read_rows(files: Files) -> pa.Table:

@@ -28,8 +28,7 @@ from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import udf
 from lakewinnow.stages.decide.own import CHECKED_LABEL
 
-_CLOSE: Final = 1e-6  # two engines may differ in the last bits
-_SAMPLED: Final = "sampled_"
+_WAS_ISSUE: Final = "was_label_issue"  # when the sample was drawn
 
 
 def doubt(config: CleanConfig) -> Column:
@@ -67,7 +66,7 @@ def made(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Promis
     others, checked, bad = _counts(rows, config, sample)
     cut = promised_cut(others, checked, bad, most, config.promise_confidence)
     return Promise(
-        key=config.promise_key,
+        setting=config.promise_key,
         at_most=most,
         confidence=config.promise_confidence,
         doubt=None if cut is None else float(strata.SCORE_EDGES[cut.bin]),
@@ -125,26 +124,26 @@ def _bins(doubts: pa.Array) -> pa.Array:
 
 
 def _with_sample(rows: DataFrame, sample: Checked) -> DataFrame:
-    """Add which rows may be checked ones, of a sample that was drawn from these label issues."""
-    names = (c.SUGGESTED_LABEL, c.SUGGESTED_PROB, c.GIVEN_LABEL_PROB, c.IS_LABEL_ISSUE)
-    drawn = F.broadcast(sample.rows.withColumnsRenamed({of: f"{_SAMPLED}{of}" for of in names}))
+    """Add which rows may be checked ones, of a sample that was drawn from these label issues.
 
-    def is_close(name: str) -> Column:
-        return F.abs(F.col(name) - F.col(f"{_SAMPLED}{name}")) < _CLOSE
-
-    is_same = (
-        (F.col(c.SUGGESTED_LABEL) == F.col(f"{_SAMPLED}{c.SUGGESTED_LABEL}"))
-        & (F.col(c.IS_LABEL_ISSUE) == F.col(f"{_SAMPLED}{c.IS_LABEL_ISSUE}"))
-        & is_close(c.SUGGESTED_PROB)
-        & is_close(c.GIVEN_LABEL_PROB)
-    )
-    n_same = rows.join(drawn, c.ROW_ID).where(is_same).count()
-    if n_same < sample.n_rows:
+    Their suggestions may have changed since, as how likely a row was to be drawn has not.
+    """
+    drawn = sample.rows.withColumnRenamed(c.IS_LABEL_ISSUE, _WAS_ISSUE)
+    rows = rows.join(F.broadcast(drawn), c.ROW_ID, "left")
+    is_drawn, is_issue = F.col(_WAS_ISSUE).isNotNull(), F.col(c.IS_LABEL_ISSUE)
+    [[n_same, n_issues]] = rows.select(
+        F.count_if(F.col(_WAS_ISSUE) == is_issue),
+        F.count_if(is_issue & (is_drawn | F.col("own_decision").isNull())),
+    ).collect()
+    if (n_same, n_issues) != (sample.n_rows, sample.n_issues):
+        got = f"one of {sample.n_issues:,}, where there are {n_issues:,}"
+        if n_issues == sample.n_issues:
+            got = f"one of which {counted(sample.n_rows - n_same, 'row', 'has', of=sample.n_rows)} changed"
         raise DataError(
             "another_sample",
             "clean.decisions",
             "a sample for review that was drawn from these label issues",
-            Shown(f"{counted(sample.n_rows - n_same, 'row', 'has', of=sample.n_rows)} others"),
+            Shown(got),
             "`lakewinnow review draw --redraw` draws one from a run as it is configured now",
         )
-    return rows.join(drawn.select(c.ROW_ID, IS_CHECKED), c.ROW_ID, "left")
+    return rows
