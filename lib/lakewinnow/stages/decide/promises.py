@@ -138,7 +138,8 @@ def _with_sample(rows: DataFrame, sample: Checked) -> DataFrame:
     if (n_same, n_issues) != (sample.n_rows, sample.n_issues):
         got = f"one of {sample.n_issues:,}, where there are {n_issues:,}"
         if n_issues == sample.n_issues:
-            got = f"one of which {counted(sample.n_rows - n_same, 'row', 'has', of=sample.n_rows)} changed"
+            n_other = sample.n_rows - n_same
+            got = f"one of which {counted(n_other, 'row', 'has', of=sample.n_rows)} changed"
         raise DataError(
             "another_sample",
             "clean.decisions",
