@@ -152,3 +152,12 @@ def test_23_a_file_whose_name_says_nothing_is_recognised(tmp_path):
     pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows")
     starter.write(str(tmp_path / "rows"), tmp_path / "x.yaml")
     assert load_config(tmp_path / "x.yaml").input.format == "parquet"
+
+
+def test_23_a_label_may_be_the_names_of_folders(tmp_path):
+    for label in ("a", "b"):
+        (tmp_path / "rows" / f"queue={label}").mkdir(parents=True)
+        pq.write_table(pa.table({"message": TEXTS}), tmp_path / f"rows/queue={label}/x.parquet")
+    starter.write(str(tmp_path / "rows"), tmp_path / "x.yaml")
+    found = load_config(tmp_path / "x.yaml").input
+    assert (found.text, found.label) == ("message", "queue")

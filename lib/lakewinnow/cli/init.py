@@ -1,7 +1,7 @@
 """`lakewinnow init`: a first configuration, guessed from the beginning of a table."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from lakewinnow.plan.words import counted
 
 _TEXT_LENGTH: Final = 20  # characters, on average: less is a name or a category
 _LABEL_NAMES: Final = ("label", "class", "category", "target", "intent", "completion", "sentiment")
-_ID_NAME: Final = r"(?i)(^|[_ .-])(ids?|uuid|guid|key|hash|sha\d*|index|unnamed: 0)$|level_0__$"
+_ID_NAME: Final = r"(?i)(^|[_ .-])(ids?|uid|uuid|guid|key|hash|sha\d*|index|unnamed: 0)$|level_0__$"
 # A code of letters and digits, not a word: 4711, T-00042, 3f2b-…
 _ID_VALUE: Final = r"^(?i:[a-z]{0,6}[-_#]?\d+|[0-9a-f]{8}[0-9a-f-]*)$"
 _NO_ID: Final = r"\s|^[-+]?\d*[.,]\d+$"  # words, and quantities
@@ -63,7 +63,7 @@ def write(path: str, output: Path) -> str:
         )
     found = sniff(path)
     sample = found.sample
-    guessed = _guess(sample, path)
+    guessed = _guess(sample, path, found.folder_keys)
     options = {"options": found.options} if found.options else {}
     n_classes = _n_distinct(sample[guessed["label"]])
     comments = {"label": f"{counted(n_classes, 'class')} so far"}
@@ -128,7 +128,9 @@ def _yaml(value: object) -> str:
     return str(dumped.splitlines()[0])
 
 
-def _guess(sample: pa.Table, path: str) -> dict[str, str | list[str] | None]:
+def _guess(
+    sample: pa.Table, path: str, folder_keys: Sequence[str]
+) -> dict[str, str | list[str] | None]:
     """Guess keys of section `input`: the text, the embedding or the features; label and id."""
     n_rows, names = len(sample), sample.column_names
     distinct = {name: _n_distinct(sample[name]) for name in names}
@@ -142,6 +144,7 @@ def _guess(sample: pa.Table, path: str) -> dict[str, str | list[str] | None]:
         and 2 <= distinct[n] <= n_rows / 2
         and not _is_id_name(n)
     ] + [n for n in names if types.is_boolean(sample[n].type) and distinct[n] == 2]
+    labels = [name for name in labels if name not in folder_keys] or labels
     named = list(filter(_is_named, labels))
     label = min(named or labels, key=lambda name: distinct[name], default=None)
     others = [name for name in names if name not in (text, label)]

@@ -111,7 +111,7 @@ PANDAS = {
 }
 PANDAS_CHANGES = {
     "created (timestamp[ns]) as microseconds",
-    "took (duration[ns]) as integers, ns",
+    "took (duration[ns]) as integers of ns",
     "size (uint64) as decimal128(20, 0)",
     "half (halffloat) as float",
     "nothing (null) as text",

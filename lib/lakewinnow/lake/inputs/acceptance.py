@@ -235,7 +235,10 @@ def _check_bad(
 def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
     """Yield what a user should know of columns, classes and rejects although the run goes on."""
     if source.changes:
-        yield f"no engine has the types of some columns; it reads {', '.join(source.changes)}"
+        yield (
+            "some columns are read as other types, as no engine has theirs:"
+            f" {', '.join(source.changes)}"
+        )
     accepted, classes = found.accepted, found.classes
     rare = [name for name in classes if 0 < accepted[name] < folds]
     if rare:

@@ -96,9 +96,9 @@ def _change(kind: pa.DataType) -> str:
     if types.is_timestamp(kind):
         return "microseconds" if kind.unit == "ns" else ""
     if types.is_duration(kind):
-        return f"integers, {kind.unit}"
+        return f"integers of {kind.unit}"
     if isinstance(kind, pa.BaseExtensionType):
-        return "text" if _is_uuid(kind) else str(_engine_type(kind))
+        return "text" if _is_uuid(kind) else _change(kind.storage_type)
     target = _engine_type(kind)
     if target == pa.string():
         return "" if kind in _PLAIN or types.is_string_view(kind) else "text"

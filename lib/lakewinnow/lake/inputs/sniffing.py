@@ -5,7 +5,7 @@ import csv
 import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
 
@@ -21,10 +21,11 @@ from lakewinnow.lake.inputs.source import CSV_OPTIONS, MALFORMED
 from lakewinnow.lake.inputs.text_files import csv_blocks, json_lines
 from lakewinnow.lake.inputs.text_files.csv_dialect import csv_dialect
 from lakewinnow.lake.inputs.text_files.decoding import clean_utf8
-from lakewinnow.lake.inputs.text_files.listing import InputFile, list_files
+from lakewinnow.lake.inputs.text_files.listing import InputFile, folder_keys, list_files
 from lakewinnow.lake.inputs.text_files.reading import column_names
 
-_ROWS: Final = 20_000
+_ROWS: Final = 20_000  # of a file
+_FILES: Final = 8  # of a folder, at most
 _BYTES: Final = 1 << 22  # of a text file
 _RECORDS: Final = 200  # to find the separator and the header by
 _SEPARATORS: Final = (",", ";", "\t", "|")
@@ -44,7 +45,8 @@ class Sniffed:
 
     format: str
     sample: pa.Table
-    options: dict[str, Any] = field(default_factory=dict)  # of the reader, that are not its own
+    options: dict[str, Any]  # of the reader, that are not its own
+    folder_keys: Sequence[str]  # columns that are names of folders
 
 
 def sniff(path: str) -> Sniffed:
@@ -61,24 +63,32 @@ def sniff(path: str) -> Sniffed:
     if not files:
         raise DataError("empty_input", "PATH", "a table with rows", path)
     format_ = format_of(path) or _by_content(path, files) or file_format(path)
-    file = _data_files(files, format_)[0]
-    options: dict[str, Any] = {}
+    data = _data_files(files, format_)
+    some = data[:: -(-len(data) // _FILES)]
     try:
-        if format_ == "csv":
-            options, sample = _csv(file)
-        elif format_ == "json":
-            sample = _json(file)
-        else:
-            kind = "parquet" if format_ in ("delta", "iceberg") else format_
-            sample = arrow_files.head(file, kind, _ROWS)
+        found = [_head_of(file, format_) for file in some]
+        sample = pa.concat_tables([rows for _, rows in found], promote_options="permissive")
     except (pa.ArrowException, OSError, UnicodeError) as error:
         reason = Shown(str(error).splitlines()[0] if str(error) else "nothing")
-        raise DataError("cannot_read", "PATH", f"a {format_} table", reason) from error
-    for key, value in file.folder_values.items():
-        sample = sample.append_column(key, pa.repeat(pa.scalar(value, pa.string()), len(sample)))
+        raise DataError("cannot_read", "PATH", f"a table of format {format_}", reason) from error
     if not len(sample):
         raise DataError("empty_input", "PATH", "a table with rows", path)
-    return Sniffed(format_, _flat(sample), options)
+    return Sniffed(format_, _flat(sample.combine_chunks()), found[0][0], folder_keys(some, ()))
+
+
+def _head_of(file: InputFile, format_: str) -> tuple[dict[str, Any], pa.Table]:
+    """Return the options that read a file, and its first rows."""
+    options: dict[str, Any] = {}
+    if format_ == "csv":
+        options, rows = _csv(file)
+    elif format_ == "json":
+        rows = _json(file)
+    else:
+        kind = "parquet" if format_ in ("delta", "iceberg") else format_
+        rows = arrow_files.head(file, kind, _ROWS)
+    for key, value in file.folder_values.items():
+        rows = rows.append_column(key, pa.repeat(pa.scalar(value, pa.string()), len(rows)))
+    return options, rows
 
 
 def _by_content(path: str, files: Sequence[InputFile]) -> str | None:
