@@ -12,6 +12,7 @@ from core.reference import stable_cleanlab
 from lakewinnow.config.sections import CrossvalConfig
 from lakewinnow.core.noise.calibration import prior_of
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.stages import noise
 from lakewinnow.typed_json import to_json
 
@@ -120,3 +121,18 @@ def test_probabilities_that_know_nothing_are_a_warning(lake, sample):
     pred_probs = np.random.default_rng(0).dirichlet(np.ones(3), 60)
     make_pred_probs(lake, labels, pred_probs)
     assert len(noise.run(lake).warnings) == 1
+
+
+def test_a_weak_classifier_changes_no_label_and_the_result_says_why(lake):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=2000)
+    scores = 0.3 * rng.normal(size=(2000, 3)) + 0.12 * np.eye(3)[labels]
+    pred_probs = np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True)
+    make_pred_probs(lake, labels, pred_probs)
+    found = noise.run(lake).figures.noise
+    assert not found.is_shown
+    assert 0 < found.explained < noise.LEAST_EXPLAINED
+    assert found.why.startswith("the classifier explains ")
+    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    assert (Posterior.of(model).suggestions(labels, pred_probs).labels == labels).all()
+    assert (Posterior.doubting(model).suggestions(labels, pred_probs).labels != labels).any()

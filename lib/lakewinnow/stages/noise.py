@@ -41,6 +41,8 @@ _MATRICES: Final = "label_health/matrices"
 # labels'. Chosen on the sets of tests/bench/evidence.py, as the next one.
 LEAST_EXPLAINED: Final = 0.075
 LEAST_EVIDENCE: Final = 8.0
+EVIDENCE_OF_FEW: Final = 25.0  # of fewer rows, of which the second look sees too little
+FEW_ROWS: Final = 1_500
 _SHOWN: Final = 3  # classes in a sentence
 _NO_BETTER = (
     "the classifier is no better than guessing by the shares of the classes (log loss"
@@ -113,7 +115,8 @@ def _channel(
         return None, None
     channel, is_missed, n_rows = fitted
     names = [name for name, missed in zip(model.classes, is_missed, strict=True) if missed]
-    is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= LEAST_EVIDENCE
+    least = EVIDENCE_OF_FEW if n_rows < FEW_ROWS else LEAST_EVIDENCE
+    is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= least
     found = NoiseFound(
         is_shown=is_shown,
         explained=explained,
