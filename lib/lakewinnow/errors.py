@@ -44,6 +44,8 @@ class LakewinnowError(Exception):
         super().__init__(code, where, expected, got, hint)  # all in args, so that it pickles
         self.code = code
         self.where, self.hint = one_line(masked_text(where)), one_line(masked_text(hint))
+        if hint:  # of an error in a worker the traceback is all that comes back
+            self.add_note(f"hint: {self.hint}")
         self.also: tuple[LakewinnowError, ...] = ()
 
     def __str__(self) -> str:

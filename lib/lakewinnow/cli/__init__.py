@@ -31,6 +31,7 @@ __all__ = ["exit_code_of", "main"]
 COMPLETION: Final = "_LAKEWINNOW_COMPLETE"  # the environment variable of the shells' scripts
 INTERRUPTED: Final = 130
 # Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
+_HINT: Final = re.compile(r"^hint: (.+)$", re.MULTILINE)  # of an error of ours
 _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
 # What is said of a process of Spark's that is no more; of its Java by py4j alone.
 _WORKER_LOST: Final = "Python worker exited unexpectedly"
@@ -73,7 +74,9 @@ def exit_code_of(arguments: Sequence[str]) -> int:
             traceback.print_exc()
         lost = _lost(error)
         kind, line = (EngineError, lost) if lost else _last_line(error)
-        hint = _MEMORY if lost else "run again with --debug for the traceback"
+        said = _HINT.search(str(error))
+        hint = said[1] if said else "run again with --debug for the traceback"
+        hint = _MEMORY if lost else hint
         print(f"lakewinnow: error: {one_line(line)}\nhint: {hint}", file=sys.stderr)
         return kind.exit_code
 

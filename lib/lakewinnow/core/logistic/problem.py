@@ -15,7 +15,7 @@ from lakewinnow.core.logistic.subspace import Subspace
 from lakewinnow.core.noise.confident_learning import check_labels
 from lakewinnow.core.parallel import workers
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
-from lakewinnow.errors import ConfigError, DataError
+from lakewinnow.errors import ConfigError, DataError, Shown
 
 ClassWeight: TypeAlias = Literal["balanced"] | Mapping[int, float] | npt.ArrayLike | None
 
@@ -72,7 +72,8 @@ class Problem:
         if not known.any(axis=1).all():
             expected = "rows of positive weight outside every fold"
             there = f"{len(given)} rows in {len(design.folds)} folds"
-            raise DataError("nothing_to_train_on", "folds", expected, there)
+            hint = "equal texts share a fold: are all texts the same, or those of a class?"
+            raise DataError("nothing_to_train_on", "folds", expected, Shown(there), hint)
         weights = np.empty((len(by_class), len(given)), np.float32)
         for of_model, of_class in zip(weights, by_class, strict=True):
             np.multiply(sampled, inverse_penalty * of_class[given], out=of_model, casting="unsafe")
