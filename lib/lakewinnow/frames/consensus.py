@@ -224,9 +224,7 @@ def _on_spark(
     needed = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
     voted = passes.votes(needed, names)
-    check_bad_rows(
-        passes.CODES, voted.n_by_code, voted.n_imprecise, options.max_bad_fraction, _HINT
-    )
+    check_bad_rows(voted, options.max_bad_fraction, passes.CODES, _HINT)
     votes = voted.votes
     _check_used(int(votes.labelled.sum()), n_given)
     has_labels = votes.labelled > 0
@@ -305,8 +303,7 @@ def _in_memory(
         zip(ids, pandas_columns.strings(who), pandas_columns.strings(labels), strict=True),
     )
     checked = passes.check(batch, names)
-    n_by_code = np.bincount(checked.codes, minlength=len(passes.CODES))
-    check_bad_rows(passes.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction, _HINT)
+    check_bad_rows(checked, options.max_bad_fraction, passes.CODES, _HINT)
     block = checked.block
     _check_used(len(block.label), len(given))
     have_labels, annotator = np.unique(block.annotator, return_inverse=True)

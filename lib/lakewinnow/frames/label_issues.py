@@ -243,9 +243,7 @@ def _on_spark(
     thresholds = earlier.thresholds if earlier else state.thresholds()
     with_margins = isinstance(rows, ParquetRows) and options.issue_filter.is_of_margins
     checked = valid_probs.joint(rows, thresholds, with_margins=with_margins)
-    check_bad_rows(
-        valid_probs.CODES, checked.n_by_code, checked.n_imprecise, options.max_bad_fraction
-    )
+    check_bad_rows(checked, options.max_bad_fraction)
     to_blocks = confident_learning.trusted_blocks
     if not checked.is_sound:
         to_blocks = valid_probs.blocks
@@ -350,8 +348,7 @@ def _in_memory(
     index: dict[str | None, int] = {name: k for k, name in enumerate(names)}
     known = pd.Series([index.get(name) for name in pandas_columns.strings(labels)], dtype="Int64")
     checked = valid_probs.check_series(pd.Series(ids), known, pd.Series(probs), len(names))
-    n_by_code = np.bincount(checked.codes, minlength=len(valid_probs.CODES))
-    check_bad_rows(valid_probs.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction)
+    check_bad_rows(checked, options.max_bad_fraction)
     block = checked.block
     found = core.find_label_issues(
         block.labels,
@@ -371,4 +368,4 @@ def _in_memory(
         c.LABEL_SCORE: found.label_score,
         c.LABEL_RANK: pa.array(found.label_rank, mask=~found.is_label_issue),
     }
-    return pandas_columns.append(df, verdicts.spread(verdict, checked))
+    return pandas_columns.append(df, checked.of_all_rows(verdict))

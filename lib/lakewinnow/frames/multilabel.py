@@ -154,7 +154,7 @@ def _on_spark(
     rows = keyed.select(*(value.alias(name) for name, value in inputs.items()))
 
     checked = passes.thresholds(rows, names)
-    check_bad_rows(passes.CODES, checked.n_by_code, checked.n_imprecise, options.max_bad_fraction)
+    check_bad_rows(checked, options.max_bad_fraction)
     thresholds = checked.state.thresholds()
     joints = passes.joints(rows, thresholds, names)
     models = estimate_noise_models(names, checked.state, joints)
@@ -212,8 +212,7 @@ def _in_memory(
     ids = pandas_columns.row_ids(df, id_column)
 
     checked = passes.check(passes.batch(pa.array(ids), pa.array(lists), pa.array(probs)), names)
-    n_by_code = np.bincount(checked.codes, minlength=len(passes.CODES))
-    check_bad_rows(passes.CODES, n_by_code, checked.n_imprecise, options.max_bad_fraction)
+    check_bad_rows(checked, options.max_bad_fraction)
     block = checked.block
     found = core.find_label_issues(
         [np.flatnonzero(row).tolist() for row in block.labels],

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -36,27 +36,38 @@ class Options:
         check_score(self.rank_by, adjusted=self.adjust_pred_probs)
 
 
+class Found(Protocol):
+    """What was found of rows, a batch or all of them."""
+
+    @property
+    def n_by_code(self) -> npt.NDArray[np.int64]:
+        """Rows by why they are left out, of which the first is that they are not."""
+
+    @property
+    def n_imprecise(self) -> int:
+        """Rows whose probabilities are a little off."""
+
+
 def check_bad_rows(
-    codes: Sequence[str],
-    n_by_code: npt.NDArray[np.int64],
-    n_imprecise: int,
+    found: Found,
     max_bad_fraction: float,
+    codes: Sequence[str] = valid_probs.CODES,
     hint: str = HINT,
 ) -> None:
     """Warn of the rows that are left out.
 
     Parameters
     ----------
-    codes, n_by_code : reasons, the first of which is none, and how many rows have them
-    n_imprecise : rows whose probabilities are a little off
+    codes : what `Found.n_by_code` counts
 
     Raises
     ------
     DataError : "too_many_bad_rows", or "classes_do_not_fit" where that is most rows' fault
     """
+    n_by_code = found.n_by_code
     n_rows, n_bad = int(n_by_code.sum()), int(n_by_code[1:].sum())
-    found = zip(codes[1:], n_by_code[1:].tolist(), strict=True)
-    reasons = ", ".join(f"{n:,} {code}" for code, n in found if n)
+    by_code = zip(codes[1:], n_by_code[1:].tolist(), strict=True)
+    reasons = ", ".join(f"{n:,} {code}" for code, n in by_code if n)
     if n_bad > max_bad_fraction * n_rows:
         if 2 * n_by_code[codes.index(valid_probs.WRONG_LENGTH)] > n_rows:
             expected = "a name for each of the probabilities, in their order"
@@ -68,5 +79,5 @@ def check_bad_rows(
         raise DataError("too_many_bad_rows", "pred_probs", expected, got, hint)
     if n_bad:
         warn(f"{counted(n_bad, 'row', 'is', of=n_rows)} left out: {reasons}")
-    if n_imprecise:
-        warn(valid_probs.imprecise(n_imprecise))
+    if found.n_imprecise:
+        warn(valid_probs.imprecise(found.n_imprecise))

@@ -12,7 +12,7 @@ from lakewinnow.core.multilabel.one_vs_rest import OneVsRestJoints, OneVsRestThr
 from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
 from lakewinnow.spark.passes import one_vs_rest as passes
-from lakewinnow.spark.passes import states
+from lakewinnow.spark.passes import states, valid_probs
 
 CLASSES = ["x", "y", "z"]
 THRESHOLDS = np.array([[0.7, 0.6], [0.8, 0.5], [0.9, 0.4]])
@@ -36,7 +36,7 @@ def test_any_split_in_any_order_adds_up_to_the_same(n_parts, random):
     random.shuffle(order)
     parts = [rows().take(pa.array(order[i::n_parts])) for i in range(n_parts)]
     zero = OneVsRestThresholds.zero(len(CLASSES))
-    zero = passes.CheckedThresholds(zero, np.zeros(len(passes.CODES), np.int64), 0)
+    zero = passes.CheckedThresholds(zero, np.zeros(len(valid_probs.CODES), np.int64), 0)
     thresholds = partial(passes._add_thresholds, classes=CLASSES)
     joints = partial(passes._add_joints, classes=CLASSES, thresholds=THRESHOLDS)
     for scan in (

@@ -12,7 +12,6 @@ from functools import partial
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import DataFrame
 
@@ -25,7 +24,7 @@ from lakewinnow.core.states import State
 from lakewinnow.core.types import BoolArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
-from lakewinnow.spark.passes.valid_probs import WRONG_LENGTH
+from lakewinnow.spark.passes.valid_probs import WRONG_LENGTH, Checked
 from lakewinnow.spark.schemas import schema
 
 ANNOTATORS: Final = "annotators"
@@ -71,18 +70,8 @@ class CrowdNames:
         return replace(self, annotators=[self.annotators[at] for at in kept])
 
 
-@dataclass(frozen=True, eq=False)
-class CheckedAnnotations:
-    """A batch, its good rows apart."""
-
-    block: AnnotatedBlock  # the good rows with their annotations, less those of unknown labels
-    rows: IntArray  # int64, shape (good rows,), their positions in the batch
-    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
-    n_imprecise: int  # rows of which `valid_probs.imprecise` warns
-
-
-def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
-    """Judge the rows of a batch."""
+def check(batch: pa.RecordBatch, names: CrowdNames) -> Checked[AnnotatedBlock]:
+    """Judge the rows of a batch; the block of the good ones is without those of unknown labels."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(names.classes))
     judgement = judge(probs)
     row, given = lists.entries(batch.column(LABELS))
@@ -104,7 +93,8 @@ def check(batch: pa.RecordBatch, names: CrowdNames) -> CheckedAnnotations:
     block = AnnotatedBlock.of(
         place[row[chosen]], annotator[chosen], label[chosen], clipped(probs[is_good])
     )
-    return CheckedAnnotations(block, np.flatnonzero(is_good), codes, judgement.n_imprecise)
+    _, n_imprecise, n_clipped = judgement
+    return Checked(block, np.flatnonzero(is_good), codes, n_imprecise, n_clipped, CODES)
 
 
 def _repeated(row: IntArray, annotator: IntArray) -> IntArray:
@@ -131,9 +121,8 @@ def votes(rows: DataFrame, names: CrowdNames) -> CheckedVotes:
 
 def _add_votes(found: CheckedVotes, batch: pa.RecordBatch, names: CrowdNames) -> CheckedVotes:
     checked = check(batch, names)
-    n_by_code = np.bincount(checked.codes, minlength=len(CODES))
-    zero = VoteState.zero(*names.shape)
-    return found.merge(CheckedVotes(zero.update(checked.block), n_by_code, checked.n_imprecise))
+    votes = VoteState.zero(*names.shape).update(checked.block)
+    return found.merge(CheckedVotes(votes, checked.n_by_code, checked.n_imprecise))
 
 
 def consensus(rows: DataFrame, names: CrowdNames, crowd: Crowd) -> ConsensusState:
@@ -194,7 +183,7 @@ def batch(
 
 
 def verdicts(
-    checked: CheckedAnnotations, quality: LabelQuality, classes: Sequence[str]
+    checked: Checked[AnnotatedBlock], quality: LabelQuality, classes: Sequence[str]
 ) -> dict[str, pa.Array]:
     """Return what was found of a batch, by the names of `CONSENSUS`; null for its bad rows."""
     found = {
@@ -203,7 +192,4 @@ def verdicts(
         c.ANNOTATOR_AGREEMENT: pa.array(quality.annotator_agreement),
         c.NUM_ANNOTATIONS: pa.array(quality.n_annotations),
     }
-    n_rows = len(checked.codes)
-    columns = {k: lists.spread(v, checked.rows, n_rows) for k, v in found.items()}
-    columns[c.ERROR_CODE] = lists.named(checked.codes, CODES)
-    return columns
+    return checked.of_all_rows(found)

@@ -22,7 +22,7 @@ from lakewinnow.core.multilabel.one_vs_rest import (
     OneVsRestThresholds,
     flag_classes,
 )
-from lakewinnow.core.noise.probabilities import Fault, clipped
+from lakewinnow.core.noise.probabilities import clipped
 from lakewinnow.core.selection.label_issues import LOW, IssueFilter
 from lakewinnow.core.selection.n_lowest import Cuts
 from lakewinnow.core.selection.scan import selected
@@ -30,11 +30,9 @@ from lakewinnow.core.states import State
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.passes import states
-from lakewinnow.spark.passes.valid_probs import UNKNOWN_LABEL, WRONG_LENGTH, Checked
+from lakewinnow.spark.passes.valid_probs import CODES, UNKNOWN_LABEL, WRONG_LENGTH, Checked
 from lakewinnow.spark.schemas import schema
 
-# Codes as small integers, so that a pass can count them: those of the faults, then these.
-CODES: Final = (*(fault.code for fault in Fault), WRONG_LENGTH, UNKNOWN_LABEL)
 LEAST_PROB: Final = 0.5  # of a class, for a row to be predicted to belong to it
 
 JUDGED: Final = schema(
@@ -48,7 +46,7 @@ JUDGED: Final = schema(
 )
 
 
-def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked:
+def check(batch: pa.RecordBatch, classes: Sequence[str]) -> Checked[Block]:
     """Judge the rows of a batch; the block of the good ones has indicators as labels."""
     probs, is_whole = lists.probabilities(batch.column(c.PRED_PROBS), len(classes))
     row, names = lists.entries(batch.column(c.LABEL))
@@ -97,7 +95,7 @@ def _add_thresholds(
 ) -> CheckedThresholds:
     checked = check(batch, classes)
     state = found.state.update(checked.block.labels, checked.block.pred_probs)
-    n_by_code = found.n_by_code + np.bincount(checked.codes, minlength=len(CODES))
+    n_by_code = found.n_by_code + checked.n_by_code
     return CheckedThresholds(state, n_by_code, found.n_imprecise + checked.n_imprecise)
 
 
@@ -154,7 +152,7 @@ def batch(row_ids: pa.Array, labels: pa.Array, pred_probs: pa.Array) -> pa.Recor
 
 
 def verdicts(
-    checked: Checked,
+    checked: Checked[Block],
     classes: Sequence[str],
     is_issue: BoolArray,
     by_class: BoolArray,
@@ -167,10 +165,7 @@ def verdicts(
         c.LABEL_SCORE: pa.array(scores),
         c.ISSUE_LABELS: _named(by_class & is_issue[:, np.newaxis], classes),
     }
-    n_rows = len(checked.codes)
-    columns = {k: lists.spread(v, checked.rows, n_rows) for k, v in found.items()}
-    columns[c.ERROR_CODE] = lists.named(checked.codes, CODES)
-    return columns
+    return checked.of_all_rows(found)
 
 
 def _named(chosen: BoolArray, classes: Sequence[str]) -> pa.ListArray:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
-from lakewinnow.spark.arrow import udf
+from lakewinnow.spark.arrow import lists, udf
 from lakewinnow.spark.arrow.parquet_rows import ParquetRows
 from lakewinnow.spark.passes import states
 
@@ -67,15 +67,32 @@ def as_array(values: Column, data_type: DataType) -> Column:
     return values
 
 
+Rows = TypeVar("Rows")
+
+
 @dataclass(frozen=True, eq=False)
-class Checked:
+class Checked(Generic[Rows]):
     """A batch, its good rows apart."""
 
-    block: Block  # the good rows, with their given labels
+    block: Rows  # the good rows, with their given labels
     rows: IntArray  # int64, shape (good rows,), their positions in the batch
-    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `CODES`; 0: good
+    codes: npt.NDArray[np.int8]  # int8, shape (rows,), positions in `names`; 0: good
     n_imprecise: int  # good rows of which `imprecise` warns
     n_clipped: int  # good rows of which values are clipped
+    names: Sequence[str] = CODES  # of the codes
+
+    @property
+    def n_by_code(self) -> IntArray:
+        """Rows with each code, int64, shape (len(names),)."""
+        return np.bincount(self.codes, minlength=len(self.names))
+
+    def of_all_rows(
+        self, found: Mapping[str, pa.Array | npt.NDArray[np.generic]]
+    ) -> dict[str, pa.Array]:
+        """Return what was found of the good rows, null for the others, and the error codes."""
+        n_rows = len(self.codes)
+        columns = {k: lists.spread(pa.array(v), self.rows, n_rows) for k, v in found.items()}
+        return columns | {c.ERROR_CODE: lists.named(self.codes, self.names)}
 
 
 def check(
@@ -84,7 +101,7 @@ def check(
     lengths: IntArray,
     flat: npt.NDArray[np.floating],
     n_classes: int,
-) -> Checked:
+) -> Checked[Block]:
     """Judge rows.
 
     Parameters
@@ -111,7 +128,7 @@ def check(
     return Checked(Block(labels, probs, row_ids), rows, codes, n_imprecise, n_clipped)
 
 
-def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
+def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked[Block]:
     """Judge the rows of a batch of (label or null, pred_probs), with or without row_id."""
     values = batch.column(c.PRED_PROBS)
     lengths = np.asarray(pc.fill_null(pc.list_value_length(values), 0), np.int64)
@@ -121,7 +138,7 @@ def check_batch(batch: pa.RecordBatch, n_classes: int) -> Checked:
 
 def check_series(
     row_ids: "pd.Series", labels: "pd.Series", values: "pd.Series", n_classes: int
-) -> Checked:
+) -> Checked[Block]:
     """Judge rows of pandas columns: the labels' positions or null, the arrays of probabilities."""
     lists = [() if row is None else row for row in values]
     lengths = np.fromiter(map(len, lists), np.int64, len(lists))
@@ -210,7 +227,7 @@ def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray, zeros
         cells, n_label_issues = guessed_cells(labels, pred_probs, thresholds)
         sums["counts"] = with_cells(sums["counts"], cells)
         sums["n_label_issues"] += n_label_issues
-        sums["codes"] += np.bincount(checked.codes, minlength=len(CODES))
+        sums["codes"] += checked.n_by_code
         sums["imprecise"] += checked.n_imprecise
         sums["clipped"] += checked.n_clipped
         if "below_zero" in sums:

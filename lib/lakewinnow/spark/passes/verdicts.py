@@ -4,12 +4,11 @@ The frame's own columns never travel to Python. Workers import this module, so i
 pandas, which takes them a third of a second.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -19,7 +18,7 @@ from lakewinnow.core.selection.label_issues import LOW, flag
 from lakewinnow.core.selection.scores import label_scores
 from lakewinnow.core.types import Block, BoolArray
 from lakewinnow.spark.arrow import arrays as arrow
-from lakewinnow.spark.arrow import lists, udf
+from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes import confident_learning, valid_probs
 from lakewinnow.spark.passes.confident_learning import Judge
@@ -131,13 +130,4 @@ def _verdicts(
         found[c.ERROR_CODE] = pa.nulls(len(batch), pa.string())
         return udf.struct_array(VERDICT, found)
     checked = valid_probs.check_batch(batch, len(judge.classes))
-    return udf.struct_array(VERDICT, spread(judge.of_block(checked.block), checked))
-
-
-def spread(
-    found: Mapping[str, pa.Array | npt.NDArray[np.generic]], checked: valid_probs.Checked
-) -> dict[str, pa.Array]:
-    """Return what was found of the good rows of a batch for all of them, and the error codes."""
-    n_rows = len(checked.codes)
-    columns = {k: lists.spread(pa.array(v), checked.rows, n_rows) for k, v in found.items()}
-    return columns | {c.ERROR_CODE: lists.named(checked.codes, valid_probs.CODES)}
+    return udf.struct_array(VERDICT, checked.of_all_rows(judge.of_block(checked.block)))
