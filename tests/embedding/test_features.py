@@ -59,6 +59,8 @@ def test_what_comes_out_is_finite(values):
         (["1", " 2.5", "-1e3"], True),
         (["1", "", "n/a"], True),
         (["1", "2", "two"], False),
+        (["1,5", "12", "0,125"], True),  # decimal commas
+        (["1,234", "12"], False),  # which may be 1.234 or 1234
         (["", "?", None], False),
     ],
 )
@@ -73,6 +75,12 @@ def test_text_that_is_no_number_is_missing_where_the_others_are():
     preprocessor = features.fit([pa.array(["1", "2", "6"])], text_may_be_numbers=True)
     seen = preprocessor.transform([pa.array(["2", "what", None])])
     assert seen[0] == seen[1] == seen[2]
+
+
+def test_22_a_decimal_comma_is_one():
+    points, commas = (pa.array(x) for x in (["1.5", "2.25", "-3"], ["1,5", "2,25", "-3"]))
+    fitted = [features.fit([of], text_may_be_numbers=True) for of in (points, commas)]
+    np.testing.assert_array_equal(fitted[0].transform([points]), fitted[1].transform([commas]))
 
 
 def test_it_travels_to_other_processes():

@@ -19,6 +19,8 @@ if TYPE_CHECKING:  # a run without features does without what scikit-learn takes
 
 MAX_CATEGORIES: Final = 50  # of a column; the rarer ones share the last
 _MISSING: Final = ("", "?", "na", "n/a", "nan", "null", "none")  # where text may hold numbers
+_DECIMAL_COMMA: Final = r"^(\s*[-+]?\d+),(\d+\s*)$"
+_NO_THOUSANDS: Final = r"^\s*[-+]?0,|,(?:\d{1,2}|\d{4,})\s*$"
 _LARGEST: Final = 1e30  # beyond it, squares and float32 overflow: as good as infinite
 _FARTHEST: Final = 1e6  # standard deviations: a stranger to the sample must not overflow either
 
@@ -86,6 +88,9 @@ def _is_numeric(column: pa.Array, text_may_be_numbers: bool) -> bool:  # noqa: F
         return False
     texts = pd.Series(column.to_pylist(), dtype=object).dropna()
     values = texts[~texts.str.strip().str.lower().isin(_MISSING)]
+    has_comma = values.str.contains(",", regex=False)
+    if has_comma.any() and not values[has_comma].str.contains(_NO_THOUSANDS).any():
+        return False  # 1,234 may be either
     return len(values) > 0 and bool(_parsed(values).notna().all())
 
 
@@ -94,7 +99,8 @@ def _is_text(column: pa.Array) -> bool:
 
 
 def _parsed(texts: "pd.Series[Any]") -> "pd.Series[Any]":
-    return pd.to_numeric(texts, errors="coerce")
+    with_points = texts.str.replace(_DECIMAL_COMMA, r"\1.\2", regex=True)
+    return pd.to_numeric(with_points, errors="coerce")
 
 
 def _numbers(columns: Iterable[pa.Array]) -> NDArray[np.float64]:

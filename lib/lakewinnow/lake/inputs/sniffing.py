@@ -247,9 +247,10 @@ def _is_number(text: str) -> bool:
 
 def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """Return numbers where all values are numbers."""
-    for kind in (pa.int64(), pa.float64()):
+    with_points = pc.replace_substring_regex(column, r"^([-+]?\d+),(\d+)$", r"\1.\2")
+    for values, kind in ((column, pa.int64()), (column, pa.float64()), (with_points, pa.float64())):
         try:
-            return column.cast(kind) if column.null_count < len(column) else column
+            return values.cast(kind) if values.null_count < len(values) else values
         except pa.ArrowInvalid:
             continue
     return column
