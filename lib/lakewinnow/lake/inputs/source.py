@@ -378,6 +378,8 @@ def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError
         condition = named[1]
     if condition in _NOT_FOUND:
         return _not_found(where, config)
+    if condition == "COLUMN_ALREADY_EXISTS":
+        return _same_column(_first_line(error))
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
         return _without_rows(where, config)
     reason = Shown(f"{config.table or config.path} ({_first_line(error)})")
@@ -428,13 +430,17 @@ def _check_columns(schema: t.StructType, config: InputConfig) -> None:
     SchemaError.raise_any(problems)
 
 
+def _same_column(got: str) -> SchemaError:
+    expected, hint = "names of columns that differ by more than case", "rename all but one"
+    return SchemaError("same_column", "input", expected, Shown(got), hint)
+
+
 def _names_that_clash(names: Sequence[str]) -> Iterator[SchemaError]:
     """Yield what is wrong with names of columns: engines take no account of case."""
     alike = Counter(name.lower() for name in names)
     same = [name for name in names if alike[name.lower()] > 1]
     if same:
-        expected, hint = "names of columns that differ by more than case", "rename all but one"
-        yield SchemaError("same_column", "input", expected, Shown(", ".join(map(repr, same))), hint)
+        yield _same_column(", ".join(map(repr, same)))
     ours = [name for name in names if name.lower().startswith(OURS)]
     if ours:
         expected = f"names of columns that do not begin with {OURS}"
