@@ -70,6 +70,7 @@ def main() -> None:
     if options.plant:
         given[label] = planted(given[text], right[label], options.plant, 0.1)
     given["id"] = [f"{i:06}" for i in range(len(given))]
+    given["checked"] = right[label]  # which a promise asks for, before there are label issues
     truth = pd.Series(right[label].to_numpy(), given["id"])
     with tempfile.TemporaryDirectory() as folder, running() as spark:
         source = Path(folder) / "rows.csv"
@@ -78,12 +79,12 @@ def main() -> None:
             "input": {"path": str(source), "text": text, "label": label, "id": "id"},
             "workspace": f"{folder}/workspace",
             "label_issues": {"method": "posterior"},
-            "clean": {"label_issues": "review"},
+            "clean": {"label_issues": "fix", "fix_at_most_wrong": 0.1, "checked_label": "checked"},
         }
         (Path(folder) / "config.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
         config = load_config(Path(folder) / "config.yaml", overrides=options.set)
-        lakewinnow.run(config, spark, until="decide")
-        issues = pd.read_parquet(f"{folder}/workspace/issues")
+        lakewinnow.run(config, spark, until="label_issues")
+        issues = pd.read_parquet(f"{folder}/workspace/checks/label_issues")
     true = truth[issues["row_id"]].to_numpy()
     is_flagged = issues["is_label_issue"].to_numpy(bool)
     fix = issues["suggested_label"].to_numpy()
