@@ -127,6 +127,9 @@ def test_a_run_that_was_killed_trains_only_what_is_left(spark, tiny, tmp_path, m
     told.clear()
     score(lake, tiny, told)
     assert told == []
+    score(lake, tiny, told, seeds=2)
+    assert told[0][:2] == (0, 3)  # those of the second alone
+    told.clear()
     score(lake, tiny, told, epochs=1)  # another model is another's work
     assert told[0][:2] == (0, 3)
     assert len(lake.files.entries("crossval")) == 1

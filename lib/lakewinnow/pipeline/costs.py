@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from typing import Final
 
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import FINETUNE, Config
 from lakewinnow.plan.cost import Cost, Sizes, product
 
 _TEXTS_PER_SECOND: Final = {"static": 50_000, "sentence-transformers": 340}  # default models
 _MODELS_COMPARED: Final = 24  # of seven training sets, by their seeds
+_BYTES_TO_FINE_TUNE: Final = 3e9  # measured: all-MiniLM-L6-v2, after eight models of 3,000 rows
 _NUMBERS_PER_SECOND: Final = 8e8  # rows × features × classes × models
 
 
@@ -33,6 +34,8 @@ def _seconds_to_train(sizes: Sizes, n_models: int) -> float | None:
 
 def _memory_to_cross_validate(config: Config, sizes: Sizes) -> float | None:
     crossval = config.crossval
+    if any(member.classifier == FINETUNE for member in crossval.members):
+        return _BYTES_TO_FINE_TUNE
     most = crossval.rows_per_shard if crossval.mode == "shard" else crossval.max_train_rows
     if sizes.rows is None or sizes.features is None or sizes.classes is None:
         return None

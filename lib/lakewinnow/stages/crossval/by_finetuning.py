@@ -110,7 +110,7 @@ def score(
     rows, n_before = _with_sample(corpus), kept.n_done
     n_left = len(units) - n_before
     note = "models trained" + (f", {n_before} by an earlier run" if n_before else "")
-    if n_left:
+    if n_left > 0:
         seconds = seconds_of(corpus.rows, corpus.n_rows, len(classes), section)
         about = f"{note}, about {duration(seconds * n_left / len(units))} for all"
         report_progress(0, n_left, about)
@@ -188,10 +188,11 @@ def _of_units(rows: DataFrame, units: Sequence[tuple[int, int]]) -> DataFrame:
 
 
 def _fingerprint(corpus: Corpus, classes: Sequence[str]) -> str:
-    """Return a hash of what models learn from, are asked, and how."""
+    """Return a hash of what models learn from, are asked, and how; of more seeds it is the same."""
     section = corpus.config
-    names = ("params", "folds", "seed", "max_train_rows")
-    how: dict[str, Any] = {name: getattr(section, name) for name in names}
+    how: dict[str, Any] = {name: getattr(section, name) for name in ("folds", "seed")}
+    how["params"] = {key: value for key, value in section.params.items() if key != "seeds"}
+    how["sample"] = min(corpus.n_rows, section.max_train_rows)
     how["model"] = models.name_of(*find_model(section.params["model"], _KEYS))
     content = F.bit_xor(F.xxhash64(c.ROW_ID, c.TEXT, c.LABEL, c.FOLD))
     [[found]] = corpus.rows.agg(content).collect()
