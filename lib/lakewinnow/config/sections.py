@@ -76,6 +76,9 @@ class InputConfig:
     features: tuple[ColumnName, ...] | None = None
     """Columns of numbers and categories instead of text: [age, income, job]. They are imputed,
     scaled and one-hot encoded; nothing is embedded."""
+    on_corrupt: Literal["fail", "quarantine"] = "fail"
+    """What a Parquet, Arrow or Excel file does that is cut off or damaged: fail (the run stops) |
+    quarantine (it is a row of quarantine/, and none of its rows is used)."""
     max_bad_fraction: Fraction = 0.1
     """The run stops with exit code 4 if more rows than this have `pred_probs` or an `embedding`
     that cannot be used."""

@@ -30,6 +30,7 @@ MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by 
 
 SENTENCES: Final[Mapping[str, str]] = {
     MALFORMED_LINE: "the line does not parse; its raw text is in malformed_line",
+    "corrupt_file": "the file cannot be read to its end; its name is in malformed_line",
     "text_null": "the text is null",
     "text_blank": "the text has no visible character",
     "text_not_utf8": "the text is not valid UTF-8",
@@ -115,7 +116,7 @@ def _probs(source: Source, config: InputConfig) -> Column:
 def _error_code(source: Source, config: InputConfig) -> Column:
     """Return the first reason why a row cannot be used; null when it can."""
     label = text_of(config.label, source.schema)
-    code = F.when(source.malformed.isNotNull(), MALFORMED_LINE)
+    code = F.when(source.malformed.isNotNull(), source.malformed_code)
     if config.text is not None:
         text = column(config.text)
         code = (

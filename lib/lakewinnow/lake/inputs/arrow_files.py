@@ -3,6 +3,7 @@
 One task reads a file, as with `text_files`; nothing is stored.
 """
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -23,6 +24,7 @@ from lakewinnow.spark.arrow.functions import map_batches
 
 _ROWS: Final = 10_000  # of Parquet, at once
 _HF_STATE: Final = "state.json"  # of a folder of Hugging Face's datasets: names its files
+_UNREADABLE: Final = (pa.ArrowException, OSError, DataError)  # of a file that is cut off, say
 _UNREAD_CODECS: Final = ("BROTLI", "LZO")  # by Spark
 
 
@@ -51,29 +53,66 @@ def of_format(files: Sequence[InputFile], format_: str) -> list[InputFile]:
 
 
 def read(
-    spark: SparkSession, files: Sequence[InputFile], format_: str, options: Mapping[str, Any]
+    spark: SparkSession,
+    files: Sequence[InputFile],
+    format_: str,
+    options: Mapping[str, Any],
+    corrupt: str | None = None,
 ) -> tuple[DataFrame, list[str]]:
     """Read files whose columns are the first one's.
 
     Parameters
     ----------
     options : of `pandas.read_excel`; other formats have none
+    corrupt : name of a column to be added; each file that cannot be read to its end is then a row
+        of its own, which has nothing but its name and the reason there. None: it is an error
 
     Returns
     -------
     the rows, and which columns are read as what
     """
     batches = _batches_of(format_, options)
-    found = batches(files[0])
-    schema = next(found)
-    found.close()
+    schema = _schema(files, batches, ends_at_first=corrupt is None)
     keys = folder_keys(files, schema.names)
     own = arrow_types.engine_schema(schema)
     whole = pa.schema([*own, *((key, pa.string()) for key in keys)])
+    if corrupt is not None:  # and in such a row all others are null
+        whole = pa.schema([field.with_nullable(nullable=True) for field in whole])
+        whole = whole.append(pa.field(corrupt, pa.string()))
     as_spark = from_arrow_schema(whole, prefer_timestamp_ntz=True)
-    read_rows = partial(_rows, batches=batches, schema=own, names=whole.names)
+    read_rows = partial(_rows, batches=batches, schema=own, whole=whole, corrupt=corrupt)
     rows = map_batches(over(spark, files), read_rows, as_spark)
     return rows, list(arrow_types.changes(schema))
+
+
+def _schema(
+    files: Sequence[InputFile],
+    batches: Callable[[InputFile], Generator[Any, None, None]],
+    *,
+    ends_at_first: bool,
+) -> pa.Schema:
+    """Return the columns of the first file, or of the first that says what they are."""
+    for file in files if ends_at_first else files[:-1]:
+        found = batches(file)
+        try:
+            return next(found)
+        except _UNREADABLE:
+            if ends_at_first:
+                raise
+        finally:
+            found.close()
+    return _schema(files[-1:], batches, ends_at_first=True)
+
+
+def _why_corrupt(
+    file: InputFile, batches: Callable[[InputFile], Generator[Any, None, None]]
+) -> str | None:
+    """Read a file to its end; return what is wrong with it."""
+    try:
+        deque(batches(file), maxlen=0)
+    except _UNREADABLE as error:
+        return f"{file.name}: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
+    return None
 
 
 def head(file: InputFile, format_: str, n_rows: int) -> pa.Table:
@@ -91,16 +130,28 @@ def head(file: InputFile, format_: str, n_rows: int) -> pa.Table:
 
 def _rows(
     named: Iterator[pa.RecordBatch],
-    batches: Callable[[InputFile], Iterator[Any]],
+    batches: Callable[[InputFile], Generator[Any, None, None]],
     schema: pa.Schema,
-    names: Sequence[str],
+    whole: pa.Schema,
+    corrupt: str | None,
 ) -> Iterator[pa.RecordBatch]:
     """Read the files that a task is given."""
+    names = [name for name in whole.names if name != corrupt]
     for file in named_files(named):
+        why = None if corrupt is None else _why_corrupt(file, batches)
+        if why is not None:
+            nothing = dict.fromkeys(names)
+            yield pa.RecordBatch.from_pylist([{**nothing, f"{corrupt}": why}], whole)
+            continue
         found = batches(file)
         next(found)
         for batch in found:
-            yield file.in_columns(arrow_types.as_engines_have(batch, schema), names)
+            rows = file.in_columns(arrow_types.as_engines_have(batch, schema), names)
+            if corrupt is None:
+                yield rows
+            else:
+                columns = [*rows.columns, pa.nulls(len(rows), pa.string())]
+                yield pa.RecordBatch.from_arrays(columns, schema=whole)
 
 
 def _batches_of(

@@ -42,7 +42,8 @@ from lakewinnow.spark.sessions.object_stores import engine_path
 from lakewinnow.spark.sessions.packages import TABLE_FORMATS, check_format, check_store
 
 OURS: Final = "__lw_"  # how columns begin that are made on the way
-MALFORMED: Final = "__lw_malformed"  # the raw text of a line that could not be parsed
+# The raw text of a line that could not be parsed, or the name of a file that could not be read.
+MALFORMED: Final = "__lw_malformed"
 
 # Of a path, of a table, and of a table whose catalog is not there.
 _NOT_FOUND = ("PATH_NOT_FOUND", "TABLE_OR_VIEW_NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
@@ -70,9 +71,9 @@ class Source:
     schema: t.StructType  # the input's columns alone
     n_bytes: int
     fingerprint: str
-    changes: Sequence[
-        str
-    ] = ()  # columns that no engine has the types of, and what they are read as
+    # columns that no engine has the types of, and what they are read as
+    changes: Sequence[str] = ()
+    malformed_code: str = "malformed_line"  # the error code of what could not be parsed or read
 
     @property
     def names(self) -> list[str]:
@@ -81,7 +82,7 @@ class Source:
 
     @property
     def malformed(self) -> Column:
-        """The raw text of a line that could not be parsed, else null."""
+        """The raw text of a line or the name of a file that could not be read, else null."""
         return F.col(MALFORMED) if MALFORMED in self.df.columns else F.lit(None).cast("string")
 
 
@@ -191,7 +192,8 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
         n_bytes, fingerprint = fingerprints.of_files(files, format_)
     else:
         n_bytes, fingerprint = 0, fingerprints.of_rows(opened)
-    return Source(df, schema, n_bytes, fingerprint, changes)
+    code = "malformed_line" if format_ in ("csv", "json") else "corrupt_file"
+    return Source(df, schema, n_bytes, fingerprint, changes, code)
 
 
 def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
@@ -246,9 +248,11 @@ def _open(
             df, schema = _open_text_format(spark, path, format_, options)
             return df, schema, files, ()
         files = arrow_files.of_format(files, format_)
-        if files and (format_ != "parquet" or not arrow_files.engines_read(files[0])):
-            df, changes = arrow_files.read(spark, files, format_, config.options)
-            return df, df.schema, files, changes
+        corrupt = MALFORMED if config.on_corrupt == "quarantine" else None
+        if files and (format_ != "parquet" or corrupt or not arrow_files.engines_read(files[0])):
+            df, changes = arrow_files.read(spark, files, format_, config.options, corrupt)
+            schema = t.StructType([f for f in df.schema if f.name != corrupt])
+            return df, schema, files, changes
         df = spark.read.format(format_).options(**options).load(path)
         if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
             raise _without_rows(where, config)
@@ -290,13 +294,9 @@ def _with_folders_as_text(reader: DataFrameReader, path: str, df: DataFrame) -> 
         keys = {
             folder.partition("=")[0] for folder in folders if folder.endswith(f"={NULL_FOLDER}")
         }
-        return df.withColumns(
-            {
-                name: F.nullif(column(name), F.lit(NULL_FOLDER))
-                for name in df.columns
-                if name in keys
-            }
-        )
+        for name in keys & {*df.columns}:
+            df = df.withColumn(name, F.nullif(column(name), F.lit(NULL_FOLDER)))
+        return df
     in_files = reader.option("recursiveFileLookup", "true").load(path).schema.names
     kept = [f if f.name in in_files else t.StructField(f.name, t.StringType()) for f in df.schema]
     if kept == df.schema.fields:
