@@ -4,7 +4,7 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakewinnow.core.evaluation.promise import fewest_checked, probability, promised_cut
@@ -83,6 +83,7 @@ def test_the_probability_is_that_of_all_ways_to_check():
     assert probability(1, 4, 5, 0.4) == pytest.approx(few / len(ways))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 40), st.integers(0, 60), st.integers(0, 500), st.floats(0.01, 0.9))
 def test_more_wrong_rows_never_speak_for_a_cut(wrong, right, others, most):
     checked = wrong + right
