@@ -3,16 +3,15 @@
 import os
 import random
 
-import pytest
-
 from fuzz import suite
+from lakewinnow.spark.sessions.engines import is_sail
 
 
-@pytest.mark.usefixtures("spark")
-def test_bad_input_ends_in_no_traceback_and_loses_no_row(tmp_path):
+def test_bad_input_ends_in_no_traceback_and_loses_no_row(spark, tmp_path):
     seed = 0 if os.environ.get("CI") else random.randrange(2**32)
-    found = suite.run(40, seed, tmp_path / "failures")
-    assert found.n_inputs.total() > 35
+    n_inputs = 40 if is_sail(spark) else 10
+    found = suite.run(n_inputs, seed, tmp_path / "failures")
+    assert found.n_inputs.total() > 0.8 * n_inputs
     assert found.failures == []
 
 

@@ -36,11 +36,10 @@ def config_of(tmp_path, table, **source):
     return parse_config({"input": keys, "workspace": str(tmp_path / "out")})
 
 
-@pytest.mark.parametrize("source", [{"id": "file"}, {}])
-def test_number_24_ids_labels_and_probabilities_alone_run(tmp_path, spark, source):
+def test_number_24_ids_labels_and_probabilities_alone_run(tmp_path, spark):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", lakewinnow.LakewinnowWarning)
-        result = lakewinnow.run(config_of(tmp_path, images(), **source), spark)
+        result = lakewinnow.run(config_of(tmp_path, images(), id="file"), spark)
     assert_keeps_the_contracts(tmp_path / "out")
     (warning,) = [str(w.message) for w in warned if w.category is lakewinnow.LakewinnowWarning]
     assert "the probabilities of 57 rows are a little off" in warning
