@@ -304,7 +304,7 @@ def print_detection(found: Sequence[Judged]) -> None:
 def print_stability(first: Judged) -> None:
     """Print a line: how many rows end otherwise with other folds."""
     cells = []
-    for name, (seed, n_folds) in OTHER_FOLDINGS.items():
+    for seed, n_folds in OTHER_FOLDINGS.values():
         with threadpool_limits(1, user_api="blas"):
             other = judge(first.name, first.family, first.of, seed, n_folds)
         by_default = (other.decision != first.decision).mean()
