@@ -69,7 +69,9 @@ class Channel:
         little = np.full_like(near, LITTLE_NOISE / max(1, n_classes - 1))
         np.fill_diagonal(little, 1 - LITTLE_NOISE)
         starts = (little, near) if n_classes <= _FULL_UP_TO else (near,)
-        best, at_best = min(map(likelihood.maximise, starts), key=lambda found: found[0])
+        found = map(likelihood.maximise, starts)
+        whole = [(value, at) for value, at in found if likelihood.keeps_classes(at)]
+        best, at_best = min(whole, key=lambda of: of[0], default=(plain, at_plain))
         if best >= plain:  # a local maximum with noise, less likely than none
             best, at_best, likelihood = plain, at_plain, without
         scale, bias, noise_matrix = likelihood.unpacked(at_best)
@@ -127,6 +129,16 @@ class _Likelihood:
         odds[self._cells] = np.exp(at[1 + self._n_classes :])
         np.fill_diagonal(odds, 1.0)
         return float(np.exp(at[0])), bias, odds / odds.sum(axis=0)
+
+    def keeps_classes(self, at: FloatArray) -> bool:
+        """Whether each class is left with a row.
+
+        Of few rows, it may be likeliest that a class is nothing but errors: the search ends at the
+        edge, where nothing tells how many there are.
+        """
+        _, bias, _ = self.unpacked(at)
+        shares = np.exp(bias - bias.max())
+        return bool((shares / shares.sum() * len(self._labels) >= 1)[self._is_there].all())
 
     def _value_and_gradient(self, at: FloatArray) -> tuple[float, FloatArray]:
         scale, bias, noise_matrix = self.unpacked(at)
