@@ -18,8 +18,8 @@ models       trusted rows, in %, that models of each version of the labels are r
 
 Sets are those of `evidence_sets.py`; simulated ones are summed up by the kind of noise. All but
 `models` are made in memory, by the functions that the stages call. `--keep` is a folder for vectors
-and for the embedding store, so that a second run need not embed. Everything but `models` takes 40
-minutes of a core, most of it for MiniLM's vectors and for banking77.
+and for the embedding store, so that a second run need not embed. Beside that, simulated sets take
+two minutes of a core, the others but banking77 one; its MiniLM vectors take many.
 """
 
 import argparse
@@ -310,7 +310,7 @@ def print_stability(first: Judged) -> None:
         by_default = (other.decision != first.decision).mean()
         is_dropped = ((other.decision == DROPPED) != (first.decision == DROPPED)).mean()
         fixed = (other.fixed != first.fixed).mean()
-        cells.append(f"{name}: {percent(by_default)} ({percent(is_dropped)}), fix {percent(fixed)}")
+        cells.append(f"{percent(by_default)} ({percent(is_dropped)}), fix {percent(fixed)}")
     print(f"| {first.name} | {' | '.join(cells)} |", flush=True)
 
 
