@@ -29,8 +29,8 @@ def of_noise(found: NoiseFound | None) -> Iterator[str]:
         return
     if found.is_shown:
         yield (
-            f"As far as the classifier tells, {percent(found.wrong_labels)} of the labels are"
-            " wrong. Errors of which hard texts have more than others are not all counted."
+            f"As far as the classifier can tell, {percent(found.wrong_labels)} of the labels are"
+            " wrong. Wrong labels that only hard texts have are counted in part."
         )
     else:
         yield (

@@ -226,7 +226,7 @@ def _with_texts(
     wanted = F.broadcast(ids)
     texts = lake.read("corpus").join(wanted, c.ROW_ID).withColumn(c.TEXT, text)
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-    soft = soft_labels(lake.read("pred_probs").join(wanted, c.ROW_ID), Posterior.doubting(model))
+    soft = soft_labels(lake.read("pred_probs").join(wanted, c.ROW_ID), Posterior.of(model))
     negative = F.transform(c.SOFT_LABEL, lambda prob, k: F.struct(-prob, k))
     # Named, since to Sail a struct that may be null is of another type than one that may not.
     negative = negative.cast("array<struct<minus:double,k:int>>")
