@@ -3,8 +3,9 @@
 python tests/fuzz/suite.py [--inputs 2000] [--seed N] [--engine sail] [--only KIND] [--keep FOLDER]
 
 Of every input: what is said of an error names a place and a way out; no row is lost, and those that
-are kept are the input's, field by field. The seed is printed; a failure's files are kept, and
-`--seed N --only KIND` makes the same inputs again.
+are kept are the input's, field by field. A failure's files are kept. The seed is printed, and makes
+the same inputs again of the same code and the same options: hypothesis also tries constants of
+modules that are loaded.
 """
 
 import argparse
