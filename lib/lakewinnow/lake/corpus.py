@@ -95,8 +95,10 @@ def input_columns(
     text : what takes the place of the text
     """
     new: dict[str, Column] = {}  # in place of what came
-    if config.text is not None and (text is not None or not is_nested(schema[config.text])):
-        new[config.text] = F.col(c.TEXT) if text is None else text
+    if config.text is not None and text is not None:
+        new[config.text] = text
+    elif config.text in schema.names and not is_nested(schema[config.text]):
+        new[config.text] = F.col(c.TEXT)
     if config.label in schema.names and label is not None:
         given = F.col(c.SOURCE).getField(config.label)
         new[config.label] = F.coalesce(label.cast(schema[config.label].dataType), given)
