@@ -34,9 +34,9 @@ def of_noise(found: NoiseFound | None) -> Iterator[str]:
         )
     else:
         yield (
-            f"Nothing shows which labels are wrong: {found.why}. No other label is suggested for"
-            " sure. What helps: more rows, a better embedding or classifier, or trusted rows"
-            " (evaluate.trusted)."
+            f"Nothing shows which labels are wrong: {found.why}. So no label is suggested in place"
+            " of a given one. What helps: more rows, a better embedding or classifier, or rows that"
+            " people checked (lakewinnow review draw)."
         )
 
 
