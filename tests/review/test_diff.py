@@ -29,7 +29,7 @@ def runs(spark, tmp_path_factory):
     named = {"id": "id"}
     crossval = {"folds": 3, "params": {"C": 1.0}}
     workspaces = []
-    for name, content, action in (("a", rows, "drop"), ("b", second, "fix")):
+    for name, content, action in (("a", rows, "drop"), ("b", second, "review")):
         path = write_csv(folder / f"{name}.csv", content, ("id", "text", "label"))
         config = make_config(
             path, folder / name, input=named, crossval=crossval, clean={"label_issues": action}
@@ -51,7 +51,7 @@ def test_rows_flags_decisions_and_settings(spark, runs):
     assert flipped
     assert found.rows[DECISION_CHANGED] == len(flipped)
     assert sum(found.decisions.values()) == len(flipped) + 3
-    assert found.decisions["drop", "fix"] == sum(second[i]["decision"] == "fix" for i in flipped)
+    assert found.decisions["drop", "review"] == sum(second[i]["decision"] == "review" for i in flipped)
     flagged = [{i for i in both if run[i]["is_label_issue"]} for run in (first, second)]
     assert found.flags[FLAGGED] == len(flagged[1] - flagged[0])
     assert found.flags[CLEARED] == len(flagged[0] - flagged[1])
@@ -59,7 +59,7 @@ def test_rows_flags_decisions_and_settings(spark, runs):
     models = [read_json(ws, "noise_model.json") for ws in runs]
     pairs = zip(models[0]["thresholds"], models[1]["thresholds"], strict=True)
     assert list(found.thresholds.values()) == list(pairs)
-    assert found.config["clean.label_issues"] == ("drop", "fix")
+    assert found.config["clean.label_issues"] == ("drop", "review")
     assert "workspace" not in found.config
     worst = [row["change"] for row in found.worst(1000)]
     assert worst == sorted(worst, key=CHANGES.index)
@@ -84,7 +84,7 @@ def test_a_folder_without_a_run(spark, runs, tmp_path):
 def test_the_command(spark, runs, tmp_path, capsys):  # noqa: ARG001 - in the session that is there
     assert exit_code_of(["diff", *runs, "-n", "2", "--rows", str(tmp_path / "rows")]) == 0
     shown = capsys.readouterr().out
-    assert "drop → fix" in shown
+    assert "drop → review" in shown
     assert "clean.label_issues" in shown
     assert exit_code_of(["diff", *runs, "--json"]) == 0
     figures = json.loads(capsys.readouterr().out)
