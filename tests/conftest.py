@@ -31,7 +31,7 @@ if os.environ.get("CI"):
 FIGURES = Path(figures.__file__).parent
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
-_SHARES = 4  # of files dealt between Spark's two: one for classic, which has the longest tests, too
+_SHARES = 2  # of files dealt between Spark's two: one for classic
 
 
 def _also_by_the_schema(parse):

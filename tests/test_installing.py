@@ -51,9 +51,10 @@ def test_a_command_without_pyspark_names_the_extras(arguments):
 @pytest.mark.parametrize("name", ["run", "find_label_issues", "session"])
 def test_the_python_api_without_pyspark_names_the_extras(name):
     ran = python(f"{WITHOUT_PYSPARK}\nfrom lakewinnow import {name}")
-    last = ran.stderr.splitlines()[-1]
-    assert last.startswith("lakewinnow.errors.EngineError: PySpark: expected lakewinnow[sail], ")
-    assert "lakewinnow[spark]" in last
+    error, hint = ran.stderr.splitlines()[-2:]
+    assert error.startswith("lakewinnow.errors.EngineError: PySpark: expected lakewinnow[sail], ")
+    assert "lakewinnow[spark]" in error
+    assert hint == "hint: pip install 'lakewinnow[sail]'"
 
 
 def test_what_needs_no_session_needs_no_pyspark():

@@ -168,7 +168,7 @@ def odd(spark, tmp_path_factory):
         input=NAMES,
         crossval={"folds": 3},
         embedding={"dimensions": 64},
-        clean={"exact_duplicates": "review"},
+        clean={"label_issues": "drop", "exact_duplicates": "review"},
     )
     return lakewinnow.run(config, spark, observer=observer), observer.warnings, config
 
@@ -222,7 +222,8 @@ def small(spark, tmp_path_factory):
             "crossval": {"folds": 3},
             "embedding": {"dimensions": 64, "store": str(folder / "store")},
         }
-        return make_config(path, workspace, **defaults | sections)
+        clean = {"label_issues": "drop", **sections.pop("clean", {})}
+        return make_config(path, workspace, **defaults | sections, clean=clean)
 
     lakewinnow.run(configure(folder / "out"), spark)
     return configure, folder / "out"
@@ -306,12 +307,12 @@ def test_the_users_decisions_hold_in_every_run_and_a_change_of_them_redoes_decid
 
 def test_soft_labels_redo_publish_and_say_their_classes(again, finished):
     output = {"soft_labels": True}
-    clean = {"label_issues": "fix"}
+    clean = {"label_issues": "review"}
     assert again(finished, clean=clean, output=output)[0] == STAGES[-3:]
     summary = read_json(finished, "summary.json")
     assert summary["soft_labels"] == {"column": "soft_label", "classes": sorted(CLEAR)}
-    fixed = [row for row in read_rows(finished, "issues") if row["decision"] == "fix"]
-    assert summary["decisions"]["fix"] == len(fixed) > 0
+    aside = [row for row in read_rows(finished, "issues") if row["decision"] == "review"]
+    assert summary["decisions"]["review"] == len(aside) > 0
     for row in read_rows(finished, "clean"):
         assert len(row["soft_label"]) == 3
         assert sum(row["soft_label"]) == pytest.approx(1, abs=1e-5)

@@ -51,7 +51,9 @@ def test_rows_flags_decisions_and_settings(spark, runs):
     assert flipped
     assert found.rows[DECISION_CHANGED] == len(flipped)
     assert sum(found.decisions.values()) == len(flipped) + 3
-    assert found.decisions["drop", "review"] == sum(second[i]["decision"] == "review" for i in flipped)
+    assert found.decisions["drop", "review"] == sum(
+        second[i]["decision"] == "review" for i in flipped
+    )
     flagged = [{i for i in both if run[i]["is_label_issue"]} for run in (first, second)]
     assert found.flags[FLAGGED] == len(flagged[1] - flagged[0])
     assert found.flags[CLEARED] == len(flagged[0] - flagged[1])

@@ -33,7 +33,8 @@ def config_of(tmp_path, table, **source):
     pq.write_table(table, tmp_path / "images.parquet")
     path = str(tmp_path / "images.parquet")
     keys = {"path": path, "label": "label", "pred_probs": "probs", **source}
-    return parse_config({"input": keys, "workspace": str(tmp_path / "out")})
+    clean = {"label_issues": "drop"}
+    return parse_config({"input": keys, "workspace": str(tmp_path / "out"), "clean": clean})
 
 
 def test_number_24_ids_labels_and_probabilities_alone_run(tmp_path, spark):

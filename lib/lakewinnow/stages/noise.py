@@ -41,8 +41,10 @@ _MATRICES: Final = "label_health/matrices"
 # labels'. Chosen on the sets of tests/bench/evidence.py, as the next one.
 LEAST_EXPLAINED: Final = 0.075
 LEAST_EVIDENCE: Final = 8.0
-EVIDENCE_OF_FEW: Final = 25.0  # of fewer rows, of which the second look sees too little
+# Of few rows the second look sees too little, unless the classifier is good
+EVIDENCE_OF_FEW: Final = 25.0
 FEW_ROWS: Final = 1_500
+GOOD: Final = 0.5  # share that is explained
 _SHOWN: Final = 3  # classes in a sentence
 _NO_BETTER = (
     "the classifier is no better than guessing by the shares of the classes (log loss"
@@ -115,7 +117,8 @@ def _channel(
         return None, None
     channel, is_missed, n_rows = fitted
     names = [name for name, missed in zip(model.classes, is_missed, strict=True) if missed]
-    least = EVIDENCE_OF_FEW if n_rows < FEW_ROWS else LEAST_EVIDENCE
+    is_unseen = n_rows < FEW_ROWS and explained < GOOD
+    least = EVIDENCE_OF_FEW if is_unseen else LEAST_EVIDENCE
     is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= least
     found = NoiseFound(
         is_shown=is_shown,

@@ -83,8 +83,15 @@ def test_22_a_label_inside_a_column_is_fixed_there(spark, tmp_path):
     rows = [{"data": {"text": x, "of": {"label": y, "n": 1}}, "more": "x"} for x, y in pairs]
     (tmp_path / "x.json").write_text(json.dumps(rows, indent=1))
     inside = {"text": "data.text", "label": "data.of.label"}
-    fix = {"label_issues": "fix", "fix_above": 0.0, "exact_duplicates": "keep"}
-    config = make_config(tmp_path / "x.json", tmp_path / "out", input=inside, clean=fix)
+    clean = {"label_issues": "keep", "exact_duplicates": "keep"}
+    config = make_config(tmp_path / "x.json", tmp_path / "out", input=inside, clean=clean)
+    lakewinnow.run(config, spark, until="ingest")
+    corpus = pq.read_table(tmp_path / "out" / "corpus").to_pylist()
+    wrong = {text for i, (text, _) in enumerate(pairs) if i % 10 == 4}
+    said = [f"{row['row_id']},login\n" for row in corpus if row["text"] in wrong]
+    (tmp_path / "decisions.csv").write_text("row_id,label\n" + "".join(said))
+    clean |= {"decisions": str(tmp_path / "decisions.csv")}
+    config = make_config(tmp_path / "x.json", tmp_path / "out", input=inside, clean=clean)
     lakewinnow.run(config, spark)
     clean = pq.read_table(tmp_path / "out" / "clean").to_pylist()
     assert [set(row) for row in clean] == [{"data", "more"}] * 60
@@ -92,4 +99,5 @@ def test_22_a_label_inside_a_column_is_fixed_there(spark, tmp_path):
     found = {row["data"]["text"]: row["data"]["of"]["label"] for row in clean}
     changed = [text for text, label in pairs if found[text] != label]
     assert changed
-    assert set(changed) <= {text for i, (text, _) in enumerate(pairs) if i % 10 == 4}
+    assert set(changed) <= wrong
+    assert {found[text] for text in wrong} == {"login"}
