@@ -462,6 +462,7 @@ def test_a_batch_is_judged_by_an_earlier_noise_model(spark, small, tmp_path):
     assert result.manifest["noise_model"]["path"] == str(other)
 
 
+@pytest.mark.slow
 def test_a_batch_of_one_class_with_its_own_probabilities(spark, small, tmp_path):
     model = read_json(small[1], "noise_model.json")
     table = pa.table(

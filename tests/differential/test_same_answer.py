@@ -49,6 +49,7 @@ def assert_same(case, *runs):
     assert not error.exists() or not error.read_text().startswith("not ours")
 
 
+@pytest.mark.slow
 def test_random_corpora(tmp_path):
     cases = {seed: tmp_path / f"seed-{seed:03d}" for seed in SEEDS}
     for seed, case in cases.items():

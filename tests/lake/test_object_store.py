@@ -130,6 +130,7 @@ def accounted(store):
     return manifest
 
 
+@pytest.mark.slow
 @on_sail
 def test_a_run_that_was_killed_while_it_published_goes_on(store, tmp_path):
     write_parquet(store)
@@ -230,6 +231,7 @@ def test_delta_goes_in_and_out(store, tmp_path):
     goes_in_and_out(store, config, 0, clean_table)
 
 
+@pytest.mark.slow
 @on_sail
 @pytest.mark.filterwarnings("default")
 def test_iceberg_goes_in_and_out(store, endpoint, tmp_path):

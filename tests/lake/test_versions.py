@@ -189,6 +189,7 @@ def test_a_run_lists_what_it_wrote_and_the_last_one_stays_until_then(spark, tmp_
     assert lakewinnow.run(config, spark).manifest == result.manifest  # nothing is new
 
 
+@pytest.mark.slow
 @pytest.mark.whole_run
 def test_a_table_that_lost_a_file_is_made_again(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(40))

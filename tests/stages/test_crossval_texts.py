@@ -103,6 +103,7 @@ def test_any_partitions_give_the_same_and_no_model_has_seen_a_row_that_it_scores
     assert (turned[~is_wrong] != once[~is_wrong]).any(axis=1).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_trains_only_what_is_left(spark, tiny, tmp_path, monkeypatch):
     monkeypatch.setattr("lakewinnow.spark.sessions.cluster.parallelism", lambda _: 2)
     lake, told = corpus(spark, tmp_path / "killed", rows()), []
