@@ -142,9 +142,7 @@ def vectors_missing(n_missing: int) -> EngineError:
 
 def _training_rows(table: pa.Table, n_classes: int, n_threads: int) -> TrainingRows:
     """Return rows in the order of their ids, of which each counts once."""
-    order = pc.sort_indices(table.column(c.ROW_ID)).to_numpy()
-    row_ids = table.column(c.ROW_ID).take(order)
-    order = order[np.append(True, pc.not_equal(row_ids[1:], row_ids[:-1]).to_numpy())]
+    order = arrow.order_of_ids(table.column(c.ROW_ID))
     labels, folds = (table.column(name).to_numpy()[order] for name in (c.LABEL, c.FOLD))
     features = _features(table.column(c.VECTOR), order)
     return TrainingRows(features, labels, folds, n_classes, n_threads)

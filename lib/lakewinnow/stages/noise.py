@@ -30,7 +30,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.figures.labels import NoiseFound, PredProbs
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
-from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.lake.training.sample import smallest
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import channel as channels
@@ -99,7 +99,7 @@ def run(
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
-        reads={"pred_probs": 2},
+        reads={"pred_probs": 2 if figures.noise is None else 3},
         writes=("noise_model.json", *tables),
         figures=figures,
         warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
@@ -149,12 +149,8 @@ def _sample(lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None) ->
     """Return so many rows of smallest hash, with their vectors where there are some."""
     n_rows, rows = channels.sample_size(len(model.classes)), lake.read("pred_probs")
     by_hash = F.xxhash64(c.ROW_ID, F.lit("channel"))
-    share = 2 * n_rows / max(model.n_rows, 1)  # twice what is needed, so that it is there
-    if share < 1:
-        rows = rows.where(by_hash < hash_bound(share))
     rows = rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
-    if n_rows < model.n_rows:
-        rows = rows.orderBy(by_hash, c.ROW_ID).limit(n_rows)
+    rows = smallest(rows, by_hash, model.n_rows, n_rows)
     if embedding is None:
         return rows
     keys = accepted(lake).select(c.ROW_ID, c.TEXT_KEY)

@@ -49,7 +49,7 @@ from lakewinnow.embedding import registry
 from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted, n_accepted
-from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.lake.training.sample import smallest
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
@@ -148,12 +148,8 @@ def count_slots(n_texts: int, n_reference: int, n_columns: int) -> int:
 
 def _sample(texts: DataFrame, n_texts: int, n_sample: int) -> DataFrame:
     """Return the texts of smallest hash, or all."""
-    if n_sample == n_texts:
-        return texts
     hash_ = F.xxhash64(c.TEXT_KEY, F.lit("reference"))
-    ample = (n_sample + 6 * np.sqrt(n_sample) + 10) / n_texts  # what is needed and six deviations
-    within = texts.where(hash_ <= hash_bound(float(ample)))
-    return within.orderBy(hash_, c.TEXT_KEY).limit(n_sample)
+    return smallest(texts, hash_, n_texts, n_sample, c.TEXT_KEY)
 
 
 def _with_vectors(texts: DataFrame, vectors: DataFrame, n_texts: int) -> DataFrame:

@@ -13,8 +13,9 @@ What it cannot see: labels that are wrong only where texts are hard look like a 
 such errors are underestimated, which changes fewer labels.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 
@@ -81,6 +82,27 @@ class Channel:
     def without_noise(self) -> Self:
         """Return the channel that changes no label."""
         return type(self)(self.scale, self.shares, np.eye(len(self.shares)), self.evidence)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and lists, for JSON; `from_dict` gives the same channel back."""
+        given, true = np.nonzero(self.noise_matrix)
+        values = self.noise_matrix[given, true]
+        cells = zip(given.tolist(), true.tolist(), values.tolist(), strict=True)
+        return {
+            "scale": self.scale,
+            "shares": self.shares.tolist(),
+            "noise_matrix_cells": [list(cell) for cell in cells],  # few, of many classes
+            "evidence": self.evidence,
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], n_classes: int) -> Self:
+        """Read what `to_dict` returned, or JSON of it; KeyError, ValueError or so on else."""
+        noise_matrix = np.zeros((n_classes, n_classes))
+        for given, true, value in content["noise_matrix_cells"]:
+            noise_matrix[given, true] = value
+        shares = np.array(content["shares"], np.float64).reshape(n_classes)
+        return cls(float(content["scale"]), shares, noise_matrix, float(content["evidence"]))
 
 
 class _Likelihood:

@@ -275,7 +275,7 @@ class NoiseModel:
             "counts": self.counts.tolist(),
             **{name: array.tolist() for name, array in arrays.items()},
             **_calibration_to_dict(self.calibration),
-            **({} if self.channel is None else {"channel": _channel_to_dict(self.channel)}),
+            **({} if self.channel is None else {"channel": self.channel.to_dict()}),
             "n_label_issues": self.n_label_issues,
             "label_health": self.label_health(),
             "state": {
@@ -350,27 +350,10 @@ def _calibration_from_dict(content: Mapping[str, Any], n_classes: int) -> Calibr
     return calibration
 
 
-def _channel_to_dict(channel: Channel) -> dict[str, Any]:
-    given, true = np.nonzero(channel.noise_matrix)
-    values = channel.noise_matrix[given, true]
-    cells = zip(given.tolist(), true.tolist(), values.tolist(), strict=True)
-    return {
-        "scale": channel.scale,
-        "shares": channel.shares.tolist(),
-        "noise_matrix_cells": [list(cell) for cell in cells],  # few, of many classes
-        "evidence": channel.evidence,
-    }
-
-
 def _channel_from_dict(content: Mapping[str, Any], n_classes: int) -> Channel | None:
     if "channel" not in content:  # an earlier version's
         return None
-    found = content["channel"]
-    noise_matrix = np.zeros((n_classes, n_classes))
-    for given, true, value in found["noise_matrix_cells"]:
-        noise_matrix[given, true] = value
-    shares = np.array(found["shares"], np.float64).reshape(n_classes)
-    return Channel(float(found["scale"]), shares, noise_matrix, float(found["evidence"]))
+    return Channel.from_dict(content["channel"], n_classes)
 
 
 def _not_a_noise_model(expected: str, got: object) -> DataError:

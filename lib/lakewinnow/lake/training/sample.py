@@ -1,4 +1,4 @@
-"""A bounded sample of a table: so many rows of each cell, those of smallest hash."""
+"""A bounded sample of a table: so many rows, or so many of each cell, those of smallest hash."""
 
 import numpy as np
 from pyspark.sql import Column, DataFrame, Window
@@ -6,6 +6,23 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.core.types import IntArray
+
+
+def smallest(
+    rows: DataFrame, hash_: Column, n_rows: int, wanted: int, then_by: str = c.ROW_ID
+) -> DataFrame:
+    """Return the rows of smallest hash, or all; equal hashes go by another column.
+
+    Parameters
+    ----------
+    hash_ : -2^63 .. 2^63 - 1, evenly spread
+    n_rows, wanted : rows that there are, and that are to be taken
+    """
+    if wanted >= n_rows:
+        return rows
+    share = 2 * wanted / n_rows  # twice what is needed, so that it is there
+    within = rows.where(hash_ <= hash_bound(share)) if share < 1 else rows
+    return within.orderBy(hash_, then_by).limit(wanted)
 
 
 def stratified(

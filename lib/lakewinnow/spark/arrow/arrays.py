@@ -6,6 +6,7 @@ from typing import Final, TypeAlias, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
@@ -54,6 +55,15 @@ def matrix_in_order(column: pa.ChunkedArray, order: NDArray[np.integer]) -> NDAr
         found[rows[wanted]] = lists if wanted.all() else lists[wanted]
         start += len(chunk)
     return found
+
+
+def order_of_ids(ids: pa.ChunkedArray) -> NDArray[np.integer]:
+    """Return the places of the rows in the order of their ids, of which each counts once."""
+    order: NDArray[np.integer] = pc.sort_indices(ids).to_numpy()
+    in_order = ids.take(order)
+    is_new = np.append(True, pc.not_equal(in_order[1:], in_order[:-1]).to_numpy())
+    once: NDArray[np.integer] = order[is_new]
+    return once
 
 
 def list_array(rows: NDArray[np.generic]) -> pa.ListArray:

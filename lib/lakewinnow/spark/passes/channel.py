@@ -6,7 +6,6 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 from threadpoolctl import threadpool_limits
 
@@ -48,36 +47,25 @@ def fit(rows: DataFrame, near: FloatArray) -> Fitted | None:
     if not found:
         return None
     said = json.loads(found[0][0])
-    n_classes = len(near)
-    noise_matrix = np.zeros((n_classes, n_classes))
-    given, true, values = said["cells"]
-    noise_matrix[given, true] = values
-    channel = Channel(said["scale"], np.array(said["shares"]), noise_matrix, said["evidence"])
+    channel = Channel.from_dict(said["channel"], len(near))
     return Fitted(channel, np.array(said["is_missed"], bool), said["n_rows"])
 
 
 def _fit(rows: pa.Table, near: FloatArray) -> pa.Table:
     if not rows.num_rows:  # Sail calls for a group without rows
         return pa.table({"found": pa.array([], pa.string())})
-    order = pc.sort_indices(rows.column(c.ROW_ID)).to_numpy()
-    row_ids = rows.column(c.ROW_ID).take(order)
-    order = order[np.append(True, pc.not_equal(row_ids[1:], row_ids[:-1]).to_numpy())]
-    rows = rows.take(order).combine_chunks()
-    labels = rows.column(c.LABEL).to_numpy().astype(np.int64)
-    pred_probs = arrow.matrix(rows.column(c.PRED_PROBS).combine_chunks()).astype(np.float64)
+    order = arrow.order_of_ids(rows.column(c.ROW_ID))
+    labels = rows.column(c.LABEL).to_numpy()[order].astype(np.int64)
+    pred_probs = arrow.matrix_in_order(rows.column(c.PRED_PROBS), order).astype(np.float64)
     is_missed = np.zeros(len(near), bool)
     # Sums of BLAS depend on the number of its threads
     with threadpool_limits(1, user_api="blas"):
         if c.VECTOR in rows.column_names:
-            vectors = arrow.matrix(rows.column(c.VECTOR).combine_chunks())
+            vectors = arrow.matrix_in_order(rows.column(c.VECTOR), order)
             is_missed = missed(labels, pred_probs, vectors) > MISSED
         channel = Channel.fit(labels, pred_probs, near, ~is_missed)
-    given, true = np.nonzero(channel.noise_matrix)
     found = {
-        "scale": channel.scale,
-        "shares": channel.shares.tolist(),
-        "cells": [given.tolist(), true.tolist(), channel.noise_matrix[given, true].tolist()],
-        "evidence": channel.evidence,
+        "channel": channel.to_dict(),
         "is_missed": is_missed.tolist(),
         "n_rows": len(labels),
     }

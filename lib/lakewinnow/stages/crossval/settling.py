@@ -6,10 +6,9 @@ from typing import Final
 
 from pyspark.sql import DataFrame
 
-from lakewinnow import columns as c
 from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
-from lakewinnow.lake.training.sample import hash_bound
+from lakewinnow.lake.training.sample import smallest
 from lakewinnow.spark.arrow.functions import apply_to_groups
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
@@ -22,10 +21,7 @@ def settle(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> 
     if classifier.is_settled:
         return classifier
     n_sample = min(corpus.config.rows_per_shard, _SETTLING_ROWS, corpus.n_rows)
-    share = 2 * n_sample / corpus.n_rows  # twice what is needed, so that it is there
-    within = corpus.hash() < hash_bound(share)
-    sample = corpus.rows.where(within) if share < 1 else corpus.rows
-    sample = sample.orderBy(corpus.hash(), c.ROW_ID).limit(n_sample)
+    sample = smallest(corpus.rows, corpus.hash(), corpus.n_rows, n_sample)
     settle_on = partial(
         tasks.settle,
         classifier=classifier,
