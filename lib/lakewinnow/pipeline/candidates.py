@@ -99,19 +99,19 @@ def _try(
     embedded = embed.run(sample, config.input, section, tell).figures
     on_vectors = config.crossval.on_vectors
     validated = crossval.run(sample, section, on_vectors)
-    found = noise.run(sample, crossval=on_vectors)
+    _, worth = noise.measured(sample, on_vectors)
     is_free = registry.load(section).limits.usd_per_million_tokens == 0
     tried = Candidate(
         **vars(embedded.identity),
         layers=section.layers if section.layers == "final" else list(section.layers),
-        log_loss=cast("float", found.figures.calibrated_balanced_log_loss),
-        temperature=cast("float", found.figures.temperature),
+        log_loss=cast("float", worth.calibrated_balanced_log_loss),
+        temperature=cast("float", worth.temperature),
         C=validated.figures.C,
         embedded=embedded.embedded,
         seconds=round(time.monotonic() - started, 1),
         cost_usd=0.0 if is_free else embedded.cost_usd,
     )
-    return tried, [*validated.warnings, *found.warnings]
+    return tried, [*validated.warnings, *noise.warnings(worth)]
 
 
 def estimate(lake: Lake, config: Config) -> list[tuple[embed.Estimate, embed.Estimate]]:

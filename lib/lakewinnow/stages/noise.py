@@ -68,29 +68,15 @@ def run(
     embedding : of the rows' vectors, for a second look at what the classifier has missed; None:
         there are none
     """
-    classes = tuple(lake.figures("ingest", Ingested).classes)
-    pred_probs = lake.read("pred_probs")
-    threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
-    thresholds = earlier.thresholds if earlier else threshold_state.thresholds()
-    figures = PredProbs(**calibration.figures(), noise=None)
     if earlier is None:
-        priors = _training_priors(crossval, classes, threshold_state.counts)
-        found = posterior.joint_and_losses(pred_probs, thresholds, priors)
-        joint_state, losses = found.joint, found.losses
-        model = NoiseModel.estimate(classes, threshold_state, joint_state)
-        least = float(losses.balanced_losses().min())
-        figures = replace(figures, calibrated_balanced_log_loss=least)
-        explained = 1 - least / np.log(len(classes)) if len(classes) > 1 else 0.0
-        channel, noise_found = _channel(lake, model, embedding, float(explained))
-        model = model.with_posterior(losses.best(priors), channel)
-        figures = replace(figures, noise=noise_found)
+        model, figures = measured(lake, crossval)
+        channel, found = _channel(lake, model, embedding, figures)
+        model = model.with_posterior(model.calibration, channel)
+        figures = replace(figures, noise=found)
     else:
-        joint_state = confident_learning.joint(pred_probs, thresholds)
-        model = earlier.of_batch(threshold_state, joint_state)
-    if model.calibration is not None:
-        figures = replace(figures, temperature=model.calibration.temperature)
+        model, figures = _of_batch(lake, earlier)
     lake.publish_json("noise_model.json", model.to_dict())
-    n_rows = int(threshold_state.counts.sum())
+    n_rows = model.n_rows
     tables = {**_health_tables(model, n_rows), **_matrices(model)}
     for name, table in tables.items():
         lake.publish_small(name, table)
@@ -102,12 +88,50 @@ def run(
         reads={"pred_probs": 2 if figures.noise is None else 3},
         writes=("noise_model.json", *tables),
         figures=figures,
-        warnings=[_NO_BETTER.format(figures)] if _is_no_better(figures) else [],
+        warnings=warnings(figures),
     )
 
 
+def measured(lake: Lake, crossval: CrossvalConfig | None) -> tuple[NoiseModel, PredProbs]:
+    """Return the noise model without its channel, and what the probabilities are worth.
+
+    Parameters
+    ----------
+    crossval : as in `run`
+    """
+    classes = tuple(lake.figures("ingest", Ingested).classes)
+    pred_probs = lake.read("pred_probs")
+    threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
+    priors = _training_priors(crossval, classes, threshold_state.counts)
+    found = posterior.joint_and_losses(pred_probs, threshold_state.thresholds(), priors)
+    model = NoiseModel.estimate(classes, threshold_state, found.joint)
+    best = found.losses.best(priors)
+    figures = PredProbs(
+        **calibration.figures(),
+        calibrated_balanced_log_loss=float(found.losses.balanced_losses().min()),
+        temperature=best.temperature,
+        noise=None,
+    )
+    return model.with_posterior(best, None), figures
+
+
+def _of_batch(lake: Lake, earlier: NoiseModel) -> tuple[NoiseModel, PredProbs]:
+    """Return an earlier model for these rows, and what their probabilities are worth."""
+    pred_probs = lake.read("pred_probs")
+    threshold_state, calibration = confident_learning.thresholds(pred_probs, len(earlier.classes))
+    joint_state = confident_learning.joint(pred_probs, earlier.thresholds)
+    temperature = None if earlier.calibration is None else earlier.calibration.temperature
+    figures = PredProbs(**calibration.figures(), temperature=temperature, noise=None)
+    return earlier.of_batch(threshold_state, joint_state), figures
+
+
+def warnings(figures: PredProbs) -> list[str]:
+    """Say where the probabilities are worth nothing."""
+    return [_NO_BETTER.format(figures)] if _is_no_better(figures) else []
+
+
 def _channel(
-    lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None, explained: float
+    lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None, figures: PredProbs
 ) -> tuple[Channel | None, NoiseFound | None]:
     """Return the channel, closed where what it says cannot be relied on, and what was found."""
     if isinstance(model.noise_matrix, Sparse):  # too few rows a class to tell anything
@@ -116,6 +140,9 @@ def _channel(
     if fitted is None:
         return None, None
     channel, is_missed, n_rows = fitted
+    n_classes, least_loss = len(model.classes), figures.calibrated_balanced_log_loss
+    is_told = n_classes > 1 and least_loss is not None
+    explained = float(1 - least_loss / np.log(n_classes)) if is_told else 0.0
     names = [name for name, missed in zip(model.classes, is_missed, strict=True) if missed]
     is_unseen = n_rows < FEW_ROWS and explained < GOOD
     least = EVIDENCE_OF_FEW if is_unseen else LEAST_EVIDENCE

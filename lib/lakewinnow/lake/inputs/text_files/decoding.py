@@ -38,14 +38,13 @@ class Readable(Protocol):
         """Return up to `size` bytes; none at the end."""
 
 
-def clean_utf8(stream: Readable, encoding: str, *, skip_mark: bool = True) -> Iterator[bytes]:
-    """Yield a stream's text as UTF-8, block by block, no character cut in two.
+def clean_utf8(stream: Readable, encoding: str) -> Iterator[bytes]:
+    """Yield a stream's text as UTF-8 without a byte order mark, no character cut in two.
 
     Parameters
     ----------
     stream : bytes to read
     encoding : one of `ENCODINGS`, or another that Python knows
-    skip_mark : leave out a byte order mark at the start
     """
     blocks = iter(lambda: bytes(stream.read(_READ_BYTES)), b"")
     codec = ENCODINGS.get(encoding, encoding)
@@ -56,7 +55,7 @@ def clean_utf8(stream: Readable, encoding: str, *, skip_mark: bool = True) -> It
     for block in blocks:
         clean = decoder.decode(block).encode()
         if clean:
-            yield clean.removeprefix(_BOM) if is_first and skip_mark else clean
+            yield clean.removeprefix(_BOM) if is_first else clean
             is_first = False
     if rest := decoder.decode(b"", final=True).encode():
         yield rest
