@@ -90,7 +90,8 @@ def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:
             continue
         if clean.label_issues != action:
             expected = f"null unless clean.label_issues is {action}"
-            yield ConfigError("unused_key", where, expected, most)
+            hint = f"set clean.label_issues: {action}, or leave {where} out"
+            yield ConfigError("unused_key", where, expected, most, hint)
         if clean.fix_above is not None:
             expected = "null with clean.fix_above, which says itself which rows are fixed"
             yield ConfigError("conflicting_keys", where, expected, most)

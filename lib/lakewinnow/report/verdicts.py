@@ -69,12 +69,14 @@ def of_promise(summary: Summary) -> Iterator[str]:
         n_fixed = summary.decisions.get("fix", 0) - (summary.own_decisions or {}).get("fix", 0)
         n_dropped = summary.dropped.get("label issues", 0)
         if n_fixed or n_dropped:
-            n, done, key = n_fixed, "fixed", "fix_at_most_wrong"
+            n, done, keys = n_fixed, "fixed", "fix and clean.fix_at_most_wrong"
             if not n_fixed:
-                n, done, key = n_dropped, "dropped for their label", "drop_at_most_good"
+                n, done = n_dropped, "dropped for their label"
+                keys = "drop and clean.drop_at_most_good"
             yield (
-                f"Nothing is promised about the rows {done} ({n:,}): clean.{key} is not set; it"
-                " needs rows that people checked"
+                f"Nothing is promised about the rows {done} ({n:,}). For a promise have people"
+                " check a sample (lakewinnow review draw), name it in clean.decisions, and set"
+                f" clean.label_issues: {keys}"
             )
         return
     is_fix = found.setting.endswith("fix_at_most_wrong")

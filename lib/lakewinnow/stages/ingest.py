@@ -62,8 +62,16 @@ def run(
 
     Raises
     ------
-    DataError : no row can be used, one class only, too many classes, or ids that repeat or are null
+    DataError : no row can be used, one class only, too many classes, ids that repeat or are null,
+        or a file that is not whole
     """
+    with source.naming_corrupt():
+        return _run(lake, source, config, crossval)
+
+
+def _run(
+    lake: Lake, source: Source, config: InputConfig, crossval: CrossvalConfig
+) -> StageReport[Ingested]:
     found = accept(source, config)
     if config.id is not None:
         _check_ids(source.df.where(source.malformed.isNull()), config.id)

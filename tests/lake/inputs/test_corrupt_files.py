@@ -6,8 +6,7 @@ import pytest
 
 import lakewinnow
 from builders import make_config, messages, read_rows
-from lakewinnow.errors import LakewinnowError
-from lakewinnow.spark.sessions import engines
+from lakewinnow.errors import DataError
 
 
 def cut_off(content):
@@ -48,9 +47,10 @@ def run(spark, folder, workspace, **source):
 def test_a_corrupt_file_is_a_row_of_quarantine(spark, tmp_path, parts, damage, number):
     corrupt = parts / f"lang=x{number}" / "part.parquet"
     corrupt.write_bytes(damage(corrupt.read_bytes()))
-    if damage is not empty:  # over which engines go
-        with pytest.raises((LakewinnowError, *engines.errors)):
-            run(spark, parts, tmp_path / "fails")
+    with pytest.raises(DataError) as caught:
+        run(spark, parts, tmp_path / "fails")
+    assert caught.value.code == "corrupt_file"
+    assert f"in/lang=x{number}/part.parquet" in str(caught.value)
     run(spark, parts, tmp_path / "goes on", on_corrupt="quarantine")
     [row] = read_rows(tmp_path / "goes on", "quarantine")
     assert row["malformed_line"].startswith(f"in/lang=x{number}/part.parquet: ")

@@ -5,7 +5,9 @@ One task reads a file, as with `text_files`; nothing is stored.
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import pandas as pd
@@ -21,8 +23,10 @@ from lakewinnow.lake.inputs import arrow_types
 from lakewinnow.lake.inputs.text_files.listing import InputFile, folder_keys
 from lakewinnow.lake.inputs.text_files.reading import named_files, over
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.sessions import engines
 
 _ROWS: Final = 10_000  # of Parquet, at once
+_FEW_BYTES: Final = 2**30  # of an input, to read it once more for what is wrong with it
 _HF_STATE: Final = "state.json"  # of a folder of Hugging Face's datasets: names its files
 _UNREADABLE: Final = (pa.ArrowException, OSError, DataError)  # of a file that is cut off, say
 _UNREAD_CODECS: Final = ("BROTLI", "LZO")  # by Spark
@@ -39,6 +43,47 @@ def engines_read(file: InputFile) -> bool:
     groups = map(footer.row_group, range(min(footer.num_row_groups, 1)))
     codecs = {group.column(i).compression for group in groups for i in range(group.num_columns)}
     return all(map(arrow_types.is_plain, kinds)) and codecs.isdisjoint(_UNREAD_CODECS)
+
+
+def check_none_is_empty(files: Sequence[InputFile]) -> None:
+    """Make sure that all files have bytes: engines pass over those that have none.
+
+    Raises
+    ------
+    DataError : "corrupt_file"
+    """
+    for file in files:
+        if not file.size:
+            raise corrupt(f"{file.name} of 0 bytes")
+
+
+def corrupt(what: str) -> DataError:
+    """Return the error of a file that is cut off or damaged."""
+    hint = "write it again, or go on without it: input.on_corrupt: quarantine"
+    return DataError("corrupt_file", "input.path", "files that are whole", Shown(what), hint)
+
+
+@contextmanager
+def naming_corrupt(
+    files: Sequence[InputFile], format_: str, options: Mapping[str, Any]
+) -> Iterator[None]:
+    """Say which file an engine could not read, where that is what it failed at.
+
+    Of many bytes only the beginnings of files are looked at.
+
+    Raises
+    ------
+    DataError : "corrupt_file"
+    """
+    try:
+        yield
+    except engines.errors as error:
+        batches = _batches_of(format_, {} if format_ == "parquet" else options)
+        to_end = sum(file.size for file in files) <= _FEW_BYTES
+        whys = (_why_corrupt(file, batches, to_end=to_end) for file in files)
+        if (found := next(filter(None, whys), None)) is not None:
+            raise corrupt(found) from error
+        raise
 
 
 def of_format(files: Sequence[InputFile], format_: str) -> list[InputFile]:
@@ -105,11 +150,14 @@ def _schema(
 
 
 def _why_corrupt(
-    file: InputFile, batches: Callable[[InputFile], Generator[Any, None, None]]
+    file: InputFile,
+    batches: Callable[[InputFile], Generator[Any, None, None]],
+    *,
+    to_end: bool = True,
 ) -> str | None:
-    """Read a file to its end; return what is wrong with it."""
+    """Read a file to its end, or only what it says of itself; return what is wrong with it."""
     try:
-        deque(batches(file), maxlen=0)
+        deque(islice(batches(file), None if to_end else 1), maxlen=0)
     except _UNREADABLE as error:
         return f"{file.name}: {type(error).__name__}: {str(error).strip().splitlines()[0]}"
     return None

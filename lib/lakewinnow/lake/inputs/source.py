@@ -4,6 +4,7 @@ import contextlib
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import partial
@@ -74,6 +75,8 @@ class Source:
     # columns that no engine has the types of, and what they are read as
     changes: Sequence[str] = ()
     malformed_code: str = "malformed_line"  # the error code of what could not be parsed or read
+    # around jobs that read `df`: says which file is not whole, where they fail at that
+    naming_corrupt: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
 
     @property
     def names(self) -> list[str]:
@@ -192,8 +195,10 @@ def read_source(spark: SparkSession, config: InputConfig, format_: str) -> Sourc
         n_bytes, fingerprint = fingerprints.of_files(files, format_)
     else:
         n_bytes, fingerprint = 0, fingerprints.of_rows(opened)
-    code = "malformed_line" if format_ in ("csv", "json") else "corrupt_file"
-    return Source(df, schema, n_bytes, fingerprint, changes, code)
+    if format_ in ("csv", "json"):
+        return Source(df, schema, n_bytes, fingerprint, changes)
+    naming = partial(arrow_files.naming_corrupt, files, format_, config.options)
+    return Source(df, schema, n_bytes, fingerprint, changes, "corrupt_file", naming)
 
 
 def _read_table(spark: SparkSession, config: InputConfig, format_: str) -> Source:
@@ -248,19 +253,35 @@ def _open(
             df, schema = _open_text_format(spark, path, format_, options)
             return df, schema, files, ()
         files = arrow_files.of_format(files, format_)
-        corrupt = MALFORMED if config.on_corrupt == "quarantine" else None
-        if files and (format_ != "parquet" or corrupt or not arrow_files.engines_read(files[0])):
-            df, changes = arrow_files.read(spark, files, format_, config.options, corrupt)
-            schema = t.StructType([f for f in df.schema if f.name != corrupt])
-            return df, schema, files, changes
-        df = spark.read.format(format_).options(**options).load(path)
-        if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
-            raise _without_rows(where, config)
-        df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
-        schema = df.schema
+        # Of one file it may be as well that it is of another format.
+        of_several = files if len(files) > 1 else ()
+        with arrow_files.naming_corrupt(of_several, format_, config.options):
+            df, schema, changes = _open_binary_format(spark, config, path, files, format_, options)
     except engines.errors as error:
         raise _cannot_read(error, where, config) from error
-    return df, schema, files, ()
+    return df, schema, files, changes
+
+
+def _open_binary_format(
+    spark: SparkSession,
+    config: InputConfig,
+    path: str,
+    files: Sequence[InputFile],
+    format_: str,
+    options: Mapping[str, str],
+) -> tuple[DataFrame, t.StructType, Sequence[str]]:
+    """Read what is not text: by the engine, or what that does not take by pyarrow."""
+    corrupt = MALFORMED if config.on_corrupt == "quarantine" else None
+    if corrupt is None:
+        arrow_files.check_none_is_empty(files)
+    if files and (format_ != "parquet" or corrupt or not arrow_files.engines_read(files[0])):
+        df, changes = arrow_files.read(spark, files, format_, config.options, corrupt)
+        return df, t.StructType([f for f in df.schema if f.name != corrupt]), changes
+    df = spark.read.format(format_).options(**options).load(path)
+    if not df.schema.fields:  # Sail's answer to a path that is not there or holds no file
+        raise _without_rows("input.path", config)
+    df = _with_folders_as_text(spark.read.format(format_).options(**options), path, df)
+    return df, df.schema, ()
 
 
 def _listed(
@@ -383,7 +404,8 @@ def _cannot_read(error: Exception, where: str, config: InputConfig) -> DataError
     if condition.startswith("UNABLE_TO_INFER_SCHEMA"):
         return _without_rows(where, config)
     reason = Shown(f"{config.table or config.path} ({_first_line(error)})")
-    return SchemaError("cannot_read", where, "a table that Spark can read", reason)
+    hint = "check that its files are whole, and of input.format"
+    return SchemaError("cannot_read", where, "a table that Spark can read", reason, hint)
 
 
 def _first_line(error: Exception) -> str:
