@@ -29,6 +29,10 @@ TOKENS: Final = "tokens"
 # pred_probs/
 PRED_PROBS: Final = "pred_probs"
 
+# opinions/
+ANNOTATOR: Final = "annotator"  # who says that a row has the label; a name within its kind
+KIND: Final = "kind"  # of the annotator: annotation, function or llm; of all tables together
+
 # checks/neighbors/
 N_ROWS: Final = "n_rows"  # that have the text
 NEIGHBORS: Final = "neighbors"  # text keys
@@ -73,7 +77,6 @@ CONSENSUS_LABEL: Final = "consensus_label"
 CONSENSUS_QUALITY_SCORE: Final = "consensus_quality_score"  # 0 .. 1, lower is worse
 ANNOTATOR_AGREEMENT: Final = "annotator_agreement"  # share of the row's annotations
 NUM_ANNOTATIONS: Final = "num_annotations"
-ANNOTATOR: Final = "annotator"
 ANNOTATOR_QUALITY: Final = "annotator_quality"  # lower is worse
 AGREEMENT_WITH_CONSENSUS: Final = "agreement_with_consensus"  # share of the annotator's labels
 WORST_CLASS: Final = "worst_class"

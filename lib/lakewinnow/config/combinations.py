@@ -11,6 +11,7 @@ from lakewinnow.config.sections import (
     FINETUNE,
     LOGISTIC,
     OWN_PARAMS,
+    AnnotationsConfig,
     CleanConfig,
     Config,
     EvaluateConfig,
@@ -61,6 +62,7 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
             code = "conflicting_inputs" if key.startswith("input.") else "conflicting_keys"
             yield ConfigError(code, other, f"null when {key} is set", got, hint)
     yield from _check_candidates(config)
+    yield from _check_opinions(config)
     if config.input.text is not None and config.input.text in config.output.partition_by:
         yield ConfigError(
             "partition_by_text", "output.partition_by", "columns with few values", config.input.text
@@ -80,6 +82,33 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
     if config.input.classes is not None:
         yield from _check_class_names(config, config.input.classes)
     yield from _check_trusted(config)
+
+
+def _check_opinions(config: Config) -> Iterator[ConfigError]:
+    """Yield what is wrong with what annotators say."""
+    source, functions = config.input.annotations, config.opinions.functions
+    key, default = "input.annotations", AnnotationsConfig()
+    if source.path is None and source != default:
+        hint = "its other keys say how to read it"
+        yield ConfigError("missing_key", f"{key}.path", "a file or folder", None, hint)
+    if source.columns is not None:
+        for name in ("annotator", "label"):
+            got, unused = getattr(source, name), getattr(default, name)
+            if got != unused:
+                expected = f"{unused} with {key}.columns, which names a column per annotator"
+                yield ConfigError("unused_key", f"{key}.{name}", expected, got)
+        if not source.columns or len({*source.columns, source.row}) <= len(source.columns):
+            expected = f"one or more columns, each once, without {source.row}"
+            yield ConfigError("repeated_column", f"{key}.columns", expected, list(source.columns))
+    elif len({source.row, source.annotator, source.label}) < 3:
+        got = Shown(f"{source.row}, {source.annotator}, {source.label}")
+        yield ConfigError("same_column", key, "three columns: row, annotator and label", got)
+    if functions and config.input.text is None:
+        expected, hint = "none, as rows have no text", "name their column in input.text"
+        yield ConfigError("no_text", "opinions.functions", expected, list(functions), hint)
+    if len({*functions}) < len(functions):
+        expected = "functions, each once"
+        yield ConfigError("repeated_function", "opinions.functions", expected, list(functions))
 
 
 def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:

@@ -40,6 +40,28 @@ Classifying = TypeVar("Classifying", bound="ClassifierConfig")
 
 
 @dataclass(frozen=True, kw_only=True)
+class AnnotationsConfig:
+    """Labels that people, or others, gave to rows of the input: a table of opinions."""
+
+    path: ReadPath | None = None
+    """File or folder: a line per row and annotator, or a line per row, as `columns` says. null:
+    there is none."""
+    format: FileFormat | None = None
+    """Format of the file. null: its ending says it."""
+    options: Options = field(default_factory=dict)
+    """Options of Spark's reader for the format."""
+    row: str = "row_id"
+    """Its column that says which row: what `input.id` has there, or the row_id of issues/."""
+    annotator: str = "annotator"
+    """Its column of who says it."""
+    label: str = "label"
+    """Its column of what they say: a class of the input, as the input spells it."""
+    columns: tuple[str, ...] | None = None
+    """A wide table: its columns of labels, one per annotator, named for them; null or blank where
+    one has said nothing. null: a long one, with the columns `annotator` and `label`."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class InputConfig:
     """Where the labelled rows come from, and which columns matter."""
 
@@ -82,6 +104,7 @@ class InputConfig:
     max_bad_fraction: Fraction = 0.1
     """The run stops with exit code 4 if more rows than this have `pred_probs` or an `embedding`
     that cannot be used."""
+    annotations: AnnotationsConfig = field(default_factory=AnnotationsConfig)
 
     @property
     def has_own_vectors(self) -> bool:
@@ -211,6 +234,13 @@ class FinetunedParams:
 
 
 LOGISTIC, FINETUNE = "logistic", "finetune"  # classifiers of ours
+# Kinds of annotators, and the table of what those of a kind say
+ANNOTATION, FUNCTION, LLM = "annotation", "function", "llm"
+OPINION_TABLES: Mapping[str, str] = {
+    ANNOTATION: "opinions/annotations",
+    FUNCTION: "opinions/functions",
+    LLM: "opinions/llm",
+}
 OWN_PARAMS: Mapping[str, type] = {LOGISTIC: LogisticParams, FINETUNE: FinetunedParams}
 
 
@@ -317,6 +347,23 @@ class LabelIssuesConfig:
     """Classes with this many rows or fewer are never flagged."""
     num_to_remove_per_class: Mapping[str, Annotated[int, AtLeast(0)]] | None = None
     """With prune_by_class: {positive: 10} flags the 10 worst of that class, none of others."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpinionsConfig:
+    """Who else says which label a row has, beside the given label and `input.annotations`."""
+
+    functions: tuple[str, ...] = ()
+    """Labelling functions, each an annotator: import paths, [rules.says_refund], or of functions in
+    a file, [./rules.py:says_refund]. One is given a text, and returns a class or None."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskConfig:
+    """The rows of which one more opinion is worth most, as a table: ask/."""
+
+    rows: Count | None = 200
+    """How many rows. null: there is no such table."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -594,6 +641,8 @@ class Config:
     embedding: EmbeddingConfig = field(default_factory=EmbeddingConfig)
     crossval: CrossvalConfig = field(default_factory=CrossvalConfig)
     label_issues: LabelIssuesConfig = field(default_factory=LabelIssuesConfig)
+    opinions: OpinionsConfig = field(default_factory=OpinionsConfig)
+    ask: AskConfig = field(default_factory=AskConfig)
     checks: ChecksConfig = field(default_factory=ChecksConfig)
     clean: CleanConfig = field(default_factory=CleanConfig)
     output: OutputConfig = field(default_factory=OutputConfig)
@@ -605,6 +654,15 @@ class Config:
     def has_vectors(self) -> bool:
         """Whether each row has a vector: of its text, or the input's own."""
         return self.input.pred_probs is None
+
+    @property
+    def opinion_kinds(self) -> tuple[str, ...]:
+        """What says labels beside the given ones; each has a table, `OPINION_TABLES`."""
+        has = {
+            ANNOTATION: self.input.annotations.path is not None,
+            FUNCTION: bool(self.opinions.functions),
+        }
+        return tuple(kind for kind, is_on in has.items() if is_on)
 
 
 @cache

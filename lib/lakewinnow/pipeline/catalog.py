@@ -118,6 +118,7 @@ STAGES: Final = (
         after="lakewinnow.pipeline.steps:check_classes",
         writes=_written_by_ingest,
         settings=("input", "crossval.folds", "crossval.seed", "crossval.rows_per_shard"),
+        how=("input.annotations",),  # another stage's
         outside=("source",),
     ),
     _stage(
