@@ -13,7 +13,7 @@ does: it says too much, and ranks the labels by how doubtful they are better tha
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, Self, TypeAlias
+from typing import Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -31,14 +31,21 @@ _DOUBT: Final = (
 _CELLS: Final = 2**16  # probabilities at once, so that they stay in a core's cache
 
 
-@dataclass(frozen=True, eq=False)
-class Suggestions:
+class Suggestions(NamedTuple):
     """What the posterior says of the rows of a block."""
 
     # int64, shape (n,), the most probable class; the given label where it is as probable
     labels: IntArray
     probs: FloatArray  # float64, shape (n,), its probability
     given_probs: FloatArray  # float64, shape (n,), the given label's
+
+    @classmethod
+    def of(cls, labels: IntArray, probs: FloatArray) -> Self:
+        """Return what the probabilities of the classes, shape (n, K), say of given labels."""
+        rows = np.arange(len(labels))
+        best, given = probs.argmax(axis=1), probs[rows, labels]
+        best = np.where(given >= probs[rows, best], labels, best)
+        return cls(best, probs[rows, best], given)
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,15 +138,10 @@ class Posterior:
 
     def suggestions(self, labels: IntArray, pred_probs: FloatArray) -> Suggestions:
         """Return each row's most probable class, its probability and the given label's."""
-        n_rows = len(labels)
-        found = Suggestions(np.empty(n_rows, np.int64), np.empty(n_rows), np.empty(n_rows))
         step = max(1, _CELLS // pred_probs.shape[1])
-        for start in range(0, n_rows, step):
-            part = slice(start, start + step)
-            given_labels = labels[part]
-            probs, rows = self.probs(given_labels, pred_probs[part]), np.arange(len(given_labels))
-            best, given = probs.argmax(axis=1), probs[rows, given_labels]
-            best = np.where(given >= probs[rows, best], given_labels, best)
-            found.labels[part], found.given_probs[part] = best, given
-            found.probs[part] = probs[rows, best]
-        return found
+        parts = [slice(at, at + step) for at in range(0, max(1, len(labels)), step)]
+        found = [
+            Suggestions.of(labels[part], self.probs(labels[part], pred_probs[part]))
+            for part in parts
+        ]
+        return Suggestions(*map(np.concatenate, zip(*found, strict=True)))

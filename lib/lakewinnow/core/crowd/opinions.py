@@ -1,0 +1,263 @@
+"""One posterior of all that is said of a row: its text, the given label, and further opinions.
+
+    q[i, k]  ∝  P(k | text_i) · noise_matrix[given_i, k] · Π_a confusion_a[opinion_ia, k]
+
+An opinion is the label that an annotator says a row has: a person, a labelling function, a language
+model. How often an annotator says what of the rows of a class is not known, nor which class a row
+is of: each is told from the other, in turns (Dawid & Skene 1979), with the classifier as the prior
+of each row (Raykar et al. 2010). The given label's noise matrix is estimated along, as opinions
+show wrong labels that no classifier can.
+
+A function is asked about every row, so where it says nothing, that says something too. Of others it
+is chance, or our choice, which rows they have an opinion on.
+
+`fit` works on a sample of the rows, in one task; the model then travels to where the rows are.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, NamedTuple, Self
+
+import numpy as np
+
+from lakewinnow.core.crowd import confusion
+from lakewinnow.core.crowd.confusion import FUNCTION
+from lakewinnow.core.noise.calibration import Calibration
+from lakewinnow.core.noise.posterior import Posterior, Suggestions
+from lakewinnow.core.types import FloatArray, IntArray
+
+_LITTLE_NOISE: Final = 0.05  # looked for in labels that no one doubted
+_MOST_STEPS: Final = 100
+_ENOUGH: Final = 1e-3  # the largest change of a probability that ends the search
+_INTERVAL: Final = 1.96  # standard errors
+_CELLS: Final = 2**20  # numbers at once
+
+
+@dataclass(frozen=True, eq=False)
+class Opinions:
+    """Opinions on the rows of a block, sorted by row, then annotator; made by `of`."""
+
+    # int64, shape (n,), an opinion each
+    row: IntArray  # position in the block
+    annotator: IntArray  # 0 .. A-1
+    label: IntArray
+
+    @classmethod
+    def of(cls, row: IntArray, annotator: IntArray, label: IntArray) -> Self:
+        """Sort opinions, of which none two are of the same row and annotator."""
+        order = np.lexsort((annotator, row))
+        return cls(row[order], annotator[order], label[order])
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+class Quality(NamedTuple):
+    """How often annotators are right where they have an opinion; float64, shape (A,)."""
+
+    share: FloatArray
+    # bounds of a 95% interval
+    low: FloatArray
+    high: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
+class OpinionModel:
+    """What the opinions on a corpus say of its annotators and of its given labels."""
+
+    posterior: Posterior  # of text and given label
+    annotators: tuple[str, ...]  # A names
+    kinds: tuple[str, ...]  # of each
+    # float64, shape (A, K, K), P(opinion = row | true = column); columns sum to 1, a function's to
+    # the share of the class's rows that it has an opinion on
+    confusion: FloatArray
+    counts: IntArray  # int64, shape (A,), opinions
+
+    @classmethod
+    def fit(
+        cls,
+        labels: IntArray,
+        pred_probs: FloatArray,
+        opinions: Opinions,
+        annotators: Sequence[str],
+        kinds: Sequence[str],
+        start: Posterior,
+    ) -> Self:
+        """Return the likeliest model, what is believed beforehand included.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,), given labels
+        pred_probs : float64, shape (n, K), out of sample
+        opinions : on some of these rows
+        annotators : A names
+        kinds : of each of them, in any words; a `FUNCTION` is asked about every row
+        start : of text and given label, before any opinion
+        """
+        counts = np.bincount(opinions.annotator, minlength=len(annotators))
+        if FUNCTION not in kinds:
+            heard, row = np.unique(opinions.row, return_inverse=True)
+            labels, pred_probs = labels[heard], pred_probs[heard]
+            opinions = replace(opinions, row=row)
+        n_classes = start.n_classes
+        says = opinions.annotator * n_classes + opinions.label
+
+        def estimated(probs: FloatArray) -> FloatArray:
+            said = _sums(len(annotators) * n_classes, says, probs[opinions.row])
+            said = said.reshape(len(annotators), n_classes, n_classes)
+            return confusion.estimate(said, kinds, probs.sum(axis=0))
+
+        probs = start.probs(labels, pred_probs)
+        model = cls(start, tuple(annotators), tuple(kinds), estimated(probs), counts)
+        if not len(opinions):
+            return model
+        shares, believed = start.weights.sum(axis=0), _open(start)
+        is_heard = np.isin(np.arange(len(labels)), opinions.row)
+        noise_matrix = believed
+        for _ in range(_MOST_STEPS):
+            posterior = Posterior.of_weights(start.calibration, shares * noise_matrix)
+            model = replace(model, posterior=posterior)
+            before, probs = probs, model.probs(labels, pred_probs, opinions)
+            if np.abs(probs - before).max() < _ENOUGH:
+                break
+            rows = _sums(n_classes, labels[is_heard], probs[is_heard])
+            noise_matrix = confusion.drawn_towards(rows[np.newaxis], believed)[0]
+            model = replace(model, confusion=estimated(probs))
+        return model
+
+    def probs(self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions) -> FloatArray:
+        """Return q, float64, shape (n, K), rows sum to 1.
+
+        Parameters
+        ----------
+        labels : int64, shape (n,), given labels
+        pred_probs : float64, shape (n, K), out of sample
+        opinions : on some of these rows
+        """
+        by_label = self.posterior.probs(labels, pred_probs)
+        said = self._log_likelihoods(opinions, len(labels))
+        # A class that text and label rule out stays so, whatever is said
+        probs: FloatArray = by_label * np.exp(said - said.max(axis=1, keepdims=True))
+        total = probs.sum(axis=1, keepdims=True)
+        return np.where(total > 0, probs, by_label) / np.where(total > 0, total, 1.0)
+
+    def _log_likelihoods(self, opinions: Opinions, n_rows: int) -> FloatArray:
+        """Return ln P(all opinions on the row | true class), shape (n, K)."""
+        is_function = np.array([kind == FUNCTION for kind in self.kinds], bool)
+        # Of a function that has no opinion on a row; the silence of others says nothing
+        silence = np.zeros((len(self.kinds), self.posterior.n_classes))
+        silence[is_function] = np.log(1 - self.confusion[is_function].sum(axis=1))
+        says = np.log(self.confusion[opinions.annotator, opinions.label])
+        likelihoods = _sums(n_rows, opinions.row, says - silence[opinions.annotator])
+        likelihoods += silence.sum(axis=0)
+        return likelihoods
+
+    def suggestions(
+        self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions
+    ) -> Suggestions:
+        """Return each row's most probable class, its probability and the given label's."""
+        return Suggestions.of(labels, self.probs(labels, pred_probs, opinions))
+
+    def quality(self) -> Quality:
+        """Return how often each annotator is right, by the shares of the classes, with bounds."""
+        shares = self.posterior.weights.sum(axis=0)
+        right = np.diagonal(self.confusion, axis1=1, axis2=2) @ shares
+        share = right / (self.confusion.sum(axis=1) @ shares)
+        return Quality(share, *_wilson(share, self.counts))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and lists, for JSON; `from_dict` gives the same model back."""
+        calibration, posterior = self.posterior.calibration, self.posterior
+        cells = zip(
+            posterior.given.tolist(),
+            posterior.true.tolist(),
+            posterior.weight.tolist(),
+            strict=True,
+        )
+        return {
+            "temperature": calibration.temperature,
+            "training_prior": calibration.training_prior.tolist(),
+            "weight_cells": [list(cell) for cell in cells],  # few, of many classes
+            "annotators": [
+                {"annotator": name, "kind": kind, "n": n, "confusion": says}
+                for name, kind, n, says in zip(
+                    self.annotators,
+                    self.kinds,
+                    self.counts.tolist(),
+                    self.confusion.tolist(),
+                    strict=True,
+                )
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` returned, or JSON of it; KeyError, ValueError or so on else."""
+        prior = np.array(content["training_prior"], np.float64)
+        given, true, weight = zip(*content["weight_cells"], strict=True)
+        posterior = Posterior(
+            Calibration(float(content["temperature"]), prior),
+            np.array(given, np.int32),
+            np.array(true, np.int32),
+            np.array(weight, np.float64),
+        )
+        those = content["annotators"]
+        shape = (len(those), len(prior), len(prior))
+        return cls(
+            posterior,
+            tuple(of["annotator"] for of in those),
+            tuple(of["kind"] for of in those),
+            np.array([of["confusion"] for of in those], np.float64).reshape(shape),
+            np.array([of["n"] for of in those], np.int64),
+        )
+
+
+def expected_gain(probs: FloatArray, says: FloatArray) -> FloatArray:
+    """Return by how much one more opinion raises the chance that the most probable class is right.
+
+    Parameters
+    ----------
+    probs : float64, shape (n, K), q of each row
+    says : float64, shape (K, K), P(opinion = row | true = column) of who is asked
+
+    Returns
+    -------
+    float64, shape (n,), Σ_l max_k q_k · says[l, k] - max_k q_k, at least 0
+    """
+    n_classes = probs.shape[1]
+    gains = np.empty(len(probs))
+    step = max(1, _CELLS // n_classes)
+    for start in range(0, len(probs), step):
+        part = probs[start : start + step]
+        after = part[:, :1] * says[:, 0]
+        for k in range(1, n_classes):
+            np.maximum(after, part[:, k, np.newaxis] * says[:, k], out=after)
+        gains[start : start + step] = after.sum(axis=1) - part.max(axis=1)
+    return np.maximum(gains, 0.0)
+
+
+def _sums(n_cells: int, cell: IntArray, values: FloatArray) -> FloatArray:
+    """Return the sums of rows of values by cell, shape (cells, K)."""
+    sums = np.zeros((n_cells, values.shape[1]))
+    order = np.argsort(cell, kind="stable")
+    cells, first = np.unique(cell[order], return_index=True)
+    if len(cells):
+        sums[cells] = np.add.reduceat(values[order], first, axis=0)
+    return sums
+
+
+def _open(posterior: Posterior) -> FloatArray:
+    """Return the noise matrix of a posterior with a little noise in it, shape (K, K)."""
+    shares = posterior.weights.sum(axis=0)
+    n_classes = len(shares)
+    little = np.full((n_classes, n_classes), 1 / n_classes)
+    noise_matrix = posterior.weights / np.where(shares > 0, shares, 1.0)
+    return (1 - _LITTLE_NOISE) * noise_matrix + _LITTLE_NOISE * little
+
+
+def _wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
+    """Return the bounds of Wilson's interval; 0 and 1 where there is no opinion."""
+    wide = _INTERVAL**2
+    middle = (n * share + wide / 2) / (n + wide)
+    half = _INTERVAL * np.sqrt(n * share * (1 - share) + wide / 4) / (n + wide)
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
