@@ -43,15 +43,26 @@ class Limits:
 
 @dataclass(frozen=True)
 class Keys:
-    """What an error calls the settings it is about: fine-tuning has a section of its own."""
+    """What an error calls the settings it is about, which each user of a service has of its own."""
 
     provider: str = "embedding.provider"
     model: str = "embedding.model"
     base_url: str = "embedding.openai.base_url"
+    mode: str = "embedding.openai.mode"
+    max_cost: str = "embedding.openai.max_cost_usd"
+    price: str = "embedding.openai.price_per_million_tokens"
 
 
 EMBEDDING: Final = Keys()
 FINE_TUNING: Final = Keys("finetune.provider", "finetune.model", "finetune.base_url")
+OPINIONS: Final = Keys(
+    provider="opinions.llm.base_url",
+    model="opinions.llm.model",
+    base_url="opinions.llm.base_url",
+    mode="opinions.llm.mode",
+    max_cost="opinions.llm.max_cost_usd",
+    price="opinions.llm.input_price_per_million_tokens",
+)
 
 
 class TryLater(Exception):  # noqa: N818 - not an error yet
@@ -92,6 +103,7 @@ class Embedder(ABC):
         but the text must be in these three
     dimensions : D
     tokens_used : that the provider says it has counted so far; 0 where it does not count
+    keys : what errors call its settings
     """
 
     name: str
@@ -99,6 +111,7 @@ class Embedder(ABC):
     dimensions: int
     limits: Limits = Limits()
     tokens_used: int = 0
+    keys: Keys = EMBEDDING
 
     @abstractmethod
     def embed(self, texts: list[str]) -> NDArray[np.float32]:

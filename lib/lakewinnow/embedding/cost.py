@@ -7,13 +7,10 @@ Prices are per million tokens. Tokens are the provider's own count where it give
 from dataclasses import dataclass
 from typing import Any
 
-from lakewinnow.embedding.base import Limits
+from lakewinnow.embedding.base import EMBEDDING, Keys, Limits
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 from lakewinnow.plan.words import counted
-
-_MOST = "embedding.openai.max_cost_usd"
-_PRICE = "embedding.openai.price_per_million_tokens"
 
 
 @dataclass(frozen=True)
@@ -27,11 +24,13 @@ class EmbeddingCost:
 
     limits: Limits
     most_usd: float | None = None  # what a run may spend
+    keys: Keys = EMBEDDING
 
     def __post_init__(self) -> None:
         if self.most_usd is not None and self.limits.usd_per_million_tokens is None:
-            hint = f"--set {_PRICE}=0.02, for example"
-            raise ConfigError("price_unknown", _PRICE, f"a price, as {_MOST} is set", None, hint)
+            where, expected = self.keys.price, f"a price, as {self.keys.max_cost} is set"
+            hint = f"--set {where}=0.02, for example; 0 for a server of your own"
+            raise ConfigError("price_unknown", where, expected, None, hint)
 
     def usd(self, n_tokens: int) -> float | None:
         """Return what so many tokens cost; None where the price is not known."""
@@ -54,7 +53,7 @@ class EmbeddingCost:
             f"about {usd:.4g} USD for {counted(spent_tokens + n_tokens, 'token')}{of_which}"
         )
         hint = "raise it, or embed with provider static; what is already in the store is kept"
-        raise ProviderError("cost_limit", _MOST, expected, got, hint)
+        raise ProviderError("cost_limit", self.keys.max_cost, expected, got, hint)
 
     def share(self, n_tasks: int, spent_tokens: int, debt_s: float = 0.0) -> Share:
         """Return what one of `n_tasks` tasks at once may use of the rates and of the money left.

@@ -498,13 +498,14 @@ def test_spending_stops_before_the_limit(server, job):
 def test_files_keep_to_the_limits_of_the_service(monkeypatch):
     monkeypatch.setattr(batch_file, "MAX_LINES", 10)
     lines = [Line(batch_file.line_id(text), text, 5) for text in TEXTS]
-    files = list(batch_file.in_files(lines, {}, 10**9))
+    embedder = OpenAIEmbedder(EmbeddingConfig(model="m", dimensions=DIMENSIONS))
+    files = list(batch_file.in_files(lines, embedder, 10**9))
     assert [len(some) for some in files] == [10] * 4
     assert [line for some in files for line in some] == lines
-    assert [len(some) for some in batch_file.in_files(lines, {}, 35)] == [7] * 5 + [5]
-    size = len(batch_file._encoded(lines[0], {}))
+    assert [len(some) for some in batch_file.in_files(lines, embedder, 35)] == [7] * 5 + [5]
+    size = len(batch_file._encoded(lines[0], embedder))
     monkeypatch.setattr(batch_file, "MAX_BYTES", 3 * size)
-    assert max(len(some) for some in batch_file.in_files(lines, {}, 10**9)) <= 3
+    assert max(len(some) for some in batch_file.in_files(lines, embedder, 10**9)) <= 3
 
 
 def test_the_fingerprint_is_of_the_requests_not_of_their_order():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lakewinnow.embedding.base import RefusedInput
 from lakewinnow.embedding.openai.batch_file import Line, LineAnswer, line_id
-from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
     EmbeddedTexts,
@@ -26,7 +26,7 @@ _AT_ONCE: Final = 1024  # vectors returned
 class Chunk:
     """Texts that batches are to answer, and those that are still waited for."""
 
-    embedder: OpenAIEmbedder
+    embedder: ServiceEmbedder
     long_texts: LongTexts
     texts: InitVar[Sequence[str]]
     # by the id of their line, the pieces that are waited for; equal ones are sent once
@@ -56,7 +56,7 @@ class Chunk:
         if isinstance(answer.failure, RefusedInput):
             for piece in self.waiting.pop(answer.id):
                 self._wait_for(self.outcomes.replace(piece, answer.failure))
-        elif answer.items is not None:
+        elif answer.body is not None:
             self._keep(answer, is_asked=is_asked)
         if len(self._pieces) >= _AT_ONCE:
             yield from self.embedded()
@@ -73,7 +73,7 @@ class Chunk:
             self.waiting.setdefault(line_id(piece.text), []).append(piece)
 
     def _keep(self, answer: LineAnswer, *, is_asked: bool) -> None:
-        vectors = self.embedder.vectors_of(answer.items or [], 1, is_asked=is_asked)
+        vectors = self.embedder.answered(answer.body or {}, 1, is_asked=is_asked)
         [vector] = well_formed(self.embedder, vectors, 1)
         if np.isfinite(vector).all():
             pieces = self.waiting.pop(answer.id)

@@ -12,11 +12,11 @@ from typing import IO, Any, Final
 
 from lakewinnow.embedding.base import RefusedInput
 from lakewinnow.embedding.openai.access import of_status, redacted
+from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.errors import ProviderError
 
 MAX_LINES: Final = 50_000
 MAX_BYTES: Final = 200_000_000
-_URL: Final = "/v1/embeddings"
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,7 @@ class LineAnswer:
     """What came of a line."""
 
     id: str  # of the line
-    # index and embedding, as `OpenAIEmbedder.vectors_of` takes them; None without an answer
-    items: list[tuple[int, Any]] | None = None
+    body: Mapping[str, Any] | None = None  # as `ServiceEmbedder.answered` takes it
     n_tokens: int = 0  # billed
     # why there is no answer; None, too, where it is worth another try
     failure: RefusedInput | ProviderError | None = None
@@ -52,13 +51,13 @@ def fingerprint(lines: Sequence[Line], parameters: Mapping[str, Any]) -> str:
 
 
 def in_files(
-    lines: Sequence[Line], parameters: Mapping[str, Any], max_tokens: float
+    lines: Sequence[Line], embedder: ServiceEmbedder, max_tokens: float
 ) -> Iterator[list[Line]]:
     """Return the lines file by file, each within the limits of the service."""
     some: list[Line] = []
     n_bytes = n_tokens = 0
     for line in lines:
-        size = len(_encoded(line, parameters))
+        size = len(_encoded(line, embedder))
         is_full = (
             len(some) == MAX_LINES
             or n_bytes + size > MAX_BYTES
@@ -73,36 +72,28 @@ def in_files(
         yield some
 
 
-def write(file: IO[bytes], lines: Sequence[Line], parameters: Mapping[str, Any]) -> None:
+def write(file: IO[bytes], lines: Sequence[Line], embedder: ServiceEmbedder) -> None:
     """Write a file of requests."""
     for line in lines:
-        file.write(_encoded(line, parameters))
+        file.write(_encoded(line, embedder))
 
 
-def read(line: str, secrets: Sequence[str]) -> LineAnswer:
+def read(line: str, embedder: ServiceEmbedder) -> LineAnswer:
     """Return what a line of an output or error file says."""
     said = json.loads(line)
     response = said.get("response") or {}
     body = response.get("body") or {}
-    if response.get("status_code") == 200 and body.get("data"):
-        items = [(item.get("index"), item.get("embedding")) for item in body["data"]]
-        return LineAnswer(said["custom_id"], items, billed(body.get("usage")))
+    if response.get("status_code") == 200 and body:
+        return LineAnswer(said["custom_id"], body, embedder.billed(body.get("usage")))
     status = response.get("status_code") or 500  # the batch's own error: expired, or cancelled
     error = body.get("error") or said.get("error") or {}
     code, kind, param = (error.get(name) for name in ("code", "type", "param"))
-    reason = redacted(f"{status}: {error.get('message', 'no answer')}", secrets)
-    return LineAnswer(said["custom_id"], failure=of_status(status, code, kind, param, reason))
+    reason = redacted(f"{status}: {error.get('message', 'no answer')}", [embedder.access.key])
+    failure = of_status(status, code, kind, param, reason, embedder.keys)
+    return LineAnswer(said["custom_id"], failure=failure)
 
 
-def billed(usage: object) -> int:
-    """Return the tokens that an answer says were billed, 0 where it does not: servers differ."""
-    if not isinstance(usage, Mapping):
-        return 0
-    said = (usage.get(name) for name in ("total_tokens", "prompt_tokens"))
-    return next((n for n in said if isinstance(n, int) and n > 0), 0)
-
-
-def _encoded(line: Line, parameters: Mapping[str, Any]) -> bytes:
-    body = {**parameters, "input": [line.text]}
-    request = {"custom_id": line.id, "method": "POST", "url": _URL, "body": body}
+def _encoded(line: Line, embedder: ServiceEmbedder) -> bytes:
+    body, url = embedder.body(line.text), embedder.endpoint
+    request = {"custom_id": line.id, "method": "POST", "url": url, "body": body}
     return json.dumps(request, ensure_ascii=False).encode() + b"\n"

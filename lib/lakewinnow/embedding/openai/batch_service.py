@@ -14,7 +14,7 @@ from openai.types import Batch
 from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.access import Calls
 from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
-from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.openai.service import ServiceEmbedder
 
 FINAL: Final = {"completed", "failed", "expired", "cancelled"}
 _FINGERPRINT: Final = "lakewinnow"  # key of the metadata
@@ -25,14 +25,14 @@ _TRANSFER_TIMEOUT_S: Final = 900.0
 
 @dataclass
 class BatchService:
-    """The Batch API, as far as embedding goes."""
+    """The Batch API, as far as it is needed."""
 
-    embedder: OpenAIEmbedder
+    embedder: ServiceEmbedder
     max_retries: int  # of each call
     sleep: Callable[[float], object] = time.sleep  # waits so many seconds
 
     def __post_init__(self) -> None:
-        refused = "embedding.openai.mode", "a batch that the service accepts"
+        refused = self.embedder.keys.mode, "a batch that the service accepts"
         self._calls = Calls(self.embedder.access, self.max_retries, refused, self.sleep)
         self._listed: dict[str, dict[str, Batch]] = {}  # by fingerprint, by id
         self._listed_from = time.time() - _LOOK_BACK_S
@@ -40,7 +40,7 @@ class BatchService:
     def upload(self, lines: Sequence[Line]) -> str:
         """Upload a file of requests; return its id."""
         with tempfile.TemporaryFile() as file:
-            batch_file.write(file, lines, self.embedder.parameters)
+            batch_file.write(file, lines, self.embedder)
 
             def send() -> str:
                 file.seek(0)
@@ -59,7 +59,7 @@ class BatchService:
         def begin() -> Batch:
             return self._client.batches.create(
                 input_file_id=file_id,
-                endpoint="/v1/embeddings",
+                endpoint=self.embedder.endpoint,  # type: ignore[arg-type]  # a Literal there
                 completion_window="24h",
                 metadata={_FINGERPRINT: fingerprint},
             )
@@ -106,7 +106,7 @@ class BatchService:
             if self._calls.unless_gone(fetch):
                 file.seek(0)
                 for line in file:
-                    yield batch_file.read(line.decode(), [self.embedder.access.key])
+                    yield batch_file.read(line.decode(), self.embedder)
 
     @property
     def _client(self) -> openai.OpenAI:

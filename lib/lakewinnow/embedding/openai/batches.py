@@ -21,7 +21,7 @@ from lakewinnow.embedding.openai import batch_file
 from lakewinnow.embedding.openai.batch_chunk import Chunk
 from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
 from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
-from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
+from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.embedding.requests.budget import Share
 from lakewinnow.embedding.requests.engine import cost_limit
 from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, LongTexts, RefusedText
@@ -63,7 +63,7 @@ class BatchRun:
     To have several chunks under way at once, `submit` them all before the first `run`.
     """
 
-    embedder: OpenAIEmbedder
+    embedder: ServiceEmbedder
     states: InitVar[Iterable[BatchState]] = ()  # what was saved by this run or an earlier one
     save: Callable[[BatchState], object]  # keeps a record, in place of that of the same `file_id`
     long_texts: LongTexts = "truncate"
@@ -155,6 +155,7 @@ class BatchRun:
                 raise gave_up(
                     f"answers in {counted(n_fruitless, 'batch')}",
                     f"{counted(n_before, 'text')} without",
+                    self.embedder.keys,
                 )
             self._submit(chunk, work)
 
@@ -177,11 +178,11 @@ class BatchRun:
         if batch.status == "cancelled" and is_of_this_run:
             expected = "batches that are left to finish"
             got = Shown(f"batch {batch.id} was cancelled")
-            raise ProviderError("batch_cancelled", "embedding.openai.mode", expected, got, AGAIN)
+            raise ProviderError("batch_cancelled", self.embedder.keys.mode, expected, got, AGAIN)
 
     def _take(self, answer: LineAnswer, work: Chunk, *, is_asked: bool) -> Iterator[EmbeddedTexts]:
         self.n_tokens += answer.n_tokens
-        self.n_requests += answer.items is not None
+        self.n_requests += answer.body is not None
         with suppress(TryLater):  # the next batch will
             yield from work.take(answer, is_asked=is_asked)
 
@@ -206,12 +207,11 @@ class BatchRun:
         reasons = "; ".join(f"{error.code}: {error.message}" for error in errors[:3])
         expected, got = "a batch that the service accepts", Shown(reasons or "no reason")
         hint = "mode: sync sends the same requests one by one"
-        raise ProviderError("batch_failed", "embedding.openai.mode", expected, got, hint)
+        raise ProviderError("batch_failed", self.embedder.keys.mode, expected, got, hint)
 
     def _submit(self, chunk: str, work: Chunk) -> None:
         lines = [work.line(id_) for id_ in work.waiting]
-        parameters = self.embedder.parameters
-        for some in batch_file.in_files(lines, parameters, self._max_tokens):
+        for some in batch_file.in_files(lines, self.embedder, self._max_tokens):
             self._begin(chunk, some)
             if self._max_tokens < math.inf:
                 return  # one at a time: the queue is short
@@ -238,7 +238,7 @@ class BatchRun:
         return self._save(self._new(chunk, fingerprint, file_id, lines))
 
     def _new(self, chunk: str, fingerprint: str, file_id: str, lines: list[Line]) -> BatchState:
-        is_asked = "dimensions" in self.embedder.parameters
+        is_asked = self.embedder.asks_for_dimensions
         return BatchState(
             chunk, self._identity, fingerprint, file_id, is_asked=is_asked, n_requests=len(lines)
         )
@@ -246,7 +246,7 @@ class BatchRun:
     def _spend(self, n_tokens: int) -> None:
         bound = self.share.tokens
         if bound is not None and self._n_tokens_submitted + n_tokens > bound:
-            raise cost_limit(self.share, self._n_tokens_submitted)
+            raise cost_limit(self.share, self._n_tokens_submitted, self.embedder.keys)
         self._n_tokens_submitted += n_tokens
 
     def _update(self, state: BatchState, batch: Batch | None) -> BatchState:

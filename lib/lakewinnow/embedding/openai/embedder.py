@@ -9,9 +9,7 @@ import base64
 import hashlib
 import os
 import tempfile
-import threading
-import weakref
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from json import JSONDecodeError
@@ -24,9 +22,9 @@ from numpy.typing import NDArray
 from openai.types import CreateEmbeddingResponse
 
 from lakewinnow.config.sections import EmbeddingConfig, OpenAIConfig
-from lakewinnow.embedding.base import Embedder, Limits, TryLater, unit_length
+from lakewinnow.embedding.base import Limits, TryLater, unit_length
 from lakewinnow.embedding.openai.access import Access, outcome_of
-from lakewinnow.embedding.openai.batch_file import billed
+from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ MODELS: Final = {  # list prices as of May 2026; embedding.openai.price_per_mill
 }
 
 
-class OpenAIEmbedder(Embedder):
+class OpenAIEmbedder(ServiceEmbedder):
     """A client of an embeddings service.
 
     Pickled, it is its configuration: the client, and the key in it, are made where it is used.
@@ -68,9 +66,11 @@ class OpenAIEmbedder(Embedder):
     """
 
     name = "openai"
+    endpoint = "/v1/embeddings"
 
     def __init__(self, config: EmbeddingConfig) -> None:
-        self._config, self.access = config, _access(config.openai)
+        super().__init__(_access(config.openai))
+        self._config = config
         if config.openai.api_version is not None and config.openai.base_url is None:
             where, expected = "embedding.openai.base_url", "the endpoint of Azure OpenAI"
             raise ConfigError("endpoint_missing", where, expected, None, "as api_version is set")
@@ -81,11 +81,8 @@ class OpenAIEmbedder(Embedder):
         self._normalizes = self._known is None and config.normalize
         is_raw = self._known is None and not config.normalize
         self.model = f"{self._sent_model}+raw" if is_raw else self._sent_model
-        self._asks_for_dimensions = bool(self._known and self.dimensions != self._known.dimensions)
+        self.asks_for_dimensions = bool(self._known and self.dimensions != self._known.dimensions)
         self.limits = _limits(config, self._known)
-        self.tokens_used = 0
-        self._client: openai.OpenAI | None = None
-        self._lock = threading.Lock()  # guards the two above
         self._vocabulary = Vocabulary(self._sent_model)
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -109,20 +106,32 @@ class OpenAIEmbedder(Embedder):
         with self._lock:
             # As it came: the client does not check what servers leave out, or call something else.
             said = answer.usage
-            self.tokens_used += billed(dict(said) if isinstance(said, openai.BaseModel) else said)
+            usage = dict(said) if isinstance(said, openai.BaseModel) else said
+            self.tokens_used += self.billed(usage)
         items = [(item.index, item.embedding) for item in answer.data]
-        return self.vectors_of(items, len(texts), is_asked="dimensions" in parameters)
+        return self._vectors_of(items, len(texts), is_asked="dimensions" in parameters)
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What a request says beside its texts."""
         # Base64 takes a quarter of the bytes, and has no digits to parse.
         said: dict[str, Any] = {"model": self._sent_model, "encoding_format": "base64"}
-        if self._asks_for_dimensions:
+        if self.asks_for_dimensions:
             said["dimensions"] = self.dimensions
         return said
 
-    def vectors_of(
+    def body(self, text: str) -> dict[str, Any]:
+        """Return a request of one text, whole."""
+        return {**self.parameters, "input": [text]}
+
+    def answered(
+        self, answer: Mapping[str, Any], n_texts: int, *, is_asked: bool
+    ) -> NDArray[np.float32]:
+        """Return the vectors in the body of an answer; see `ServiceEmbedder`."""
+        items = [(item.get("index"), item.get("embedding")) for item in answer.get("data") or ()]
+        return self._vectors_of(items, n_texts, is_asked=is_asked)
+
+    def _vectors_of(
         self, items: Sequence[tuple[int, Any]], n_texts: int, *, is_asked: bool
     ) -> NDArray[np.float32]:
         """Return the vectors of an answer, a row a text, NaN where there is none.
@@ -140,7 +149,7 @@ class OpenAIEmbedder(Embedder):
         lengths = {len(vector) for _, vector in rows}
         if self.dimensions not in lengths and len(lengths) == 1 and len(rows) == n_texts:
             if not is_asked and self._config.dimensions is not None:
-                self._asks_for_dimensions = True  # from now on: not all servers know how
+                self.asks_for_dimensions = True  # from now on: not all servers know how
                 raise TryLater(f"other dimensions than {self.dimensions}, not asked for", after=0)
             return np.stack([vector for _, vector in rows])  # of other dimensions: fatal
         vectors = np.full((n_texts, self.dimensions), np.nan, dtype=np.float32)
@@ -157,15 +166,6 @@ class OpenAIEmbedder(Embedder):
     def split(self, text: str, n_tokens: int) -> list[str]:
         """Return the text in pieces of at most `n_tokens` tokens."""
         return self._vocabulary.split(text, n_tokens) or super().split(text, n_tokens)
-
-    @property
-    def client(self) -> openai.OpenAI:
-        """The client, made on first use."""
-        with self._lock:
-            if self._client is None:
-                self._client = self.access.client()  # `Requests` tries again, in the budget
-                weakref.finalize(self, self._client.close)  # its connections are not left open
-            return self._client
 
 
 def _dimensions(model: str, known: _Model | None, dimensions: int | None) -> int:

@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
-from lakewinnow.embedding.base import Embedder, RefusedInput
+from lakewinnow.embedding.base import Embedder, Keys, RefusedInput
 from lakewinnow.embedding.requests.budget import Pace, Share, Stopped
 from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
@@ -127,7 +127,7 @@ class Requests:
                 self._again.appendleft(request)
                 if self._under_way:
                     break  # until it is known what those cost
-                self._stop(cost_limit(self.share, self.n_tokens))
+                self._stop(cost_limit(self.share, self.n_tokens, self.embedder.keys))
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
@@ -162,7 +162,8 @@ class Requests:
             if not self._halved(request, self._sender.n_answered):
                 # A text that was never sent with others may just have had bad luck.
                 if request.since is None:
-                    raise gave_up("an answer to every request", failure.reason) from None
+                    expected, keys = "an answer to every request", self.embedder.keys
+                    raise gave_up(expected, failure.reason, keys) from None
                 self._outcomes.refuse(request.pieces[0], "embedding_refused", failure.reason)
         except Stopped:
             return
@@ -210,8 +211,8 @@ def _portion(share: Share) -> float:
     return share.tokens_per_minute / max(1.0, n_requests)
 
 
-def cost_limit(share: Share, n_tokens: int) -> ProviderError:
+def cost_limit(share: Share, n_tokens: int, keys: Keys) -> ProviderError:
     """Return the error of a budget that is used up."""
     expected = f"at most {share.tokens:,} paid tokens in a task"
     got, hint = Shown(f"{n_tokens:,} used, with texts left"), f"raise the limit and {AGAIN}"
-    return ProviderError("cost_limit", "embedding.openai.max_cost_usd", expected, got, hint)
+    return ProviderError("cost_limit", keys.max_cost, expected, got, hint)

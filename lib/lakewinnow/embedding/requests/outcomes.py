@@ -200,9 +200,10 @@ class Outcomes:
         if piece.position not in self._means or self._means.spoil(piece):
             self._doubtful.append(RefusedText(piece.position, code, reason))
         if len(self._doubtful) >= _TOO_MANY and not self._has_embedded:
-            expected = f"a vector for at least one of the first {_TOO_MANY} texts"
+            where = self._embedder.keys.provider
+            expected = f"an answer for at least one of the first {_TOO_MANY} texts"
             hint = "the likely cause is the model or its settings, not the texts"
-            raise ProviderError("all_refused", "embedding.provider", expected, Shown(reason), hint)
+            raise ProviderError("all_refused", where, expected, Shown(reason), hint)
 
     def refuse_not_finite(self, piece: Piece) -> None:
         """Give up the text of a piece that was looked at often enough; raises as `refuse`."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from lakewinnow.embedding.base import EMBEDDING, Embedder, Keys, TryLater
+from lakewinnow.embedding.base import Embedder, Keys, TryLater
 from lakewinnow.embedding.requests.budget import Pace
 from lakewinnow.embedding.requests.outcomes import FloatMatrix, well_formed
 from lakewinnow.errors import ProviderError, Shown
@@ -110,12 +110,14 @@ class Sender:
     def _wait(self, later: TryLater, n_failures: int) -> None:
         if n_failures > self.max_retries:
             self.pace.stop()
-            raise gave_up(f"an answer within {counted(n_failures, 'attempt')}", later.reason)
+            expected = f"an answer within {counted(n_failures, 'attempt')}"
+            raise gave_up(expected, later.reason, self.embedder.keys)
         if later.after is None:
             self.pace.rest(self._back_off(n_failures))
         elif later.after > _LONGEST_WAIT_S:
             self.pace.stop()
-            raise gave_up("an answer in time", f"{later.reason}; wait {later.after:,.0f} s")
+            got = f"{later.reason}; wait {later.after:,.0f} s"
+            raise gave_up("an answer in time", got, self.embedder.keys)
         else:  # the others would only hear the same
             self.pace.hold(later.after + self._random.uniform(0, _FIRST_BACK_OFF_S))
 
@@ -125,6 +127,6 @@ class Sender:
         return self._random.uniform(0, min(bound, _LONGEST_BACK_OFF_S))
 
 
-def gave_up(expected: str, got: str, keys: Keys = EMBEDDING) -> ProviderError:
+def gave_up(expected: str, got: str, keys: Keys) -> ProviderError:
     """Return the error of a provider that is not there."""
     return ProviderError("provider_unavailable", keys.provider, expected, Shown(got), AGAIN)
