@@ -50,6 +50,7 @@ SUGGESTED_PROB: Final = "suggested_prob"  # its probability, by the noise model
 GIVEN_LABEL_PROB: Final = "given_label_prob"  # probability of the given label, by the noise model
 IS_LABEL_ISSUE: Final = "is_label_issue"  # whether the label looks wrong
 LABEL_SCORE: Final = "label_score"  # 0 .. 1, lower is worse
+GAIN: Final = "gain"  # by how much one more opinion raises the chance of the right label
 LABEL_RANK: Final = "label_rank"  # 1 = worst; null: not an issue
 DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # the new label of a row that is fixed; else null
