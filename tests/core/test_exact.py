@@ -28,3 +28,10 @@ def test_rows_of_zeros_and_of_what_is_no_number():
     coef = np.ones((2, 3), np.float32)
     rows = np.array([[0, 0, 0], [np.nan, 1, 1], [1, 2, 3]], np.float32)
     np.testing.assert_array_equal(product(coef, rows)[0], [0, np.nan, 6])
+
+
+def test_one_great_number_leaves_the_other_models_alone():
+    random = np.random.default_rng(0)
+    coef, rows = random.normal(size=(3, 9)), random.normal(size=(5, 9)).astype(np.float32)
+    coef[1, -1] = -1e30
+    np.testing.assert_allclose(product(coef, rows)[0], coef[0] @ rows.T, atol=1e-5, rtol=0)

@@ -21,7 +21,8 @@ def product(coef: npt.NDArray[np.floating], rows: npt.NDArray[np.floating]) -> F
 
     Parameters
     ----------
-    coef : shape (K, D)
+    coef : shape (K, D), each row cut by itself: one may hold -1e30, that of a class that a model
+        does not know
     rows : shape (n, D), each taken to 2^-24 of its greatest number
 
     Returns
@@ -29,16 +30,16 @@ def product(coef: npt.NDArray[np.floating], rows: npt.NDArray[np.floating]) -> F
     float64, shape (K, n)
     """
     bits = _DOUBLE_BITS - _ROW_BITS - int(np.ceil(np.log2(max(2, rows.shape[1]))))
-    coarse = _cut(rows.astype(np.float64), _ROW_BITS, axis=1).T
+    coarse = _cut(rows.astype(np.float64), _ROW_BITS).T
     whole = coef.astype(np.float64)
     head = _cut(whole, bits)
     found: FloatArray = head @ coarse + _cut(whole - head, bits) @ coarse
     return found
 
 
-def _cut(values: FloatArray, bits: int, axis: int | None = None) -> FloatArray:
-    """Round to so many binary places of the greatest, of all or along an axis."""
-    greatest = np.abs(values).max(axis=axis, keepdims=True, initial=0)
+def _cut(values: FloatArray, bits: int) -> FloatArray:
+    """Round to so many binary places of the greatest of a row."""
+    greatest = np.abs(values).max(axis=1, keepdims=True, initial=0)
     unit = np.ldexp(1.0, np.frexp(greatest)[1] - bits)
     cut: FloatArray = np.rint(values / unit) * unit
     return cut

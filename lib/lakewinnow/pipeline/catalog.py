@@ -143,6 +143,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: _is_embedded(config) and bool(config.embedding.candidates),
         turned_on_by="embedding.candidates",
+        version=2,
     ),
     _stage(
         "embed",
@@ -168,6 +169,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.has_vectors,
         turned_on_by="an input without input.pred_probs",
+        version=2,
     ),
     _stage(
         "own_probs",
@@ -231,6 +233,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.clean.is_to_be_chosen,
         turned_on_by="clean.label_issues: auto, or clean.require_improvement,",
+        version=2,
     ),
     _stage(
         "decide",
@@ -269,6 +272,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
         turned_on_by="evaluate.reference, evaluate.holdout or evaluate.trusted",
+        version=2,
     ),
     _stage(
         "finetune",

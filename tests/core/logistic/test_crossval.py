@@ -380,6 +380,18 @@ def test_fold_models_score_other_rows_and_know_no_others_labels(monkeypatch):
         np.testing.assert_allclose(models.predict(features[test], fold), expected, atol=2e-3)
 
 
+def test_fold_models_that_do_not_know_a_class_know_the_others():
+    features, labels, folds = clusters(300, 10, 4)
+    labels = np.where((labels == 3) & (folds != 2), 0, labels)  # all of class 3 is in fold 2
+    rows = (features, labels, folds, 4)
+    models, expected = fit_folds(*rows), cross_val_predict(*rows).pred_probs
+    held = folds == 2
+    found = models.predict(features[held], 2)
+    np.testing.assert_array_equal(found[:, 3], 0)
+    np.testing.assert_allclose(found, expected[held], atol=1e-3)
+    assert np.ptp(found[:, :3], axis=0).min() > 0.5
+
+
 def test_folds_can_be_trained_in_several_places_and_without_rows():
     features, labels, folds = clusters(300, 10, 3)
     rows = (features, labels, folds, 3)
