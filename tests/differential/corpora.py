@@ -3,6 +3,7 @@
 import datetime as dt
 import decimal
 import unicodedata
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -160,9 +161,76 @@ def write_case(folder, seed):
     n_rows = max(int(np.exp(random.uniform(np.log(20), np.log(3001)))), 3 * n_classes)
     table, names = _table(random, min(n_rows, 3000), n_classes)
     config = _config(random, folder, names, table)
+    table = _with_bad_lists(np.random.default_rng([seed, 2]), table)
+    folder.mkdir(parents=True)
+    _vary(np.random.default_rng([seed, 3]), folder, table, config)
     write_input(folder, table, seed)
     _compare_with_reference(np.random.default_rng([seed, 1]), folder, table, config)
     (folder / "config.yaml").write_text(yaml.safe_dump(config, allow_unicode=True))
+
+
+def _with_bad_lists(random, table):
+    """Return the table with a few vectors or probabilities that cannot be used, or only just."""
+    name = next((name for name in ("vector", "probs") if name in table.column_names), None)
+    if name is None:
+        return table
+    values = table[name].to_pylist()
+    for at in np.flatnonzero(random.random(len(table)) < 0.03).tolist():
+        if values[at] is not None:
+            values[at] = _bad_list(random, values[at])
+    column = pa.array(values, table.schema.field(name).type)
+    return table.set_column(table.column_names.index(name), name, column)
+
+
+def _bad_list(random, numbers):
+    """Return numbers of which one is wrong, or off by as little as in published probabilities."""
+    some = int(random.integers(len(numbers)))
+    before, number, after = numbers[:some], numbers[some], numbers[some + 1 :]
+    others = (None, float("nan"), float("inf"), number - 1.5)
+    near = [number + by for by in (2e-5, 5e-4, -5e-4, 9e-3)]
+    lists = [numbers[:-1], [*numbers, 0.0], []]
+    lists += [[*before, other, *after] for other in (*others, near[random.integers(len(near))])]
+    return lists[random.integers(len(lists))]
+
+
+def _vary(random, folder, table, config):
+    """Set further keys, have most runs make few checks, and some follow a person's decisions."""
+    checks, clean, labels = config["checks"], config["clean"], config["label_issues"]
+    if random.random() < 0.75:  # the others take most of the time
+        for name in set(checks) - {"nulls", "imbalance"}:
+            checks[name] = {} if name in ("neighbors", "drift") else None
+            clean.pop(name, None)
+    if random.random() < 0.5:
+        config["crossval"]["repeats"] = 1
+    if random.random() < 0.3:
+        clean["label_issues"] = "safe"
+        clean.pop("fix_above", None)
+    clean["max_class_fraction"] = float(random.choice([0.3, 0.5, 0.9, 0.9, 1.0]))
+    clean["else"] = str(random.choice(["drop", "review", "keep"]))
+    if labels.get("filter_by") in ("prune_by_noise_rate", "prune_by_class", "both"):
+        labels["frac_noise"] = float(random.choice([0.4, 0.75, 1.0, 1.0]))
+        labels["min_examples_per_class"] = int(random.choice([0, 1, 1, 5, 10]))
+    if "text" in config["input"] and random.random() < 0.5:
+        config["input"]["max_text_length"] = int(random.choice([100, 130, 160]))
+    if "Id" in table.column_names and random.random() < 0.7:
+        clean["decisions"] = str(folder / "decisions.csv")
+        _write_decisions(random, folder, table)
+
+
+def _write_decisions(random, folder, table):
+    """Write what a person has decided of a few rows, among them some that are in quarantine."""
+    ids, labels = (table[name].to_pylist() for name in ("Id", "label"))
+    usual = Counter(name for name in labels if str(name or "").strip("\u00a0 "))
+    names = [name for name, n in usual.most_common() if n > 9] or [usual.most_common()[0][0]]
+    lines = ["row_id,decision,label,by"]
+    chosen = random.choice(len(ids), min(len(ids), 3 + len(ids) // 25), replace=False)
+    for at in chosen.tolist():
+        by = ("", "Ann", "Bo Éd")[random.integers(3)]
+        kind = random.integers(4)
+        label = names[random.integers(len(names))] if kind > 1 else ""
+        decision = ("keep", "drop", "fix", "")[kind]
+        lines.append(f"{ids[at]},{decision},{label},{by}")
+    (folder / "decisions.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def _compare_with_reference(random, folder, table, config):
