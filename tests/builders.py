@@ -61,13 +61,14 @@ WITHOUT_CHECKS = dict.fromkeys(("outliers", "near_duplicates", "imbalance", "tex
 def make_config(path, workspace="unused", **sections):
     """Return the configuration of a table whose columns are `text` and `label`.
 
-    Its checks are those of `sections`, and of the others exact duplicates alone.
+    Its checks are those of `sections`, and of the others exact duplicates alone; nothing is asked.
     """
     source = {"path": path and str(path), "text": "text", "label": "label"}
     source |= sections.pop("input", {})
     checks = WITHOUT_CHECKS | sections.pop("checks", {})
+    others = {"ask": {"rows": None}, **sections}
     return configfile.parse_config(
-        {"input": source, "workspace": str(workspace), "checks": checks, **sections}
+        {"input": source, "workspace": str(workspace), "checks": checks, **others}
     )
 
 

@@ -31,7 +31,11 @@ PRED_PROBS: Final = "pred_probs"
 
 # opinions/
 ANNOTATOR: Final = "annotator"  # who says that a row has the label; a name within its kind
-KIND: Final = "kind"  # of the annotator: annotation, function or llm; of all tables together
+ANNOTATOR_KIND: Final = "annotator_kind"  # annotation, function or llm; of all tables together
+OPINIONS: Final = "opinions"  # on a row
+N_OPINIONS: Final = "n_opinions"
+MOST_SAID: Final = "most_said"  # the label that most of a row's opinions are for
+N_SAYING: Final = "n_saying"  # opinions that are for it
 
 # checks/neighbors/
 N_ROWS: Final = "n_rows"  # that have the text
@@ -56,6 +60,10 @@ DECISION: Final = "decision"  # keep, fix, review or drop
 NEW_LABEL: Final = "new_label"  # the new label of a row that is fixed; else null
 DECIDED_BY: Final = "decided_by"  # the person who decided; null: the checks
 REASON: Final = "reason"  # what is wrong with the row; null: nothing
+
+# ask/
+ASK_RANK: Final = "ask_rank"  # 1 = the row of which one more opinion is worth most
+WHY: Final = "why"  # it is worth asking about
 
 # review_sample/
 REVIEW_ORDER: Final = "review_order"  # 1, 2 …: by chance, so that the first so many are a sample

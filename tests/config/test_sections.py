@@ -21,6 +21,11 @@ TRUSTED = {**MINIMAL, "evaluate": {"trusted": "sure"}}
 DEFAULT = Config(input=InputConfig(path="x.csv", text="t", label="l"), workspace="out")
 
 
+def with_annotations(**keys):
+    """Return the minimal configuration with a table of annotations."""
+    return with_key("input.annotations", {"path": "said.csv", **keys})
+
+
 def with_key(key, value):
     """Return the minimal configuration as plain values, one key of it changed."""
     raw = {"input": dict(MINIMAL["input"]), "workspace": "out"}
@@ -278,6 +283,17 @@ def test_naming_one_classifier_parameter_keeps_the_others():
             "label_issues.num_to_remove_per_class",
         ),
         (with_key("output.partition_by", ["t"]), "partition_by_text", "output.partition_by"),
+        (with_key("input.annotations.row", "r"), "missing_key", "input.annotations.path"),
+        (with_annotations(annotator="l", label="l"), "same_column", "input.annotations"),
+        (with_annotations(columns=["a"], label="l"), "unused_key", "input.annotations.label"),
+        (with_annotations(columns=["a", "a"]), "repeated_column", "input.annotations.columns"),
+        (with_annotations(columns=["row_id"]), "repeated_column", "input.annotations.columns"),
+        (with_key("opinions.functions", ["a.b"] * 2), "repeated_function", "opinions.functions"),
+        (
+            {**without_text(embedding="v"), "opinions": {"functions": ["a.b"]}},
+            "no_text",
+            "opinions.functions",
+        ),
         (with_key("clean.fix_above", 0.9), "unused_key", "clean.fix_above"),
         (with_clean(fix_at_most_wrong=0.1), "no_checked_rows", "clean.fix_at_most_wrong"),
         (

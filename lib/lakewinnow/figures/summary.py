@@ -12,6 +12,7 @@ from lakewinnow.figures.labels import (
     OwnVectors,
 )
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
+from lakewinnow.figures.opinions import Annotations, Asked, Opinions
 from lakewinnow.figures.rows import Counts, Holdout, Promise, Rows, SoftLabels, Split
 from lakewinnow.typed_json import json_schema, to_json
 
@@ -32,6 +33,9 @@ class Summary:
     soft_labels: SoftLabels | None = None
     own_decisions: Annotated[Counts | None, "the user's own, by decision"] = None
     promise: Promise | None = None
+    annotations: Annotations | None = None
+    opinions: Opinions | None = None
+    ask: Asked | None = None
     candidates: CandidateFigures | None = None
     choice: Choice | None = None
     exports: Annotated[dict[str, Split] | None, "by split: train, validation"] = None

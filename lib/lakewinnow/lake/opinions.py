@@ -5,14 +5,16 @@ and a name is one annotator's within its kind.
 """
 
 from collections.abc import Sequence
-from functools import reduce
+from dataclasses import dataclass
+from functools import cached_property, reduce
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import OPINION_TABLES
+from lakewinnow.core.text import label_form
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.schemas import schema
@@ -21,14 +23,42 @@ OPINIONS: Final = schema({c.ROW_ID: "string", c.ANNOTATOR: "string", c.LABEL: "i
 
 
 def read_opinions(lake: Lake, kinds: Sequence[str]) -> DataFrame:
-    """Return (row_id, annotator, label, kind): an annotator has at most one opinion of a row.
+    """Return (row_id, annotator, label, annotator_kind), an opinion each, of a row one by each.
 
     Parameters
     ----------
     kinds : of annotators, at least one: `Config.opinion_kinds`
     """
     tables = (
-        lake.read(OPINION_TABLES[kind]).select(*OPINIONS.names, F.lit(kind).alias(c.KIND))
+        lake.read(OPINION_TABLES[kind]).select(*OPINIONS.names, F.lit(kind).alias(c.ANNOTATOR_KIND))
         for kind in kinds
     )
     return reduce(union, tables)
+
+
+@dataclass(frozen=True)
+class ClassNames:
+    """The classes, as annotators spell them: as the input does."""
+
+    classes: tuple[str, ...]
+    is_normalized: bool  # `input.normalize_labels`
+
+    def index(self, label: str | None) -> int | None:
+        """Return the class that a label means; None of one that means none."""
+        return None if label is None else self._places.get(self._form(label))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {self._form(name): place for place, name in enumerate(self.classes)}
+
+    def _form(self, label: str) -> str:
+        return label_form(label) if self.is_normalized else label
+
+
+def said_by_annotators() -> Column:
+    """Say what most annotators say of a row of checks/label_issues/; null where none does."""
+    n, most = F.col(c.N_OPINIONS), F.col(c.MOST_SAID)
+    several = F.concat(
+        F.col(c.N_SAYING).cast("string"), F.lit(" of "), n.cast("string"), F.lit(" annotators say ")
+    )
+    return F.concat(F.when(n == 1, "the annotator says ").otherwise(several), most)

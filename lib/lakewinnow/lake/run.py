@@ -8,6 +8,7 @@ from pyspark.sql import Column
 
 from lakewinnow.config.sections import Config
 from lakewinnow.lake import redaction
+from lakewinnow.lake.inputs.annotations import Annotations
 from lakewinnow.lake.inputs.checked import Checked
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -26,6 +27,7 @@ class Inputs:
     reference: Source | None = None
     holdout: Source | None = None
     decisions: Decisions | None = None  # the user's own, of `clean.decisions`
+    annotations: Annotations | None = None  # of `input.annotations`
     checked: Checked | None = None  # the sample for review, where a promise rests on it
     noise_model: EarlierNoiseModel | None = None  # an earlier run's, to judge these rows with
     opened: Mapping[str, Any] = field(default_factory=dict)  # what checks open, by their names

@@ -8,14 +8,21 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final
 
-from lakewinnow.config.sections import FINETUNE, OWN_PARAMS, Config
+from lakewinnow.config.sections import (
+    ANNOTATION,
+    FINETUNE,
+    FUNCTION,
+    OPINION_TABLES,
+    OWN_PARAMS,
+    Config,
+)
 from lakewinnow.embedding.listed import may_refuse
 from lakewinnow.pipeline.costs import COSTS
 from lakewinnow.plan.check import rewriting_settings
 from lakewinnow.plan.cost import UNKNOWN
 from lakewinnow.plan.graph import Graph
 from lakewinnow.plan.registry import own_checks
-from lakewinnow.plan.stage import Names, Stage
+from lakewinnow.plan.stage import Names, Stage, names_of
 
 if TYPE_CHECKING:
     from lakewinnow.lake.run import Run
@@ -31,6 +38,7 @@ _HOW_TO_EMBED: Final = (
         )
     ),
 )
+NEIGHBORS: Final = "checks/neighbors"
 _CLASSIFIER: Final = tuple(
     f"crossval.{key}" for key in ("classifier", "params", "seed", "standardize")
 )
@@ -70,6 +78,20 @@ def _read_by_decide(config: Config) -> Names:
         *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
         *(check.table for check in config.checks.of_rows),
     )
+
+
+def _read_by_ask(config: Config) -> Names:
+    alike = [check.table for check in config.checks.on if check.set_of is not None]
+    if has_neighbors(config):
+        alike.append(NEIGHBORS)
+    opinions = (OPINION_TABLES[kind] for kind in config.opinion_kinds)
+    return ("accepted", "checks/label_issues", *alike, *opinions)
+
+
+def has_neighbors(config: Config) -> bool:
+    """Whether a check has the nearest texts found, which takes long."""
+    reads = (names_of(check.reads, config) for check in config.checks.on)
+    return config.has_vectors and any(NEIGHBORS in tables for tables in reads)
 
 
 def _read_by_publish(config: Config) -> Names:
@@ -120,6 +142,28 @@ STAGES: Final = (
         settings=("input", "crossval.folds", "crossval.seed", "crossval.rows_per_shard"),
         how=("input.annotations",),  # another stage's
         outside=("source",),
+    ),
+    _stage(
+        "annotations",
+        "annotations",
+        "reads what annotators say of the rows (input.annotations)",
+        reads=("corpus",),
+        writes=(OPINION_TABLES[ANNOTATION],),
+        settings=("input.annotations", "input.normalize_labels"),
+        outside=("annotations",),
+        is_on=lambda config: ANNOTATION in config.opinion_kinds,
+        turned_on_by="input.annotations.path",
+    ),
+    _stage(
+        "functions",
+        "labelling functions",
+        "asks your labelling functions about every text (opinions.functions)",
+        reads=("accepted",),
+        writes=(OPINION_TABLES[FUNCTION],),
+        settings=("opinions.functions", "input.normalize_labels"),
+        code=lambda config: config.opinions.functions,
+        is_on=lambda config: FUNCTION in config.opinion_kinds,
+        turned_on_by="opinions.functions",
     ),
     _stage(
         "own_vectors",
@@ -190,20 +234,35 @@ STAGES: Final = (
         version=2,
     ),
     _stage(
+        "annotators",
+        "annotators",
+        "estimates how often each annotator is right, and what it says of which class",
+        reads=lambda config: (
+            *("pred_probs", "noise_model.json"),
+            *(OPINION_TABLES[kind] for kind in config.opinion_kinds),
+        ),
+        writes=("annotators.json", "opinions_by_row"),
+        is_on=lambda config: bool(config.opinion_kinds),
+        turned_on_by="input.annotations.path or opinions.functions",
+    ),
+    _stage(
         "label_issues",
         "label issues",
         "finds the rows whose label looks wrong, and the likeliest label of each",
-        reads=("pred_probs", "noise_model.json"),
+        reads=lambda config: (
+            *("pred_probs", "noise_model.json"),
+            *(("annotators.json", "opinions_by_row") if config.opinion_kinds else ()),
+        ),
         writes=("checks/label_issues", "checks/label_ranks"),
         settings=("label_issues", "clean.is_promised"),
-        version=2,
+        version=3,
     ),
     _stage(
         "neighbors",
         "neighbours",
         "finds the nearest texts to each text",
         reads=("accepted", "vectors"),
-        writes=("checks/neighbors",),
+        writes=(NEIGHBORS,),
         settings=("checks.neighbors",),
         is_on=lambda config: config.has_vectors,
         turned_on_by="an input without input.pred_probs",
@@ -234,6 +293,17 @@ STAGES: Final = (
         is_on=lambda config: config.clean.is_to_be_chosen,
         turned_on_by="clean.label_issues: auto, or clean.require_improvement,",
         version=2,
+    ),
+    _stage(
+        "ask",
+        "ask",
+        "ranks the rows of which one more opinion is worth most",
+        reads=_read_by_ask,
+        writes=("ask",),
+        settings=_with_rewriting("ask"),
+        outside=("decisions",),
+        is_on=lambda config: config.ask.rows is not None,
+        turned_on_by="ask.rows",
     ),
     _stage(
         "decide",

@@ -12,6 +12,7 @@ from lakewinnow.config.types import COLUMN, FileFormat
 from lakewinnow.errors import ConfigError, DataError, LakewinnowError, Shown, check_columns
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import trusted
+from lakewinnow.lake.inputs.annotations import read_annotations
 from lakewinnow.lake.inputs.checked import Checked, read_checked
 from lakewinnow.lake.inputs.decisions import Decisions, read_decisions
 from lakewinnow.lake.inputs.folder_values import check_partition_by
@@ -44,11 +45,13 @@ def open_inputs(
     if evaluate.trusted is not None:
         source, holdout = trusted.held_out(source, config.input, evaluate)
     decisions = _open_decisions(spark, config.clean.decisions)
+    annotations = config.input.annotations
     return Inputs(
         source=source,
         reference=reference,
         holdout=holdout,
         decisions=decisions,
+        annotations=None if annotations.path is None else read_annotations(spark, annotations),
         checked=_open_checked(spark, config, decisions),
         opened={
             check.name: loaded(check.opens)(spark, config, config.checks.section(check))

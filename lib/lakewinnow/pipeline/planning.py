@@ -40,6 +40,7 @@ _OUTSIDE: Final = {
     "reference": "evaluate.reference",
     "holdout": "the trusted rows",
     "decisions": "your decisions",
+    "annotations": "input.annotations",
     "drift": "checks.drift.reference",
     "noise_model": "the noise model",
     "embedding": "the embedding model",

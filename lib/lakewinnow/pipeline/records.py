@@ -23,6 +23,7 @@ from lakewinnow.figures.labels import (
 )
 from lakewinnow.figures.manifest import Input, Manifest, NoiseModelFile, StageRecord
 from lakewinnow.figures.models import Choice, Evaluated, Finetuned
+from lakewinnow.figures.opinions import Annotations, Asked, Opinions
 from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
 from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
@@ -42,7 +43,7 @@ from lakewinnow.typed_json import from_json, to_json
 F = TypeVar("F")
 _WRITTEN_BESIDE: Final = ("refused", "rejected")  # tables that embed adds to what it declares
 # What the manifest lists besides tables.
-_FILES: Final = ("noise_model.json", "summary.json", "report.html", "exports")
+_FILES: Final = ("noise_model.json", "annotators.json", "summary.json", "report.html", "exports")
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,6 +179,9 @@ def summary_of(
         soft_labels=from_json(Published, found["publish"]).soft_labels,
         own_decisions=decided.own_decisions or None,
         promise=decided.promise,
+        annotations=of("annotations", Annotations),
+        opinions=of("annotators", Opinions),
+        ask=of("ask", Asked),
         candidates=of("candidates", CandidateFigures),
         choice=of("choose", Choice),
         exports=exported.exports if exported else None,

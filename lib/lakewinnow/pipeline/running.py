@@ -30,7 +30,7 @@ from lakewinnow.plan.registry import local_modules
 from lakewinnow.plan.stage import Stage, loaded
 from lakewinnow.spark.arrow.functions import ship
 from lakewinnow.spark.sessions.session import explaining_lost_engine
-from lakewinnow.stages import crossval, label_issues
+from lakewinnow.stages import crossval, functions, label_issues
 
 
 @explaining_lost_engine()
@@ -122,6 +122,7 @@ def check(config: Config, *until: str) -> None:
     """
     access.check(config)
     label_issues.checked_filter(config.label_issues)
+    functions.check(config.opinions)
     if "finetune" in until:
         from lakewinnow.stages import finetune
 

@@ -14,15 +14,21 @@ from lakewinnow.embedding import listed
 from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.figures.models import Choice
 from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.inputs.annotations import Annotations
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.pipeline import nested
+from lakewinnow.pipeline.catalog import has_neighbors
 from lakewinnow.stages import (
+    annotations,
+    annotators,
+    ask,
     crossval,
     decide,
     embed,
     evaluate,
     export,
+    functions,
     ingest,
     label_issues,
     noise,
@@ -68,6 +74,8 @@ def check_classes(run: Run) -> None:
     """Find settings that do not go with the classes, before embedding takes its time."""
     classes = run.lake.figures("ingest", Ingested).classes
     label_issues.checked_filter(run.config.label_issues, classes)
+    if run.config.opinion_kinds:
+        annotators.check(len(classes))
     if run.config.input.pred_probs is None:
         crossval.check_classes(run.config.crossval, classes)
         crossval.check_size(run.lake, run.config.crossval, len(classes))
@@ -78,6 +86,11 @@ def check_drop_fraction(run: Run) -> None:
     publish.check_drop_fraction(run.lake, run.config.clean.max_drop_fraction)
 
 
+def _annotations(run: Run) -> StageReport[Any]:
+    said = cast("Annotations", run.inputs.annotations)  # without which the graph has no such stage
+    return annotations.run(run.lake, said, run.config.input)
+
+
 def _noise(run: Run) -> StageReport[Any]:
     earlier = run.inputs.noise_model
     is_ours = run.config.input.pred_probs is None
@@ -85,6 +98,16 @@ def _noise(run: Run) -> StageReport[Any]:
     if not is_ours:
         return noise.run(run.lake, model)
     return noise.run(run.lake, model, run.config.crossval, chosen_embedding(run))
+
+
+def _ask(run: Run) -> StageReport[Any]:
+    config = run.config
+    sets = {check.table: check.set_of for check in config.checks.on if check.set_of is not None}
+    n_rows, own = config.ask.rows or 0, run.inputs.decisions
+    return ask.run(
+        *(run.lake, n_rows, run.text, config.opinion_kinds, sets, own),
+        has_neighbors=has_neighbors(config),
+    )
 
 
 def _decide(run: Run) -> StageReport[Any]:
@@ -114,6 +137,8 @@ def _finetune(run: Run) -> StageReport[Any]:
 
 RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
     "ingest": lambda of: ingest.run(of.lake, of.inputs.source, of.config.input, of.config.crossval),
+    "annotations": _annotations,
+    "functions": lambda of: functions.run(of.lake, of.config.opinions.functions, of.config.input),
     "own_vectors": lambda of: own_vectors.run(of.lake, of.config.input),
     "embed": lambda of: embed.run(
         of.lake, of.config.input, chosen_embedding(of), of.report_progress
@@ -123,14 +148,19 @@ RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
     ),
     "own_probs": lambda of: own_probs.run(of.lake, of.config.input),
     "noise": _noise,
+    "annotators": lambda of: annotators.run(of.lake, of.config.opinion_kinds),
     "label_issues": lambda of: label_issues.run(
-        of.lake, of.config.label_issues, is_checked=of.config.clean.is_promised
+        of.lake,
+        of.config.label_issues,
+        is_checked=of.config.clean.is_promised,
+        has_opinions=bool(of.config.opinion_kinds),
     ),
     "neighbors": lambda of: neighbors.run(
         of.lake, chosen_embedding(of), of.config.checks.neighbors
     ),
     "holdout": lambda of: nested.take_in_holdout(of, chosen_embedding(of)),
     "choose": lambda of: evaluate.choose(of.lake, as_embedded(of), of.trusted),
+    "ask": _ask,
     "decide": _decide,
     "publish": lambda of: publish.run(of.lake, of.config.input, of.config.output, of.text),
     "report": lambda of: report.run(of.lake, of.config.checks.on),

@@ -62,7 +62,7 @@ def other_checks(raw: Mapping[str, Any], problems: list[ConfigError]) -> tuple[C
     found: dict[str, Check[Any]] = {}
     for name, path, where in _named(raw):
         try:
-            check = _loaded(path)
+            check = load(path)
         except (ImportError, AttributeError, SyntaxError, OSError) as error:
             expected, got = "a check that can be imported", Shown(f"{path}: {error}")
             problems.append(ConfigError("not_importable", where, expected, got))
@@ -85,7 +85,7 @@ def _from(path: str, check: Check[Any], *, is_referred: bool) -> Check[Any]:
 
 
 def local_modules() -> list[ModuleType]:
-    """Return the files that checks were loaded from, which other processes cannot import."""
+    """Return the files that were loaded, which other processes cannot import."""
     return [module for name, module in sys.modules.items() if name.startswith(_LOCAL)]
 
 
@@ -110,7 +110,13 @@ def _entry_points() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=GROUP)}
 
 
-def _loaded(path: str) -> Any:
+def load(path: str) -> Any:
+    """Return what an import path names, ``mypackage.rules.NAME``, or a file, ``./x.py:NAME``.
+
+    Raises
+    ------
+    ImportError, AttributeError, SyntaxError, OSError, ValueError : as the import does
+    """
     in_file = _FILE.fullmatch(path)
     if in_file is not None:
         file = Path(in_file[1]).resolve()
@@ -119,7 +125,7 @@ def _loaded(path: str) -> Any:
     return getattr(import_module(module), name)
 
 
-_LOCAL: Final = "lakewinnow_check_in_"
+_LOCAL: Final = "lakewinnow_file_"
 
 
 @cache

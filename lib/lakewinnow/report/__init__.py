@@ -21,7 +21,7 @@ from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
 from lakewinnow.plan.words import counted, duration, size
-from lakewinnow.report import charts, findings, verdicts, words
+from lakewinnow.report import charts, findings, opinions, verdicts, words
 from lakewinnow.report.charts import Node, Picture
 
 MOST_IN_MATRIX: Final = 24  # classes; of more, those with the worst labels
@@ -95,7 +95,12 @@ class Report:
                 )
                 if found and how
             ],
-            "noise": list(verdicts.of_noise(summary.crossval.noise)),
+            "noise": list(
+                verdicts.of_noise(summary.crossval.noise, has_opinions=summary.opinions is not None)
+            ),
+            "opinions": list(opinions.sentences(summary.opinions)),
+            "confusions": opinions.confusions(summary.opinions),
+            "annotators": opinions,
             "promises": list(verdicts.of_promise(summary)),
             "detection": list(verdicts.of_detection(summary.detection)),
             "bar": charts.bar,

@@ -23,14 +23,25 @@ _LARGEST_P: Final = 0.05
 _COMPARED: Final = ("dropped", "fixed", "soft", "reviewed", "clean")
 
 
-def of_noise(found: NoiseFound | None) -> Iterator[str]:
-    """Say whether labels are shown to be wrong, and on which assumption; else what would help."""
+def of_noise(found: NoiseFound | None, *, has_opinions: bool = False) -> Iterator[str]:
+    """Say whether labels are shown to be wrong, and on which assumption; else what would help.
+
+    Parameters
+    ----------
+    has_opinions : whether annotators have some, which show it too
+    """
     if found is None:
         return
     if found.is_shown:
         yield (
             f"As far as the classifier can tell, {percent(found.wrong_labels)} of the labels are"
             " wrong. Wrong labels that only hard texts have are counted in part."
+        )
+    elif has_opinions:
+        yield (
+            f"Only opinions show which labels are wrong: {found.why}. So another label is suggested"
+            " for rows alone that annotators have an opinion on. What helps: more opinions (ask/"
+            " has the rows of which one is worth most), or a better embedding or classifier."
         )
     else:
         yield (

@@ -1,13 +1,14 @@
 """Label issues: which rows to doubt, how much, and which label is the likeliest.
 
 By confident learning or by the posterior that doubts; the suggested label is that of the one which
-is as often right as it says, either way (`core.noise.posterior`).
+is as often right as it says, either way (`core.noise.posterior`). Where annotators have opinions on
+a row, text, given label and opinions together say all of it (`core.crowd.opinions`).
 
-Reads    pred_probs/, noise_model.json
+Reads    pred_probs/, noise_model.json; with opinions annotators.json and opinions_by_row/
 Writes   checks/label_issues/, one row per accepted row; checks/label_ranks/, one per issue
 Passes   the selection's (one for small data, two most often; none by the posterior), and one to
          flag, score, suggest and write
-Shuffle  none but the ranking of the issues
+Shuffle  none but the ranking of the issues; with opinions one by row id, if these are many
 """
 
 from collections import Counter
@@ -17,6 +18,8 @@ from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import LabelIssuesConfig
+from lakewinnow.core.crowd.next_opinion import NextOpinion
+from lakewinnow.core.crowd.opinions import OpinionModel
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.selection.label_issues import IssueFilter
@@ -26,7 +29,8 @@ from lakewinnow.figures.labels import LabelIssueFigures
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes.confident_learning import Judge
-from lakewinnow.spark.passes.judged import judged
+from lakewinnow.spark.passes.judged import Advice, judged
+from lakewinnow.spark.passes.opinions import BY_ROW
 from lakewinnow.spark.schemas import schema
 
 LABEL_RANKS = schema(
@@ -38,7 +42,11 @@ LABEL_RANKS = schema(
 
 
 def run(
-    lake: Lake, config: LabelIssuesConfig, *, is_checked: bool = False
+    lake: Lake,
+    config: LabelIssuesConfig,
+    *,
+    is_checked: bool = False,
+    has_opinions: bool = False,
 ) -> StageReport[LabelIssueFigures]:
     """Flag, score and rank.
 
@@ -46,6 +54,7 @@ def run(
     ----------
     is_checked : whether rows that people checked say how far suggestions may be taken: then these
         are bolder, the doubting posterior's
+    has_opinions : whether annotators have opinions, which then decide beside text and given label
 
     Raises
     ------
@@ -60,15 +69,26 @@ def run(
     if config.method == "confident_learning":
         judge, n_passes = _confident_judge(pred_probs, config, noise_model)
     posterior = doubting if is_checked else Posterior.of(noise_model)
-    rows = judged(pred_probs, noise_model.classes, noise_model.counts, posterior, judge)
-    lake.publish("checks/label_issues", rows)
+    advice = Advice(posterior, doubting, NextOpinion.like_labels(doubting))
+    rows = pred_probs
+    if has_opinions:
+        model = OpinionModel.from_dict(lake.files.read_json("annotators.json"))
+        asked = NextOpinion.like_annotators(model)
+        advice = Advice(posterior, doubting, asked, annotators=model)
+        rows = rows.join(lake.read("opinions_by_row").select(*BY_ROW.names), c.ROW_ID, "left")
+    found = judged(rows, noise_model.classes, noise_model.counts, advice, judge)
+    lake.publish("checks/label_issues", found)
     found = lake.read("checks/label_issues")
     lake.publish("checks/label_ranks", confident_learning.ranks(found), schema=LABEL_RANKS)
     n_rows = lake.rows("checks/label_issues")
     return StageReport(
         rows_in=n_rows,
         rows_out=n_rows,
-        reads={"pred_probs": n_passes + 1, "checks/label_issues": 2},
+        reads={
+            "pred_probs": n_passes + 1,
+            "checks/label_issues": 2,
+            **({"opinions_by_row": 1} if has_opinions else {}),
+        },
         writes=("checks/label_issues", "checks/label_ranks"),
         figures=_figures(found, noise_model),
     )

@@ -12,7 +12,7 @@ from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
 from lakewinnow.plan.words import counted
-from lakewinnow.report import findings, verdicts, words
+from lakewinnow.report import findings, opinions, verdicts, words
 from lakewinnow.terminal.command_line import CommandLine, program
 from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.does_it_help import print_choice, print_models
@@ -35,7 +35,8 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
         _print_so_far(out, files, result)
         return
     out.print()
-    for line in verdicts.of_noise(found.crossval.noise):
+    has_opinions = found.opinions is not None
+    for line in verdicts.of_noise(found.crossval.noise, has_opinions=has_opinions):
         out.print(Text(line), soft_wrap=True)
         out.print()
     out.print(_rows_table(found, files))
@@ -160,6 +161,13 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
         f" (log loss {of.log_loss:.3f}, by class shares alone {of.prior_log_loss:.3f};"
         f" calibration error {of.ece:.3f})"
     )
+    yield from opinions.sentences(found.opinions)
+    if found.ask is not None and found.ask.rows:
+        rows = counted(found.ask.rows, "row")
+        yield (
+            f"ask/: the {rows} of which one more opinion is worth most; all of them would put about"
+            f" {found.ask.gain:,.0f} more labels right"
+        )
     for check in findings.of_checks(result.checks, found.checks, found.label_issues.rows):
         if check.is_any:
             yield f"{check.title}: {check.lines[0]}"

@@ -235,3 +235,24 @@ def test_expected_gain_is_what_its_formula_says():
     assert expected_gain(np.eye(4), says).tolist() == [0.0] * 4
     np.testing.assert_allclose(expected_gain(probs, np.full((4, 4), 0.25)), 0, atol=1e-15)
     np.testing.assert_allclose(expected_gain(probs, np.eye(4)), 1 - probs.max(axis=1))
+
+
+def test_most_said_is_the_likeliest_of_equals():
+    said = Opinions.of(*np.array([[0, 0, 2, 2, 2, 3], [0, 1, 0, 1, 2, 1], [1, 2, 0, 2, 2, 1]]))
+    labels, n = said.most_said(np.array([2, 0, 0, 0]))
+    assert labels.tolist() == [2, 0, 2, 1]
+    assert n.tolist() == [1, 0, 2, 1]
+
+
+def test_a_part_of_a_block_is_a_block():
+    said = Opinions.of(*np.array([[0, 2, 2, 4], [0, 1, 0, 0], [1, 2, 0, 1]]))
+    part = said.of_rows(1, 4)
+    assert (part.row.tolist(), part.label.tolist()) == ([1, 1], [0, 2])
+
+
+def test_without_annotators_the_posterior_is_that_of_text_and_label():
+    _, labels, by_text, start = drawn(n_rows=20)
+    model = OpinionModel.without_opinions(start)
+    expected = start.probs(labels, by_text)
+    np.testing.assert_allclose(model.probs(labels, by_text, NONE), expected)
+    assert OpinionModel.from_dict(json.loads(json.dumps(model.to_dict()))).kinds == ()

@@ -51,6 +51,30 @@ class Opinions:
     def __len__(self) -> int:
         return len(self.row)
 
+    def of_rows(self, start: int, end: int) -> Self:
+        """Return the opinions on the rows ``start .. end - 1``, as on a block of their own."""
+        first, last = np.searchsorted(self.row, [start, end])
+        part = slice(first, last)
+        return type(self)(self.row[part] - start, self.annotator[part], self.label[part])
+
+    def most_said(self, likeliest: IntArray) -> tuple[IntArray, IntArray]:
+        """Return the label that most opinions on a row are for, and how many; 0 of a row without.
+
+        Parameters
+        ----------
+        likeliest : int64, shape (n,), the label of each row that comes first among equals
+        """
+        pairs, n = np.unique([self.row, self.label], axis=1, return_counts=True)
+        row, label = pairs
+        order = np.lexsort((label, label != likeliest[row], -n, row))
+        rows, first = np.unique(row[order], return_index=True)
+        labels, counts = np.zeros_like(likeliest), np.zeros_like(likeliest)
+        labels[rows], counts[rows] = label[order][first], n[order][first]
+        return labels, counts
+
+
+NONE: Final = Opinions(*[np.zeros(0, np.int64)] * 3)
+
 
 class Quality(NamedTuple):
     """How often annotators are right where they have an opinion; float64, shape (A,)."""
@@ -124,6 +148,12 @@ class OpinionModel:
             noise_matrix = confusion.drawn_towards(rows[np.newaxis], believed)[0]
             model = replace(model, confusion=estimated(probs))
         return model
+
+    @classmethod
+    def without_opinions(cls, posterior: Posterior) -> Self:
+        """Return the model of no annotators."""
+        n_classes = posterior.n_classes
+        return cls(posterior, (), (), np.zeros((0, n_classes, n_classes)), np.zeros(0, np.int64))
 
     def probs(self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions) -> FloatArray:
         """Return q, float64, shape (n, K), rows sum to 1.

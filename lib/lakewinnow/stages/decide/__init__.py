@@ -93,7 +93,7 @@ def run(
         "another_sample"
     """
     rows = lake.read("checks/label_issues")
-    n_rows = lake.rows("checks/label_issues")
+    n_rows, has_opinions = lake.rows("checks/label_issues"), c.MOST_SAID in rows.columns
     others = checks.of_rows
     if own is not None:
         decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
@@ -121,12 +121,13 @@ def run(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
     preview = redaction.preview(redaction.text(config, checks))
+    reason = reasons.reason(config, others, kinds, is_sure, chosen, has_opinions=has_opinions)
     suggested = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
     issues = (
         rows.withColumn(c.DECISION, decision)
         .withColumn(c.NEW_LABEL, F.coalesce(F.col("own_label"), suggested))
         .withColumn(c.DECIDED_BY, F.col("own_by"))
-        .withColumn(c.REASON, reasons.reason(config, others, kinds, is_sure, chosen))
+        .withColumn(c.REASON, reason)
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )

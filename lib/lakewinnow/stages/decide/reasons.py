@@ -8,6 +8,7 @@ from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import CleanConfig
+from lakewinnow.lake.opinions import said_by_annotators
 from lakewinnow.plan.check import Check
 from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.decide import alike
@@ -37,8 +38,15 @@ def reason(
     kinds: list[Kind],
     is_sure: Column | None,
     chosen: str = "",
+    *,
+    has_opinions: bool = False,
 ) -> Column:
-    """Say what decided: the user, or every check that found something, and what held it back."""
+    """Say what decided: the user, or every check that found something, and what held it back.
+
+    Parameters
+    ----------
+    has_opinions : whether annotators may have some on a row
+    """
     by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
     own = F.when(F.col("own_label").isNotNull(), F.concat(F.lit("label "), F.col("own_label")))
     decided = F.concat(by, F.coalesce(own, F.col("own_decision")))
@@ -50,6 +58,7 @@ def reason(
         "; ",
         F.when(F.col("own_decision").isNotNull(), decided),
         F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config, is_sure)),
+        *([F.when(F.col(c.IS_LABEL_ISSUE), said_by_annotators())] if has_opinions else []),
         *([F.when(F.col(c.IS_LABEL_ISSUE), F.lit(chosen))] if chosen else []),
         *(_said(check, config) for check in others),
         *alike.why(kinds),

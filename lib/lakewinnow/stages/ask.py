@@ -1,0 +1,117 @@
+"""Ask: the rows of which one more opinion is worth most, for people or a tool for labelling.
+
+Reads    checks/label_issues/, corpus/, opinions/*, the sets of checks that find rows alike, and
+         checks/neighbors/, where a check has it made
+Writes   ask/, of at most `ask.rows` rows
+Passes   2 each: the rows that gain most, of which some are alike; all of those that are left
+Shuffle  none but the ranking
+
+Rows that are alike are asked about once, and rows that the user has decided not at all.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import ArrayType
+
+from lakewinnow import columns as c
+from lakewinnow.figures.opinions import Asked
+from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.lake.opinions import read_opinions, said_by_annotators
+from lakewinnow.lake.queue import most_valuable
+from lakewinnow.lake.workspace import Lake, StageReport
+from lakewinnow.spark.portable import expressions as portable
+from lakewinnow.spark.schemas import schema
+
+TABLE: Final = "ask"
+_LEAST_GAIN: Final = 1e-6  # of less, there is nothing to ask
+_OPINION: Final = schema({c.ANNOTATOR: "string?", c.LABEL: "string?"})
+ASK: Final = schema(
+    {
+        c.ASK_RANK: "int",  # 1 = worth most
+        c.ROW_ID: "string",
+        c.TEXT: "string",
+        c.GIVEN_LABEL: "string",
+        c.SUGGESTED_LABEL: "string",
+        c.SUGGESTED_PROB: "double",
+        c.GIVEN_LABEL_PROB: "double",
+        c.GAIN: "double",
+        c.WHY: "string",
+        c.OPINIONS: ArrayType(_OPINION),
+    }
+)
+
+
+def run(
+    lake: Lake,
+    n_rows: int,
+    text: Column,
+    kinds: Sequence[str],
+    sets: Mapping[str, str],
+    own: Decisions | None = None,
+    *,
+    has_neighbors: bool = False,
+) -> StageReport[Asked]:
+    """Rank the rows.
+
+    Parameters
+    ----------
+    text : of a row of corpus/, as others may see it
+    kinds : of annotators that have opinions
+    sets : by table, the column of the set of rows alike that a row is in
+    own : the user's decisions
+    has_neighbors : whether checks/neighbors/ is this run's
+    """
+    judged = lake.read("checks/label_issues").where(F.col(c.GAIN) > _LEAST_GAIN)
+    if own is not None:
+        judged = judged.join(own.rows.select(c.ROW_ID), c.ROW_ID, "left_anti")
+    chosen = most_valuable(lake, judged, n_rows, sets, has_neighbors=has_neighbors)
+    ranks = pa.table(
+        {
+            c.ROW_ID: pa.array(chosen, pa.string()),
+            c.ASK_RANK: pa.array(range(1, len(chosen) + 1), pa.int32()),
+        }
+    )
+    rows = judged.join(F.broadcast(lake.spark.createDataFrame(ranks)), c.ROW_ID)
+    texts = accepted(lake).select(c.ROW_ID, text.alias(c.TEXT))
+    rows = texts.join(F.broadcast(rows), c.ROW_ID)
+    rows = rows.withColumn(c.WHY, _why(has_opinions=bool(kinds)))
+    lake.publish(TABLE, _with_opinions(lake, rows, kinds), schema=ASK)
+    gains = lake.read(TABLE).select(c.GAIN).toArrow()[c.GAIN].to_pylist()
+    return StageReport(
+        rows_in=lake.rows("checks/label_issues"),
+        rows_out=len(gains),
+        reads={"checks/label_issues": 2, "corpus": 2, **dict.fromkeys(sets, 1)},
+        writes=(TABLE,),
+        figures=Asked(rows=len(gains), gain=math.fsum(gains)),
+    )
+
+
+def _why(*, has_opinions: bool) -> Column:
+    """Say what makes a row worth asking about."""
+    prob = F.concat(F.lit(" ("), portable.fixed(F.col(c.PREDICTED_PROB), 2), F.lit(")"))
+    text = F.concat(F.lit("the text looks like "), F.col(c.PREDICTED_LABEL), prob)
+    label = F.concat(F.lit("the label is "), F.col(c.GIVEN_LABEL))
+    said = [said_by_annotators()] if has_opinions else []
+    return F.concat_ws("; ", text, label, *said)
+
+
+def _with_opinions(lake: Lake, rows: DataFrame, kinds: Sequence[str]) -> DataFrame:
+    """Add the opinions that there are on each row."""
+    none = F.array().cast(ASK[c.OPINIONS].dataType)
+    if not kinds:
+        return rows.withColumn(c.OPINIONS, none)
+    classes = F.array(*map(F.lit, lake.figures("ingest", Ingested).classes))
+    label = F.get(classes, F.col(c.LABEL)).alias(c.LABEL)
+    said = read_opinions(lake, kinds).join(F.broadcast(rows.select(c.ROW_ID)), c.ROW_ID)
+    by_row = said.groupBy(c.ROW_ID).agg(
+        F.sort_array(F.collect_list(F.struct(c.ANNOTATOR, label))).alias(c.OPINIONS)
+    )
+    rows = rows.drop(c.OPINIONS).join(by_row, c.ROW_ID, "left")
+    return rows.withColumn(c.OPINIONS, F.coalesce(c.OPINIONS, none))
