@@ -65,10 +65,11 @@ REASON: Final = "reason"  # what is wrong with the row; null: nothing
 ASK_RANK: Final = "ask_rank"  # 1 = the row of which one more opinion is worth most
 WHY: Final = "why"  # it is worth asking about
 
-# review_sample/
-REVIEW_ORDER: Final = "review_order"  # 1, 2 …: by chance, so that the first so many are a sample
+# review_sample/, review_queue/
+REVIEW_ORDER: Final = "review_order"  # 1, 2 …: of a sample by chance, so that its first are one
 TEXT_LENGTH: Final = "text_length"  # in characters; `text` is cut where it is very long
 LIKELY_LABELS: Final = "likely_labels"  # of the row, the likeliest first, as struct (label, prob)
+NEAREST: Final = "nearest"  # texts, with the label of each, as struct (label, text)
 STRATUM: Final = "stratum"  # position in the strata of sample.json
 STRATUM_ROWS: Final = "stratum_rows"
 STRATUM_DRAWN: Final = "stratum_drawn"

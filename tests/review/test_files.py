@@ -29,8 +29,11 @@ def written(tmp_path, values):
     rows = [dict.fromkeys(TEXTS, value) | numbers for value in values]
     likely = [[{"label": value, "prob": 0.25}] for value in values]
     table = pa.Table.from_pylist(rows).append_column("likely_labels", pa.array(likely))
+    said = [[{"annotator": "=ann", "label": value, "quality": 0.5}] for value in values]
+    table = table.append_column("opinions", pa.array(said))
+    table = table.append_column("nearest", pa.array([[]] * len(rows)))
     record = {"id": "0123456789abcdef", "classes": sorted(set(values))}
-    files.write(Files(str(tmp_path)), record, table)
+    files.write(Files(str(tmp_path)), files.SAMPLE, record, table, redraw=False)
     return (tmp_path / "review_sample" / "sample.csv").read_bytes().decode()
 
 
@@ -42,6 +45,7 @@ def test_no_cell_of_the_sample_is_a_formula(tmp_path, value):
     for name in TEXTS:
         assert row[name] == f"'{value}"
     assert row["likely_labels"] == f"'{value} 0.250"
+    assert row["opinions"] == f"'=ann: {value}"
 
 
 def test_other_values_stay_as_they_are(tmp_path):

@@ -3,9 +3,9 @@
 import pyarrow as pa
 import pytest
 
+from lakewinnow.lake.inputs.votes import Decision
 from lakewinnow.review.files import Sample, Stratum
 from lakewinnow.review.measuring import figures
-from lakewinnow.review.votes import Decision, Votes
 
 KEEP, DROP = Decision("keep", None), Decision("drop", None)
 FIX = Decision("fix", "b")
@@ -77,24 +77,3 @@ def test_without_a_decision_nothing_is_said():
     found = of()
     assert found["flags"] == {"rows": 400, "answered": 0, "precision": None}
     assert found["wanted"]["label_score"] == {"shown": None, "likely": None}
-
-
-def test_a_majority_decides_and_a_tie_does_not():
-    votes = Votes(
-        {
-            "r1": [("Ann", FIX), ("Bo", FIX), ("Cy", KEEP)],
-            "r2": [("Ann", FIX), ("Bo", KEEP)],
-            "r3": [("", DROP)],
-        },
-        outside=0,
-    )
-    assert votes.agreed() == {"r1": FIX, "r3": DROP}
-    people = votes.people()
-    assert (people["differing"], people["undecided"]) == (["r1", "r2"], ["r2"])
-    assert people["by"] == {"": 1, "Ann": 2, "Bo": 2, "Cy": 1}
-    assert people["agreement"]["rows"] == 2
-    assert votes.csv().splitlines() == [
-        "row_id,decision,label,by",
-        "r1,fix,b,Ann and Bo",
-        "r3,drop,,",
-    ]

@@ -29,6 +29,8 @@ def row(number, classes, text="some text", given=0, suggested=1, **more):
         "suggested_label": classes[suggested],
         "suggested_prob": 0.5,
         "likely_labels": likely,
+        "opinions": [],
+        "nearest": [],
         **more,
     }
 
@@ -131,13 +133,13 @@ def test_a_person_reviews_with_the_keyboard(write, tmp_path):
         assert (tab.text("#count"), tab.page.input_value("#by")) == ("0 of 6 decided", "")
     by = "Ann, née O'Hara"
     assert lines == [
-        ["row_id", "decision", "label", "by"],
-        ["r,0", "fix", "<b>bold</b>", by],
-        ["r,1", "keep", "", by],
-        ["r,2", "keep", "", by],
-        ["r,3", "fix", 'say "no"', by],
-        ["r,4", "drop", "", by],
-        ["r,5", "drop", "", by],
+        ["row_id", "decision", "label", "by", "chosen"],
+        ["r,0", "fix", "<b>bold</b>", by, "<b>bold</b>"],
+        ["r,1", "keep", "", by, 'say "no"'],
+        ["r,2", "keep", "", by, "<b>bold</b>"],
+        ["r,3", "fix", 'say "no"', by, 'say "no"'],
+        ["r,4", "drop", "", by, ""],
+        ["r,5", "drop", "", by, ""],
     ]
 
 
@@ -152,7 +154,7 @@ def test_the_first_key_answers_and_the_name_is_asked_for_when_saving(write, tmp_
         assert tab.text("#said") == "Type your name first. It goes with each decision."
         tab.page.keyboard.type("Ann")
         tab.press("Enter")
-        assert saved(tab, tmp_path / "decisions.csv")[1:] == [["r,0", "keep", "", "Ann"]]
+        assert saved(tab, tmp_path / "decisions.csv")[1:] == [["r,0", "keep", "", "Ann", "a, b"]]
 
 
 def test_a_suggestion_that_is_the_given_label_is_explained(write, tmp_path):
@@ -168,6 +170,49 @@ def test_a_suggestion_that_is_the_given_label_is_explained(write, tmp_path):
         assert tab.text("#said").startswith('Kept say "no"')
         assert tab.text("#suggested") == 'say "no" 50%'
         assert tab.text("#accept-text") == 'change to say "no"'
+
+
+def evidence(classes, *, n_near=3):
+    """Return what a row of a queue has beside a row of a sample."""
+    said = [("ann@example.org", 1, 0.91), ("gpt-oss", 0, None)]
+    near = [("Its nearest text. ", 1), ("And the next one, which goes on for long. " * 9, 0)]
+    return {
+        "gain": 0.124,
+        "opinions": [
+            {"annotator": who, "label": classes[k], "quality": right} for who, k, right in said
+        ],
+        "nearest": [{"label": classes[k], "text": text} for text, k in (near * n_near)],
+    }
+
+
+def test_a_row_shows_why_it_is_asked_who_said_what_and_what_is_near(write, tmp_path):
+    with chromium(tmp_path / "user") as tab:
+        rows = [row(1, FEW, **evidence(FEW)), row(2, FEW, gain=0.0)]
+        tab.open(write(FEW, rows))
+        assert "each of 100 rows like this makes about 12 more labels right" in tab.text("#why")
+        assert tab.text("#opinions li >> nth=0") == 'say "no" ann@example.org, right on 91%'
+        assert tab.text("#opinions li >> nth=1") == "a, b gpt-oss"
+        assert "3 with the given label, 3 with another" in tab.text("#nearest summary")
+        assert tab.text("#contradicting li >> nth=0") == 'say "no" Its nearest text.'
+        assert tab.text("#agreeing li >> nth=0").startswith("And the next one")
+        assert (tab.unlabelled(), tab.overflows()) == ([], False)
+        tab.press(".")
+        assert not tab.page.is_visible("#agreeing")
+        tab.press(".")
+        tab.page.check("#blind")
+        assert not tab.page.is_visible("#nearest")
+        assert not tab.page.is_visible("#opinions")
+        tab.page.uncheck("#blind")
+        tab.press("1")
+        assert not tab.page.is_visible("#opinions")
+        assert not tab.page.is_visible("#nearest")
+
+
+def test_gains_are_said_in_numbers_that_mean_something():
+    rows = [row(n, FEW, **evidence(FEW) | {"gain": gain}) for n, gain in enumerate((0.004, 1e-9))]
+    few, none = (of["why"] for of in data_of(html(FEW, rows))["rows"])
+    assert "each of 1,000 rows like this makes about 4 more labels right" in few
+    assert "hardly" in none
 
 
 def test_many_classes_are_found_by_typing_also_on_a_phone_in_the_dark(write, tmp_path):

@@ -395,6 +395,23 @@ def test_decisions_about_unknown_rows_are_a_warning(decided):
     assert "gone" in warnings[0]
 
 
+def test_where_several_people_differ_it_is_said_how_far_and_who(decided):
+    warnings = []
+    own = [
+        *((row_id, "keep", "", "Ann") for row_id in ("sure", "unsure", "fine")),
+        ("sure", "drop", "", "Bo"),
+        *((row_id, "keep", "", "Cy") for row_id in ("sure", "unsure")),
+        ("fine", "drop", "", "Bo"),
+    ]
+    found = decided(own=own, warnings=warnings)
+    assert found["sure"]["decided_by"] == "Ann and Cy"
+    assert found["fine"]["decided_by"] is None
+    told, left = warnings
+    assert "several people decided 3 rows and differ on 2" in told
+    assert "least Bo, 0%" in told
+    assert "1 row has no majority and no decision: fine" in left
+
+
 @pytest.mark.parametrize(
     ("own", "code"),
     [

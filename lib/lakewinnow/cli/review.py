@@ -31,27 +31,46 @@ def review() -> None:
 
 @review.command(**example("review draw tickets.yaml -n 100"))
 @takes_config(ENGINE, REMOTE)
-@click.option(
-    "-n", type=Number(int, 1, 2_000), default=200, metavar="N", help="How many rows (200)."
-)
+@click.option("-n", type=Number(int, 1, 2_000), metavar="N", help="How many rows (200).")
 @click.option(
     "--unflagged",
     type=Number(float, 0, 1),
-    default=0.25,
     metavar="SHARE",
     help="Share of the sample that is not flagged, to see what the flags miss (0.25).",
 )
-@click.option("--redraw", is_flag=True, help="Replace an earlier sample.")
-def draw(asked: Asked, n: int, unflagged: float, *, redraw: bool) -> None:
-    """Draw a sample, and write a page to review it on."""
+@click.option(
+    "--improve",
+    type=Number(int, 1, 2_000),
+    metavar="N",
+    help="Instead of a sample, the N rows that an answer helps most.",
+)
+@click.option("--redraw", is_flag=True, help="Replace what was drawn earlier.")
+def draw(
+    asked: Asked, n: int | None, unflagged: float | None, improve: int | None, *, redraw: bool
+) -> None:
+    """Draw a sample, or the rows that an answer helps most, and write a page to review them on."""
     from lakewinnow import review
     from lakewinnow.lake import redaction
-    from lakewinnow.terminal.review import print_sample
+    from lakewinnow.pipeline.catalog import has_neighbors
+    from lakewinnow.terminal.review import print_queue, print_sample
 
+    if improve is not None and (n, unflagged) != (None, None):
+        got = "-n" if unflagged is None else "--unflagged"
+        hint = "they are of a sample, which measures the flags"
+        raise ConfigError("options_exclude", "--improve", "no -n and no --unflagged", got, hint)
     with _finished_run(asked, is_drawn=False) as (lake, config):
-        text = redaction.text(config.clean, config.checks)
-        sample = review.draw(lake, n, unflagged, redraw=redraw, text=text)
-        print_sample(sample, lake.files, asked)
+        sources = review.Sources(
+            redaction.text(config.clean, config.checks),
+            config.opinion_kinds,
+            has_neighbors=has_neighbors(config),
+        )
+        if improve is not None:
+            queue = review.draw_queue(lake, improve, config.checks.sets, sources, redraw=redraw)
+            print_queue(queue, lake.files, asked)
+        else:
+            share = 0.25 if unflagged is None else unflagged
+            sample = review.draw(lake, n or 200, share, sources, redraw=redraw)
+            print_sample(sample, lake.files, asked)
 
 
 @review.command(**example("review measure tickets.yaml decisions-ann.csv decisions-bo.csv"))

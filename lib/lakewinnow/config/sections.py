@@ -435,6 +435,11 @@ class ChecksConfig:
         """Those of them that judge each row."""
         return tuple(check for check in self.on if check.is_issue is not None)
 
+    @property
+    def sets(self) -> dict[str, str]:
+        """By table of those that find rows alike, the column of the set that a row is in."""
+        return {check.table: check.set_of for check in self.on if check.set_of is not None}
+
 
 @dataclass(frozen=True, kw_only=True)
 @_with_a_key_each(clean_keys)

@@ -81,7 +81,7 @@ def _read_by_decide(config: Config) -> Names:
 
 
 def _read_by_ask(config: Config) -> Names:
-    alike = [check.table for check in config.checks.on if check.set_of is not None]
+    alike = [*config.checks.sets]
     if has_neighbors(config):
         alike.append(NEIGHBORS)
     opinions = (OPINION_TABLES[kind] for kind in config.opinion_kinds)

@@ -102,10 +102,9 @@ def _noise(run: Run) -> StageReport[Any]:
 
 def _ask(run: Run) -> StageReport[Any]:
     config = run.config
-    sets = {check.table: check.set_of for check in config.checks.on if check.set_of is not None}
     n_rows, own = config.ask.rows or 0, run.inputs.decisions
     return ask.run(
-        *(run.lake, n_rows, run.text, config.opinion_kinds, sets, own),
+        *(run.lake, n_rows, run.text, config.opinion_kinds, config.checks.sets, own),
         has_neighbors=has_neighbors(config),
     )
 

@@ -19,11 +19,12 @@ from lakewinnow.core.evaluation.paired_comparison import CONFIDENCE, Interval
 from lakewinnow.core.evaluation.reviewing import Answers, Cut, ScoreCuts
 from lakewinnow.core.evaluation.strata import PROB_EDGES, SCORE_EDGES
 from lakewinnow.core.types import BoolArray, FloatArray, ObjectArray
+from lakewinnow.lake.inputs.checked import RECORD
 from lakewinnow.lake.inputs.decisions import KEEP, RELABEL
+from lakewinnow.lake.inputs.votes import Decision
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files, votes
 from lakewinnow.review.files import Sample
-from lakewinnow.review.votes import Decision
 
 _OF_TWO: Final = (1 + CONFIDENCE) / 2  # confidence of each of two intervals that hold together
 
@@ -43,13 +44,14 @@ def measure(lake: Lake, paths: Sequence[str], wanted: float) -> dict[str, Any]:
     DataError : "no_sample", and what `votes.read` raises
     """
     files.check(lake.files, is_drawn=True)
-    sample, rows = Sample.from_dict(files.read_record(lake.files)), files.read_rows(lake.files)
-    found = votes.read(lake, paths, rows, sample.classes)
+    sample, rows = Sample.from_dict(lake.files.read_json(RECORD)), files.read_rows(lake.files)
+    found, n_outside = votes.read(lake, paths, rows, sample.classes)
     measured = {
         "sample": sample.id,
         "confidence": CONFIDENCE,
         **figures(sample, rows, found.agreed(), wanted),
         **found.people(),
+        "outside_sample": n_outside,
     }
     lake.files.write_json(files.MEASURED, measured)
     lake.files.write_text(files.agreed(sample.id), found.csv())

@@ -24,8 +24,6 @@ from pyspark.sql.types import IntegerType
 from lakewinnow import columns as c
 from lakewinnow.core.evaluation import strata
 from lakewinnow.core.evaluation.strata import SCORE_EDGES, StrataOfRows
-from lakewinnow.core.noise.noise_model import NoiseModel
-from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.types import IntArray
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.rows import Ingested
@@ -33,13 +31,11 @@ from lakewinnow.lake.training.sample import stratified
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.words import counted
 from lakewinnow.review import files
-from lakewinnow.review.files import Sample, Stratum
+from lakewinnow.review.evidence import TEXTS_ALONE, Sources, evidence
+from lakewinnow.review.files import SAMPLE, Sample, Stratum
 from lakewinnow.spark.arrow import udf
-from lakewinnow.spark.passes.posterior import soft_labels
 
 MAX_ROWS: Final = 2000  # that the page takes, with 300 characters of each at the least
-MAX_TEXT: Final = 10_000  # characters of a row that are kept
-_N_LIKELY: Final = 5
 _ISSUE_COLUMNS: Final = (
     c.ROW_ID,
     c.GIVEN_LABEL,
@@ -55,7 +51,12 @@ _HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "pro
 
 
 def draw(
-    lake: Lake, n: int, share_of_others: float, *, redraw: bool = False, text: Column | None = None
+    lake: Lake,
+    n: int,
+    share_of_others: float,
+    sources: Sources = TEXTS_ALONE,
+    *,
+    redraw: bool = False,
 ) -> Sample:
     """Draw a sample, and write it and its page.
 
@@ -67,7 +68,6 @@ def draw(
     n : rows to draw
     share_of_others : of these, that are not flagged; 0: no such row is drawn
     redraw : replace another sample that is there
-    text : what people see of a row of corpus/, `lake.redaction`'s; None: the text
 
     Raises
     ------
@@ -87,8 +87,7 @@ def draw(
     sides = _sides(frame, by_score, numbers, classes)
     drawn = _drawn(frame, sides, classes)
     all_strata = list(_strata(sides, classes))
-    text = F.col(c.TEXT) if text is None else text
-    rows = _with_texts(lake, drawn, all_strata, classes, text)
+    rows = _with_evidence(drawn, all_strata, evidence(lake, drawn, classes, sources))
     found = Sample(
         id=_id(rows, classes),
         rows=rows.num_rows,
@@ -98,18 +97,7 @@ def draw(
         flagged_by_score=_histogram_of(SCORE_EDGES.tolist(), by_score[1]),
         fixes_by_prob=_histogram_of(strata.PROB_EDGES.tolist(), by_prob),
     )
-    earlier = files.read_record(lake.files)
-    if earlier is not None and earlier["id"] != found.id and not redraw:
-        raise DataError(
-            "another_sample",
-            lake.files.path(files.FOLDER),
-            "no other sample",
-            Shown(f"one of another run or other options, of {counted(earlier['rows'], 'row')}"),
-            "measure it first with `lakewinnow review measure`, or replace it with --redraw",
-        )
-    if earlier is not None and earlier["id"] != found.id:
-        files.forget(lake.files)
-    files.write(lake.files, asdict(found), rows)
+    files.write(lake.files, SAMPLE, asdict(found), rows, redraw=redraw)
     return found
 
 
@@ -218,46 +206,26 @@ def _strata(sides: Sequence[StrataOfRows], classes: Sequence[str]) -> Iterator[S
 # --- rows ---------------------------------------------------------------------------------------
 
 
-def _with_texts(
-    lake: Lake, drawn: pa.Table, all_strata: Sequence[Stratum], classes: Sequence[str], text: Column
-) -> pa.Table:
-    """Add the texts, the likeliest labels and what the strata say."""
-    ids = lake.spark.createDataFrame(drawn.select([c.ROW_ID]))
-    wanted = F.broadcast(ids)
-    texts = lake.read("corpus").join(wanted, c.ROW_ID).withColumn(c.TEXT, text)
-    model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-    soft = soft_labels(lake.read("pred_probs").join(wanted, c.ROW_ID), Posterior.of(model))
-    negative = F.transform(c.SOFT_LABEL, lambda prob, k: F.struct(-prob, k))
-    # Named, since to Sail a struct that may be null is of another type than one that may not.
-    negative = negative.cast("array<struct<minus:double,k:int>>")
-    found = (
-        texts.select(
-            c.ROW_ID,
-            F.substring(c.TEXT, 1, MAX_TEXT).alias(c.TEXT),
-            F.char_length(c.TEXT).alias(c.TEXT_LENGTH),
-        )
-        .join(soft.select(c.ROW_ID, F.slice(F.array_sort(negative), 1, _N_LIKELY)), c.ROW_ID)
-        .collect()
+def _with_evidence(drawn: pa.Table, all_strata: Sequence[Stratum], seen: pa.Table) -> pa.Table:
+    """Add the order, what speaks for which label, and what the strata say."""
+    own = drawn.drop_columns([c.ROW_ID, _HASH])
+    strata_of = [all_strata[at] for at in own[c.STRATUM].to_pylist()]
+    before = {c.REVIEW_ORDER: pa.array(range(1, len(own) + 1), pa.int64())}
+    after = {
+        c.STRATUM_ROWS: [of.rows for of in strata_of],
+        c.STRATUM_DRAWN: [of.drawn for of in strata_of],
+        c.INCLUSION_PROB: [of.drawn / of.rows for of in strata_of],
+    }
+    return pa.table(
+        {
+            **before,
+            c.ROW_ID: drawn[c.ROW_ID],
+            **{name: seen[name] for name in (c.TEXT, c.TEXT_LENGTH)},
+            **{name: own[name] for name in own.column_names},
+            **{name: seen[name] for name in (c.LIKELY_LABELS, c.OPINIONS, c.NEAREST)},
+            **after,
+        }
     )
-    by_id = {row_id: rest for row_id, *rest in found}
-    rows = []
-    for order, row in enumerate(drawn.drop_columns([_HASH]).to_pylist(), 1):
-        shown, length, likely = by_id[row[c.ROW_ID]]
-        of = all_strata[row[c.STRATUM]]
-        rows.append(
-            {
-                c.REVIEW_ORDER: order,
-                c.ROW_ID: row[c.ROW_ID],
-                c.TEXT: shown,
-                c.TEXT_LENGTH: length,
-                **row,
-                c.LIKELY_LABELS: [{"label": classes[k], "prob": -minus} for minus, k in likely],
-                c.STRATUM_ROWS: of.rows,
-                c.STRATUM_DRAWN: of.drawn,
-                c.INCLUSION_PROB: of.drawn / of.rows,
-            }
-        )
-    return pa.Table.from_pylist(rows)
 
 
 def _id(rows: pa.Table, classes: Sequence[str]) -> str:

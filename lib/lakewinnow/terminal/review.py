@@ -10,7 +10,7 @@ from rich.text import Text
 from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
 from lakewinnow.plan.words import counted
-from lakewinnow.review import FOLDER, PAGE, Sample, agreed
+from lakewinnow.review import FOLDER, PAGE, QUEUE, Queue, Sample, agreed
 from lakewinnow.terminal.command_line import CommandLine
 from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.tables import PlainTable, short_path
@@ -27,15 +27,41 @@ def print_sample(sample: Sample, files: Files, typed: CommandLine) -> None:
         out.print(f"  {drawn:,} of the {counted(rows, 'row', 'is')} {name}, from {strata}")
     if sample.decided:
         out.print(f"  {counted(sample.decided, 'row', 'has')} a decision already: left out")
-    page = files.path(PAGE)
-    folder = short_path(files.path(FOLDER))
     for line in (
-        f"Their texts: {folder}/sample.parquet and sample.csv",
+        f"Their texts: {short_path(files.path(FOLDER))}/sample.parquet and sample.csv",
         "",
-        f"1. Open {page if '://' in page else f'file://{page}'} in a browser, answer, save",
+        f"1. Open {_address(files.path(PAGE))} in a browser, answer, save",
         f"2. {typed.again('review measure')} FILE",
     ):
         out.print(Text(line), soft_wrap=True)
+
+
+def print_queue(queue: Queue, files: Files, typed: CommandLine) -> None:
+    """Print how many rows are to be answered, where they are and what to do with the answers."""
+    out = Console()
+    out.print(
+        f"{counted(queue.rows, 'row')} that an answer helps most, the best first", style="bold"
+    )
+    decisions = "FILE"
+    if queue.decided:
+        out.print(f"  {counted(queue.decided, 'row', 'has')} a decision already: left out")
+        decisions = "FOLDER/*.csv"  # with the earlier files
+    decided = replace(typed, overrides=(*typed.overrides, f"clean.decisions={decisions}"))
+    for line in (
+        f"  One more opinion on each makes about {counted(round(queue.gain), 'more label')} right",
+        f"Their texts: {short_path(files.path(QUEUE.folder))}/queue.parquet and queue.csv",
+        "",
+        f"1. Open {_address(files.path(QUEUE.page))} in a browser, answer, save",
+        f"2. {decided.again('run')}",
+        "   Answers that need not all be right go to input.annotations instead: a table of row_id,",
+        "   annotator and label, which are weighed by how often each annotator is right",
+        "They are no sample: what share of the flags is right, `lakewinnow review draw` measures",
+    ):
+        out.print(Text(line), soft_wrap=True)
+
+
+def _address(page: str) -> str:
+    return page if "://" in page else f"file://{page}"
 
 
 def print_measured(
@@ -79,6 +105,9 @@ def _who(measured: Mapping[str, Any]) -> Iterator[str]:
         some = ", ".join(undecided[:3]) + (" …" if len(undecided) > 3 else "")
         left_out = f"; {counted(len(undecided), 'row', 'has')} no majority ({some})"
         yield f"People disagree about {counted(n, 'row')}" + (left_out if undecided else "")
+        (who, share), *others = measured["agreement_by"].items()
+        if others and share < others[-1][1]:
+            yield f"{who or '(no name)'} agrees least with the others: {share:.0%}"
     n_missing = rows["sampled"] - rows["answered"]
     if n_missing:
         yield f"{counted(n_missing, 'row', 'has')} no decision and count as like the others"

@@ -85,7 +85,27 @@ def test_the_fingerprint_is_of_the_content(read):
 
 def test_the_same_decision_twice_is_one(read):
     twice = [("r1", "keep", "", "Bo"), ("r1", "keep", "", "Ann")]
-    assert by_row(read(twice)) == {"r1": ("keep", None, "Ann")}
+    assert by_row(read(twice)) == {"r1": ("keep", None, "Ann and Bo")}
+
+
+def test_of_several_people_most_decide(read):
+    rows = [
+        *((row_id, "", "a", "Ann") for row_id in ("r1", "r2", "r3")),
+        *((row_id, "drop", "", "Bo") for row_id in ("r1", "r2")),
+        ("r1", "", "a", "Cy"),
+        ("r3", "", "a", "Bo"),
+        ("r4", "keep", "", "Bo"),
+    ]
+    found = read(rows)
+    assert by_row(found) == {
+        "r1": ("fix", "a", "Ann and Cy"),
+        "r3": ("fix", "a", "Ann and Bo"),
+        "r4": ("keep", None, "Bo"),
+    }
+    assert found.several.differing() == ["r1", "r2"]
+    # Of the pairs on r1, r2 and r3, Ann's are 4, of which 2 are alike
+    assert found.several.agreement_by() == {"Bo": 0.25, "Ann": 0.5, "Cy": 0.5}
+    assert read([("r1", "keep", "", "Ann")]).several is None
 
 
 @pytest.mark.parametrize(
@@ -94,6 +114,7 @@ def test_the_same_decision_twice_is_one(read):
         [("r1", "keep", "", ""), ("r1", "drop", "", "")],
         [("r1", "", "a", ""), ("r1", "", "b", "")],
         [("r1", "", "a", ""), ("r1", "keep", "", "")],
+        [("r1", "", "a", "Ann"), ("r1", "", "b", "Ann"), ("r1", "", "a", "Bo")],
     ],
 )
 def test_decisions_that_contradict_each_other_are_an_error(read, rows):

@@ -1,6 +1,7 @@
 """The user's own decisions: a table of row_id, and keep, drop or another label, and by whom.
 
-It is the user's file: no run writes it, so what is decided once holds in every later run.
+Of a row that several people decided, what more than half of them say counts. It is the user's file:
+no run writes it, so what is decided once holds in every later run.
 """
 
 import hashlib
@@ -17,9 +18,9 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.errors import DataError, LakewinnowError, SchemaError, Shown, did_you_mean
 from lakewinnow.lake.inputs.source import MALFORMED, column, read_source
+from lakewinnow.lake.inputs.votes import BY, Decision, Votes
 
 KEY: Final = "clean.decisions"
-BY: Final = "by"
 KEEP, DROP, RELABEL = "keep", "drop", "fix"
 
 _MALFORMED, _NO_ROW_ID = "a line that does not parse", "a decision without row_id"
@@ -39,10 +40,12 @@ class Decisions:
 
     rows: DataFrame  # DataFrame of strings, a row id once (as votes: as often as it was decided)
     fingerprint: str  # of the content, whatever the files, their times and the order of the rows
+    # on rows that several people decided, of which those without a majority are not in `rows`
+    several: Votes | None = None
 
 
 def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:
-    """Read a file or folder of decisions and check every row by itself.
+    """Read a file or folder of decisions, check every row by itself, and count votes.
 
     Raises
     ------
@@ -50,11 +53,22 @@ def read_decisions(spark: SparkSession, path: str, format_: str) -> Decisions:
     SchemaError : "missing_column", "wrong_column_type", "cannot_read"
     """
     votes = read_votes(spark, path, format_)
-    _check_contradictions(votes.rows)
-    by_row = votes.rows.groupBy(c.ROW_ID).agg(
-        F.min(c.DECISION).alias(c.DECISION), F.min(c.LABEL).alias(c.LABEL), F.min(BY).alias(BY)
+    rows = votes.rows.distinct()
+    _check_contradictions(rows)
+    several = rows.groupBy(c.ROW_ID).count().where("count > 1").select(c.ROW_ID)
+    found = rows.join(several, c.ROW_ID).collect()  # by people, so there are not too many
+    if not found:
+        return Decisions(rows, votes.fingerprint)
+    said = Votes.of(
+        (row[c.ROW_ID], row[BY], Decision(row[c.DECISION], row[c.LABEL])) for row in found
     )
-    return Decisions(by_row, votes.fingerprint)
+    agreed = [
+        (row_id, *decision, said.deciders(row_id, decision) or None)
+        for row_id, decision in said.agreed().items()
+    ]
+    by_most = spark.createDataFrame(agreed, rows.schema)
+    alone = rows.join(several, c.ROW_ID, "left_anti")
+    return Decisions(alone.unionByName(by_most), votes.fingerprint, said)
 
 
 def read_votes(spark: SparkSession, path: str, format_: str) -> Decisions:
@@ -155,12 +169,14 @@ def _bad(what: str, n: int, first: Sequence[str | None]) -> DataError:
 
 def _check_contradictions(rows: DataFrame) -> None:
     what = F.struct(c.DECISION, c.LABEL)
-    differing = rows.groupBy(c.ROW_ID).agg(F.min(what).alias("one"), F.max(what).alias("other"))
+    differing = rows.groupBy(c.ROW_ID, BY).agg(F.min(what).alias("one"), F.max(what).alias("other"))
     found = differing.where("one != other OR one IS DISTINCT FROM other").orderBy(c.ROW_ID).take(1)
     if found:
-        row_id, *both = found[0]
+        row_id, by, *both = found[0]
         decided = " and ".join(
             repr(label if decision == RELABEL else decision) for decision, label in both
         )
-        got, hint = Shown(f"{decided} for row {row_id}"), "keep only the last one"
-        raise DataError("contradicting_decisions", KEY, "one decision per row", got, hint)
+        got = Shown(f"{decided} for row {row_id}{f' by {by}' if by else ''}")
+        hint = "keep only the last one" if by else "of several people, say who in a column `by`"
+        expected = "one decision per row and person"
+        raise DataError("contradicting_decisions", KEY, expected, got, hint)

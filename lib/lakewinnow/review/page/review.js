@@ -1,6 +1,6 @@
 "use strict";
 (() => {
-  const { sample, classes, rows } = JSON.parse(document.getElementById("data").textContent);
+  const { sample, classes, rows, order, then } = JSON.parse(document.getElementById("data").textContent);
   const STORE = `lakewinnow review ${sample}`;
   const NAME = "lakewinnow reviewer";
   const LETTERS = [..."123456789abcefhijklmnopqrtvwxyz"]; // g, d, s and u are decisions
@@ -113,14 +113,15 @@
 
   // --- saving -----------------------------------------------------------------------------------
 
-  // RFC 4180, as `clean.decisions` takes it
+  // RFC 4180, as `clean.decisions` takes it; and `input.annotations`, with what was chosen and by whom
   const cell = (value) => (/[",\r\n]|^\s|\s$/.test(value) ? `"${value.replaceAll('"', '""')}"` : value);
   const decisions = () => {
     const lines = rows.filter(isAnswered).flatMap((row) => {
       const { decision, label } = state.answers[row.id];
-      return decision === "skip" ? [] : [[row.id, decision, label ?? "", state.by.trim()]];
+      const chosen = decision === "keep" ? classes[row.given] : (label ?? "");
+      return decision === "skip" ? [] : [[row.id, decision, label ?? "", state.by.trim(), chosen]];
     });
-    return [["row_id", "decision", "label", "by"], ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
+    return [["row_id", "decision", "label", "by", "chosen"], ...lines].map((line) => `${line.map(cell).join(",")}\n`).join("");
   };
   const save = () => {
     if (!state.by.trim()) {
@@ -146,6 +147,37 @@
   };
   const showGuess = (id, [k, prob]) => {
     at(id).replaceChildren(...inParts(classes[k]), " ", make("span", "prob", percent(prob)));
+  };
+  // Who has said what already; quality: share of an annotator's opinions that are right, or null
+  const showOpinions = (opinions) => {
+    at("opinions").hidden = !opinions.length;
+    at("opinions").querySelector("ul").replaceChildren(
+      ...opinions.map(([who, k, quality]) => {
+        const opinion = make("li");
+        const right = quality === null ? "" : `, right on ${percent(quality)}`;
+        opinion.append(...inParts(classes[k]), " ", make("span", "prob", `${who}${right}`));
+        return opinion;
+      }),
+    );
+  };
+  const showNearest = (nearest, given) => {
+    at("nearest").hidden = !nearest.length;
+    const agreeing = nearest.filter(([k]) => k === given);
+    const contradicting = nearest.filter(([k]) => k !== given);
+    at("nearest").querySelector("summary span").textContent =
+      `Nearest: ${agreeing.length} with the given label, ${contradicting.length} with another`;
+    for (const [id, side] of [["agreeing", agreeing], ["contradicting", contradicting]]) {
+      at(id).hidden = !side.length;
+      at(id).querySelector("ul").replaceChildren(
+        ...side.map(([k, text]) => {
+          const near = make("li");
+          if (k !== given) near.append(make("b", "", classes[k]), " ");
+          near.append(make("span", "", text));
+          near.dir = "auto";
+          return near;
+        }),
+      );
+    }
   };
   const labelButton = (k, key, prob, isGiven) => {
     const button = make("button", isGiven ? "label given" : "label");
@@ -220,6 +252,10 @@
     else showGuess("suggested", row.suggested);
     at("keep").hidden = isGiven && !state.blind; // the button before it says the same
     showGuess("predicted", row.predicted);
+    at("why").hidden = !row.why;
+    at("why").textContent = row.why;
+    showOpinions(row.opinions);
+    showNearest(row.nearest, row.given);
     at("accept-text").textContent = isGiven ? `keep ${classes[row.given]}` : `change to ${classes[row.suggested[0]]}`;
     const probs = new Map(row.likely);
     at("labels").replaceChildren(
@@ -234,7 +270,7 @@
   const showEnd = () => {
     at("end-title").textContent = nSkipped() ? "Only skipped rows are left" : "All rows are decided";
     at("end-text").textContent =
-      `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: lakewinnow review measure CONFIG FILE`;
+      `${nDecided()} decided, ${nSkipped()} skipped. Save the decisions, then: ${then}`;
     at("again").hidden = !nSkipped();
     at("end-title").focus();
   };
@@ -249,12 +285,13 @@
     u: undo,
     ArrowLeft: undo,
     "/": () => HAS_A_KEY_EACH || at("find").focus(),
+    ".": () => (at("nearest").open = !at("nearest").open),
   };
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return;
     const target = event.target;
     if (target.tagName === "INPUT") return;
-    if (target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ")) return;
+    if (["BUTTON", "SUMMARY"].includes(target.tagName) && (event.key === "Enter" || event.key === " ")) return;
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
     const label = keyed()[LETTERS.indexOf(key)];
     const act = KEYS[key] ?? (LETTERS.includes(key) && label !== undefined ? () => choose(label) : null);
@@ -301,6 +338,8 @@
   at("by").value = state.by;
   at("blind").checked = state.blind;
   at("sample").textContent = sample;
+  at("order").textContent = order;
+  at("nearest").open = matchMedia("(min-width: 48rem)").matches;
   at("finder").hidden = HAS_A_KEY_EACH;
   at("labels").classList.toggle("ranked", !HAS_A_KEY_EACH);
   at("keys").textContent = HAS_A_KEY_EACH

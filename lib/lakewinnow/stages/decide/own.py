@@ -1,16 +1,18 @@
 """The user's own decisions, beside the rows that they are about."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
+from lakewinnow.core.evaluation.reviewing import Agreement
 from lakewinnow.errors import DataError, Shown, did_you_mean
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.inputs.source import text_of
+from lakewinnow.lake.inputs.votes import BY, Votes
 from lakewinnow.plan.words import counted
 
 CHECKED_LABEL: Final = "checked_label"  # beside the user's decisions
@@ -26,9 +28,9 @@ def with_own_decisions(rows: DataFrame, own: Decisions | None) -> tuple[DataFram
         c.ROW_ID,
         F.col(c.DECISION).alias("own_decision"),
         F.col(c.LABEL).alias("own_label"),
-        F.coalesce(F.col(decisions.BY), F.lit(NOT_SAID)).alias("own_by"),
+        F.coalesce(F.col(BY), F.lit(NOT_SAID)).alias("own_by"),
     )
-    warnings = _of_unknown_rows(decided, rows)
+    warnings = [*_of_unknown_rows(decided, rows), *_of_differing(own.several)]
     rows = rows.join(decided, c.ROW_ID, "left")
     is_given = F.col("own_label") == F.col(c.GIVEN_LABEL)
     confirmed = F.when(is_given, decisions.KEEP).otherwise(F.col("own_decision"))
@@ -67,6 +69,29 @@ def with_checked_labels(
             "own_by": F.when(is_open, name).otherwise(F.col("own_by")),
         }
     )
+
+
+def _of_differing(votes: Votes | None) -> Iterator[str]:
+    """Tell how far several people agree, who does least, and what nobody has a majority for."""
+    agreement = None if votes is None else votes.agreement()
+    if votes is None or agreement is None or not votes.differing():
+        return
+    n_differing = len(votes.differing())
+    (who, share), *others = votes.agreement_by().items()
+    least = f"; least {who or NOT_SAID}, {share:.0%}" if others and share < others[-1][1] else ""
+    yield (
+        f"{decisions.KEY}: several people decided {counted(agreement.rows, 'row')} and differ on"
+        f" {n_differing:,}; they agree {agreement.share:.0%} of the time{_alpha(agreement)}{least}"
+    )
+    undecided = sorted(votes.of_row.keys() - votes.agreed().keys())
+    if undecided:
+        what = counted(len(undecided), "row", "has")
+        yield f"{decisions.KEY}: {what} no majority and no decision: {undecided[0]} for one"
+
+
+def _alpha(agreement: Agreement) -> str:
+    alpha = agreement.alpha
+    return "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f})"
 
 
 def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:
