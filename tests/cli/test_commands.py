@@ -1,6 +1,7 @@
 """The command: exit codes, one error and one hint line a problem, nothing half-written."""
 
 import contextlib
+import errno
 import importlib.metadata
 import json
 import os
@@ -295,6 +296,34 @@ def test_a_worker_that_was_killed_is_told_and_what_to_do(command, configure, mon
     exit_code, _, stderr = command("run", configure())
     assert (exit_code, faults(stderr)) == (6, ["Spark"])
     assert "fewer cores" in stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "where", "hint"),
+    [
+        (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/x/y"), "/x/y", "make room"),
+        (RuntimeError("Generic Error: No space left on device (os error 28)"), "the", "make room"),
+        (MemoryError(), "memory", "fewer cores"),
+        (
+            RuntimeError("x\n  y\npyarrow.lib.ArrowMemoryError: malloc"),
+            "memory",
+            "fewer cores",
+        ),
+        (RuntimeError("Caused by: java.lang.OutOfMemoryError: Java heap"), "memory", "fewer cores"),
+    ],
+)
+def test_what_a_machine_ran_out_of_is_told_and_what_to_do(
+    command, configure, monkeypatch, error, where, hint
+):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr("lakewinnow.config.file.load_config", broken)
+    exit_code, _, stderr = command("run", configure())
+    assert exit_code == 6
+    assert stderr.startswith(f"{ERROR}{where}")
+    assert f"hint: {hint}" in stderr
+    assert "resumes" in stderr
 
 
 def test_java_that_was_killed_is_told_and_what_to_do(command, configure, monkeypatch):

@@ -32,6 +32,7 @@ time.sleep(600)
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     monkeypatch.setattr(lock, "_SETTLED_WITHIN_S", 0.2)
+    monkeypatch.setattr(lock, "_WATCHED_S", 0.3)
 
 
 @pytest.fixture
@@ -118,6 +119,23 @@ def test_a_run_on_another_machine_gives_way_when_it_has_been_silent(files, monke
     leave_a_claim(Files(files.path("other")), monkeypatch, machine=machine, seconds_ago=150)
     with alone_in(Files(files.path("other"))):
         pass
+
+
+def test_a_clock_that_was_set_takes_nothing_from_a_run_that_renews_its_claim(files, monkeypatch):
+    leave_a_claim(files, monkeypatch, machine="another one", seconds_ago=3600)
+    [name] = claims(files)
+    renewed = threading.Timer(0.1, os.utime, [files.path(name)])
+    renewed.start()
+    with pytest.raises(BusyError, match="on elsewhere"):
+        Lock(files).acquire()
+    renewed.join()
+    assert claims(files) == [name]
+
+
+def test_a_claim_of_the_future_counts(files, monkeypatch):
+    leave_a_claim(files, monkeypatch, machine="another one", seconds_ago=-3600)
+    with pytest.raises(BusyError, match="on elsewhere"):
+        Lock(files).acquire()
 
 
 def test_a_claim_that_is_half_written_counts(files):

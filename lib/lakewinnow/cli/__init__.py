@@ -33,12 +33,16 @@ INTERRUPTED: Final = 130
 # Of a Python worker's stack, or below what py4j says first: "An error occurred while calling o9.".
 _HINT: Final = re.compile(r"^hint: (.+)$", re.MULTILINE)  # of an error of ours
 _RAISED: Final = r"^(?:: )?(?:[\w.]+\.)?(\w+(?:Error|Exception)): (.*)$"
+_RESUMES: Final = "the same command resumes at this stage"
+_LESS: Final = "fewer cores need less (taskset -c 0 lakewinnow …)"
 # What is said of a process of Spark's that is no more; of its Java by py4j alone.
 _WORKER_LOST: Final = "Python worker exited unexpectedly"
-_MEMORY: Final = (
-    "it may have run out of memory (see dmesg); fewer cores need less"
-    " (taskset -c 0 lakewinnow …); the same command resumes at this stage"
+_MAY_BE_MEMORY: Final = f"it may have run out of memory (see dmesg); {_LESS}; {_RESUMES}"
+# As Python, Arrow, C++ and Java say it
+_NO_MEMORY: Final = re.compile(
+    r"MemoryError\b|Cannot allocate memory|std::bad_alloc|java\.lang\.OutOfMemoryError"
 )
+_NO_ROOM: Final = re.compile(r"No space left on device|Disk quota exceeded", re.IGNORECASE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -72,13 +76,9 @@ def exit_code_of(arguments: Sequence[str]) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort of a command: one line, not a stack
         if debug:
             traceback.print_exc()
-        lost = _lost(error)
-        kind, line = (EngineError, lost) if lost else _last_line(error)
-        said = _HINT.search(str(error))
-        hint = said[1] if said else "run again with --debug for the traceback"
-        hint = _MEMORY if lost else hint
+        exit_code, line, hint = _in_plain_words(error) or _last_line(error)
         print(f"lakewinnow: error: {one_line(line)}\nhint: {hint}", file=sys.stderr)
-        return kind.exit_code
+        return exit_code
 
 
 def _run(arguments: list[str]) -> int:
@@ -137,28 +137,41 @@ def _log_to_stderr() -> None:
     logging.basicConfig(handlers=[handler])
 
 
-def _lost(error: Exception) -> str | None:
-    """Return which process of Spark's has ended before its time, if that is what has happened."""
-    if _WORKER_LOST in str(error):
-        return (
-            "Spark: expected tasks that finish, got one whose Python process was killed or crashed"
-        )
+def _in_plain_words(error: Exception) -> tuple[int, str, str] | None:
+    """Return exit code, line and hint where a machine lacks something, or a process has ended."""
+    said = f"{type(error).__name__}: {error}"
     frames = traceback.extract_tb(error.__traceback__)
     is_of_network = isinstance(error, ConnectionError) or "Py4JNetwork" in type(error).__name__
-    if is_of_network and any("py4j" in frame.filename for frame in frames):
-        return "Spark: expected an answer from its Java process, got none: it was killed or crashed"
-    return None
+    if found := _NO_ROOM.search(said):
+        where = getattr(error, "filename", None) or "the disk of the workspace, or of the engine"
+        line = f"{where}: expected room for what is written, got none ({found[0]})"
+        hint = f"make room, or choose another place: --set workspace=…; {_RESUMES}"
+    elif found := _NO_MEMORY.search(said):
+        line = f"memory: expected as much as a task takes, got less ({found[0]})"
+        hint = f"{_LESS}; {_RESUMES}"
+    elif _WORKER_LOST in said:
+        got = "one whose Python process was killed or crashed"
+        line, hint = f"Spark: expected tasks that finish, got {got}", _MAY_BE_MEMORY
+    elif is_of_network and any("py4j" in frame.filename for frame in frames):
+        got = "none: it was killed or crashed"
+        line, hint = f"Spark: expected an answer from its Java process, got {got}", _MAY_BE_MEMORY
+    else:
+        return None
+    return EngineError.exit_code, line, hint
 
 
-def _last_line(error: Exception) -> tuple[type[LakewinnowError], str]:
-    """Return what happened in one line: of a Spark job, what its Python worker raised."""
+def _last_line(error: Exception) -> tuple[int, str, str]:
+    """Return exit code, line and hint: of a Spark job, by what its Python worker raised."""
+    said = _HINT.search(str(error))
+    hint = said[1] if said else "run again with --debug for the traceback"
     raised = re.findall(_RAISED, str(error), re.MULTILINE)
     for name, message in reversed(raised):
         ours = getattr(errors, name, None)
         if ours is not None:
-            return ours, message
+            return ours.exit_code, message, hint
     if raised:
         name, message = raised[-1]
-        return EngineError, f"{name}: {message}"
+        return EngineError.exit_code, f"{name}: {message}", hint
     lines = str(error).strip().splitlines()
-    return EngineError, f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    line = f"{type(error).__name__}: {lines[0] if lines else 'no message'}"
+    return EngineError.exit_code, line, hint

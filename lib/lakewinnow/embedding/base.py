@@ -72,11 +72,12 @@ class TryLater(Exception):  # noqa: N818 - not an error yet
     ----------
     reason : one line, without the texts and without secrets
     after : seconds that the provider asks to wait
+    is_lost : whether only the answer is lost: the work may have been done, and is billed then
     """
 
-    def __init__(self, reason: str, after: float | None = None) -> None:
+    def __init__(self, reason: str, after: float | None = None, *, is_lost: bool = False) -> None:
         super().__init__(reason, after)
-        self.reason, self.after = reason, after
+        self.reason, self.after, self.is_lost = reason, after, is_lost
 
 
 class RefusedInput(Exception):  # noqa: N818 - of one text; the run goes on

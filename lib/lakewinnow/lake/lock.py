@@ -6,10 +6,12 @@ other, and never do both go on. This takes no more than a listing that shows wha
 which local disks, HDFS and object stores all give.
 
 An owner that is gone gives way: on this machine one whose process has ended, on others one that has
-not renewed its claim for two minutes, by the clock of the file system.
+not renewed its claim for two minutes, by the clock of the file system, and does not while it is
+watched: a clock may have been set.
 """
 
 import json
+import logging
 import os
 import re
 import socket
@@ -32,8 +34,10 @@ from lakewinnow.typed_json import from_json
 _NAME: Final = re.compile(r"_running-[0-9a-f]{32}\.json")
 _RENEWED_EVERY_S: Final = 15.0
 _GONE_AFTER_S: Final = 120.0  # on another machine, without a renewal
+_WATCHED_S: Final = 2 * _RENEWED_EVERY_S  # such an owner
 _SETTLED_WITHIN_S: Final = 2.0  # of runs that start together, all but one have given up
 _PROC: Final = Path("/proc")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,7 @@ class Lock:
         BusyError : "workspace_in_use"
         """
         self._write()
+        self._remove_silent()
         deadline = time.monotonic() + _SETTLED_WITHIN_S
         while others := self._others():
             # Of runs that start together, the one of the first name waits for the others to go.
@@ -127,24 +132,50 @@ class Lock:
                     return
                 self._write()
 
-    def _others(self) -> dict[str, str]:
-        """Delete the claims of those who are gone; return the others, as sentences have them."""
-        claims = {of.base_name: of for of in self._files.entries() if is_claim(of.base_name)}
+    def _remove_silent(self) -> None:
+        """Delete the claims of those on other machines who seem to be gone, and stay so."""
+        before = self._silent()
+        if not before:
+            return
+        _LOG.warning("a run on another machine seems to have ended; %g s to be sure", _WATCHED_S)
+        time.sleep(_WATCHED_S)
+        for name, since in self._silent().items():
+            if before.get(name) == since:
+                self._files.delete(name)
+
+    def _silent(self) -> dict[str, int]:
+        """Return when claims were made that nobody has renewed for long, by their names."""
+        claims = self._claims()
         own = claims.pop(self._name, None)
+        now = (own and own.mtime_ns) or 0
+        times = {name: claim.mtime_ns or now for name, claim in claims.items()}
+        silent = {name: of for name, of in times.items() if now - of > _GONE_AFTER_S * 1e9}
+        return {name: since for name, since in silent.items() if self._has_ended(name) is None}
+
+    def _others(self) -> dict[str, str]:
+        """Delete the claims of those who have ended; return the others, as sentences have them."""
         found = {}
-        for name, claim in claims.items():
+        for name in self._claims().keys() - {self._name}:
             with suppress(FileNotFoundError):  # given back meanwhile
-                owner = self._owner(name)
-                if _is_gone(owner, claim, own):
+                if self._has_ended(name):
                     self._files.delete(name)
                 else:
-                    found[name] = str(owner or "another run")
+                    found[name] = str(self._owner(name) or "another run")
         return found
+
+    def _claims(self) -> dict[str, fs.FileInfo]:
+        return {of.base_name: of for of in self._files.entries() if is_claim(of.base_name)}
+
+    def _has_ended(self, name: str) -> bool | None:
+        owner = self._owner(name)
+        return None if owner is None else owner.has_ended()
 
     def _owner(self, name: str) -> Owner | None:
         try:
             return from_json(Owner, json.loads(self._files.read_bytes(name) or b""))
-        except (ValueError, KeyError, TypeError):  # being written
+        except FileNotFoundError:
+            raise
+        except (OSError, ValueError, KeyError, TypeError):  # being written
             return None
 
 
@@ -167,15 +198,6 @@ def alone_in(files: Files) -> Iterator[Lock]:
 def is_claim(name: str) -> bool:
     """Whether a name in a workspace is that of a run's claim."""
     return _NAME.fullmatch(name) is not None
-
-
-def _is_gone(owner: Owner | None, claim: fs.FileInfo, own: fs.FileInfo | None) -> bool:
-    ended = None if owner is None else owner.has_ended()
-    if ended is not None:
-        return ended
-    if own is None or own.mtime_ns is None or claim.mtime_ns is None:
-        return False
-    return bool(own.mtime_ns - claim.mtime_ns > _GONE_AFTER_S * 1e9)
 
 
 def _machine() -> str | None:

@@ -176,7 +176,26 @@ def test_an_answer_that_does_not_get_through_is_asked_for_again(server, fault):
     run = Run(server, timeout_s=0.5)
     run.assert_whole()
     assert run.n_requests == 7
-    assert server.paid == {text: 1 + (text in TEXTS[BATCH : 2 * BATCH]) for text in TEXTS}
+    lost = TEXTS[BATCH : 2 * BATCH]
+    assert server.paid == {text: 1 + (text in lost) for text in TEXTS}
+    counted = registry.load(make_config(server.url)).count_tokens(lost)  # nobody says what it was
+    assert run.n_tokens == sum(request.tokens for request in server.log[:1] + server.log[2:]) + sum(
+        counted
+    )
+
+
+@pytest.mark.parametrize("fault", [Fault(seconds=1.0), Fault(is_cut=True), Fault(body=b"{}")])
+def test_answers_that_never_get_through_do_not_spend_more_than_was_allowed(server, fault):
+    server.always = fault
+    embedder = registry.load(make_config(server.url, timeout_s=0.5))
+    most = 5 * sum(embedder.count_tokens(TEXTS[:BATCH])) // 2
+    requests = Requests(
+        embedder, batch_size=BATCH, share=Share(tokens=most), max_retries=9, make_pace=QuickPace
+    )
+    assert list(requests.run(TEXTS)) == []
+    assert requests.stopped.code == "cost_limit"
+    assert server.paid == dict.fromkeys(TEXTS[:BATCH], 2)
+    assert requests.n_tokens <= most
 
 
 def test_what_is_not_json_is_asked_for_again(server):

@@ -40,6 +40,7 @@ _TOO_LONG: Final = re.compile(  # as OpenAI, vLLM, llama.cpp and text-embeddings
 _KEY: Final = re.compile(r"\b(sk|sess|Bearer)[-_ ][\w*.-]{4,}")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_NEVER_SENT: Final = re.compile("Connect|Pool")  # what errors of requests are called that were not
 _OF_THE_INPUT: Final = {None, "", "input"}  # what an error 400 may be about that is a text's fault
 
 T = TypeVar("T")
@@ -114,13 +115,15 @@ def outcome_of(
         reason = redacted(f"{error.status_code}: {_message(error)}", secrets)
         said = error.status_code, error.code, error.type, error.param
         return of_status(*said, reason, keys) or TryLater(reason, _wait(error.response.headers))
+    cause = type(error.__cause__).__name__ if error.__cause__ else ""
+    is_lost = not _NEVER_SENT.match(cause)
     if isinstance(error, openai.APITimeoutError):
         seconds = error.request.extensions.get("timeout", {}).get("read")
-        return TryLater(f"no answer in {seconds:g} s (timeout_s)" if seconds else "no answer")
-    cause = f" ({type(error.__cause__).__name__})" if error.__cause__ else ""
-    reason = redacted(f"{error}{cause}", secrets)
+        reason = f"no answer in {seconds:g} s (timeout_s)" if seconds else "no answer"
+        return TryLater(reason, is_lost=is_lost)
+    reason = redacted(f"{error} ({cause})" if cause else str(error), secrets)
     if isinstance(error, openai.APIConnectionError):
-        return TryLater(reason)
+        return TryLater(reason, is_lost=is_lost)
     return _fatal("client_failed", keys.provider, "a request that gets through", reason, "")
 
 

@@ -23,9 +23,8 @@ from lakewinnow.embedding.openai.batch_file import Line, LineAnswer
 from lakewinnow.embedding.openai.batch_service import FINAL, BatchService
 from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.embedding.requests.budget import Share
-from lakewinnow.embedding.requests.engine import cost_limit
 from lakewinnow.embedding.requests.outcomes import EmbeddedTexts, LongTexts, RefusedText
-from lakewinnow.embedding.requests.sending import AGAIN, gave_up
+from lakewinnow.embedding.requests.sending import AGAIN, cost_limit, gave_up
 from lakewinnow.errors import ProviderError, Shown
 from lakewinnow.plan.words import counted
 
@@ -246,7 +245,7 @@ class BatchRun:
     def _spend(self, n_tokens: int) -> None:
         bound = self.share.tokens
         if bound is not None and self._n_tokens_submitted + n_tokens > bound:
-            raise cost_limit(self.share, self._n_tokens_submitted, self.embedder.keys)
+            raise cost_limit(bound, self._n_tokens_submitted, self.embedder.keys)
         self._n_tokens_submitted += n_tokens
 
     def _update(self, state: BatchState, batch: Batch | None) -> BatchState:

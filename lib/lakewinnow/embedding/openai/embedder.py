@@ -100,9 +100,9 @@ class OpenAIEmbedder(ServiceEmbedder):
             # Not chained: the client's error holds the request, and that the key.
             raise outcome_of(error, [self.access.key, *texts]) from None
         except JSONDecodeError:
-            raise TryLater("no JSON in the answer") from None
+            raise TryLater("no JSON in the answer", is_lost=True) from None
         if not isinstance(answer, CreateEmbeddingResponse) or answer.data is None:
-            raise TryLater("no embeddings in the answer")
+            raise TryLater("no embeddings in the answer", is_lost=True)
         with self._lock:
             # As it came: the client does not check what servers leave out, or call something else.
             said = answer.usage

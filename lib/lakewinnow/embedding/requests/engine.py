@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Final
 
-from lakewinnow.embedding.base import Embedder, Keys, RefusedInput
+from lakewinnow.embedding.base import Embedder, RefusedInput
 from lakewinnow.embedding.requests.budget import Pace, Share, Stopped
 from lakewinnow.embedding.requests.outcomes import (
     SECOND_LOOKS,
@@ -24,8 +24,8 @@ from lakewinnow.embedding.requests.outcomes import (
     RefusedText,
     pack,
 )
-from lakewinnow.embedding.requests.sending import AGAIN, OnlyThisFails, Sender, gave_up
-from lakewinnow.errors import ProviderError, Shown
+from lakewinnow.embedding.requests.sending import OnlyThisFails, Sender, cost_limit, gave_up
+from lakewinnow.errors import ProviderError
 
 __all__ = ["EmbeddedTexts", "RefusedText", "Requests", "Share"]
 
@@ -61,7 +61,7 @@ class Requests:
     def __post_init__(self) -> None:
         limits = self.embedder.limits
         self._pace = self.make_pace(self.share)
-        self._sender = Sender(self.embedder, self._pace, self.max_retries)
+        self._sender = Sender(self.embedder, self._pace, self.max_retries, self.share.tokens)
         self._n_inputs = min(self.batch_size or limits.inputs, limits.inputs)
         self._tokens_per_request = min(limits.tokens_per_request or math.inf, _portion(self.share))
         self._again: deque[_Request] = deque()
@@ -75,7 +75,7 @@ class Requests:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens used so far: as billed, or as counted where the provider does not say."""
+        """Tokens used so far: see `Sender.n_tokens`."""
         return self._sender.n_tokens
 
     @property
@@ -127,7 +127,7 @@ class Requests:
                 self._again.appendleft(request)
                 if self._under_way:
                     break  # until it is known what those cost
-                self._stop(cost_limit(self.share, self.n_tokens, self.embedder.keys))
+                self._stop(cost_limit(self.share.tokens, self.n_tokens, self.embedder.keys))
                 break
             texts = [piece.text for piece in request.pieces]
             future = executor.submit(
@@ -209,10 +209,3 @@ def _portion(share: Share) -> float:
         return math.inf
     n_requests = min(_REQUESTS_A_MINUTE, share.requests_per_minute or _REQUESTS_A_MINUTE)
     return share.tokens_per_minute / max(1.0, n_requests)
-
-
-def cost_limit(share: Share, n_tokens: int, keys: Keys) -> ProviderError:
-    """Return the error of a budget that is used up."""
-    expected = f"at most {share.tokens:,} paid tokens in a task"
-    got, hint = Shown(f"{n_tokens:,} used, with texts left"), f"raise the limit and {AGAIN}"
-    return ProviderError("cost_limit", keys.max_cost, expected, got, hint)

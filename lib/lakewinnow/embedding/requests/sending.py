@@ -32,10 +32,12 @@ class Sender:
     embedder: Embedder
     pace: Pace  # says when a request may begin; it is stopped by a fatal error
     max_retries: int
+    most_tokens: int | None = None  # that may be used; None: no bound
     # so far
     n_requests: int = 0
     n_answered: int = 0
-    n_counted: int = 0  # tokens, by the embedder's count, of those that were answered
+    n_counted: int = 0  # tokens, by the embedder's count, of those that were done, and of
+    n_lost: int = 0  # those that may have been, whose answer did not arrive
 
     def __post_init__(self) -> None:
         self._random = Random(0)  # noqa: S311 - no secret
@@ -44,8 +46,12 @@ class Sender:
 
     @property
     def n_tokens(self) -> int:
-        """Tokens used so far: as billed, or as counted where the provider does not say."""
-        return (self.embedder.tokens_used - self._n_billed_before) or self.n_counted
+        """Tokens used so far: as billed, or as counted where the provider does not say.
+
+        It cannot say what a request took whose answer was lost; that counts as if it was done.
+        """
+        n_billed = self.embedder.tokens_used - self._n_billed_before
+        return n_billed + self.n_lost if n_billed else self.n_counted
 
     def seed(self, text: str) -> None:
         """Decide how long to wait by a text: tasks must not try again in step."""
@@ -87,6 +93,8 @@ class Sender:
                 return well_formed(self.embedder, vectors, len(texts))
             except TryLater as error:
                 later = error
+                if later.is_lost:
+                    self._lose(n_tokens)
             except ProviderError:
                 self.pace.stop()
                 raise
@@ -106,6 +114,15 @@ class Sender:
             self.n_answered += 1
             self.n_counted += n_tokens
             return self._n_billed - before if self._n_billed else n_tokens
+
+    def _lose(self, n_tokens: int) -> None:
+        """Count a request whose answer was lost; raise `ProviderError` if another is too much."""
+        with self._lock:
+            self.n_counted += n_tokens
+            self.n_lost += n_tokens
+        if self.most_tokens is not None and self.n_tokens + n_tokens > self.most_tokens:
+            self.pace.stop()
+            raise cost_limit(self.most_tokens, self.n_tokens, self.embedder.keys)
 
     def _wait(self, later: TryLater, n_failures: int) -> None:
         if n_failures > self.max_retries:
@@ -130,3 +147,10 @@ class Sender:
 def gave_up(expected: str, got: str, keys: Keys) -> ProviderError:
     """Return the error of a provider that is not there."""
     return ProviderError("provider_unavailable", keys.provider, expected, Shown(got), AGAIN)
+
+
+def cost_limit(most: int | None, n_tokens: int, keys: Keys) -> ProviderError:
+    """Return the error of a budget that is used up."""
+    expected = f"at most {most:,} paid tokens in a task"
+    got, hint = Shown(f"{n_tokens:,} used, with texts left"), f"raise the limit and {AGAIN}"
+    return ProviderError("cost_limit", keys.max_cost, expected, got, hint)
