@@ -156,7 +156,7 @@ STAGES: Final = (
     ),
     _stage(
         "functions",
-        "labelling functions",
+        "functions",
         "asks your labelling functions about every text (opinions.functions)",
         reads=("accepted",),
         writes=(OPINION_TABLES[FUNCTION],),

@@ -9,7 +9,7 @@ from lakewinnow.report import charts
 from lakewinnow.report.charts import Picture
 from lakewinnow.report.words import percent
 
-KINDS: Final = {"annotation": "people", "function": "function", "llm": "language model"}
+KINDS: Final = {"annotation": "person", "function": "function", "llm": "language model"}
 
 
 def sentences(found: Opinions | None) -> Iterator[str]:
@@ -28,11 +28,11 @@ def _quality(found: Opinions) -> str:
     """Say how often the best and the worst annotator are right, and the given labels."""
     best_first = sorted(found.annotators, key=lambda of: -of.quality)
     best, worst = best_first[0], best_first[-1]
-    range_ = f"{name(best)} is right in {percent(best.quality, 0)} of cases"
+    range_ = f"The best, {name(best)}, is right in {percent(best.quality, 0)} of cases"
     if len(best_first) > 1:
-        range_ += f", {name(worst)} in {percent(worst.quality, 0)}"
+        range_ += f", the worst, {name(worst)}, in {percent(worst.quality, 0)}"
     return (
-        f"{range_}; as far as they show, so are {percent(1 - found.wrong_labels, 0)} of the labels"
+        f"{range_}; the given labels, as far as they show, in {percent(1 - found.wrong_labels, 0)}"
     )
 
 
