@@ -269,6 +269,10 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (without_text(features=["a"], embedding="v"), "conflicting_inputs", "input.embedding"),
         (without_text(features=["a"], pred_probs="p"), "conflicting_inputs", "input.pred_probs"),
         (without_text(embedding="v", pred_probs="p"), "conflicting_inputs", "input.pred_probs"),
+        *(
+            (without_text(unlabelled="label", **own), "conflicting_inputs", "input.unlabelled")
+            for own in ({"pred_probs": "p"}, {"embedding": "v"}, {"features": ["a"]})
+        ),
         (with_key("input.classes", ["a", "b", "a"]), "repeated_class", "input.classes"),
         (with_key("input.classes", ["a"]), "too_few_classes", "input.classes"),
         (with_classes(crossval={"params": {"class_weight": {"c": 2}}}), "unknown_class", WEIGHT),

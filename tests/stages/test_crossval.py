@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyspark.errors import PySparkException
+from pyspark.sql import functions as F
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -327,6 +328,23 @@ def test_global_models_of_a_sample_score_every_row(two_shards):
     assert np.mean(found.argmax(axis=1) == np.arange(90) % 3) > 0.5
     _, again = run(two_shards, mode="global", max_train_rows=48)
     np.testing.assert_array_equal(found, again)
+
+
+def test_rows_without_a_label_are_scored_as_those_of_the_same_text(two_shards, clouds):
+    """Which their models have not learnt from either: the score of neither is a better one."""
+    _, of_labelled = run(two_shards, mode="global")
+    rows = two_shards.read("corpus").withColumns(
+        {"row_id": F.concat(F.lit("apart"), "row_id"), "label": F.lit(None).cast("int")}
+    )
+    config = CrossvalConfig(params=PARAMS, folds=N_FOLDS, standardize=False)
+    crossval.predict_others(
+        two_shards, rows.where("row_id < 'apart060'"), EmbeddingConfig(), config
+    )
+    found = read_rows(two_shards.files.root, "unlabelled/pred_probs")
+    assert [row["label"] for row in found] == [*clouds[1].tolist(), *[None] * 60]
+    scores = np.array([row["pred_probs"] for row in found])
+    np.testing.assert_array_equal(scores[:90], of_labelled)
+    np.testing.assert_array_equal(scores[90:], of_labelled[:60])
 
 
 def test_global_models_too_large_to_send_end_the_run(two_shards, monkeypatch):

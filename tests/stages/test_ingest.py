@@ -342,6 +342,22 @@ def test_the_text_key_is_the_hash_of_the_normal_form(shuffled):
         assert row["text_key"] == hashlib.sha256(normal).digest()
 
 
+def test_rows_that_lack_a_label_alone_are_set_apart_in_the_fold_of_their_text(ingest, tmp_path):
+    known = messages(20)[0][0]
+    rows = [*messages(20), (known, ""), ("a new text", " "), ("a new text", " "), (" ", "")]
+    path = write_csv(tmp_path / "rows.csv", rows)
+    found = ingest(path, input={"unlabelled": "label"}, crossval={"folds": 4})
+    apart = read_rows(found.workspace, "unlabelled/corpus")
+    assert sorted(row["text"] for row in apart) == ["a new text", "a new text", known]
+    assert {(row["label"], row["given_label"]) for row in apart} == {(None, None)}
+    [fold] = {row["fold"] for row in found.corpus if row["text"] == known}
+    assert {row["fold"] for row in apart if row["text"] == known} == {fold}
+    assert all(0 <= row["fold"] < 4 for row in apart)
+    ids = {row["row_id"] for row in found.quarantine if row["error_code"] == "label_null"}
+    assert ids == {row["row_id"] for row in apart}
+    assert (len(ids), found.details["unlabelled"], found.warnings) == (3, 3, [])
+
+
 def test_equal_texts_share_shard_and_fold(shuffled):
     places = defaultdict(set)
     for row in shuffled[0].corpus:

@@ -101,7 +101,7 @@ def decided(lake, own, **clean):
 def promised(lake, own, sample=None, **clean):
     """What is promised, and what the user has decided, without deciding the other rows."""
     config = CleanConfig(**clean)
-    rows, _ = with_own_decisions(lake.read("checks/label_issues"), own)
+    rows = with_own_decisions(lake.read("checks/label_issues"), own)
     rows = with_checked_labels(rows, lake.read("corpus"), config.checked_label, ["a", "b", "c"])
     return promises.made(rows, config, sample), rows
 

@@ -37,7 +37,7 @@ NOTE: Final = "note"
 MADE: Final = "made"
 
 _FIGURES: Final = {CPU_SECONDS: "double", NOTE: "string?"}
-SCORED = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>", **_FIGURES})
+SCORED = schema({c.ROW_ID: "string", c.LABEL: "int?", c.PRED_PROBS: "array<float>", **_FIGURES})
 MADE_OF_ROWS = schema({MADE: "binary", **_FIGURES})
 
 
@@ -120,7 +120,7 @@ def apply_models(
     for batch in batches:
         started = time.process_time()
         features = arrow.matrix(batch.column(c.VECTOR))
-        folds, labels = batch.column(c.FOLD).to_numpy(), batch.column(c.LABEL).to_numpy()
+        folds, labels = batch.column(c.FOLD).to_numpy(), batch.column(c.LABEL)  # or null
         pred_probs = np.zeros((len(folds), n_classes), np.float32)
         for fold in np.unique(folds).tolist():
             held = folds == fold
@@ -165,7 +165,11 @@ def _note(fit: FitReport, **where: int) -> str:
 
 
 def _scored(
-    row_ids: pa.Array, labels: Integers, pred_probs: Features, started: float, note: str | None
+    row_ids: pa.Array,
+    labels: Integers | pa.Array,
+    pred_probs: Features,
+    started: float,
+    note: str | None,
 ) -> pa.Table:
     n_rows = len(labels)
     cpu_seconds = np.zeros(n_rows)

@@ -26,6 +26,7 @@ from lakewinnow.typed_json import key_of
 
 _NO_CLASSIFIER: Final = "with your own probabilities there is no classifier to compare"
 _SCALED_ALONE: Final = "features are imputed and scaled from the input's rows only"
+_TEXTS_ALONE: Final = "only texts without a label can be given one: leave out one of the two"
 _CHECKED_ROWS: Final = (
     "run without it, have people check what `lakewinnow review draw` draws, and name their file in"
     " clean.decisions; or name a column of checked labels in clean.checked_label. Trusted rows of"
@@ -56,6 +57,7 @@ _NULL_BESIDE: Final[Mapping[tuple[str, str], str]] = {
 def check_combinations(config: Config) -> Iterator[ConfigError]:
     """Yield what is wrong although each value is right by itself."""
     yield from _check_input(config.input)
+    yield from _check_unlabelled(config.input)
     for (key, other), hint in _NULL_BESIDE.items():
         beside, got = attrgetter(key)(config), attrgetter(other)(config)
         if beside is not None and got is not None:
@@ -258,6 +260,14 @@ def _check_input(source: InputConfig) -> Iterator[ConfigError]:
         yield ConfigError("repeated_class", "input.classes", "distinct names", got)
     if source.classes is not None and len(source.classes) < 2:
         yield ConfigError("too_few_classes", "input.classes", "two or more", list(source.classes))
+
+
+def _check_unlabelled(source: InputConfig) -> Iterator[ConfigError]:
+    """Yield what rows without a label cannot be labelled by: models of this run see texts alone."""
+    for key in ("pred_probs", "embedding", "features"):
+        if source.unlabelled == "label" and getattr(source, key) is not None:
+            where, expected = "input.unlabelled", f"quarantine when input.{key} is set"
+            yield ConfigError("conflicting_inputs", where, expected, "label", _TEXTS_ALONE)
 
 
 def _may_show_format(path: str) -> bool:

@@ -84,6 +84,9 @@ class InputConfig:
     """Unique column without nulls. null: ids are made from each row's content."""
     classes: tuple[Annotated[str, OrInteger()], ...] | None = None
     """Fixed, ordered list; quote numbers that begin with 0. null: the input's labels, sorted."""
+    unlabelled: Literal["quarantine", "label"] = "quarantine"
+    """What happens to rows without a label: quarantine | label (they get the predicted label as far
+    as `clean.fix_at_most_wrong` can be promised of it too; the others go to quarantine)."""
     normalize_labels: bool = False
     """Labels that differ by case, blanks or Unicode form alone become one: the class of `classes`
     that is like them, else the label in lower case, without the blanks around it."""
@@ -494,6 +497,11 @@ class CleanConfig:
         return bool(self.promise_key)
 
     @property
+    def is_fix_promised(self) -> bool:
+        """Whether they are to show how far labels may be taken from models."""
+        return self.promise_key == "clean.fix_at_most_wrong"
+
+    @property
     def promise_key(self) -> str:
         """The key that asks for a promise, of the action that is taken; "" where none does."""
         names = {"fix": "fix_at_most_wrong", "drop": "drop_at_most_good"}
@@ -668,6 +676,11 @@ class Config:
             FUNCTION: bool(self.opinions.functions),
         }
         return tuple(kind for kind, is_on in has.items() if is_on)
+
+    @property
+    def may_label(self) -> bool:
+        """Whether rows without a label may get one."""
+        return self.input.unlabelled == "label" and self.clean.is_fix_promised
 
 
 @cache

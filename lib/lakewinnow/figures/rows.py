@@ -27,6 +27,9 @@ class Ingested:
     rejected: Annotated[Counts, "rows in quarantine by error code"]
     n_shards: Annotated[int, "parts of the corpus, each a fair sample of it"]
     own_vectors: Annotated[bool, "whether rows came with embeddings or features"]
+    unlabelled: Annotated[
+        int, "of the rows in quarantine, those that lack a label alone and may get one"
+    ] = 0
     input_columns: Annotated[dict[str, Any], "the schema of the input, as Spark writes it"]
     is_halved: Annotated[
         bool, "of a holdout: whether one half is to choose by and one to report on"
@@ -69,6 +72,27 @@ class Promise:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unlabelled:
+    """The rows that came without a label, where they may get one (input.unlabelled: label)."""
+
+    rows: Annotated[int, "rows that lack a label alone"]
+    labelled: Annotated[int, "of these, rows that got the predicted label"] = 0
+    labelled_by_people: Annotated[int, "rows that got a label from people"] = 0
+    checked: Annotated[int, "rows that people checked, with a label or without"] = 0
+    promise: Annotated[Promise | None, "what is promised of the predicted labels"] = None
+    why: Annotated[
+        str | None,
+        "why nothing is promised: not_asked (by clean.fix_at_most_wrong), or issues_alone (the"
+        " checked rows are label issues)",
+    ] = None
+
+    @property
+    def stay_out(self) -> int:
+        """How many stay in quarantine/."""
+        return self.rows - self.labelled - self.labelled_by_people
+
+
+@dataclass(frozen=True, kw_only=True)
 class Decided:
     """What becomes of the rows."""
 
@@ -77,6 +101,7 @@ class Decided:
     dropped_for: Annotated[Counts, "dropped rows by what dropped them"]
     kept_for_class: Annotated[Counts, "rows kept back by class, as too many of it would have gone"]
     promise: Promise | None = None
+    unlabelled: Unlabelled | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from lakewinnow.figures.labels import (
 )
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
 from lakewinnow.figures.opinions import Annotations, Asked, Opinions
-from lakewinnow.figures.rows import Counts, Holdout, Promise, Rows, SoftLabels, Split
+from lakewinnow.figures.rows import Counts, Holdout, Promise, Rows, SoftLabels, Split, Unlabelled
 from lakewinnow.typed_json import json_schema, to_json
 
 SCHEMA_VERSION: Final = 1  # of summary.json and manifest.json: rises when a key changes its meaning
@@ -36,6 +36,7 @@ class Summary:
     annotations: Annotations | None = None
     opinions: Opinions | None = None
     ask: Asked | None = None
+    unlabelled: Unlabelled | None = None
     candidates: CandidateFigures | None = None
     choice: Choice | None = None
     exports: Annotated[dict[str, Split] | None, "by split: train, validation"] = None

@@ -27,6 +27,7 @@ from lakewinnow.embedding import listed, registry
 from lakewinnow.errors import LakewinnowError, ProviderError, Shown
 from lakewinnow.figures.labels import Candidate, CandidateFigures
 from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.training.sample import stratified
@@ -79,7 +80,7 @@ def _take_sample(lake: Lake, config: Config) -> Lake:
     wanted = quotas(counts[None, :], config.embedding.candidate_rows)[0]
     n_shards = max(1, -(-int(wanted.sum()) // config.crossval.rows_per_shard))
     rows = stratified(
-        lake.read("corpus"),
+        accepted(lake),
         F.col(c.LABEL),
         F.xxhash64(c.TEXT_KEY, F.lit("candidates")),
         counts,

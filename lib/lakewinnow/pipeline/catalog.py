@@ -51,7 +51,8 @@ def _is_embedded(config: Config) -> bool:
 def _written_by_ingest(config: Config) -> Names:
     """Every row of corpus/ is accepted, but where a provider may refuse its text."""
     refuses = _is_embedded(config) and may_refuse(config.embedding)
-    return ("corpus", "quarantine") if refuses else ("corpus", "quarantine", "accepted")
+    apart = ("unlabelled/corpus",) if config.input.unlabelled == "label" else ()
+    return ("corpus", "quarantine", *apart, *(() if refuses else ("accepted",)))
 
 
 def _written_by_embed(config: Config) -> Names:
@@ -76,6 +77,7 @@ def _read_by_noise(config: Config) -> Names:
 def _read_by_decide(config: Config) -> Names:
     return (
         *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
+        *("unlabelled/corpus?", "unlabelled/pred_probs?"),
         *(check.table for check in config.checks.of_rows),
     )
 
@@ -304,6 +306,19 @@ STAGES: Final = (
         outside=("decisions",),
         is_on=lambda config: config.ask.rows is not None,
         turned_on_by="ask.rows",
+    ),
+    _stage(
+        "unlabelled",
+        "unlabelled rows",
+        "embeds rows without a label, and predicts it by models that learn from the others",
+        reads=("unlabelled/corpus", "accepted", "vectors", "candidates?"),
+        writes=("unlabelled/pred_probs",),
+        settings=("embedding", *_CLASSIFIER, "crossval.classifiers", "crossval.max_train_rows"),
+        how=_HOW_TO_EMBED,
+        outside=("embedding",),
+        code=_classifiers,
+        is_on=lambda config: config.may_label,
+        turned_on_by="input.unlabelled: label, with clean.fix_at_most_wrong,",
     ),
     _stage(
         "decide",

@@ -84,6 +84,7 @@ COSTS: Final[Mapping[str, Cost]] = {
     "ask": Cost(rows_per_second=200_000),
     "neighbors": Cost(passes=2, rows_per_second=15_000, task_memory=_memory_of_neighbors),
     "holdout": Cost(seconds=_seconds_to_embed),
+    "unlabelled": Cost(seconds=_seconds_to_cross_validate, task_memory=_memory_to_cross_validate),
     "choose": Cost(passes=2, task_memory=_memory_to_compare),
     "decide": Cost(passes=4, rows_per_second=60_000),
     "publish": Cost(passes=3, rows_per_second=200_000),

@@ -8,13 +8,14 @@ from pyspark.sql import DataFrame
 from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig, InputConfig
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.rows import Holdout, Ingested
+from lakewinnow.lake.corpus import UNLABELLED, forget_refused, in_corpus
 from lakewinnow.lake.inputs import trusted as trusted_
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.run import HOLDOUT, Run
 from lakewinnow.lake.training.training_sets import LEAST_TO_CHOOSE
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
-from lakewinnow.stages import embed, ingest, own_vectors
+from lakewinnow.stages import crossval, embed, ingest, own_vectors
 
 ReportProgress = Callable[[int, int, str], None]
 
@@ -28,6 +29,7 @@ def take_in(
     ------
     DataError : the codes of ingest
     """
+    like = replace(like, unlabelled="quarantine")
     try:
         ingested = ingest.run(lake, source, like, split)
     except DataError as error:
@@ -39,11 +41,15 @@ def take_in(
 def with_rows(lake: Lake, of: Lake, rows: DataFrame, figures: Ingested) -> Lake:
     """Put some rows of a workspace's corpus/ into another, as if they had been ingested there."""
     lake.publish("corpus", rows)
+    _as_ingested(lake, of, figures)
+    return lake
+
+
+def _as_ingested(lake: Lake, of: Lake, figures: Ingested) -> None:
     lake.publish("quarantine", of.read("quarantine").limit(0))  # embed may add to it
     n_rows = lake.rows("corpus")
     report = StageReport(rows_in=n_rows, rows_out=n_rows, reads={}, figures=figures)
     lake.commit("ingest", "some rows of another workspace", 0.0, report)
-    return lake
 
 
 def in_store_of(lake: Lake, embedding: EmbeddingConfig) -> EmbeddingConfig:
@@ -100,6 +106,16 @@ def take_in_holdout(run: Run, embedding: EmbeddingConfig) -> StageReport[Holdout
             embedded=n_embedded,
         ),
     )
+
+
+def predict_unlabelled(run: Run, embedding: EmbeddingConfig) -> StageReport[None]:
+    """Embed the rows without a label, and predict it by models that learn from the others."""
+    lake, config = run.lake, run.config
+    apart = lake.within(UNLABELLED.partition("/")[0])
+    forget_refused(apart)
+    _as_ingested(apart, lake, lake.figures("ingest", Ingested))
+    add_vectors(apart, lake, config.input, embedding, run.report_progress)
+    return crossval.predict_others(lake, in_corpus(apart), embedding, config.crossval)
 
 
 def _check_rejected(rejected: Mapping[str, int], n_rows: int, most: float, where: str) -> None:

@@ -32,7 +32,7 @@ FOLDERS: Final = (
         "refused",
     ),
     *("rejected", "holdout", "candidates", "drift_reference", "near_duplicates", "finetune"),
-    "crossval",
+    *("crossval", "unlabelled"),
     *("exports", "clean", "review", "dropped", "quarantine"),
 )
 _RECORD: Final = "_commits/_workspace.json"

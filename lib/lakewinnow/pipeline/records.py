@@ -26,6 +26,7 @@ from lakewinnow.figures.models import Choice, Evaluated, Finetuned
 from lakewinnow.figures.opinions import Annotations, Asked, Opinions
 from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
 from lakewinnow.figures.summary import Summary
+from lakewinnow.lake.inputs.acceptance import LABEL_NULL
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.lock import Lock
@@ -173,7 +174,7 @@ def summary_of(
             fine_tuned=models.fine_tuned if models else None,
             combined=models.combined if models else None,
         ),
-        quarantine=ingested.rejected,
+        quarantine=_rejected(ingested, decided),
         decisions=decided.decisions,
         dropped=decided.dropped_for,
         soft_labels=from_json(Published, found["publish"]).soft_labels,
@@ -182,6 +183,7 @@ def summary_of(
         annotations=of("annotations", Annotations),
         opinions=of("annotators", Opinions),
         ask=of("ask", Asked),
+        unlabelled=decided.unlabelled,
         candidates=of("candidates", CandidateFigures),
         choice=of("choose", Choice),
         exports=exported.exports if exported else None,
@@ -192,6 +194,16 @@ def summary_of(
         **(vars(tuned) if tuned else {}),
         checks={of.name: of.found(found[of.name]) for of in checks if of.name in found},
     )
+
+
+def _rejected(ingested: Ingested, decided: Decided) -> dict[str, int]:
+    """Return the rows in quarantine by error code: ingest's, but for those that got a label."""
+    of = decided.unlabelled
+    if of is None:
+        return ingested.rejected
+    n_left = ingested.rejected.get(LABEL_NULL, 0) - of.rows + of.stay_out
+    left = {**ingested.rejected, LABEL_NULL: n_left}
+    return {code: n for code, n in left.items() if n}
 
 
 def _versions(spark: SparkSession) -> dict[str, str]:
@@ -228,7 +240,8 @@ def _stage(commit: Commit) -> StageRecord:
     if commit.name == "choose":  # its other figures are in summary.json
         names = ("asked", "label_issues", "is_verified", "why")
         details = {name: commit.figures[name] for name in names}
-    if commit.name == "decide" and commit.figures.get("promise"):
-        details = {"promise": commit.figures["promise"]}
+    if commit.name == "decide":
+        found = {name: commit.figures.get(name) for name in ("promise", "unlabelled")}
+        details = {name: of for name, of in found.items() if of} or None
     same = {f.name: getattr(commit, f.name) for f in fields(StageRecord) if f.name != "details"}
     return StageRecord(**same, details=details)

@@ -112,7 +112,8 @@ def _ask(run: Run) -> StageReport[Any]:
 def _decide(run: Run) -> StageReport[Any]:
     clean, why = chosen_clean(run)
     own, checked = run.inputs.decisions, run.inputs.checked
-    return decide.run(run.lake, clean, run.config.checks, own, why, checked)
+    source = run.config.input
+    return decide.run(run.lake, clean, run.config.checks, own, why, checked, source)
 
 
 def _evaluate(run: Run) -> StageReport[Any]:
@@ -158,6 +159,7 @@ RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
         of.lake, chosen_embedding(of), of.config.checks.neighbors
     ),
     "holdout": lambda of: nested.take_in_holdout(of, chosen_embedding(of)),
+    "unlabelled": lambda of: nested.predict_unlabelled(of, chosen_embedding(of)),
     "choose": lambda of: evaluate.choose(of.lake, as_embedded(of), of.trusted),
     "ask": _ask,
     "decide": _decide,

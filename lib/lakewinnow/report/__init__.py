@@ -101,7 +101,10 @@ class Report:
             "opinions": list(opinions.sentences(summary.opinions)),
             "confusions": opinions.confusions(summary.opinions),
             "annotators": opinions,
-            "promises": list(verdicts.of_promise(summary)),
+            "promises": [
+                *verdicts.of_promise(summary),
+                *verdicts.of_unlabelled(summary.unlabelled),
+            ],
             "detection": list(verdicts.of_detection(summary.detection)),
             "bar": charts.bar,
             "interval": charts.interval,
@@ -112,9 +115,12 @@ class Report:
 
     def _flow(self) -> Picture:
         rows, n_fixed = self.summary.rows, self.summary.decisions.get("fix", 0)
+        of = self.summary.unlabelled
+        n_new = of.rows - of.stay_out if of else 0
         nodes = [
             Node("stay as they are", rows.clean - n_fixed, "kept"),
-            Node("stay with another label", n_fixed, "fixed"),
+            Node("stay with another label", n_fixed - n_new, "fixed"),
+            *([Node("had no label and got one", n_new, "fixed")] if n_new else []),
             Node("to review", rows.review, "review"),
         ]
         for cause, n in self.summary.dropped.items():

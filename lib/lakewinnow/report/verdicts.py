@@ -14,12 +14,22 @@ from lakewinnow.figures.models import (
     Finetuning,
     Variant,
 )
-from lakewinnow.figures.rows import REVIEW_SAMPLE
+from lakewinnow.figures.rows import REVIEW_SAMPLE, Unlabelled
 from lakewinnow.figures.summary import Summary
 from lakewinnow.plan.words import counted
 from lakewinnow.report.words import percent
 
 _LARGEST_P: Final = 0.05
+_NOT_LABELLED: Final[Mapping[str, str]] = {
+    "not_asked": (
+        "nothing is promised about one: set clean.label_issues: fix, clean.fix_at_most_wrong, and"
+        " clean.checked_label, a column with the right label of rows that people checked"
+    ),
+    "issues_alone": (
+        "the review sample is of label issues, which such rows are unlike: check a random sample of"
+        " all rows (clean.checked_label, or clean.decisions_at_random)"
+    ),
+}
 _COMPARED: Final = ("dropped", "fixed", "soft", "reviewed", "clean")
 
 
@@ -111,6 +121,40 @@ def of_promise(summary: Summary) -> Iterator[str]:
     yield (
         f"{found.setting}: with {sure} confidence at most {most} of {counted(found.rows, 'row')}"
         f" have {what}, those {done} with {cut}: {so_far} there had one. This assumes {assumed}"
+    )
+
+
+def of_unlabelled(found: Unlabelled | None) -> Iterator[str]:
+    """Say how many rows without a label got one, what is promised of it, and why others did not."""
+    if found is None or not found.rows:
+        return
+    key, out = "input.unlabelled", f"{counted(found.stay_out, 'row', 'stays')} in quarantine/"
+    if found.labelled_by_people:
+        n = counted(found.labelled_by_people, "row", "has", of=found.rows)
+        yield f"{key}: {n} a label that people gave"
+    promise = found.promise
+    if promise is None:
+        yield f"{key}: {out} without a label, because {_NOT_LABELLED[found.why or '']}"
+        return
+    most, sure = f"{100 * promise.at_most:g}%", f"{100 * promise.confidence:g}%"
+    so_far = f"{promise.bad:,} of {counted(promise.checked, 'checked row')}"
+    if promise.doubt is None:
+        yield (
+            f"{key}: no row gets the predicted label, and {out}, because nothing can be promised:"
+            f" {so_far} would have had a wrong one. To show with {sure} confidence that at most"
+            f" {most} have one, it takes about {promise.needed} checked rows without one, or more"
+            " with some"
+        )
+        return
+    yield (
+        f"{key}: {counted(found.labelled, 'row', 'gets', of=promise.of)} the predicted label, those"
+        f" with predicted_prob from {1 - promise.doubt:.10g}. With {sure} confidence at most {most}"
+        f" of these are wrong: {so_far} there had a wrong one. {out}"
+    )
+    yield (
+        f"{key}: this assumes that rows lack a label by chance, so that they are like the checked"
+        f" ones: {percent(promise.rows / promise.of)} of them are as sure as that, and"
+        f" {percent(promise.checked / found.checked)} of the checked rows"
     )
 
 

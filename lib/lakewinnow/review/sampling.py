@@ -76,7 +76,9 @@ def draw(
     """
     files.check(lake.files, is_drawn=False)
     classes = lake.figures("ingest", Ingested).classes
-    frame = lake.read("issues").where(F.col(c.DECIDED_BY).isNull())
+    frame = lake.read("issues").where(
+        F.col(c.DECIDED_BY).isNull() & F.col(c.GIVEN_LABEL).isNotNull()
+    )
     by_score, by_prob = _histograms(frame)
     n_rows = by_score.sum(axis=1).tolist()
     numbers = strata.split(n, share_of_others, n_rows[1], n_rows[0])[::-1]

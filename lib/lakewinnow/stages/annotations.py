@@ -23,6 +23,7 @@ from lakewinnow.config.sections import ANNOTATION, OPINION_TABLES, InputConfig
 from lakewinnow.errors import DataError, Shown, did_you_mean
 from lakewinnow.figures.opinions import Annotations as Figures
 from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import came_with_label
 from lakewinnow.lake.inputs.annotations import IS_MALFORMED, KEY, Annotations
 from lakewinnow.lake.opinions import OPINIONS, ClassNames
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -54,7 +55,7 @@ def run(lake: Lake, annotations: Annotations, config: InputConfig) -> StageRepor
     DataError : "no_annotations"; or none can be used, by the code of what most of them lack
     """
     classes = lake.figures("ingest", Ingested).classes
-    rows = _judged(annotations.rows, lake.read("corpus"), classes, config)
+    rows = _judged(annotations.rows, came_with_label(lake), classes, config)
     by_problem = rows.groupBy(_PROBLEM).agg(*_number_and_example()).collect()
     found = {problem: (n, example) for problem, n, example in by_problem}
     n_read = sum(n for n, _ in found.values())

@@ -25,6 +25,7 @@ from lakewinnow.core.sparse import MOST_DENSE
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.opinions import Annotator
 from lakewinnow.figures.opinions import Opinions as Figures
+from lakewinnow.lake.corpus import accepted_probs
 from lakewinnow.lake.opinions import read_opinions
 from lakewinnow.lake.training.sample import smallest
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -119,7 +120,7 @@ def _sample(lake: Lake, noise_model: NoiseModel, *, has_functions: bool) -> Data
     """
     wanted = int(np.clip(_SAMPLED_CELLS // len(noise_model.classes), *_SAMPLED_ROWS))
     by_hash, said = F.xxhash64(c.ROW_ID, F.lit("opinions")), lake.read(TABLE)
-    rows = lake.read("pred_probs").select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
+    rows = accepted_probs(lake).select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
     if not has_functions:
         return smallest(rows.join(said, c.ROW_ID), by_hash, lake.rows(TABLE), wanted)
     rows = rows.join(said, c.ROW_ID, "left")

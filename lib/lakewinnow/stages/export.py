@@ -30,13 +30,13 @@ from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.figures.rows import Exported, Ingested, Split
 from lakewinnow.lake import ordered_files
-from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.corpus import in_corpus
 from lakewinnow.lake.training import examples as finetuning
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
-from lakewinnow.spark.passes.confident_learning import trusted_blocks
+from lakewinnow.spark.passes.posterior import probs_of
 from lakewinnow.spark.schemas import schema
 from lakewinnow.typed_json import to_json
 
@@ -126,7 +126,7 @@ def _examples(lake: Lake, config: ExportConfig, classes: list[str], text: Column
 def _labelled(lake: Lake, config: ExportConfig, classes: list[str]) -> DataFrame:
     """Return the rows that stay, their split, and the label of each of their copies."""
     decided = lake.read("issues").select(c.ROW_ID, c.DECISION, c.NEW_LABEL, c.DECIDED_BY)
-    rows = accepted(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
+    rows = in_corpus(lake).join(decided, c.ROW_ID).where(F.col(c.DECISION).isin("keep", "fix"))
     is_train = finetuning.is_for_training(config.validation_fraction)
     rows = rows.withColumn(_SPLIT, F.when(is_train, "train").otherwise("validation"))
     label = F.coalesce(c.NEW_LABEL, c.GIVEN_LABEL)
@@ -147,8 +147,7 @@ def _copies(
 ) -> Iterator[pa.RecordBatch]:
     """Return the label of each copy of each row, by how probable the labels are."""
     for batch in batches:
-        (block,) = trusted_blocks([batch], posterior.n_classes)
-        shares, n_rows = posterior.probs(block.labels, block.pred_probs), len(batch)
+        shares, n_rows = probs_of(batch, posterior), len(batch)
         rows, names = np.nonzero(counts := apportion(shares, n_copies))
         yield arrow.record_batch(
             _COPIES,

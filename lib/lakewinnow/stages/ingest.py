@@ -1,7 +1,8 @@
 """Ingest: which rows can be worked with, what identifies them, and who is held out with whom.
 
 Reads    the source table
-Writes   corpus/, one row per accepted row; quarantine/, one per rejected row
+Writes   corpus/, one row per accepted row; quarantine/, one per rejected row. Those rejected for
+         want of a label alone are in unlabelled/corpus/ too, where `input.unlabelled` asks for it
 Passes   2 over the source (labels and rejects counted; rows keyed), a third when some are rejected
 Shuffle  one, by shard: equal texts share a shard, so ids, folds and strata are local to it
 
@@ -18,7 +19,7 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import CrossvalConfig, InputConfig
 from lakewinnow.errors import DataError, EngineError, Shown
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake.corpus import forget_refused
+from lakewinnow.lake.corpus import UNLABELLED, forget_refused, forget_unlabelled
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.inputs.acceptance import (
     CODE,
@@ -26,6 +27,7 @@ from lakewinnow.lake.inputs.acceptance import (
     SENTENCES,
     Acceptance,
     accept,
+    is_unlabelled,
     warnings,
 )
 from lakewinnow.lake.inputs.source import MALFORMED, Source, column, content_hash, own_name, text_of
@@ -46,8 +48,8 @@ def corpus_schema(source: StructType) -> StructType:
             c.ROW_ID: "string",
             c.TEXT: "string",
             c.TEXT_KEY: "binary",
-            c.LABEL: "int",
-            c.GIVEN_LABEL: "string",
+            c.LABEL: "int?",  # null: it came without one
+            c.GIVEN_LABEL: "string?",
             c.FOLD: "int",
             c.SHARD: "int",
             c.SOURCE: source,
@@ -81,24 +83,33 @@ def _run(
 
     corpus = _corpus(found, source, n_shards, kept_columns.names, config, crossval)
     forget_refused(lake)
+    forget_unlabelled(lake)
     lake.publish("corpus", corpus, schema=corpus_schema(kept_columns))
-    lake.publish("quarantine", _quarantine(found, source, config))
+    rejected = _rejected(found, source, config)
+    lake.publish("quarantine", _quarantine(rejected, source))
     _check_counts(lake, corpus=n_accepted, quarantine=n_rejected)
+    n_unlabelled = 0
+    if config.unlabelled == "label":
+        apart = _unlabelled(rejected, source, n_shards, kept_columns.names, config, crossval)
+        apart = _in_folds(apart, lake.read("corpus"), crossval)
+        lake.publish(UNLABELLED, apart, schema=corpus_schema(kept_columns))
+        n_unlabelled = lake.rows(UNLABELLED)
     return StageReport(
         rows_in=n_accepted + n_rejected,
         rows_out=n_accepted,
         reads={},
         bytes_in=source.n_bytes * (3 if n_rejected else 2),
-        writes=("corpus", "quarantine"),
+        writes=("corpus", "quarantine", *((UNLABELLED,) if config.unlabelled == "label" else ())),
         figures=Ingested(
             classes=found.classes,
             class_counts=[found.accepted[name] for name in found.classes],
             rejected=dict(sorted(found.rejected.items())),
             n_shards=n_shards,
             own_vectors=config.has_own_vectors,
+            unlabelled=n_unlabelled,
             input_columns=source.schema.jsonValue(),
         ),
-        warnings=[*warnings(found, source, crossval.folds)],
+        warnings=[*warnings(found, source, crossval.folds, n_unlabelled)],
     )
 
 
@@ -176,27 +187,66 @@ def _corpus(
     )
 
 
-def _quarantine(found: Acceptance, source: Source, config: InputConfig) -> DataFrame:
+def _rejected(found: Acceptance, source: Source, config: InputConfig) -> DataFrame:
+    """Return the rejected rows as they came, with their ids and `CODE`."""
+    is_rejected = F.col(CODE).isNotNull() if found.n_rejected else F.lit(False)  # noqa: FBT003
+    rejected = found.rows.where(is_rejected)
+    content_of = [*source.names, *_raw(source)]
+    identified = _with_row_id(rejected, content_of, replace(config, id=None))
+    if config.id is None:
+        return identified
+    # Of a line that does not parse, no field is to be trusted
+    is_usable = source.malformed.isNull() & (F.col(CODE) != "id_not_utf8")
+    own_id = F.when(is_usable, text_of(config.id))
+    return identified.withColumn(_ROW_ID, F.coalesce(own_id, F.col(_ROW_ID)))
+
+
+def _raw(source: Source) -> list[str]:
+    return [MALFORMED] if MALFORMED in source.df.columns else []
+
+
+def _quarantine(rejected: DataFrame, source: Source) -> DataFrame:
     names = source.names
     ours = (MALFORMED_LINE, c.ROW_ID, c.ERROR_CODE, c.ERROR)
     own = {name: own_name(name, names) for name in ours}
-    is_rejected = F.col(CODE).isNotNull() if found.n_rejected else F.lit(False)  # noqa: FBT003
-    rejected = found.rows.where(is_rejected)
     sentences = F.create_map(*(F.lit(x) for item in SENTENCES.items() for x in item))
-    raw = [MALFORMED] if MALFORMED in source.df.columns else []
-    identified = _with_row_id(rejected, [*names, *raw], replace(config, id=None))
-    row_id = F.col(_ROW_ID)
-    if config.id is not None:  # of a line that does not parse, no field is to be trusted
-        is_usable = source.malformed.isNull() & (F.col(CODE) != "id_not_utf8")
-        own_id = F.when(is_usable, text_of(config.id))
-        row_id = F.coalesce(own_id, row_id)
-    return identified.select(
+    return rejected.select(
         *map(column, names),
-        *(column(name).alias(own[MALFORMED_LINE]) for name in raw),
-        row_id.alias(own[c.ROW_ID]),
+        *(column(name).alias(own[MALFORMED_LINE]) for name in _raw(source)),
+        F.col(_ROW_ID).alias(own[c.ROW_ID]),
         F.col(CODE).alias(own[c.ERROR_CODE]),
         F.element_at(sentences, F.col(CODE)).alias(own[c.ERROR]),
     )
+
+
+def _unlabelled(
+    rejected: DataFrame,
+    source: Source,
+    n_shards: int,
+    kept_columns: list[str],
+    config: InputConfig,
+    crossval: CrossvalConfig,
+) -> DataFrame:
+    """Return the rows that lack a label alone, as rows of corpus/ but for their fold."""
+    rows = rejected.where(is_unlabelled(config))
+    rows = rows.withColumn(_KEY, content.key(config, source.schema))
+    return rows.select(
+        F.col(_ROW_ID).alias(c.ROW_ID),
+        content.shown(config, source.schema).alias(c.TEXT),
+        F.col(_KEY).alias(c.TEXT_KEY),
+        F.lit(None).cast("int").alias(c.LABEL),
+        F.lit(None).cast("string").alias(c.GIVEN_LABEL),
+        content.shard(_KEY, n_shards, crossval.seed).alias(c.SHARD),
+        F.struct(*map(column, kept_columns)).alias(c.SOURCE),
+    )
+
+
+def _in_folds(unlabelled: DataFrame, corpus: DataFrame, crossval: CrossvalConfig) -> DataFrame:
+    """Add the fold: that of the rows of the same text, else one by its hash."""
+    known = corpus.groupBy(c.TEXT_KEY).agg(F.min(c.FOLD).alias(c.FOLD))
+    by_hash = F.pmod(F.xxhash64(c.TEXT_KEY, F.lit(crossval.seed + 1)), F.lit(crossval.folds))
+    rows = unlabelled.join(known, c.TEXT_KEY, "left")
+    return rows.withColumn(c.FOLD, F.coalesce(c.FOLD, by_hash.cast("int")))
 
 
 def _check_counts(lake: Lake, **expected: int) -> None:

@@ -26,6 +26,7 @@ from lakewinnow.core.selection.label_issues import IssueFilter
 from lakewinnow.core.selection.scores import check_score
 from lakewinnow.errors import ConfigError, unknown_classes
 from lakewinnow.figures.labels import LabelIssueFigures
+from lakewinnow.lake.corpus import accepted_probs
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import confident_learning
 from lakewinnow.spark.passes.confident_learning import Judge
@@ -62,7 +63,7 @@ def run(
         say
     """
     noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
-    pred_probs = lake.read("pred_probs")
+    pred_probs = accepted_probs(lake)
     doubting = Posterior.doubting(noise_model)
     judge: Judge | Posterior = doubting
     n_passes = 0

@@ -29,7 +29,7 @@ from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.embedding import registry
 from lakewinnow.figures.labels import NoiseFound, PredProbs
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.corpus import accepted, accepted_probs
 from lakewinnow.lake.training.sample import smallest
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -100,7 +100,7 @@ def measured(lake: Lake, crossval: CrossvalConfig | None) -> tuple[NoiseModel, P
     crossval : as in `run`
     """
     classes = tuple(lake.figures("ingest", Ingested).classes)
-    pred_probs = lake.read("pred_probs")
+    pred_probs = accepted_probs(lake)
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(classes))
     priors = _training_priors(crossval, classes, threshold_state.counts)
     found = posterior.joint_and_losses(pred_probs, threshold_state.thresholds(), priors)
@@ -117,7 +117,7 @@ def measured(lake: Lake, crossval: CrossvalConfig | None) -> tuple[NoiseModel, P
 
 def _of_batch(lake: Lake, earlier: NoiseModel) -> tuple[NoiseModel, PredProbs]:
     """Return an earlier model for these rows, and what their probabilities are worth."""
-    pred_probs = lake.read("pred_probs")
+    pred_probs = accepted_probs(lake)
     threshold_state, calibration = confident_learning.thresholds(pred_probs, len(earlier.classes))
     joint_state = confident_learning.joint(pred_probs, earlier.thresholds)
     temperature = None if earlier.calibration is None else earlier.calibration.temperature
@@ -174,7 +174,7 @@ def _why_not(explained: float, missed: Sequence[str]) -> str:
 
 def _sample(lake: Lake, model: NoiseModel, embedding: EmbeddingConfig | None) -> DataFrame:
     """Return so many rows of smallest hash, with their vectors where there are some."""
-    n_rows, rows = channels.sample_size(len(model.classes)), lake.read("pred_probs")
+    n_rows, rows = channels.sample_size(len(model.classes)), accepted_probs(lake)
     by_hash = F.xxhash64(c.ROW_ID, F.lit("channel"))
     rows = rows.select(c.ROW_ID, c.LABEL, c.PRED_PROBS)
     rows = smallest(rows, by_hash, model.n_rows, n_rows)

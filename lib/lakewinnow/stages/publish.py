@@ -20,7 +20,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.rows import Decided, Ingested, Published, SoftLabels
-from lakewinnow.lake.corpus import accepted, input_columns, n_accepted
+from lakewinnow.lake.corpus import in_corpus, input_columns
 from lakewinnow.lake.inputs.source import column, own_name
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.passes import posterior
@@ -38,7 +38,7 @@ def run(
     text : what is written for the text of a row of corpus/, `lake.redaction`'s; None: the text
     """
     schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
-    corpus, issues = accepted(lake), lake.read("issues")
+    corpus, issues = in_corpus(lake), lake.read("issues")
 
     changed = issues.where(F.col(c.DECISION) != "keep")
     decided = issues.where((F.col(c.DECISION) != "keep") | F.col(c.DECIDED_BY).isNotNull())
@@ -69,7 +69,7 @@ def run(
 
     tables = ("clean", "review", "dropped")
     return StageReport(
-        rows_in=n_accepted(lake),
+        rows_in=lake.rows("issues"),
         rows_out=sum(map(lake.rows, tables)),
         reads={"corpus": 3, "issues": 3} | ({"pred_probs": 1} if output.soft_labels else {}),
         writes=tables,

@@ -46,7 +46,7 @@ N_CHANGES: Final = 20
 
 def run(lake: Lake, checks: Sequence[Check[Any]]) -> StageReport[Examples]:
     """Collect them."""
-    issues = lake.read("issues")
+    issues = lake.read("issues").where(F.col(c.GIVEN_LABEL).isNotNull())
     by_class: Mapping[str, int] = lake.figures("label_issues", LabelIssueFigures).by_class
     most_first = sorted(by_class, key=lambda name: (-by_class[name], name))
     classes = most_first[:MOST_CLASSES]

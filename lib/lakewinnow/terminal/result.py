@@ -155,6 +155,7 @@ def _classes_table(found: LabelIssueFigures) -> Table:
 
 def _figures(result: RunResult, found: Summary) -> Iterator[str]:
     yield from verdicts.of_promise(found)
+    yield from verdicts.of_unlabelled(found.unlabelled)
     of = found.crossval
     yield (
         f"The classifier is right on {words.percent(of.accuracy)} of rows it has not seen"

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lakewinnow.core.evaluation.promise import fewest_checked, probability, promised_cut
+from lakewinnow.core.evaluation.strata import SCORE_EDGES, score_bins
 
 N_DRAWS = 1000
 N_ROWS = 1200
@@ -48,6 +49,36 @@ def test_over_1000_draws_the_promise_is_broken_no_more_often_than_said(
     broken = sum(wrong > most for _, wrong in draws(rates, share, most, confidence))
     deviation = np.sqrt(N_DRAWS * confidence * (1 - confidence))
     assert broken <= N_DRAWS * (1 - confidence) + 2 * deviation
+
+
+def draws_of_two(how_many, hardness, most=0.1, confidence=0.9):
+    """Of each draw: the share that is wrong of rows without a label up to a cut by other rows.
+
+    Rows with a label, which people checked, and those without are drawn apart. The probability of
+    the predicted label says how often it is right, but for `hardness`: of rows without a label.
+    """
+    random = np.random.default_rng(17)
+    for _ in range(how_many):
+        doubts = [random.beta(0.5, 2.5, size=n) for n in (150, 400)]
+        is_wrong = [
+            random.random(len(of)) < of * times
+            for of, times in zip(doubts, (1.0, hardness), strict=True)
+        ]
+        bins = [score_bins(of) for of in doubts]
+        checked, others = (np.bincount(of, minlength=len(SCORE_EDGES)) for of in bins)
+        wrong = np.bincount(bins[0][is_wrong[0]], minlength=len(SCORE_EDGES))
+        found = promised_cut(others, checked, wrong, most, confidence)
+        taken = bins[1] <= found.bin if found else np.zeros(400, bool)
+        yield int(taken.sum()), is_wrong[1][taken].sum() / max(int(taken.sum()), 1)
+
+
+def test_of_rows_without_a_label_it_holds_as_well_if_they_lack_it_by_chance():
+    found = list(draws_of_two(N_DRAWS, 1.0))
+    broken = sum(wrong > 0.1 for _, wrong in found)
+    assert broken <= 0.1 * N_DRAWS + 2 * np.sqrt(N_DRAWS * 0.1 * 0.9)
+    assert np.mean([n > 0 for n, _ in found]) > 0.6
+    if_hard = [wrong > 0.1 for _, wrong in draws_of_two(200, 3.0)]
+    assert np.mean(if_hard) > 0.4  # what is assumed matters
 
 
 def test_where_it_could_act_it_does():

@@ -39,7 +39,7 @@ from lakewinnow.checks.groups import (
 from lakewinnow.config.sections import InputConfig
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.corpus import accepted, input_column
+from lakewinnow.lake.corpus import accepted, accepted_probs, input_column
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.portable import expressions as portable
@@ -80,7 +80,7 @@ def _members(
     """Return the groups that each row is in, and its self-confidence; a value of null is none."""
     own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
     ticks = portable.rint(own / F.lit(_TICK))
-    confidence = lake.read("pred_probs").select(c.ROW_ID, ticks.alias(_TICKS))
+    confidence = accepted_probs(lake).select(c.ROW_ID, ticks.alias(_TICKS))
     kinds = [
         F.struct(F.lit(name).alias(_KIND), _text(lake, source, name).alias(_GROUP))
         for name in config.columns

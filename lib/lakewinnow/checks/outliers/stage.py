@@ -27,7 +27,7 @@ from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.types import FloatArray
 from lakewinnow.figures.labels import NeighborFigures
 from lakewinnow.lake import check_tables
-from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.corpus import accepted, accepted_probs, n_accepted
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.arrow import arrays as arrow
@@ -90,7 +90,7 @@ def _judge_batches(
 def _by_probs(lake: Lake, config: OutliersConfig) -> tuple[DataFrame, dict[str, Any]]:
     model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
     certain = partial(_certain_batches, thresholds=model.thresholds, method=config.method)
-    rows = map_batches(lake.read("pred_probs"), certain, _CERTAIN)
+    rows = map_batches(accepted_probs(lake), certain, _CERTAIN)
     [median] = quantiles(rows, F.col(_CERTAINTY), [0.5], F.lit(1), n_accepted(lake))
     threshold = core.CERTAINTY_THRESHOLD if config.threshold is None else config.threshold
     cutoff = core.certainty_cutoff(float(median or 0), threshold)

@@ -24,6 +24,7 @@ from lakewinnow.plan.words import counted
 from lakewinnow.spark.passes import valid_probs
 
 MALFORMED_LINE: Final = "malformed_line"  # in quarantine/: a code, and the column of its raw text
+LABEL_NULL: Final = "label_null"  # of a row that may get one yet: see `is_unlabelled`
 CODE: Final = "__lw_code"  # beside columns that may have any name
 _REPLACEMENT: Final = "\ufffd"
 MAX_CLASSES: Final = 10_000  # beyond this a label column is an id or a text by mistake
@@ -35,7 +36,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "text_blank": "the text has no visible character",
     "text_not_utf8": "the text is not valid UTF-8",
     "text_too_long": "the text is longer than input.max_text_length",
-    "label_null": "the label is null or blank",
+    LABEL_NULL: "the label is null or blank",
     "label_not_utf8": "the label is not valid UTF-8",
     "id_not_utf8": "the id is not valid UTF-8",
     valid_probs.UNKNOWN_LABEL: "the label is not one of input.classes",
@@ -125,11 +126,9 @@ def _error_code(source: Source, config: InputConfig) -> Column:
             .when(_is_blank(text), "text_blank")
             .when(F.length(text) > config.max_text_length, "text_too_long")
         )
-    code = code.when(
-        label.isNull(), "label_null"
-    )  # first: of a null Sail says that it is not valid
+    code = code.when(label.isNull(), LABEL_NULL)  # first: of a null Sail says that it is not valid
     code = code.when(~F.is_valid_utf8(label), "label_not_utf8")
-    code = code.when(_is_blank(label), "label_null")
+    code = code.when(_is_blank(label), LABEL_NULL)
     if config.id is not None:
         id_ = text_of(config.id)
         code = code.when(id_.isNotNull() & ~F.is_valid_utf8(id_), "id_not_utf8")
@@ -140,6 +139,15 @@ def _error_code(source: Source, config: InputConfig) -> Column:
     if config.embedding is not None or config.features is not None:
         code = F.coalesce(code, content.error_code(config, source.schema))
     return code
+
+
+def is_unlabelled(config: InputConfig) -> Column:
+    """Whether a row is rejected for want of a label, and for nothing else."""
+    is_null = F.col(CODE) == LABEL_NULL
+    if config.id is None:
+        return is_null
+    id_ = text_of(config.id)
+    return is_null & (id_.isNull() | F.is_valid_utf8(id_))
 
 
 def _is_blank(text: Column) -> Column:
@@ -233,8 +241,13 @@ def _check_bad(
         raise DataError("too_many_bad_rows", f"input.{key}", expected, got, hint)
 
 
-def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
-    """Yield what a user should know of columns, classes and rejects although the run goes on."""
+def warnings(found: Acceptance, source: Source, folds: int, n_unlabelled: int = 0) -> Iterator[str]:
+    """Yield what a user should know of columns, classes and rejects although the run goes on.
+
+    Parameters
+    ----------
+    n_unlabelled : rejects that may get a label yet
+    """
     if source.changes:
         yield (
             "some columns are read as other types, as no engine has theirs:"
@@ -265,9 +278,9 @@ def warnings(found: Acceptance, source: Source, folds: int) -> Iterator[str]:
             f"{hold} U+FFFD, the mark of bytes that are not UTF-8:"
             " is the file in another encoding? input.options: {encoding: …} names it"
         )
-    n_rows = found.n_accepted + found.n_rejected
-    if found.n_rejected * 10 > n_rows:
-        yield f"{counted(found.n_rejected, 'row', 'is', of=n_rows)} in quarantine"
+    n_rows, n_rejected = found.n_accepted + found.n_rejected, found.n_rejected - n_unlabelled
+    if n_rejected * 10 > n_rows:
+        yield f"{counted(n_rejected, 'row', 'is', of=n_rows)} in quarantine"
 
 
 def _quoted(name: str) -> str:

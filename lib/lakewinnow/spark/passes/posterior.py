@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
@@ -65,7 +66,15 @@ def _soft_batches(
     batches: Iterable[pa.RecordBatch], posterior: Posterior
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        (block,) = trusted_blocks([batch], posterior.n_classes)
-        probs = posterior.probs(block.labels, block.pred_probs).astype(np.float32)
+        probs = probs_of(batch, posterior).astype(np.float32)
         columns = {c.ROW_ID: batch.column(c.ROW_ID), c.SOFT_LABEL: arrow.list_array(probs)}
         yield arrow.record_batch(SOFT_LABELS, columns)
+
+
+def probs_of(batch: pa.RecordBatch, posterior: Posterior) -> FloatArray:
+    """Return q of rows of pred_probs/, shape (n, K); of one without a given label the text's P."""
+    labels = batch.column(c.LABEL)
+    is_given = np.asarray(labels.is_valid())
+    given = np.asarray(pc.fill_null(labels, 0), np.int64)
+    by_text = arrow.matrix(batch.column(c.PRED_PROBS), posterior.n_classes).astype(np.float64)
+    return np.where(is_given[:, None], posterior.probs(given, by_text), by_text)

@@ -30,6 +30,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
+from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
 from lakewinnow.classifiers import registry as classifiers
@@ -37,11 +38,10 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.config.sections import FINETUNE, CrossvalConfig, EmbeddingConfig
 from lakewinnow.core.evaluation.pooling import grid
-from lakewinnow.embedding import registry
 from lakewinnow.errors import ConfigError, LakewinnowError
 from lakewinnow.figures.labels import Combined, CombinedClassifier, Crossvalidated
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake.corpus import accepted, n_accepted
+from lakewinnow.lake.corpus import PREDICTED, UNLABELLED, accepted, n_accepted
 from lakewinnow.lake.observed import LINES, SUM, Observed
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -54,11 +54,19 @@ from lakewinnow.stages.crossval.corpus import Corpus, EmbeddedCorpus, TaskNotes
 from lakewinnow.stages.crossval.kept import FOLDER, forget_all_but
 from lakewinnow.stages.crossval.modes import choose_mode
 
-__all__ = ["PRED_PROBS", "check", "check_classes", "check_size", "choose_mode", "run"]
+__all__ = [
+    "PRED_PROBS",
+    "check",
+    "check_classes",
+    "check_size",
+    "choose_mode",
+    "predict_others",
+    "run",
+]
 
 _BYTES_PER_PROBABILITY: Final = 12  # of a task, at the peak
 
-PRED_PROBS = schema({c.ROW_ID: "string", c.LABEL: "int", c.PRED_PROBS: "array<float>"})
+PRED_PROBS = schema({c.ROW_ID: "string", c.LABEL: "int?", c.PRED_PROBS: "array<float>"})
 ReportProgress = Callable[[int, int, str], object]  # done, of how many, and a note
 
 _ALWAYS_GLOBAL = "models that are fine-tuned are of the whole corpus"
@@ -205,17 +213,7 @@ def _by_vectors(lake: Lake, name: str, embedding: EmbeddingConfig, config: Cross
     """Publish what a classifier says that sees vectors."""
     ingested = lake.figures("ingest", Ingested)
     classifier = classifiers.load(config, ingested.classes)
-    store = store_of(lake, embedding)
-    corpus = EmbeddedCorpus(
-        rows=accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
-        vectors=store.vectors(registry.identify(embedding), distinct=False),
-        n_stored=store.n_rows(),
-        may_repeat=store.may_repeat,
-        n_rows=n_accepted(lake),
-        n_classes=len(ingested.classes),
-        n_shards=ingested.n_shards,
-        config=config,
-    )
+    corpus = EmbeddedCorpus.of(lake, embedding, config)
     mode, why = str(config.mode), "configured"
     if mode == "auto":
         mode, why = choose_mode(corpus.n_rows, corpus.n_features, corpus.n_classes, config)
@@ -234,7 +232,44 @@ def _by_vectors(lake: Lake, name: str, embedding: EmbeddingConfig, config: Cross
     return _Made(
         figures=_figures(mode, why, notes),
         passes=_passes(corpus, mode, classifier),
-        bytes_in=store.size(),
+        bytes_in=store_of(lake, embedding).size(),
+        warnings=_warnings(notes),
+    )
+
+
+def predict_others(
+    lake: Lake, others: DataFrame, embedding: EmbeddingConfig, config: CrossvalConfig
+) -> StageReport[None]:
+    """Predict the labels of rows without one, and of all others again, by the same models.
+
+    There is a model a fold, of labelled rows of the other folds. A row is scored by that of its own
+    fold, whether it has a label or not, so that the one is as new to it as the other. Of several
+    classifiers it is the first that sees vectors.
+
+    Parameters
+    ----------
+    others : rows of `UNLABELLED`, whose texts are embedded
+
+    Raises
+    ------
+    EngineError : as `run`
+    """
+    section, notes = config.on_vectors, TaskNotes()
+    classes = lake.figures("ingest", Ingested).classes
+    corpus = EmbeddedCorpus.of(lake, embedding, section)
+    rows, n_others = others.select(*corpus.rows.columns), others.count()
+    classifier = classifiers.load(section, classes)
+    scored = by_global_models.score(corpus, classifier, notes, rows, n_others)
+    lake.publish(PREDICTED, scored, schema=PRED_PROBS)
+    n_missing = corpus.n_rows + n_others - lake.rows(PREDICTED)
+    if n_missing:
+        raise tasks.vectors_missing(n_missing)
+    return StageReport(
+        rows_in=n_others,
+        rows_out=n_others,
+        reads={"corpus": 2, UNLABELLED: 2},
+        bytes_in=store_of(lake, embedding).size(),
+        writes=(PREDICTED,),
         warnings=_warnings(notes),
     )
 

@@ -14,6 +14,7 @@ from lakewinnow.classifiers import tasks
 from lakewinnow.classifiers.base import Classifier
 from lakewinnow.errors import EngineError
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
+from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.stages.crossval.corpus import EmbeddedCorpus, TaskNotes
 from lakewinnow.stages.crossval.modes import MAX_MODEL_BYTES
@@ -22,8 +23,19 @@ from lakewinnow.stages.crossval.settling import collect, settle
 _ONE_TASK: Final = 1e10  # multiplications of a step that one task does: seconds of a core
 
 
-def score(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> DataFrame:
+def score(
+    corpus: EmbeddedCorpus,
+    classifier: Classifier,
+    notes: TaskNotes,
+    others: DataFrame | None = None,
+    n_others: int = 0,
+) -> DataFrame:
     """Return every row with its probabilities, `tasks.SCORED`.
+
+    Parameters
+    ----------
+    others : rows without a label, to be scored too, each by the model of its fold
+    n_others : how many they are
 
     Raises
     ------
@@ -57,5 +69,6 @@ def score(corpus: EmbeddedCorpus, classifier: Classifier, notes: TaskNotes) -> D
         got, hint = f"{n_bytes >> 20} MiB", "--set crossval.mode=shard, which sends no models"
         raise EngineError("models_too_large", "crossval.mode", expected, got, hint)
     apply_models = partial(tasks.apply_models, packed=packed, n_classes=corpus.n_classes)
-    rows = corpus.with_vectors(corpus.rows, corpus.n_rows)
+    to_score = corpus.rows if others is None else union(corpus.rows, others)
+    rows = corpus.with_vectors(to_score, corpus.n_rows + n_others)
     return map_batches(rows, apply_models, tasks.SCORED)

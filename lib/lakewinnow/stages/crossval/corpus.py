@@ -10,11 +10,16 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import CrossvalConfig
+from lakewinnow.config.sections import CrossvalConfig, EmbeddingConfig
 from lakewinnow.core.evaluation.sampling import quotas
 from lakewinnow.core.types import IntArray
+from lakewinnow.embedding import registry
+from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake.corpus import accepted, n_accepted
 from lakewinnow.lake.inputs import content
 from lakewinnow.lake.training.sample import stratified
+from lakewinnow.lake.vectors.embedding_store import store_of
+from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.sessions import cluster
 
 _MOST_TO_SEND: Final = 2_000_000  # rows, without their vectors
@@ -80,6 +85,21 @@ class EmbeddedCorpus(Corpus):
     vectors: DataFrame
     n_stored: int  # vectors at most, to judge by the store's files
     may_repeat: bool  # two runs at once may have stored a text's vector twice
+
+    @classmethod
+    def of(cls, lake: Lake, embedding: EmbeddingConfig, config: CrossvalConfig) -> "EmbeddedCorpus":
+        """Return the rows of a workspace that came with a label, and their vectors."""
+        ingested, store = lake.figures("ingest", Ingested), store_of(lake, embedding)
+        return cls(
+            rows=accepted(lake).select(c.ROW_ID, c.TEXT_KEY, c.LABEL, c.FOLD, c.SHARD),
+            vectors=store.vectors(registry.identify(embedding), distinct=False),
+            n_stored=store.n_rows(),
+            may_repeat=store.may_repeat,
+            n_rows=n_accepted(lake),
+            n_classes=len(ingested.classes),
+            n_shards=ingested.n_shards,
+            config=config,
+        )
 
     def with_vectors(self, rows: DataFrame, n_rows: int) -> DataFrame:
         """Give rows their vectors; a row that has none is left out."""

@@ -5,7 +5,8 @@ checks would take out of a class the worst go, and `clean.max_class_fraction` is
 
 Reads    checks/label_issues/, checks/label_ranks/, those of the other checks, corpus/, the user's
          decisions
-Writes   issues/, one row per accepted row
+Writes   issues/, one row per accepted row, and one for each that came without a label and gets one;
+         these leave quarantine/ for corpus/ and pred_probs/, and are in unlabelled/labels/
 Passes   1 over the checks and the corpus; one more over those that take rows away (it counts what
          leaves each class), and one over these for each kind of rows that are alike; two over the
          label issues where something is to be promised about them
@@ -16,6 +17,7 @@ Shuffle  one by row id (the text preview, what the other checks say of each row)
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 from pyspark.sql import Column, DataFrame
@@ -23,19 +25,25 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import ChecksConfig, CleanConfig
+from lakewinnow.config.sections import ChecksConfig, CleanConfig, InputConfig
 from lakewinnow.figures.rows import Decided, Ingested, Promise
 from lakewinnow.lake import check_tables, redaction
 from lakewinnow.lake.check_tables import WHY
+from lakewinnow.lake.corpus import UNLABELLED, take_in
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.checked import Checked
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.plan.check import Check
+from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.schemas import schema
-from lakewinnow.stages.decide import alike, class_budget, promises, reasons
+from lakewinnow.stages.decide import alike, class_budget, promises, reasons, unlabelled
 from lakewinnow.stages.decide.alike import Kind, decision_of
-from lakewinnow.stages.decide.own import with_checked_labels, with_own_decisions
+from lakewinnow.stages.decide.own import (
+    warnings_about,
+    with_checked_labels,
+    with_own_decisions,
+)
 from lakewinnow.stages.decide.strength import strongest
 
 Checks: TypeAlias = Sequence[Check[Any]]
@@ -43,14 +51,14 @@ _FIRST = schema(
     {
         c.ROW_ID: "string",
         c.TEXT_PREVIEW: "string",
-        c.GIVEN_LABEL: "string",
+        c.GIVEN_LABEL: "string?",  # null: it came without one and got one
         c.PREDICTED_LABEL: "string",
         c.PREDICTED_PROB: "double",
         c.SUGGESTED_LABEL: "string",
         c.SUGGESTED_PROB: "double",
-        c.GIVEN_LABEL_PROB: "double",
+        c.GIVEN_LABEL_PROB: "double?",
         c.IS_LABEL_ISSUE: "boolean",
-        c.LABEL_SCORE: "double",  # lower is worse
+        c.LABEL_SCORE: "double?",  # lower is worse
         c.LABEL_RANK: "int?",  # 1 = worst; null: not an issue
     }
 ).fields
@@ -78,6 +86,7 @@ def run(
     own: Decisions | None = None,
     chosen: str = "",
     sample: Checked | None = None,
+    source: InputConfig | None = None,
 ) -> StageReport[Decided]:
     """Combine what the checks found, and what the user decided, into one decision a row.
 
@@ -86,6 +95,7 @@ def run(
     own : the user's decisions
     chosen : why label issues are dealt with as they are, where that was to be chosen
     sample : the sample for review, where a promise rests on it
+    source : says whether rows without a label may get one; None: they may not
 
     Raises
     ------
@@ -95,12 +105,17 @@ def run(
     rows = lake.read("checks/label_issues")
     n_rows, has_opinions = lake.rows("checks/label_issues"), c.MOST_SAID in rows.columns
     others = checks.of_rows
+    classes, warnings = lake.figures("ingest", Ingested).classes, list[str]()
+    may_label = source is not None and source.unlabelled == "label"
     if own is not None:
-        decisions.check_labels(own, lake.figures("ingest", Ingested).classes)
-    rows, warnings = with_own_decisions(rows, own)
-    classes = lake.figures("ingest", Ingested).classes
+        decisions.check_labels(own, classes)
+        others_too = may_label and unlabelled.is_asked(config)
+        known = [rows, lake.read(UNLABELLED)] if others_too else [rows]
+        warnings = warnings_about(own, known)
+    rows = with_own_decisions(rows, own)
     rows = with_checked_labels(rows, lake.read("corpus"), config.checked_label, classes)
     promise = promises.made(rows, config, sample)
+    labelled = unlabelled.label(lake, rows, config, own) if may_label else None
     is_sure = promises.is_sure(config, promise)
     rows = rows.withColumn("by_label", reasons.by_label(config, is_sure))
     acting = [check for check in others if decision_of(check, config) != "keep"]
@@ -131,7 +146,13 @@ def run(
         .join(lake.read("checks/label_ranks").select(c.ROW_ID, c.LABEL_RANK), c.ROW_ID, "left")
         .join(lake.read("corpus").select(c.ROW_ID, preview), c.ROW_ID)
     )
+    if labelled is not None and labelled.rows is not None:
+        added = unlabelled.in_issues(lake, labelled.rows, others, preview)
+        issues = union(issues.select(*issues_schema(others).names), added)
     lake.publish("issues", issues, schema=issues_schema(others))
+    if source is not None and labelled is not None:
+        take_in(lake, labelled.rows, source)
+    figures = _figures(lake.read("issues"), config, others, kinds, is_sure, budget.kept, promise)
     return StageReport(
         rows_in=n_rows,
         rows_out=lake.rows("issues"),
@@ -141,7 +162,7 @@ def run(
             **{check.table: 2 if check in acting else 1 for check in others},
         },
         writes=("issues",),
-        figures=_figures(lake.read("issues"), config, others, kinds, is_sure, budget.kept, promise),
+        figures=replace(figures, unlabelled=labelled.figures if labelled else None),
         warnings=[*warnings, *budget.warnings(config.max_class_fraction)],
     )
 

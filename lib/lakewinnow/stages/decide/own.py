@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
@@ -19,23 +19,26 @@ CHECKED_LABEL: Final = "checked_label"  # beside the user's decisions
 NOT_SAID: Final = "the user"  # who decided, where the decisions do not say
 
 
-def with_own_decisions(rows: DataFrame, own: Decisions | None) -> tuple[DataFrame, list[str]]:
+def with_own_decisions(rows: DataFrame, own: Decisions | None) -> DataFrame:
     """Add own_decision, own_label and own_by, null where the user has not decided."""
     if own is None:
         names = ("own_decision", "own_label", "own_by")
-        return rows.withColumns({name: F.lit(None).cast("string") for name in names}), []
+        return rows.withColumns({name: F.lit(None).cast("string") for name in names})
     decided = own.rows.select(
         c.ROW_ID,
         F.col(c.DECISION).alias("own_decision"),
         F.col(c.LABEL).alias("own_label"),
         F.coalesce(F.col(BY), F.lit(NOT_SAID)).alias("own_by"),
     )
-    warnings = [*_of_unknown_rows(decided, rows), *_of_differing(own.several)]
     rows = rows.join(decided, c.ROW_ID, "left")
-    is_given = F.col("own_label") == F.col(c.GIVEN_LABEL)
+    is_given = _is_given(F.col("own_label"))
     confirmed = F.when(is_given, decisions.KEEP).otherwise(F.col("own_decision"))
     rows = rows.withColumn("own_decision", confirmed)
-    return rows.withColumn("own_label", F.when(~is_given, F.col("own_label"))), warnings
+    return rows.withColumn("own_label", F.when(~is_given, F.col("own_label")))
+
+
+def _is_given(label: Column) -> Column:
+    return F.coalesce(label == F.col(c.GIVEN_LABEL), F.lit(col=False))  # null: none was given
 
 
 def with_checked_labels(
@@ -59,16 +62,27 @@ def with_checked_labels(
         expected, hint = "labels that are classes of the input", did_you_mean(label, classes)
         raise DataError("unknown_label", "clean.checked_label", expected, got, hint)
     rows = rows.join(checked, c.ROW_ID, "left")
-    label, given = F.col(CHECKED_LABEL), F.col(c.GIVEN_LABEL)
+    label = F.col(CHECKED_LABEL)
     is_open = F.col("own_decision").isNull() & label.isNotNull()
-    by_it = F.when(label == given, decisions.KEEP).otherwise(decisions.RELABEL)
+    is_given = _is_given(label)
+    by_it = F.when(is_given, decisions.KEEP).otherwise(decisions.RELABEL)
     return rows.withColumns(
         {
             "own_decision": F.when(is_open, by_it).otherwise(F.col("own_decision")),
-            "own_label": F.when(is_open & (label != given), label).otherwise(F.col("own_label")),
+            "own_label": F.when(is_open & ~is_given, label).otherwise(F.col("own_label")),
             "own_by": F.when(is_open, name).otherwise(F.col("own_by")),
         }
     )
+
+
+def warnings_about(own: Decisions, known: Sequence[DataFrame]) -> list[str]:
+    """Warn of decisions about rows that are none of the known ones, and of people who differ.
+
+    Raises
+    ------
+    DataError : "decisions_match_nothing"
+    """
+    return [*_of_unknown_rows(own.rows, known), *_of_differing(own.several)]
 
 
 def _of_differing(votes: Votes | None) -> Iterator[str]:
@@ -94,9 +108,11 @@ def _alpha(agreement: Agreement) -> str:
     return "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f})"
 
 
-def _of_unknown_rows(decided: DataFrame, rows: DataFrame) -> list[str]:
+def _of_unknown_rows(decided: DataFrame, known: Sequence[DataFrame]) -> list[str]:
     """Warn of decisions about rows that the input does not have, or no longer."""
-    unknown = decided.join(rows.select(c.ROW_ID), c.ROW_ID, "left_anti")
+    unknown = decided
+    for rows in known:
+        unknown = unknown.join(rows.select(c.ROW_ID), c.ROW_ID, "left_anti")
     [[n_unknown, first]] = unknown.select(F.count("*"), F.min(c.ROW_ID)).collect()
     if not n_unknown:
         return []

@@ -7,7 +7,7 @@ people find wrong with a fix is that the label which they give is not the sugges
 find good about a dropped row is that they keep it as it is.
 """
 
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,7 @@ from lakewinnow.plan.words import counted
 from lakewinnow.spark.arrow import udf
 from lakewinnow.stages.decide.own import CHECKED_LABEL
 
+Counts: TypeAlias = tuple[IntArray, IntArray, IntArray]  # see `tally`
 _WAS_ISSUE: Final = "was_label_issue"  # when the sample was drawn
 
 
@@ -63,7 +64,12 @@ def made(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Promis
     most = config.fix_at_most_wrong if is_fix else config.drop_at_most_good
     if most is None or not config.promise_key:
         return None
-    others, checked, bad = _counts(rows, config, sample)
+    return promised(_counts(rows, config, sample), most, config)
+
+
+def promised(counts: Counts, most: float, config: CleanConfig) -> Promise:
+    """Return what counts of rows allow, where at most this share of them may be bad."""
+    others, checked, bad = counts
     cut = promised_cut(others, checked, bad, most, config.promise_confidence)
     return Promise(
         setting=config.promise_key,
@@ -75,21 +81,18 @@ def made(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Promis
         checked=cut.checked if cut else int(checked.sum()),
         bad=cut.wrong if cut else int(bad.sum()),
         needed=fewest_checked(most, config.promise_confidence),
-        sampled=_sampled(config),
+        sampled=sampled(config),
     )
 
 
-def _sampled(config: CleanConfig) -> str:
+def sampled(config: CleanConfig) -> str:
     """Return what says that the checked rows are a random sample."""
     if config.checked_label is not None:
         return "clean.checked_label"
     return "clean.decisions_at_random" if config.decisions_at_random else REVIEW_SAMPLE
 
 
-def _counts(
-    rows: DataFrame, config: CleanConfig, sample: Checked | None
-) -> tuple[IntArray, IntArray, IntArray]:
-    """Count by bin of their doubt the rows that nobody checked, checked ones, bad ones of these."""
+def _counts(rows: DataFrame, config: CleanConfig, sample: Checked | None) -> Counts:
     is_in_sample = F.lit(col=True)
     if config.checked_label is not None:
         is_in_sample = F.col(CHECKED_LABEL).isNotNull()
@@ -101,21 +104,26 @@ def _counts(
     if config.label_issues == "fix":
         is_candidate &= F.col(c.SUGGESTED_LABEL) != F.col(c.GIVEN_LABEL)
         is_bad = ~F.coalesce(F.col("own_label") == F.col(c.SUGGESTED_LABEL), F.lit(col=False))
+    candidates = rows.where(is_candidate & (~is_decided | is_in_sample))
+    return tally(candidates, doubt(config), is_decided, is_bad)
+
+
+def tally(rows: DataFrame, doubts: Column, is_checked: Column, is_bad: Column) -> Counts:
+    """Count by bin of their doubt the rows that nobody checked, checked ones, bad ones of these."""
     counted = (
-        rows.where(is_candidate & (~is_decided | is_in_sample))
-        .select(
-            udf.on_arrow(_bins, IntegerType())(doubt(config)).alias("bin"),
-            is_decided.alias("is_decided"),
-            (is_decided & is_bad).alias("is_bad"),
+        rows.select(
+            udf.on_arrow(_bins, IntegerType())(doubts).alias("bin"),
+            is_checked.alias("is_checked"),
+            (is_checked & is_bad).alias("is_bad"),
         )
-        .groupBy("bin", "is_decided", "is_bad")
+        .groupBy("bin", "is_checked", "is_bad")
         .count()
         .collect()
     )
     others, checked, bad = np.zeros((3, len(strata.SCORE_EDGES)), np.int64)
-    for at, decided, is_wrong, n in counted:
-        (checked if decided else others)[at] += n
-        bad[at] += n if is_wrong else 0
+    for at, was_checked, was_bad, n in counted:
+        (checked if was_checked else others)[at] += n
+        bad[at] += n if was_bad else 0
     return others, checked, bad
 
 

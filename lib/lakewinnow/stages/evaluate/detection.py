@@ -35,7 +35,7 @@ def run(
     ------
     DataError : "reference_matches_nothing": no row of the corpus is in the reference
     """
-    issues = lake.read("issues")
+    issues = lake.read("issues").where(F.col(c.GIVEN_LABEL).isNotNull())
     if source.id is None:
         issues = issues.join(lake.read("corpus").select(c.ROW_ID, c.TEXT_KEY), c.ROW_ID)
     given, suggested = F.col(c.GIVEN_LABEL), F.col(c.SUGGESTED_LABEL)
