@@ -60,9 +60,10 @@ def test_the_model_is_the_one_of_all_opinions(lake, rows, rated):
     _, labels, pred_probs, opinions = rows
     names = ["amy", "ben", "cid"]
     of = [(row, names.index(name), label) for row, name, label in opinions]
-    start = Posterior.of(NoiseModel.from_dict(lake.files.read_json("noise_model.json")))
-    columns = map(np.array, zip(*of, strict=True))
-    expected = OpinionModel.fit(labels, pred_probs, Opinions.of(*columns), names, PEOPLE * 3, start)
+    noise_model = NoiseModel.from_dict(lake.files.read_json("noise_model.json"))
+    both = Posterior.of(noise_model), Posterior.doubting(noise_model)
+    said = Opinions.of(*map(np.array, zip(*of, strict=True)))
+    expected = OpinionModel.fit(labels, pred_probs, said, names, PEOPLE * 3, *both)
     written = OpinionModel.from_dict(read_json(lake.files.root, "annotators.json"))
     np.testing.assert_allclose(written.confusion, expected.confusion)
     amy, ben, cid = rated["annotators"]

@@ -246,6 +246,7 @@ STAGES: Final = (
         writes=("annotators.json", "opinions_by_row"),
         is_on=lambda config: bool(config.opinion_kinds),
         turned_on_by="input.annotations.path or opinions.functions",
+        version=2,
     ),
     _stage(
         "label_issues",

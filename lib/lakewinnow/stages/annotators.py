@@ -20,7 +20,6 @@ from lakewinnow import columns as c
 from lakewinnow.config.sections import ANNOTATION, FUNCTION, OPINION_TABLES
 from lakewinnow.core.crowd.opinions import OpinionModel
 from lakewinnow.core.noise.noise_model import NoiseModel
-from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.sparse import MOST_DENSE
 from lakewinnow.errors import DataError, Shown
 from lakewinnow.figures.opinions import Annotator
@@ -72,7 +71,7 @@ def run(lake: Lake, kinds: Sequence[str]) -> StageReport[Figures]:
     annotators = told_apart(counts, n_classes)
     lake.publish(TABLE, passes.by_row(opinions, annotators, n_classes), schema=BY_ROW)
     sample = _sample(lake, noise_model, has_functions=FUNCTION in kinds)
-    model = passes.fit(sample, annotators, Posterior.of(noise_model))
+    model = passes.fit(sample, annotators, noise_model)
     lake.publish_json(RECORD, {"classes": noise_model.classes, **model.to_dict()})
     n_rows = lake.rows(TABLE)
     return StageReport(
@@ -155,12 +154,11 @@ def _figures(model: OpinionModel, classes: Sequence[str], counts: Counts, n_rows
                 confusion=says.round(4).tolist() if is_shown else None,
             )
         )
-    weights = model.posterior.weights
     return Figures(
         n=sum(counts.values()),
         rows=n_rows,
         n_annotators=len(counts),
-        wrong_labels=float(1 - weights.trace() / weights.sum()),
+        wrong_labels=model.wrong_labels,
         classes=[*classes],
         annotators=found,
     )

@@ -33,9 +33,9 @@ def test_of_many_classes_the_gain_is_that_of_errors_that_are_all_alike():
 def test_somebody_is_like_those_who_can_be_asked():
     says = np.stack([symmetric(0.9, 2), symmetric(0.6, 2), 0.5 * symmetric(0.5, 2)])
     kinds, counts = ("annotation", "annotation", "function"), np.array([30, 10, 500])
-    model = OpinionModel(posterior(0.8, 2), ("amy", "ben", "rule"), kinds, says, counts)
+    model = OpinionModel(*[posterior(0.8, 2)] * 2, 0.0, ("amy", "ben", "rule"), kinds, says, counts)
     someone = NextOpinion.like_annotators(model)
     np.testing.assert_allclose(someone.says, symmetric(0.825, 2))
     assert someone.right == pytest.approx(0.825)
-    alone = OpinionModel(posterior(0.8, 2), ("rule",), kinds[2:], says[2:], counts[2:])
+    alone = OpinionModel(*[posterior(0.8, 2)] * 2, 0.0, ("rule",), kinds[2:], says[2:], counts[2:])
     np.testing.assert_allclose(NextOpinion.like_annotators(alone).says, symmetric(0.8, 2))

@@ -1,81 +1,108 @@
-"""What annotators say of the rows of each class, by how often they said what of which.
+"""What annotators say of the rows of each class: what they know, or what they guess.
 
-An annotator of few opinions is believed to be like those of its kind, but for how often it errs; a
-kind of few, to err as often in every class and to take it for any other.
+    P(opinion = l | true = k)  =  knows_a · [l = k] + (1 - knows_a) · guesses_a[l]
+
+So an annotator has one number for how often it knows, and one a label for what it says else (MACE:
+Hovy, Berg-Kirkpatrick, Vaswani & Hovy 2013). Free matrices explain too much: where rows are asked
+about because their labels are doubted, they take what an annotator says against these labels for
+its errors. So the counts of what it said of each class, where there are many, only bend it. One of
+few opinions is believed to be like those of its kind.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Self
 
 import numpy as np
 
 from lakewinnow.core.types import FloatArray
 
 FUNCTION: Final = "function"  # the kind that is asked about every row
-# Opinions believed beforehand
-_RIGHT: Final = 0.5  # share of right ones
-_OF_KIND: Final = 10.0  # of a kind, on how often it is right
-_OF_ONE: Final = 10.0  # of an annotator, on how much oftener than its kind it errs
-_OF_CLASS: Final = 4.0  # on what is said of a class, or as many as there are classes
-_LEAST: Final = 1e-3  # share of opinions that are wrong, and of those that are right
+_KNOWS: Final = 0.5  # share of opinions that are known, before any is seen
+_OPINIONS: Final = 10.0  # that this is worth to a kind, and what is known of its kind to one of it
+_OF_CLASS: Final = (
+    4.0  # opinions on a class, or as many as there are classes, that habits are worth
+)
+_KEPT: Final = 0.5  # share that habits keep however many opinions there are
+_LEAST: Final = 1e-3  # share of opinions that are guessed; of rows with an opinion, and without
 
 
-def estimate(counts: FloatArray, kinds: Sequence[str], rows: FloatArray) -> FloatArray:
-    """Return P(opinion = row | true = column) of each annotator, float64, shape (A, K, K).
+@dataclass(frozen=True, eq=False)
+class Habits:
+    """How annotators come to their opinions, in the order of their numbers."""
 
-    Parameters
-    ----------
-    counts : float64, shape (A, K, K), opinions of each annotator, rows = opinion, columns = true
-    kinds : A names; the columns of a `FUNCTION` sum to the share of rows that it has an opinion on
-    rows : float64, shape (K,), rows of each class that functions were asked about
-    """
-    found = np.empty_like(counts)
-    for kind in sorted(set(kinds)):
-        those = [a for a, of in enumerate(kinds) if of == kind]
-        found[those] = _of_kind(counts[those])
-        if kind == FUNCTION:
-            found[those] *= _coverage(counts[those], rows)[:, np.newaxis]
-    return found
+    knows: FloatArray  # float64, shape (A,), share of opinions that are known
+    guesses: FloatArray  # float64, shape (A, K), of the others, how often each label is said
+
+    @classmethod
+    def beforehand(cls, n_annotators: int, shares: FloatArray) -> Self:
+        """Return what is believed of annotators before they say anything.
+
+        Parameters
+        ----------
+        shares : float64, shape (K,), of the classes
+        """
+        return cls(np.full(n_annotators, _KNOWS), np.tile(shares, (n_annotators, 1)))
+
+    def estimated(self, counts: FloatArray, kinds: Sequence[str], shares: FloatArray) -> Self:
+        """Return the habits that opinions show, known or guessed as likely as by these habits.
+
+        Parameters
+        ----------
+        counts : float64, shape (A, K, K), opinions of each annotator, rows = opinion, columns =
+            true class, as expected
+        kinds : of each annotator
+        shares : float64, shape (K,), of the classes
+        """
+        own = self.knows[:, np.newaxis]
+        is_known = own / (own + (1 - own) * self.guesses)
+        known = np.diagonal(counts, axis1=1, axis2=2) * is_known
+        guessed = np.maximum(counts.sum(axis=2) - known, 0.0)
+        knows, guesses = np.empty_like(self.knows), np.empty_like(self.guesses)
+        for kind in sorted(set(kinds)):
+            those = [a for a, of in enumerate(kinds) if of == kind]
+            of_kind = _share(known[those].sum(), guessed[those].sum(), _KNOWS)
+            knows[those] = _share(known[those].sum(axis=1), guessed[those].sum(axis=1), of_kind)
+            guesses_of_kind = _shares(guessed[those].sum(axis=0), shares)
+            guesses[those] = _shares(guessed[those], guesses_of_kind)
+        return type(self)(np.minimum(knows, 1 - _LEAST), guesses)
+
+    def confusion(self, counts: FloatArray, kinds: Sequence[str], rows: FloatArray) -> FloatArray:
+        """Return P(opinion = row | true = column) of each annotator, float64, shape (A, K, K).
+
+        Parameters
+        ----------
+        counts : float64, shape (A, K, K), as above
+        kinds : the columns of a `FUNCTION` sum to the share of rows that it has an opinion on
+        rows : float64, shape (K,), rows of each class that functions were asked about
+        """
+        n_classes = len(rows)
+        by_habit = (1 - self.knows[:, np.newaxis]) * self.guesses
+        found: FloatArray = np.repeat(by_habit[:, :, np.newaxis], n_classes, axis=2)
+        found[:, range(n_classes), range(n_classes)] += self.knows[:, np.newaxis]
+        opinions = counts.sum(axis=1)
+        weight = (max(_OF_CLASS, n_classes) + _KEPT * opinions)[:, np.newaxis]
+        bent = (1 - _KEPT) * counts
+        found = (bent + weight * found) / (bent.sum(axis=1, keepdims=True) + weight)
+        is_function = np.array([kind == FUNCTION for kind in kinds], bool)
+        found[is_function] *= _coverage(opinions[is_function], rows)[:, np.newaxis]
+        return found
 
 
-def drawn_towards(counts: FloatArray, believed: FloatArray) -> FloatArray:
-    """Return confusions that are as believed, but for what the counts say; shape (A, K, K).
-
-    With few opinions of each class, these are believed to err alike, but more often, or less.
-
-    Parameters
-    ----------
-    counts : float64, shape (A, K, K), opinions, rows = opinion, columns = true
-    believed : float64, shape (K, K), P(opinion = row | true = column)
-    """
-    is_right = np.eye(len(believed), dtype=bool)
-    per_class, wrong = counts.sum(axis=1), np.maximum(1 - believed.diagonal(), _LEAST)
-    errors = per_class.sum(axis=1) - counts[:, is_right].sum(axis=1)
-    beforehand = _OF_ONE * wrong.mean()
-    times = (errors + beforehand) / (per_class @ wrong + beforehand)
-    own_wrong = np.clip(times[:, np.newaxis] * wrong, _LEAST, 1 - _LEAST)
-    own = believed * (own_wrong / wrong)[:, np.newaxis]
-    own[:, is_right] = 1 - own_wrong
-    of_class = max(_OF_CLASS, len(believed))
-    found: FloatArray = (counts + of_class * own) / (per_class[:, np.newaxis] + of_class)
-    return found
+def _share(known: FloatArray, guessed: FloatArray, believed: FloatArray | float) -> FloatArray:
+    share: FloatArray = (known + _OPINIONS * believed) / (known + guessed + _OPINIONS)
+    return share
 
 
-def _of_kind(counts: FloatArray) -> FloatArray:
-    """Return the confusion of annotators of one kind by their counts, both of shape (A, K, K)."""
-    n_classes = counts.shape[1]
-    is_right = np.eye(n_classes, dtype=bool)
-    pooled = counts.sum(axis=0)
-    right = (pooled.diagonal().sum() + _RIGHT * _OF_KIND) / (pooled.sum() + _OF_KIND)
-    even = np.where(is_right, right, (1 - right) / max(1, n_classes - 1))
-    of_class = max(_OF_CLASS, n_classes)
-    of_kind = (pooled + of_class * even) / (pooled.sum(axis=0) + of_class)
-    return drawn_towards(counts, of_kind)
+def _shares(guessed: FloatArray, believed: FloatArray) -> FloatArray:
+    n_classes = len(believed)
+    total = guessed.sum(axis=-1, keepdims=True)
+    shares: FloatArray = (guessed + n_classes * believed) / (total + n_classes)
+    return shares
 
 
-def _coverage(counts: FloatArray, rows: FloatArray) -> FloatArray:
-    """Return the share of the rows of each class that annotators have an opinion on, (A, K)."""
-    opinions = counts.sum(axis=1)
+def _coverage(opinions: FloatArray, rows: FloatArray) -> FloatArray:
+    """Return the share of the rows of each class that functions have an opinion on, (A, K)."""
     of_any_class = opinions.sum(axis=1, keepdims=True) / max(1.0, rows.sum())
     coverage: FloatArray = (opinions + _OF_CLASS * of_any_class) / (rows + _OF_CLASS)
     return np.clip(coverage, _LEAST, 1 - _LEAST)

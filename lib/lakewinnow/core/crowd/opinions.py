@@ -1,12 +1,18 @@
 """One posterior of all that is said of a row: its text, the given label, and further opinions.
 
-    q[i, k]  ∝  P(k | text_i) · noise_matrix[given_i, k] · Π_a confusion_a[opinion_ia, k]
+    q[i, k]  ∝  P(k | text_i, given_i) · Π_a confusion_a[opinion_ia, k]
 
 An opinion is the label that an annotator says a row has: a person, a labelling function, a language
-model. How often an annotator says what of the rows of a class is not known, nor which class a row
-is of: each is told from the other, in turns (Dawid & Skene 1979), with the classifier as the prior
-of each row (Raykar et al. 2010). The given label's noise matrix is estimated along, as opinions
-show wrong labels that no classifier can.
+model. How often an annotator is right is not known, nor which class a row is of: each is told from
+the other, in turns (Dawid & Skene 1979), with what the classifier says of each row (Raykar et al.
+2010). Confusions are those of `confusion`, which cannot lay to the annotators what the labels are
+to blame for.
+
+Of text and given label there are two posteriors (`core.noise.posterior`): one changes few labels,
+the other doubts more than it should. Opinions tell how far each is right, by how often it foretells
+them, and P is the mixture. Opinions are foretold by text and label, so it makes no difference that
+the rows were chosen by these; but of the rows that nobody has an opinion on, chosen otherwise, the
+share tells little.
 
 A function is asked about every row, so where it says nothing, that says something too. Of others it
 is chance, or our choice, which rows they have an opinion on.
@@ -20,16 +26,15 @@ from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 
-from lakewinnow.core.crowd import confusion
-from lakewinnow.core.crowd.confusion import FUNCTION
-from lakewinnow.core.noise.calibration import Calibration
+from lakewinnow.core.crowd.confusion import FUNCTION, Habits
 from lakewinnow.core.noise.posterior import Posterior, Suggestions
 from lakewinnow.core.types import FloatArray, IntArray
 
-_LITTLE_NOISE: Final = 0.05  # looked for in labels that no one doubted
+_ROWS: Final = 1.0  # believed beforehand to be of each of the two posteriors
 _MOST_STEPS: Final = 100
 _ENOUGH: Final = 1e-3  # the largest change of a probability that ends the search
 _INTERVAL: Final = 1.96  # standard errors
+_FURTHEST: Final = -600.0  # logarithm of a likelihood
 _CELLS: Final = 2**20  # numbers at once
 
 
@@ -89,7 +94,10 @@ class Quality(NamedTuple):
 class OpinionModel:
     """What the opinions on a corpus say of its annotators and of its given labels."""
 
-    posterior: Posterior  # of text and given label
+    # of text and given label, and the share of rows that the second is right about
+    posterior: Posterior
+    doubting: Posterior
+    doubt: float
     annotators: tuple[str, ...]  # A names
     kinds: tuple[str, ...]  # of each
     # float64, shape (A, K, K), P(opinion = row | true = column); columns sum to 1, a function's to
@@ -105,7 +113,8 @@ class OpinionModel:
         opinions: Opinions,
         annotators: Sequence[str],
         kinds: Sequence[str],
-        start: Posterior,
+        posterior: Posterior,
+        doubting: Posterior,
     ) -> Self:
         """Return the likeliest model, what is believed beforehand included.
 
@@ -116,44 +125,48 @@ class OpinionModel:
         opinions : on some of these rows
         annotators : A names
         kinds : of each of them, in any words; a `FUNCTION` is asked about every row
-        start : of text and given label, before any opinion
+        posterior, doubting : of text and given label; `Posterior.of`, `Posterior.doubting`
         """
-        counts = np.bincount(opinions.annotator, minlength=len(annotators))
+        n_annotators, n_classes = len(annotators), posterior.n_classes
+        shares = doubting.weights.sum(axis=0) / doubting.weights.sum()
+        counts = np.bincount(opinions.annotator, minlength=n_annotators)
+        habits = Habits.beforehand(n_annotators, shares)
+        said = np.zeros((n_annotators, n_classes, n_classes))
+        by_habit = habits.confusion(said, kinds, np.zeros(n_classes))
+        names = (tuple(annotators), tuple(kinds))
+        model = cls(posterior, doubting, 0.0, *names, by_habit, counts)
+        if not len(opinions):
+            return model
         if FUNCTION not in kinds:
             heard, row = np.unique(opinions.row, return_inverse=True)
             labels, pred_probs = labels[heard], pred_probs[heard]
             opinions = replace(opinions, row=row)
-        n_classes = start.n_classes
-        says = opinions.annotator * n_classes + opinions.label
-
-        def estimated(probs: FloatArray) -> FloatArray:
-            said = _sums(len(annotators) * n_classes, says, probs[opinions.row])
-            said = said.reshape(len(annotators), n_classes, n_classes)
-            return confusion.estimate(said, kinds, probs.sum(axis=0))
-
-        probs = start.probs(labels, pred_probs)
-        model = cls(start, tuple(annotators), tuple(kinds), estimated(probs), counts)
-        if not len(opinions):
-            return model
-        shares, believed = start.weights.sum(axis=0), _open(start)
         is_heard = np.isin(np.arange(len(labels)), opinions.row)
-        noise_matrix = believed
+        first, second = (of.probs(labels, pred_probs) for of in (posterior, doubting))
+        says, doubt, before = opinions.annotator * n_classes + opinions.label, 0.5, first
         for _ in range(_MOST_STEPS):
-            posterior = Posterior.of_weights(start.calibration, shares * noise_matrix)
-            model = replace(model, posterior=posterior)
-            before, probs = probs, model.probs(labels, pred_probs, opinions)
+            likelihoods = model._likelihoods(opinions, len(labels))
+            parts = np.stack([(1 - doubt) * first, doubt * second]) * likelihoods
+            probs = parts.sum(axis=0)
+            total = probs.sum(axis=1)
+            doubted = (parts[1].sum(axis=1) / total)[is_heard]
+            probs /= total[:, np.newaxis]
+            said = _sums(said.size // n_classes, says, probs[opinions.row]).reshape(said.shape)
+            habits = habits.estimated(said, kinds, shares)
+            by_habit = habits.confusion(said, kinds, probs.sum(axis=0))
+            doubt = float((doubted.sum() + _ROWS) / (len(doubted) + 2 * _ROWS))
+            model = replace(model, doubt=doubt, confusion=by_habit)
             if np.abs(probs - before).max() < _ENOUGH:
                 break
-            rows = _sums(n_classes, labels[is_heard], probs[is_heard])
-            noise_matrix = confusion.drawn_towards(rows[np.newaxis], believed)[0]
-            model = replace(model, confusion=estimated(probs))
+            before = probs
         return model
 
     @classmethod
     def without_opinions(cls, posterior: Posterior) -> Self:
         """Return the model of no annotators."""
-        n_classes = posterior.n_classes
-        return cls(posterior, (), (), np.zeros((0, n_classes, n_classes)), np.zeros(0, np.int64))
+        n_classes, nobody = posterior.n_classes, np.zeros(0, np.int64)
+        says = np.zeros((0, n_classes, n_classes))
+        return cls(posterior, posterior, 0.0, (), (), says, nobody)
 
     def probs(self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions) -> FloatArray:
         """Return q, float64, shape (n, K), rows sum to 1.
@@ -164,23 +177,24 @@ class OpinionModel:
         pred_probs : float64, shape (n, K), out of sample
         opinions : on some of these rows
         """
-        by_label = self.posterior.probs(labels, pred_probs)
-        said = self._log_likelihoods(opinions, len(labels))
-        # A class that text and label rule out stays so, whatever is said
-        probs: FloatArray = by_label * np.exp(said - said.max(axis=1, keepdims=True))
-        total = probs.sum(axis=1, keepdims=True)
-        return np.where(total > 0, probs, by_label) / np.where(total > 0, total, 1.0)
+        first, second = (of.probs(labels, pred_probs) for of in (self.posterior, self.doubting))
+        probs = (1 - self.doubt) * first + self.doubt * second
+        probs *= self._likelihoods(opinions, len(labels))
+        probs /= probs.sum(axis=1, keepdims=True)
+        return probs
 
-    def _log_likelihoods(self, opinions: Opinions, n_rows: int) -> FloatArray:
-        """Return ln P(all opinions on the row | true class), shape (n, K)."""
+    def _likelihoods(self, opinions: Opinions, n_rows: int) -> FloatArray:
+        """Return P(all opinions on the row | true class) up to a factor a row, shape (n, K)."""
         is_function = np.array([kind == FUNCTION for kind in self.kinds], bool)
         # Of a function that has no opinion on a row; the silence of others says nothing
         silence = np.zeros((len(self.kinds), self.posterior.n_classes))
         silence[is_function] = np.log(1 - self.confusion[is_function].sum(axis=1))
         says = np.log(self.confusion[opinions.annotator, opinions.label])
-        likelihoods = _sums(n_rows, opinions.row, says - silence[opinions.annotator])
-        likelihoods += silence.sum(axis=0)
-        return likelihoods
+        logs = _sums(n_rows, opinions.row, says - silence[opinions.annotator])
+        logs += silence.sum(axis=0)
+        logs -= logs.max(axis=1, keepdims=True)
+        # What is said against the only class that text and label leave does not rule it out
+        return np.exp(np.maximum(logs, _FURTHEST))
 
     def suggestions(
         self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions
@@ -190,32 +204,31 @@ class OpinionModel:
 
     def quality(self) -> Quality:
         """Return how often each annotator is right, by the shares of the classes, with bounds."""
-        shares = self.posterior.weights.sum(axis=0)
+        shares = self.doubting.weights.sum(axis=0)
         right = np.diagonal(self.confusion, axis1=1, axis2=2) @ shares
         share = right / (self.confusion.sum(axis=1) @ shares)
         return Quality(share, *_wilson(share, self.counts))
 
+    @property
+    def wrong_labels(self) -> float:
+        """Share of the given labels that are wrong."""
+        first, second = (
+            float(1 - of.weights.trace() / of.weights.sum())
+            for of in (self.posterior, self.doubting)
+        )
+        return (1 - self.doubt) * first + self.doubt * second
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, for JSON; `from_dict` gives the same model back."""
-        calibration, posterior = self.posterior.calibration, self.posterior
-        cells = zip(
-            posterior.given.tolist(),
-            posterior.true.tolist(),
-            posterior.weight.tolist(),
-            strict=True,
-        )
+        counts, says = self.counts.tolist(), self.confusion.tolist()
         return {
-            "temperature": calibration.temperature,
-            "training_prior": calibration.training_prior.tolist(),
-            "weight_cells": [list(cell) for cell in cells],  # few, of many classes
+            "posterior": self.posterior.to_dict(),
+            "doubting": self.doubting.to_dict(),
+            "doubt": self.doubt,
             "annotators": [
-                {"annotator": name, "kind": kind, "n": n, "confusion": says}
-                for name, kind, n, says in zip(
-                    self.annotators,
-                    self.kinds,
-                    self.counts.tolist(),
-                    self.confusion.tolist(),
-                    strict=True,
+                {"annotator": name, "kind": kind, "n": n, "confusion": confusion}
+                for name, kind, n, confusion in zip(
+                    self.annotators, self.kinds, counts, says, strict=True
                 )
             ],
         }
@@ -223,21 +236,16 @@ class OpinionModel:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Self:
         """Read what `to_dict` returned, or JSON of it; KeyError, ValueError or so on else."""
-        prior = np.array(content["training_prior"], np.float64)
-        given, true, weight = zip(*content["weight_cells"], strict=True)
-        posterior = Posterior(
-            Calibration(float(content["temperature"]), prior),
-            np.array(given, np.int32),
-            np.array(true, np.int32),
-            np.array(weight, np.float64),
-        )
-        those = content["annotators"]
-        shape = (len(those), len(prior), len(prior))
+        posterior = Posterior.from_dict(content["posterior"])
+        those, n_classes = content["annotators"], posterior.n_classes
+        says = np.array([of["confusion"] for of in those], np.float64)
         return cls(
             posterior,
+            Posterior.from_dict(content["doubting"]),
+            float(content["doubt"]),
             tuple(of["annotator"] for of in those),
             tuple(of["kind"] for of in those),
-            np.array([of["confusion"] for of in those], np.float64).reshape(shape),
+            says.reshape(len(those), n_classes, n_classes),
             np.array([of["n"] for of in those], np.int64),
         )
 
@@ -274,15 +282,6 @@ def _sums(n_cells: int, cell: IntArray, values: FloatArray) -> FloatArray:
     if len(cells):
         sums[cells] = np.add.reduceat(values[order], first, axis=0)
     return sums
-
-
-def _open(posterior: Posterior) -> FloatArray:
-    """Return the noise matrix of a posterior with a little noise in it, shape (K, K)."""
-    shares = posterior.weights.sum(axis=0)
-    n_classes = len(shares)
-    little = np.full((n_classes, n_classes), 1 / n_classes)
-    noise_matrix = posterior.weights / np.where(shares > 0, shares, 1.0)
-    return (1 - _LITTLE_NOISE) * noise_matrix + _LITTLE_NOISE * little
 
 
 def _wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:

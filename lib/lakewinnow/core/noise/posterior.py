@@ -11,9 +11,10 @@ label that no one can doubt for sure stays. `doubting` takes them from confident
 does: it says too much, and ranks the labels by how doubtful they are better than the other.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -96,6 +97,27 @@ class Posterior:
     def n_classes(self) -> int:
         """K."""
         return len(self.calibration.training_prior)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain numbers and lists, for JSON; `from_dict` gives the same posterior back."""
+        return {
+            "temperature": self.calibration.temperature,
+            "training_prior": self.calibration.training_prior.tolist(),
+            "given": self.given.tolist(),
+            "true": self.true.tolist(),
+            "weight": self.weight.tolist(),
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Self:
+        """Read what `to_dict` returned, or JSON of it; KeyError, ValueError or so on else."""
+        prior = np.array(content["training_prior"], np.float64)
+        return cls(
+            Calibration(float(content["temperature"]), prior),
+            np.array(content["given"], np.int32),
+            np.array(content["true"], np.int32),
+            np.array(content["weight"], np.float64),
+        )
 
     @cached_property
     def weights(self) -> FloatArray:

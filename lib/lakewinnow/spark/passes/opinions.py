@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from lakewinnow import columns as c
 from lakewinnow.core.crowd.confusion import FUNCTION
 from lakewinnow.core.crowd.opinions import OpinionModel, Opinions
+from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow import lists, udf
@@ -79,31 +80,39 @@ def opinions_of(column: pa.ListArray, n_classes: int) -> Opinions:
     return Opinions.of(row, numbers // n_classes, numbers % n_classes)
 
 
-def fit(rows: DataFrame, annotators: Annotators, start: Posterior) -> OpinionModel:
+def fit(rows: DataFrame, annotators: Annotators, noise_model: NoiseModel) -> OpinionModel:
     """Fit the model in one task.
 
     Parameters
     ----------
     rows : row_id, label, pred_probs and opinions, as of `by_row`
-    start : of text and given label, before any opinion
     """
-    task = partial(_fit, annotators=annotators, start=start)
+    posterior, doubting = Posterior.of(noise_model), Posterior.doubting(noise_model)
+    task = partial(_fit, annotators=annotators, posterior=posterior, doubting=doubting)
     found = apply_to_groups(rows, (), task, _FOUND).collect()
     if not found:
-        return OpinionModel.without_opinions(start)
+        return OpinionModel.without_opinions(posterior)
     return OpinionModel.from_dict(json.loads(found[0][0]))
 
 
-def _fit(rows: pa.Table, annotators: Annotators, start: Posterior) -> pa.Table:
+def _fit(
+    rows: pa.Table, annotators: Annotators, posterior: Posterior, doubting: Posterior
+) -> pa.Table:
     if not rows.num_rows:  # Sail calls for a group without rows
         return pa.table({"found": pa.array([], pa.string())})
     order = arrow.order_of_ids(rows.column(c.ROW_ID))
     labels = rows.column(c.LABEL).to_numpy()[order].astype(np.int64)
     pred_probs = arrow.matrix_in_order(rows.column(c.PRED_PROBS), order).astype(np.float64)
     said = rows.column(c.OPINIONS).take(pa.array(order)).combine_chunks()
-    opinions = opinions_of(said, start.n_classes)
+    opinions = opinions_of(said, posterior.n_classes)
     with threadpool_limits(1, user_api="blas"):  # sums of BLAS depend on the number of its threads
         model = OpinionModel.fit(
-            labels, pred_probs, opinions, annotators.names, annotators.kinds, start
+            labels,
+            pred_probs,
+            opinions,
+            annotators.names,
+            annotators.kinds,
+            posterior,
+            doubting,
         )
     return pa.table({"found": [json.dumps(model.to_dict())]})
