@@ -292,6 +292,17 @@ def test_naming_one_classifier_parameter_keeps_the_others():
         (with_annotations(columns=["a"], label="l"), "unused_key", "input.annotations.label"),
         (with_annotations(columns=["a", "a"]), "repeated_column", "input.annotations.columns"),
         (with_annotations(columns=["row_id"]), "repeated_column", "input.annotations.columns"),
+        (
+            with_annotations(format="label-studio", annotator="by"),
+            "unused_key",
+            "input.annotations.annotator",
+        ),
+        (
+            with_annotations(format="argilla", columns=["a"]),
+            "unused_key",
+            "input.annotations.columns",
+        ),
+        (with_key("ask", {"rows": None, "format": "argilla"}), "unused_key", "ask.format"),
         (with_key("opinions.functions", ["a.b"] * 2), "repeated_function", "opinions.functions"),
         (
             {**without_text(embedding="v"), "opinions": {"functions": ["a.b"]}},

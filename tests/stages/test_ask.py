@@ -1,10 +1,14 @@
 """Ask: rows of which one more opinion is worth most, each once, with what is known of it."""
 
+import json
+from pathlib import Path
+
 import pytest
 from pyspark.sql import functions as F
 
 from builders import corpus_row, lake_in, make_commit, make_table, read_rows
 from lakewinnow import columns as c
+from lakewinnow.config.sections import AskConfig
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.opinions import OPINIONS
 from lakewinnow.spark.passes.judged import JUDGED, SAID
@@ -46,8 +50,9 @@ def lake(spark, tmp_path_factory):
     return lake
 
 
-def asked(lake, n_rows=10, kinds=(), **options):
-    report = ask.run(lake, n_rows, F.upper(c.TEXT), kinds, SETS, **options)
+def asked(lake, n_rows=10, kinds=(), format_=None, **options):
+    config = AskConfig(rows=n_rows, format=format_)
+    report = ask.run(lake, config, F.upper(c.TEXT), kinds, SETS, **options)
     rows = sorted(read_rows(lake.files.root, "ask"), key=lambda row: row["ask_rank"])
     assert [row["ask_rank"] for row in rows] == list(range(1, len(rows) + 1))
     return rows, report.figures
@@ -64,6 +69,11 @@ def test_rows_that_gain_most_come_first_and_of_those_alike_one(lake):
     assert [row["row_id"] for row in asked(lake, 1)[0]] == ["r1"]
 
 
+def test_where_nothing_is_worth_asking_the_table_has_no_row(lake):
+    own = Decisions(lake.spark.createDataFrame([(key,) for key in GAINS], "row_id string"), "")
+    assert asked(lake, own=own)[0] == []
+
+
 def test_what_is_known_of_a_row_is_there(lake):
     rows, _ = asked(lake, kinds=("annotation",))
     assert rows[0]["opinions"] == [
@@ -78,3 +88,15 @@ def test_what_the_user_has_decided_is_not_asked(lake):
     own = Decisions(lake.spark.createDataFrame([("r1",)], "row_id string"), "")
     rows, _ = asked(lake, own=own)
     assert [row["row_id"] for row in rows] == ["r2", "r5", "r0"]
+
+
+def test_a_tool_for_labelling_gets_files_and_no_other_tools_stay(lake):
+    folder = Path(lake.files.path("labelling"))
+    rows, _ = asked(lake, format_="label-studio")
+    tasks = json.loads((folder / "tasks.json").read_text())
+    assert [task["data"]["row_id"] for task in tasks] == [row["row_id"] for row in rows]
+    assert tasks[0]["data"]["text"] == "ONE"
+    asked(lake, format_="argilla")
+    assert {path.name for path in folder.iterdir()} == {".argilla", "records.json"}
+    asked(lake)
+    assert not folder.exists()

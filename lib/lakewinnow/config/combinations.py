@@ -19,7 +19,7 @@ from lakewinnow.config.sections import (
     LabelIssuesConfig,
     LogisticParams,
 )
-from lakewinnow.config.types import FileFormat, Names
+from lakewinnow.config.types import FileFormat, LabellingTool, Names
 from lakewinnow.config.values import check_types
 from lakewinnow.errors import ConfigError, Shown, did_you_mean, unknown_classes
 from lakewinnow.typed_json import key_of
@@ -87,30 +87,44 @@ def check_combinations(config: Config) -> Iterator[ConfigError]:
 
 
 def _check_opinions(config: Config) -> Iterator[ConfigError]:
-    """Yield what is wrong with what annotators say."""
-    source, functions = config.input.annotations, config.opinions.functions
-    key, default = "input.annotations", AnnotationsConfig()
-    if source.path is None and source != default:
-        hint = "its other keys say how to read it"
-        yield ConfigError("missing_key", f"{key}.path", "a file or folder", None, hint)
-    if source.columns is not None:
-        for name in ("annotator", "label"):
-            got, unused = getattr(source, name), getattr(default, name)
-            if got != unused:
-                expected = f"{unused} with {key}.columns, which names a column per annotator"
-                yield ConfigError("unused_key", f"{key}.{name}", expected, got)
-        if not source.columns or len({*source.columns, source.row}) <= len(source.columns):
-            expected = f"one or more columns, each once, without {source.row}"
-            yield ConfigError("repeated_column", f"{key}.columns", expected, list(source.columns))
-    elif len({source.row, source.annotator, source.label}) < 3:
-        got = Shown(f"{source.row}, {source.annotator}, {source.label}")
-        yield ConfigError("same_column", key, "three columns: row, annotator and label", got)
+    """Yield what is wrong with what annotators say, and with what they are asked."""
+    yield from _check_annotations(config.input.annotations)
+    functions = config.opinions.functions
     if functions and config.input.text is None:
         expected, hint = "none, as rows have no text", "name their column in input.text"
         yield ConfigError("no_text", "opinions.functions", expected, list(functions), hint)
     if len({*functions}) < len(functions):
         expected = "functions, each once"
         yield ConfigError("repeated_function", "opinions.functions", expected, list(functions))
+    if config.ask.format is not None and config.ask.rows is None:
+        expected, hint = "null where ask.rows is null", "ask.rows says how many rows to ask about"
+        yield ConfigError("unused_key", "ask.format", expected, config.ask.format, hint)
+
+
+def _check_annotations(source: AnnotationsConfig) -> Iterator[ConfigError]:
+    key, default = "input.annotations", AnnotationsConfig()
+    if source.path is None and source != default:
+        hint = "its other keys say how to read it"
+        yield ConfigError("missing_key", f"{key}.path", "a file or folder", None, hint)
+    unused: tuple[str, ...] = ()
+    why = ""
+    if source.format in get_args(LabellingTool):
+        unused = ("annotator", "columns", "options")
+        why = f"{key}.format: {source.format}, which says it itself"
+    elif source.columns is not None:
+        unused = ("annotator", "label")
+        why = f"{key}.columns, which names a column per annotator"
+    for name in unused:
+        got, nothing = getattr(source, name), getattr(default, name)
+        if got != nothing:
+            yield ConfigError("unused_key", f"{key}.{name}", f"{nothing} with {why}", got)
+    if source.columns is None:
+        if len({source.row, source.annotator, source.label}) < 3:
+            got = Shown(f"{source.row}, {source.annotator}, {source.label}")
+            yield ConfigError("same_column", key, "three columns: row, annotator and label", got)
+    elif not source.columns or len({*source.columns, source.row}) <= len(source.columns):
+        expected = f"one or more columns, each once, without {source.row}"
+        yield ConfigError("repeated_column", f"{key}.columns", expected, list(source.columns))
 
 
 def _check_promises(clean: CleanConfig) -> Iterator[ConfigError]:

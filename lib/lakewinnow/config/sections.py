@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from lakewinnow.config.types import (
     Above,
     Action,
+    AnnotationsFormat,
     AtLeast,
     Between,
     ColumnName,
@@ -24,6 +25,7 @@ from lakewinnow.config.types import (
     Fraction,
     InputFormat,
     KeysOf,
+    LabellingTool,
     Options,
     OrInteger,
     OutputFormat,
@@ -46,16 +48,19 @@ class AnnotationsConfig:
     path: ReadPath | None = None
     """File or folder: a line per row and annotator, or a line per row, as `columns` says. null:
     there is none."""
-    format: FileFormat | None = None
-    """Format of the file. null: its ending says it."""
+    format: AnnotationsFormat | None = None
+    """Format of the file. label-studio: what it exports as JSON. argilla: what
+    `Dataset.to_disk` writes. null: its ending says it."""
     options: Options = field(default_factory=dict)
     """Options of Spark's reader for the format."""
     row: str = "row_id"
-    """Its column that says which row: what `input.id` has there, or the row_id of issues/."""
+    """Its column that says which row: what `input.id` has there, or the row_id of issues/. Of
+    label-studio a name in `data`, of argilla one in `metadata`."""
     annotator: str = "annotator"
-    """Its column of who says it."""
+    """Its column of who says it. Tools for labelling have their own."""
     label: str = "label"
-    """Its column of what they say: a class of the input, as the input spells it."""
+    """Its column of what they say: a class of the input, as the input spells it. Of tools for
+    labelling, the name of the question."""
     columns: tuple[str, ...] | None = None
     """A wide table: its columns of labels, one per annotator, named for them; null or blank where
     one has said nothing. null: a long one, with the columns `annotator` and `label`."""
@@ -367,6 +372,9 @@ class AskConfig:
 
     rows: Count | None = 200
     """How many rows. null: there is no such table."""
+    format: LabellingTool | None = None
+    """The rows also as files that a tool for labelling imports, in labelling/: label-studio |
+    argilla. `input.annotations.format` reads its answers. null: none."""
 
 
 @dataclass(frozen=True, kw_only=True)

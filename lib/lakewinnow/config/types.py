@@ -101,6 +101,8 @@ class KeysOf:
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 FileFormat = Literal["parquet", "csv", "json", "arrow", "excel", "delta", "iceberg"]
+LabellingTool = Literal["label-studio", "argilla"]
+AnnotationsFormat = Literal[FileFormat, LabellingTool]
 InputFormat = Literal[FileFormat, "table"]  # table: of the catalog, as input.table says already
 OutputFormat = Literal["parquet", "delta", "iceberg"]
 COLUMN: Final = Names("the name of a column")

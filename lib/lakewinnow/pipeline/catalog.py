@@ -302,7 +302,7 @@ STAGES: Final = (
         "ask",
         "ranks the rows of which one more opinion is worth most",
         reads=_read_by_ask,
-        writes=("ask",),
+        writes=lambda config: ("ask", *(["labelling"] if config.ask.format else [])),
         settings=_with_rewriting("ask"),
         outside=("decisions",),
         is_on=lambda config: config.ask.rows is not None,

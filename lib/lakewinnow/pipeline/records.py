@@ -44,7 +44,14 @@ from lakewinnow.typed_json import from_json, to_json
 F = TypeVar("F")
 _WRITTEN_BESIDE: Final = ("refused", "rejected")  # tables that embed adds to what it declares
 # What the manifest lists besides tables.
-_FILES: Final = ("noise_model.json", "annotators.json", "summary.json", "report.html", "exports")
+_FILES: Final = (
+    "noise_model.json",
+    "annotators.json",
+    "summary.json",
+    "report.html",
+    "exports",
+    "labelling",
+)
 
 
 @dataclass(frozen=True, repr=False)

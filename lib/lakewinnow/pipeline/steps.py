@@ -102,9 +102,9 @@ def _noise(run: Run) -> StageReport[Any]:
 
 def _ask(run: Run) -> StageReport[Any]:
     config = run.config
-    n_rows, own = config.ask.rows or 0, run.inputs.decisions
+    own = run.inputs.decisions
     return ask.run(
-        *(run.lake, n_rows, run.text, config.opinion_kinds, config.checks.sets, own),
+        *(run.lake, config.ask, run.text, config.opinion_kinds, config.checks.sets, own),
         has_neighbors=has_neighbors(config),
     )
 

@@ -2,9 +2,10 @@
 
 Reads    checks/label_issues/, corpus/, opinions/*, the sets of checks that find rows alike, and
          checks/neighbors/, where a check has it made
-Writes   ask/, of at most `ask.rows` rows
+Writes   ask/, of at most `ask.rows` rows; with `ask.format`, labelling/: files that a tool imports
 Passes   2 each: the rows that gain most, of which some are alike; all of those that are left
 Shuffle  none but the ranking
+Memory   with `ask.format` the driver: the texts of these rows
 
 Rows that are alike are asked about once, and rows that the user has decided not at all.
 """
@@ -13,16 +14,17 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-import pyarrow as pa
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType
 
 from lakewinnow import columns as c
+from lakewinnow.config.sections import AskConfig
 from lakewinnow.figures.opinions import Asked
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs.decisions import Decisions
+from lakewinnow.lake.labelling_tools import TOOLS
 from lakewinnow.lake.opinions import read_opinions, said_by_annotators
 from lakewinnow.lake.queue import most_valuable
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -30,8 +32,10 @@ from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.spark.schemas import schema
 
 TABLE: Final = "ask"
+FILES: Final = "labelling"
 _LEAST_GAIN: Final = 1e-6  # of less, there is nothing to ask
 _OPINION: Final = schema({c.ANNOTATOR: "string?", c.LABEL: "string?"})
+_RANKS: Final = schema({c.ROW_ID: "string", c.ASK_RANK: "int"})
 ASK: Final = schema(
     {
         c.ASK_RANK: "int",  # 1 = worth most
@@ -50,7 +54,7 @@ ASK: Final = schema(
 
 def run(
     lake: Lake,
-    n_rows: int,
+    config: AskConfig,
     text: Column,
     kinds: Sequence[str],
     sets: Mapping[str, str],
@@ -71,19 +75,18 @@ def run(
     judged = lake.read("checks/label_issues").where(F.col(c.GAIN) > _LEAST_GAIN)
     if own is not None:
         judged = judged.join(own.rows.select(c.ROW_ID), c.ROW_ID, "left_anti")
-    chosen = most_valuable(lake, judged, n_rows, sets, has_neighbors=has_neighbors)
-    ranks = pa.table(
-        {
-            c.ROW_ID: pa.array(chosen, pa.string()),
-            c.ASK_RANK: pa.array(range(1, len(chosen) + 1), pa.int32()),
-        }
-    )
-    rows = judged.join(F.broadcast(lake.spark.createDataFrame(ranks)), c.ROW_ID)
+    chosen = most_valuable(lake, judged, config.rows or 0, sets, has_neighbors=has_neighbors)
+    ranked = [(row_id, rank) for rank, row_id in enumerate(chosen, 1)]
+    ranks = lake.spark.createDataFrame(ranked, _RANKS)
+    rows = judged.join(F.broadcast(ranks), c.ROW_ID)
     texts = accepted(lake).select(c.ROW_ID, text.alias(c.TEXT))
     rows = texts.join(F.broadcast(rows), c.ROW_ID)
     rows = rows.withColumn(c.WHY, _why(has_opinions=bool(kinds)))
     lake.publish(TABLE, _with_opinions(lake, rows, kinds), schema=ASK)
     gains = lake.read(TABLE).select(c.GAIN).toArrow()[c.GAIN].to_pylist()
+    lake.files.delete(FILES)
+    if config.format is not None:
+        _write_files(lake, config.format)
     return StageReport(
         rows_in=lake.rows("checks/label_issues"),
         rows_out=len(gains),
@@ -91,6 +94,14 @@ def run(
         writes=(TABLE,),
         figures=Asked(rows=len(gains), gain=math.fsum(gains)),
     )
+
+
+def _write_files(lake: Lake, tool: str) -> None:
+    """Write the rows as a tool for labelling imports them."""
+    rows = lake.read(TABLE).toArrow().sort_by(c.ASK_RANK).to_pylist()
+    classes = lake.figures("ingest", Ingested).classes
+    for name, text in TOOLS[tool].files(rows, classes).items():
+        lake.files.write_text(f"{FILES}/{name}", text)
 
 
 def _why(*, has_opinions: bool) -> Column:

@@ -1,12 +1,15 @@
 """Annotations: the table of who says which label a row has, long or wide; see `input.annotations`.
 
+Or what a tool for labelling has exported, which is read whole: people have made it.
+
 Read as it stands: which of its rows mean a row of the input is known when there is a corpus, and
 the stage `annotations` says so.
 """
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -14,12 +17,19 @@ from pyspark.sql import types as t
 
 from lakewinnow import columns as c
 from lakewinnow.config.sections import AnnotationsConfig, InputConfig
-from lakewinnow.errors import LakewinnowError, SchemaError, Shown, check_columns
+from lakewinnow.config.types import FileFormat
+from lakewinnow.errors import DataError, LakewinnowError, SchemaError, Shown, check_columns
+from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs.formats import input_format
 from lakewinnow.lake.inputs.source import Source, read_source, text_of
+from lakewinnow.lake.labelling_tools import TOOLS, answers
+from lakewinnow.spark.schemas import schema
 
 KEY: Final = "input.annotations"
 IS_MALFORMED: Final = "is_malformed"
+_ANSWERS: Final = schema(
+    {c.ROW_ID: "string?", c.ANNOTATOR: "string?", c.LABEL: "string?", IS_MALFORMED: "boolean"}
+)
 _NO_TEXT = (t.ArrayType, t.MapType, t.StructType, t.BinaryType)
 
 
@@ -38,9 +48,10 @@ def read_annotations(spark: SparkSession, config: AnnotationsConfig) -> Annotati
     ------
     DataError, SchemaError, ConfigError : as of the input, at the key of `input.annotations`
     """
-    like = InputConfig(
-        path=config.path, format=config.format, options=config.options, label=config.row
-    )
+    if config.format in TOOLS:
+        return _answers(spark, config)
+    format_ = cast("FileFormat | None", config.format)
+    like = InputConfig(path=config.path, format=format_, options=config.options, label=config.row)
     try:
         source = read_source(spark, like, input_format(like))
     except LakewinnowError as error:
@@ -49,6 +60,33 @@ def read_annotations(spark: SparkSession, config: AnnotationsConfig) -> Annotati
     _check_columns(source.schema, config)
     said = _long(source, config) if config.columns is None else _wide(source, config)
     return Annotations(said, source.fingerprint)
+
+
+def _answers(spark: SparkSession, config: AnnotationsConfig) -> Annotations:
+    """Read the export of a tool for labelling: a file, or the JSON files of a folder."""
+    files, where = Files(config.path or ""), f"{KEY}.path"
+    names = [files.name_of(entry) for entry in files.listing()]
+    contents = [
+        content
+        for name in sorted(names)
+        if (not name or _is_json(name)) and (content := files.read_bytes(name)) is not None
+    ]
+    if not contents:
+        got, hint = Shown(f"none in {config.path}"), "relative paths start in the current folder"
+        raise DataError("input_not_found", where, "a JSON file", got, hint)
+    found = (
+        (*said, False)
+        for content in contents
+        for said in answers(f"{config.format}", content, where, config.row, config.label)
+    )
+    rows = spark.createDataFrame([*found], _ANSWERS)
+    digests = b"".join(hashlib.sha256(content).digest() for content in contents)
+    return Annotations(rows, hashlib.sha256(digests).hexdigest())
+
+
+def _is_json(name: str) -> bool:
+    """Whether a file is an export: those of settings are in hidden folders."""
+    return name.endswith(".json") and not any(part.startswith(".") for part in name.split("/"))
 
 
 def _long(source: Source, config: AnnotationsConfig) -> DataFrame:
