@@ -282,6 +282,13 @@ def test_streams_are_as_wide_as_their_rows_and_never_too_thin_to_read():
     assert "<i>90.0%</i>" in picture.html
 
 
+def test_a_curve_and_its_line_say_what_they_end_at():
+    drawn = str(charts.curve("Right", [4.0, 6.0], 3.0, names=("ours", "by chance")))
+    assert "ours: 6.0; by chance: 3.0" in drawn
+    assert "0.00,100.00 50.00,36.00 100.00,4.00" in drawn
+    assert 'y2="52.00"' in drawn
+
+
 def test_the_darkest_cell_is_the_most_frequent_mistake():
     picture = charts.heat_map([[0.9, 0.2], [0.1, 0.8]], ["x", "y"], across="a", down="b")
     assert re.findall(r'class="([\w ]+)" style="--share:([\d.]+)">', picture.html) == [

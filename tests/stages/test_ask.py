@@ -66,6 +66,8 @@ def test_rows_that_gain_most_come_first_and_of_those_alike_one(lake):
     assert rows[0]["opinions"] == []
     assert figures.rows == 3
     assert figures.gain == pytest.approx(0.65)
+    assert figures.curve == pytest.approx([0.3, 0.55, 0.65])
+    assert figures.by_chance == pytest.approx(3 * sum(GAINS.values()) / len(GAINS))
     assert [row["row_id"] for row in asked(lake, 1)[0]] == ["r1"]
 
 

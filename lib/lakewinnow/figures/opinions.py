@@ -1,6 +1,6 @@
 """What annotators say of the rows, and how often each is right."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from lakewinnow.figures.rows import Counts
@@ -39,6 +39,10 @@ class Asked:
 
     rows: int
     gain: Annotated[float, "labels more that would be right, if each got one more opinion"]
+    by_chance: Annotated[float, "the same of as many rows that are drawn at random"] = 0.0
+    curve: Annotated[
+        list[float], "the same of the first rows, in equal steps up to all of them"
+    ] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

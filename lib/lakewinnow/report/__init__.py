@@ -66,6 +66,13 @@ class Report:
         found["confident_joint"] = charts.heat_map(
             joint, shown, across="true label", down="given label", form=",.0f"
         )
+        asked = self.summary.ask
+        if asked and asked.curve:
+            title, names = (
+                "Labels more that are right",
+                ("rows of ask/ (line)", "rows at random (dashed)"),
+            )
+            found["ask"] = charts.curve(title, asked.curve, asked.by_chance, names=names)
         return found
 
     def _context(self) -> dict[str, Any]:

@@ -167,6 +167,33 @@ def histogram(
     )
 
 
+def curve(title: str, values: Sequence[float], other: float, *, names: tuple[str, str]) -> Picture:
+    """Draw how something grows in equal steps from 0, and the straight line of something else.
+
+    Parameters
+    ----------
+    values : after each step
+    other : what the line ends at
+    names : of the curve and of the line
+    """
+    highest = max(*values, other) or 1.0
+    ends = [0.0, *values]
+    points = " ".join(
+        f"{100 * step / len(values):.2f},{100 - 96 * value / highest:.2f}"
+        for step, value in enumerate(ends)
+    )
+    said = f"{names[0]}: {values[-1]:,.1f}; {names[1]}: {other:,.1f}"
+    return Picture(
+        Markup(
+            '<figure class="curve"><figcaption>{0}</figcaption><svg viewBox="0 0 100 100"'
+            ' preserveAspectRatio="none" role="img" aria-label="{0}: {1}">'
+            '<polyline points="{2}"/>'
+            '<line class="mark" x1="0" y1="100" x2="100" y2="{3:.2f}"/></svg>'
+            '<p class="soft">{1}</p></figure>'
+        ).format(title, said, points, 100 - 96 * other / highest)
+    )
+
+
 def interval(low: float, value: float, high: float, *, least: float, most: float) -> Markup:
     """Draw a number and its interval on the line from `least` to `most`."""
     reach = max(most - least, 1e-9)

@@ -3,7 +3,8 @@
 Reads    checks/label_issues/, corpus/, opinions/*, the sets of checks that find rows alike, and
          checks/neighbors/, where a check has it made
 Writes   ask/, of at most `ask.rows` rows; with `ask.format`, labelling/: files that a tool imports
-Passes   2 each: the rows that gain most, of which some are alike; all of those that are left
+Passes   2 each: the rows that gain most, of which some are alike; all of those that are left. One
+         for what rows at random would gain
 Shuffle  none but the ranking
 Memory   with `ask.format` the driver: the texts of these rows
 
@@ -34,6 +35,8 @@ from lakewinnow.spark.schemas import schema
 TABLE: Final = "ask"
 FILES: Final = "labelling"
 _LEAST_GAIN: Final = 1e-6  # of less, there is nothing to ask
+_STEPS: Final = 40  # of the curve
+_TICKS: Final = 2.0**32  # of a gain: whole numbers add up to the same in any order
 _OPINION: Final = schema({c.ANNOTATOR: "string?", c.LABEL: "string?"})
 _RANKS: Final = schema({c.ROW_ID: "string", c.ASK_RANK: "int"})
 ASK: Final = schema(
@@ -87,12 +90,33 @@ def run(
     lake.files.delete(FILES)
     if config.format is not None:
         _write_files(lake, config.format)
+    n_all = lake.rows("checks/label_issues")
     return StageReport(
-        rows_in=lake.rows("checks/label_issues"),
+        rows_in=n_all,
         rows_out=len(gains),
-        reads={"checks/label_issues": 2, "corpus": 2, **dict.fromkeys(sets, 1)},
+        reads={"checks/label_issues": 3, "corpus": 2, **dict.fromkeys(sets, 1)},
         writes=(TABLE,),
-        figures=Asked(rows=len(gains), gain=math.fsum(gains)),
+        figures=_figures(sorted(gains, reverse=True), judged, n_all),
+    )
+
+
+def _figures(gains: Sequence[float], judged: DataFrame, n_all: int) -> Asked:
+    """Say what asking gains.
+
+    Parameters
+    ----------
+    gains : of the rows to ask about, the largest first
+    judged : all rows that would gain something
+    """
+    ticks = F.sum(F.floor(F.col(c.GAIN) * _TICKS).cast("bigint"))
+    total = (judged.agg(ticks).collect()[0][0] or 0) / _TICKS
+    n_rows = len(gains)
+    n_steps = min(_STEPS, n_rows)
+    return Asked(
+        rows=n_rows,
+        gain=math.fsum(gains),
+        by_chance=total / n_all * n_rows if n_rows else 0.0,
+        curve=[math.fsum(gains[: n_rows * step // n_steps]) for step in range(1, n_steps + 1)],
     )
 
 
