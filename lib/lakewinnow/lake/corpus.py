@@ -55,7 +55,9 @@ def accepted(lake: Lake) -> DataFrame:
 
 def n_accepted(lake: Lake) -> int:
     """Return how many rows came with a label and can be worked with."""
-    return _labelled_rows(lake, "corpus") - lake.rows(_REFUSED)
+    were_taken_in = lake.files.exists(LABELS_MADE)
+    n_rows = came_with_label(lake).count() if were_taken_in else lake.rows("corpus")
+    return n_rows - lake.rows(_REFUSED)
 
 
 def accepted_probs(lake: Lake) -> DataFrame:
@@ -65,12 +67,6 @@ def accepted_probs(lake: Lake) -> DataFrame:
 
 def _labelled(lake: Lake, rows: DataFrame) -> DataFrame:
     return rows.where(F.col(c.LABEL).isNotNull()) if lake.files.exists(LABELS_MADE) else rows
-
-
-def _labelled_rows(lake: Lake, table: str) -> int:
-    if not lake.files.exists(LABELS_MADE):
-        return lake.rows(table)
-    return _labelled(lake, lake.read(table)).count()
 
 
 def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> dict[str, int]:
@@ -88,7 +84,7 @@ def refuse(lake: Lake, texts: DataFrame, config: InputConfig, n_texts: int) -> d
     was_refused = lake.files.exists(_REFUSED)
     if not n_texts and not was_refused:
         return {}
-    rows = lake.read("corpus").join(texts, c.TEXT_KEY)
+    rows = came_with_label(lake).join(texts, c.TEXT_KEY)
     counts: dict[str, int] = dict(rows.groupBy(c.ERROR_CODE).count().collect())
     if not was_refused:  # quarantine/ is still ingest's
         lake.publish(_REJECTED, lake.read("quarantine"))
@@ -121,7 +117,7 @@ def take_in(lake: Lake, labels: DataFrame | None, config: InputConfig) -> None:
     """
     if labels is None and not lake.files.exists(LABELS_MADE):
         return
-    tables = {name: _labelled(lake, lake.read(name)) for name in _MOVED}
+    tables = {name: lake.read(name).where(F.col(c.LABEL).isNotNull()) for name in _MOVED}
     apart = stay_out = lake.read(UNLABELLED)
     if labels is not None:
         lake.publish(LABELS_MADE, labels)  # first: from now on, such rows are told from others

@@ -29,7 +29,7 @@ from lakewinnow.config.sections import ChecksConfig, CleanConfig, InputConfig
 from lakewinnow.figures.rows import Decided, Ingested, Promise
 from lakewinnow.lake import check_tables, redaction
 from lakewinnow.lake.check_tables import WHY
-from lakewinnow.lake.corpus import UNLABELLED, take_in
+from lakewinnow.lake.corpus import LABELS_MADE, UNLABELLED, take_in
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.checked import Checked
 from lakewinnow.lake.inputs.decisions import Decisions
@@ -161,7 +161,7 @@ def run(
             "corpus": 1 if config.checked_label is None else 3,
             **{check.table: 2 if check in acting else 1 for check in others},
         },
-        writes=("issues",),
+        writes=("issues", *([LABELS_MADE] if labelled and labelled.rows is not None else [])),
         figures=replace(figures, unlabelled=labelled.figures if labelled else None),
         warnings=[*warnings, *budget.warnings(config.max_class_fraction)],
     )
