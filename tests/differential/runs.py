@@ -34,7 +34,10 @@ def started(engine, n_partitions):
 
             usual = embedded._environment
             name = "SAIL_EXECUTION__DEFAULT_PARALLELISM"
-            embedded._environment = lambda *of: {**usual(*of), name: str(n_partitions)}
+            embedded._environment = lambda *of, **how: {
+                **usual(*of, **how),
+                name: str(n_partitions),
+            }
             spark = session("differential", engine="sail")
         else:
             remote = stack.enter_context(connect_server()) if engine == "connect" else None

@@ -336,4 +336,4 @@ def _begin_session(asked: Asked, config: "Config") -> None:
     path = Path(config.input.path or "")
     with suppress(PermissionError):  # the run says which file, and what to do
         if asked.remote is None and path.is_file() and path.stat().st_size <= _SMALL_BYTES:
-            begin(engine=config.engine)
+            begin(engine=config.engine, wide_rows=config.input.has_wide_rows)

@@ -119,6 +119,11 @@ class InputConfig:
         """Whether rows come with what the classifier sees, so that no text is embedded."""
         return self.embedding is not None or self.features is not None
 
+    @property
+    def has_wide_rows(self) -> bool:
+        """Whether rows come with a number for each class, of which there may be thousands."""
+        return self.pred_probs is not None
+
 
 @dataclass(frozen=True, kw_only=True)
 class OpenAIConfig:

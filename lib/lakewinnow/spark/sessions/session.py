@@ -78,6 +78,7 @@ def session(
     engine: EngineName = "auto",
     remote: str | None = None,
     input_bytes: int = 0,
+    wide_rows: bool = False,
 ) -> SparkSession:
     """Return the session to work with.
 
@@ -96,6 +97,8 @@ def session(
         ``sc://host:port`` of a Spark Connect server.
     input_bytes : int
         Size of what is to be worked on, for ``"auto"``.
+    wide_rows : bool
+        Whether a row may hold thousands of numbers, for Sail: it takes fewer at once then.
 
     Raises
     ------
@@ -115,10 +118,10 @@ def session(
     if any(name in os.environ for name in _GIVEN_BY):
         return SparkSession.builder.getOrCreate()
     if engine == "sail":
-        return _start_sail(app_name)
+        return _start_sail(app_name, wide_rows=wide_rows)
     if engine == "auto" and _takes_sail(input_bytes):
         try:
-            return _start_sail(app_name)
+            return _start_sail(app_name, wide_rows=wide_rows)
         except EngineError as error:
             if error.code != "sail_not_private" or is_remote_only() or not _has_java():
                 raise
@@ -126,7 +129,7 @@ def session(
     return _start(app_name, input_bytes)
 
 
-def begin(*, engine: EngineName = "auto") -> None:
+def begin(*, engine: EngineName = "auto", wide_rows: bool = False) -> None:
     """Have Sail's server start already, where `session` will want it, and return at once.
 
     It takes half a second, and what works with it as long to import. Nothing is raised here: what
@@ -142,7 +145,7 @@ def begin(*, engine: EngineName = "auto") -> None:
 
     def start() -> None:
         try:
-            server.set_result(_new_server())
+            server.set_result(_new_server(wide_rows=wide_rows))
         except BaseException as error:  # noqa: BLE001 - who takes it gets it
             server.set_exception(error)
 
@@ -152,11 +155,15 @@ def begin(*, engine: EngineName = "auto") -> None:
 
 @contextlib.contextmanager
 def running(
-    *, engine: EngineName = "auto", remote: str | None = None, input_bytes: int = 0
+    *,
+    engine: EngineName = "auto",
+    remote: str | None = None,
+    input_bytes: int = 0,
+    wide_rows: bool = False,
 ) -> Iterator[SparkSession]:
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
-    spark = session(engine=engine, remote=remote, input_bytes=input_bytes)
+    spark = session(engine=engine, remote=remote, input_bytes=input_bytes, wide_rows=wide_rows)
     started = _javas.get(spark) if spark not in earlier else None
     try:
         with explaining_lost_engine():
@@ -389,11 +396,11 @@ def _has_java() -> bool:
     return True
 
 
-def _start_sail(app_name: str) -> SparkSession:
+def _start_sail(app_name: str, *, wide_rows: bool) -> SparkSession:
     if (why_not := embedded.why_not()) is not None:
         hint = "pip install 'lakewinnow[sail]', or --engine spark"
         raise EngineError("no_sail", "engine", "sail, where it can run", Shown(why_not), hint)
-    server = _begun.pop().result() if _begun else _new_server()
+    server = _begun.pop().result() if _begun else _new_server(wide_rows=wide_rows)
     os.environ[_CONNECT_MODE] = "1"  # what makes a column one of Spark Connect's, not of a JVM's
     try:
         from lakewinnow.spark.sail import channel
@@ -407,8 +414,8 @@ def _start_sail(app_name: str) -> SparkSession:
     return started
 
 
-def _new_server() -> embedded.Server:
-    return embedded.Server(n_cores=usable_cores(), memory_bytes=_heap_bytes())
+def _new_server(*, wide_rows: bool) -> embedded.Server:
+    return embedded.Server(n_cores=usable_cores(), memory_bytes=_heap_bytes(), wide_rows=wide_rows)
 
 
 def _end_begun() -> None:
