@@ -289,8 +289,11 @@ def test_what_nobody_foresaw_is_told_in_two_lines(
 
 
 def test_a_worker_that_was_killed_is_told_and_what_to_do(command, configure, monkeypatch):
+    class CapturedError(RuntimeError):  # as PySpark has them
+        _cause = RuntimeError("Lost task 1.0: Python worker exited unexpectedly (crashed).")
+
     def broken(*_, **__):
-        raise RuntimeError("Lost task 1.0: Python worker exited unexpectedly (crashed).")
+        raise CapturedError("Exception thrown in awaitResult: ")
 
     monkeypatch.setattr("lakewinnow.config.file.load_config", broken)
     exit_code, _, stderr = command("run", configure())

@@ -1,8 +1,10 @@
-"""Counts of what was done to runs, printed at the end."""
+"""Counts of what was done to runs, printed at the end; places where runs are disturbed."""
 
 from collections import Counter
 
 import pytest
+
+from faults.places import beginning
 
 COUNTS = Counter()
 
@@ -10,6 +12,12 @@ COUNTS = Counter()
 @pytest.fixture(scope="session")
 def counts():
     return COUNTS
+
+
+@pytest.fixture(scope="session")
+def before(tmp_path_factory):
+    """A place whose next run is to be disturbed, and what the undisturbed one comes to: on Sail."""
+    return beginning(tmp_path_factory.mktemp("before"))
 
 
 def pytest_terminal_summary(terminalreporter):

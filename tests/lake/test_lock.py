@@ -13,6 +13,7 @@ import pytest
 
 import lakewinnow
 from builders import Recorder, make_config, messages, write_csv
+from contending import contend
 from lakewinnow.cli import exit_code_of
 from lakewinnow.errors import BusyError
 from lakewinnow.lake import lock
@@ -161,27 +162,8 @@ def test_a_run_renews_its_claim_and_finds_out_that_it_was_taken_over(files, monk
 
 
 def test_of_runs_that_start_together_one_at_a_time_gets_in(files, monkeypatch):
-    inside, most, entered = [], [], []
-    start = threading.Barrier(6)
-
-    def contend():
-        start.wait()
-        try:
-            with alone_in(files):
-                inside.append(1)
-                most.append(len(inside))
-                time.sleep(0.3)
-                inside.pop()
-        except BusyError:
-            return
-        entered.append(1)
-
     monkeypatch.setattr(lock, "_SETTLED_WITHIN_S", 1.0)
-    threads = [threading.Thread(target=contend) for _ in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert entered
-    assert max(most) == 1
+    entered, most = contend(files)
+    assert entered > 0
+    assert most == 1
     assert claims(files) == []

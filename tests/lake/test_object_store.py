@@ -16,8 +16,10 @@ import yaml
 from pyarrow import dataset, fs
 
 from builders import make_config, messages
+from contending import contend
 from killing import kill_everywhere
 from lakewinnow.errors import BusyError, EngineError
+from lakewinnow.lake import lock
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import fingerprints
 from lakewinnow.lake.inputs.source import read_source
@@ -187,6 +189,28 @@ def test_number_10_one_run_at_a_time_in_a_store(store):
     assert files.entries() == []
     with alone_in(files):
         pass
+
+
+def test_of_runs_that_start_together_in_a_store_one_at_a_time_gets_in(store, monkeypatch):
+    monkeypatch.setattr(lock, "_SETTLED_WITHIN_S", 20.0)  # however slow this machine is
+    files = Files(f"{store}/run")
+    entered, most = contend(files)
+    assert entered > 0
+    assert most == 1
+    assert files.entries() == []
+
+
+@pytest.mark.slow
+@on_sail
+def test_of_two_commands_at_once_in_a_store_one_ends_with_a_clear_error(store, tmp_path):
+    write_parquet(store)
+    command = [sys.executable, "-c", RUN, json.dumps([["run", str(write_config(tmp_path, store))]])]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = {run.communicate(timeout=600)[1]: run.returncode for run in both}
+    assert sorted(said.values()) == [0, 8], said
+    [refused] = [line for line in "".join(said).splitlines() if "error: " in line]
+    assert "workspace: expected no other run in it, got process" in refused
+    assert accounted(store)["rows"]["in"] == len(TABLE)
 
 
 def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):

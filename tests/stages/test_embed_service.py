@@ -191,10 +191,10 @@ def embed_by_four_tasks(url, workspace):
 
 # As the command does, but in rounds of half a second.
 _IN_SHORT_ROUNDS = """
-from lakewinnow.embedding import rounds
-rounds.SECONDS = 0.5
-deal = rounds.Rounds.__init__
-rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 3000, most)
+from lakewinnow.stages.embed import in_rounds
+in_rounds.SECONDS = 0.5
+deal = in_rounds.Rounds.__init__
+in_rounds.Rounds.__init__ = lambda self, tokens, n, first, most: deal(self, tokens, n, 3000, most)
 from lakewinnow.cli import main
 main()
 """

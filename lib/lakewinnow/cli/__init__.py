@@ -139,7 +139,7 @@ def _log_to_stderr() -> None:
 
 def _in_plain_words(error: Exception) -> tuple[int, str, str] | None:
     """Return exit code, line and hint where a machine lacks something, or a process has ended."""
-    said = f"{type(error).__name__}: {error}"
+    said = f"{type(error).__name__}: {_whole(error)}"
     frames = traceback.extract_tb(error.__traceback__)
     is_of_network = isinstance(error, ConnectionError) or "Py4JNetwork" in type(error).__name__
     if found := _NO_ROOM.search(said):
@@ -160,11 +160,21 @@ def _in_plain_words(error: Exception) -> tuple[int, str, str] | None:
     return EngineError.exit_code, line, hint
 
 
+def _whole(error: BaseException | None) -> str:
+    """Return what an error says, and what those say that led to it: PySpark has its own way."""
+    said = []
+    while error is not None:
+        said.append(str(error))
+        error = getattr(error, "_cause", None) or error.__cause__
+    return "\n".join(said)
+
+
 def _last_line(error: Exception) -> tuple[int, str, str]:
     """Return exit code, line and hint: of a Spark job, by what its Python worker raised."""
-    said = _HINT.search(str(error))
+    whole = _whole(error)
+    said = _HINT.search(whole)
     hint = said[1] if said else "run again with --debug for the traceback"
-    raised = re.findall(_RAISED, str(error), re.MULTILINE)
+    raised = re.findall(_RAISED, whole, re.MULTILINE)
     for name, message in reversed(raised):
         ours = getattr(errors, name, None)
         if ours is not None:
