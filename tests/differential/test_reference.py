@@ -1,13 +1,15 @@
 """Two of the suite's corpora in every run of the tests; `bash tests/run differential` makes 200."""
 
+import re
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from differential import corpora, runs, suite
+from differential import corpora, reference, runs, suite
 from differential.reference.against import compare
 from lakewinnow.spark.sessions.engines import is_sail
 
@@ -49,6 +51,11 @@ def test_a_run_says_what_the_published_rules_say(cases, tmp_path):
     assert not found.errors
     assert found.n_lost == 0
     assert found.n_values > 2_500 * len(cases)
+
+
+def test_the_reference_imports_nothing_of_what_it_judges():
+    for path in Path(reference.__file__).parent.glob("*.py"):
+        assert not re.search(r"^ *(import|from) lakewinnow", path.read_text(), re.MULTILINE), path
 
 
 @pytest.mark.slow
