@@ -13,8 +13,9 @@ detection    label_score as a detector of wrong labels, of both methods: area un
              average precision
 stability    rows, in %, that end otherwise with another seed, and with 5 or 20 folds: by default
              (in brackets: dropped or not), and fixed by the posterior
-models       trusted rows, in %, that models of each version of the labels are right on, as `run`
-             says: slow, and of the given sets only; `--set` is a key of the configuration
+models       labels that are right before and after `fix`, and trusted rows, in %, that models of
+             each version of the labels are right on, as `run` says: slow, and of the given sets
+             only; `--set` is a key of the configuration
 
 Sets are those of `evidence_sets.py`; simulated ones are summed up by the kind of noise. All but
 `models` are made in memory, by the functions that the stages call. `--keep` is a folder for vectors
@@ -53,7 +54,7 @@ from lakewinnow.core.noise.second_look import MISSED, missed
 from lakewinnow.core.selection.label_issues import find_label_issues
 from lakewinnow.spark.passes.channel import sample_size
 from lakewinnow.spark.sessions.session import running
-from lakewinnow.stages.noise import LEAST_EVIDENCE, LEAST_EXPLAINED
+from lakewinnow.stages.noise import shows_noise
 
 TABLES = ("labels", "calibration", "detection", "stability", "models")
 VERSIONS = ("baseline", "control", "dropped", "fixed", "soft", "clean", "ceiling")
@@ -176,9 +177,9 @@ def channel_of(
     given, probs = rows.given[sample].astype(np.int64), pred_probs[sample]
     is_missed = missed(given, probs, rows.vectors[sample]) > MISSED
     channel = Channel.fit(given, probs, model.noise_matrix, ~is_missed)
-    explained = 1 - losses.balanced_losses().min() / np.log(rows.n_classes)
-    is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= LEAST_EVIDENCE
-    return (channel if is_shown else channel.without_noise()), bool(is_shown)
+    explained = float(1 - losses.balanced_losses().min() / np.log(rows.n_classes))
+    is_shown = shows_noise(channel, explained, n_rows)
+    return (channel if is_shown else channel.without_noise()), is_shown
 
 
 def table(header: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
@@ -317,7 +318,7 @@ def print_stability(first: Judged) -> None:
 def print_models(names: Sequence[str], keep: Path, overrides: Sequence[str]) -> None:
     """Print what models of each version of the labels are right on."""
     makers = tables()
-    table(("set", *VERSIONS), ())
+    table(("set", "right before", "after", *VERSIONS), ())
     with running() as spark:
         for name in names:
             stem, _, kind = name.rpartition("-")
@@ -326,10 +327,12 @@ def print_models(names: Sequence[str], keep: Path, overrides: Sequence[str]) -> 
             with tempfile.TemporaryDirectory() as folder:
                 written = write(Path(folder), SOURCES[source], make(), embedding)
                 config = load_config(written, overrides=overrides)
-                figures = lakewinnow.run(config, spark).summary["evaluate"]
-            print(
-                f"| {name} | {' | '.join(accuracy(figures[of]) for of in VERSIONS)} |", flush=True
+                found = lakewinnow.run(config, spark).summary
+            cells = (
+                *labels_right(found["detection"]),
+                *(accuracy(found["evaluate"][of]) for of in VERSIONS),
             )
+            print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def write(folder: Path, source: Source, rows: pd.DataFrame, embedding: dict[str, Any]) -> Path:
@@ -356,6 +359,13 @@ def write(folder: Path, source: Source, rows: pd.DataFrame, embedding: dict[str,
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(raw), encoding="utf-8")
     return path
+
+
+def labels_right(found: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the share of right labels as given, and after `fix`."""
+    wrong = found["errors"] / found["rows"]
+    gained = wrong * found["fixed_right"] - (1 - wrong) * found["harmed"]
+    return percent(1 - wrong), percent(1 - wrong + gained)
 
 
 def accuracy(version: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 given      labels as people or a plan gave them: one rater's vote of New York Times and Amazon
            sentences, Politeness (all rows, and 300), banking77 with a fifth of the labels moved
 votes      the same sentences by the majority of several votes, with a class made rare, or few rows
+right      right labels, given as they are: what a weak classifier alone is taken for
 simulated  right labels with errors planted: none, uniform, by class, by text (where texts are
            nearest to another class) or both; weak and strong vectors, sizes, rare classes
 """
@@ -113,6 +114,11 @@ def catalogue(keep: Path) -> dict[str, tuple[str, Callable[[], LabelledSet]]]:
                 sets[f"{source}-{kind}-rare{share}"] = "votes", make
             make = partial(_of_votes, keep, source, kind, 1, n_rows=300)
             sets[f"{source}-{kind}-rows300"] = "votes", make
+    for source in ("nyt", "amazon", "politeness"):
+        for kind in EMBEDDINGS:
+            sets[f"{source}-{kind}-right"] = "right", partial(_right, keep, source, kind)
+            make = partial(_right, keep, source, kind, n_rows=1600)
+            sets[f"{source}-{kind}-right1600"] = "right", make
     for number in range(N_SIMULATED):
         sets[f"simulated{number:03}"] = "simulated", partial(_simulated, keep, number)
     return sets
@@ -170,6 +176,21 @@ def _of_votes(
     return LabelledSet(
         whole.vectors[rows], np.array(given)[rows], whole.right[rows], whole.texts[rows]
     )
+
+
+def _right(keep: Path, source: str, kind: str, *, n_rows: int = 0) -> LabelledSet:
+    """Return a set with the right labels given.
+
+    Parameters
+    ----------
+    n_rows : 0: all
+    """
+    whole = _whole(keep, source, kind)
+    rows = np.arange(len(whole.right))
+    if n_rows:
+        rows = np.sort(np.random.default_rng(n_rows).choice(rows, n_rows, replace=False))
+    right = whole.right[rows]
+    return LabelledSet(whole.vectors[rows], right, right, whole.texts[rows])
 
 
 def _simulated(keep: Path, number: int) -> LabelledSet:

@@ -144,9 +144,7 @@ def _channel(
     is_told = n_classes > 1 and least_loss is not None
     explained = float(1 - least_loss / np.log(n_classes)) if is_told else 0.0
     names = [name for name, missed in zip(model.classes, is_missed, strict=True) if missed]
-    is_unseen = n_rows < FEW_ROWS and explained < GOOD
-    least = EVIDENCE_OF_FEW if is_unseen else LEAST_EVIDENCE
-    is_shown = explained >= LEAST_EXPLAINED and channel.evidence >= least
+    is_shown = shows_noise(channel, explained, n_rows)
     found = NoiseFound(
         is_shown=is_shown,
         explained=explained,
@@ -157,6 +155,19 @@ def _channel(
         rows=n_rows,
     )
     return channel if is_shown else channel.without_noise(), found
+
+
+def shows_noise(channel: Channel, explained: float, n_rows: int) -> bool:
+    """Whether a channel shows that labels are wrong, and not only that the classifier is weak.
+
+    Parameters
+    ----------
+    explained : share of the classes' entropy that the classifier explains
+    n_rows : that the channel is fitted to
+    """
+    is_unseen = n_rows < FEW_ROWS and explained < GOOD
+    least = EVIDENCE_OF_FEW if is_unseen else LEAST_EVIDENCE
+    return explained >= LEAST_EXPLAINED and channel.evidence >= least
 
 
 def _why_not(explained: float, missed: Sequence[str]) -> str:
