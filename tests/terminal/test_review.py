@@ -90,7 +90,7 @@ def test_people_who_differ_are_told_and_what_they_agree_on_is_taken(printed):
     agreement = {"rows": 120, "share": 0.89, "alpha": 0.871}
     by = {"Bo": 0.8, "Ann": 0.9}
     text = printed(differing=["q1", "q2"], undecided=["q2"], agreement=agreement, agreement_by=by)
-    assert "Bo agrees least with the others: 80%" in text
+    assert "Each agrees with the others: Bo 80%, Ann 90%" in text
     assert "120 rows have several answers, which agree 89% of the time" in text
     assert "alpha 0.87" in text
     assert "People disagree about 2 rows; 1 row has no majority (q2)" in text

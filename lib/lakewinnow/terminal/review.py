@@ -9,6 +9,7 @@ from rich.text import Text
 
 from lakewinnow import columns as c
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.inputs.votes import NO_NAME, in_words
 from lakewinnow.plan.words import counted
 from lakewinnow.review import FOLDER, PAGE, QUEUE, Queue, Sample, agreed
 from lakewinnow.terminal.command_line import CommandLine
@@ -90,7 +91,7 @@ def print_measured(
 def _who(measured: Mapping[str, Any]) -> Iterator[str]:
     rows = measured["rows"]
     decided = ", ".join(f"{n:,} {what}" for what, n in rows["decided"].items())
-    by = ", ".join(f"{n:,} by {name or '(no name)'}" for name, n in measured["by"].items())
+    by = ", ".join(f"{n:,} by {name or NO_NAME}" for name, n in measured["by"].items())
     answered = counted(rows["answered"], "row", "is", of=rows["sampled"])
     yield f"{answered} reviewed ({decided}); {by}"
     if agreement := measured["agreement"]:
@@ -105,9 +106,7 @@ def _who(measured: Mapping[str, Any]) -> Iterator[str]:
         some = ", ".join(undecided[:3]) + (" …" if len(undecided) > 3 else "")
         left_out = f"; {counted(len(undecided), 'row', 'has')} no majority ({some})"
         yield f"People disagree about {counted(n, 'row')}" + (left_out if undecided else "")
-        (who, share), *others = measured["agreement_by"].items()
-        if others and share < others[-1][1]:
-            yield f"{who or '(no name)'} agrees least with the others: {share:.0%}"
+        yield f"Each agrees with the others: {in_words(measured['agreement_by'])}"
     n_missing = rows["sampled"] - rows["answered"]
     if n_missing:
         yield f"{counted(n_missing, 'row', 'has')} no decision and count as like the others"

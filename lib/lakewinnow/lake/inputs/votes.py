@@ -14,6 +14,16 @@ from lakewinnow.core.evaluation import reviewing
 from lakewinnow.core.types import IntArray
 
 BY: Final = "by"
+NO_NAME: Final = "(no name)"
+
+
+_SHOWN: Final = 5  # people
+
+
+def in_words(agreement_by: Mapping[str, float]) -> str:
+    """Return how often people agree with the others, those who do least first."""
+    shown = [f"{who or NO_NAME} {share:.0%}" for who, share in agreement_by.items()][:_SHOWN]
+    return ", ".join([*shown, *(["…"] if len(agreement_by) > _SHOWN else [])])
 
 
 class Decision(NamedTuple):

@@ -12,7 +12,7 @@ from lakewinnow.errors import DataError, Shown, did_you_mean
 from lakewinnow.lake.inputs import decisions
 from lakewinnow.lake.inputs.decisions import Decisions
 from lakewinnow.lake.inputs.source import text_of
-from lakewinnow.lake.inputs.votes import BY, Votes
+from lakewinnow.lake.inputs.votes import BY, Votes, in_words
 from lakewinnow.plan.words import counted
 
 CHECKED_LABEL: Final = "checked_label"  # beside the user's decisions
@@ -86,16 +86,14 @@ def warnings_about(own: Decisions, known: Sequence[DataFrame]) -> list[str]:
 
 
 def _of_differing(votes: Votes | None) -> Iterator[str]:
-    """Tell how far several people agree, who does least, and what nobody has a majority for."""
+    """Tell how far several people agree, each with the others, and what has no majority."""
     agreement = None if votes is None else votes.agreement()
     if votes is None or agreement is None or not votes.differing():
         return
-    n_differing = len(votes.differing())
-    (who, share), *others = votes.agreement_by().items()
-    least = f"; least {who or NOT_SAID}, {share:.0%}" if others and share < others[-1][1] else ""
+    n_differing, by = len(votes.differing()), in_words(votes.agreement_by())
     yield (
         f"{decisions.KEY}: several people decided {counted(agreement.rows, 'row')} and differ on"
-        f" {n_differing:,}; they agree {agreement.share:.0%} of the time{_alpha(agreement)}{least}"
+        f" {n_differing:,}; they agree {agreement.share:.0%} of the time{_alpha(agreement)}: {by}"
     )
     undecided = sorted(votes.of_row.keys() - votes.agreed().keys())
     if undecided:
