@@ -10,6 +10,7 @@ from lakewinnow.core.crowd.opinions import OpinionModel, Opinions
 from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.errors import DataError
+from lakewinnow.lake.annotators import told_apart
 from lakewinnow.lake.opinions import OPINIONS
 from lakewinnow.stages import annotators, label_issues, noise
 
@@ -108,9 +109,9 @@ def test_one_more_opinion_gains_most_where_nobody_is_sure(judged):
 
 def test_of_many_people_those_of_most_opinions_are_told_apart():
     counts = {("llm", "x"): 1, ("annotation", "amy"): 9, ("annotation", "ben"): 5}
-    all_ = annotators.told_apart(counts, 10)
+    all_ = told_apart(counts, 10)
     assert all_.keys == ["annotation:amy", "annotation:ben", "llm:x"]
-    few = annotators.told_apart(counts, 1000)
+    few = told_apart(counts, 1000)
     assert few.keys == ["annotation:", "annotation:amy", "llm:x"]
 
 
@@ -121,7 +122,7 @@ def test_too_many_classes_are_an_error():
 
 
 def test_those_of_few_opinions_share_a_confusion(lake, monkeypatch):
-    monkeypatch.setattr(annotators, "_CELLS", 9)
+    monkeypatch.setattr("lakewinnow.lake.annotators._CELLS", 9)
     found = found_by(annotators.run(lake, PEOPLE))
     assert [(of["annotator"], of["n"]) for of in found["annotators"]] == [("amy", 400), ("", 201)]
     assert found["n_annotators"] == 3

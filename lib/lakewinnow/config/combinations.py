@@ -93,6 +93,10 @@ def _check_opinions(config: Config) -> Iterator[ConfigError]:
     if functions and config.input.text is None:
         expected, hint = "none, as rows have no text", "name their column in input.text"
         yield ConfigError("no_text", "opinions.functions", expected, list(functions), hint)
+    if config.opinions.llm.model is not None and config.input.text is None:
+        expected, hint = "null, as rows have no text", "name their column in input.text"
+        got = config.opinions.llm.model
+        yield ConfigError("no_text", "opinions.llm.model", expected, got, hint)
     if len({*functions}) < len(functions):
         expected = "functions, each once"
         yield ConfigError("repeated_function", "opinions.functions", expected, list(functions))

@@ -363,12 +363,71 @@ class LabelIssuesConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LLMConfig:
+    """A language model that says which label unsure rows have; its key is OPENAI_API_KEY."""
+
+    model: str | None = None
+    """The model to ask, by its name at a chat server that speaks OpenAI's protocol. null: none."""
+    base_url: str | None = None
+    """Address of the server: http://localhost:8000/v1. null: OpenAI's."""
+    api_version: str | None = None
+    """Version of Azure OpenAI's API; `base_url` is the endpoint then, `model` the deployment. null:
+    another service."""
+    mode: Literal["sync", "batch"] = "sync"
+    """sync | batch (OpenAI's: half the price, within a day for each round of questions)."""
+    instruction: str | None = None
+    """What the model is to do. null: say which class a text belongs to."""
+    describe: Mapping[str, str] = field(default_factory=dict)
+    """What classes mean, by name: {polite: the writer thanks, or asks kindly}."""
+    examples: Annotated[int, Between(0, 20)] = 1
+    """Rows of each class that the model is shown with their label: those that are believed most.
+    They are not asked about."""
+    samples: Annotated[int, Between(1, 100)] = 1
+    """Answers to a text; the class that most of them name is the opinion."""
+    max_rows: Count | None = None
+    """Texts that are asked about, at most. null: as many as are unsure, and may be paid."""
+    sure_at: Annotated[float, Between(0.5, 1)] = 0.95
+    """Rows of which a label is as probable as this are not asked about."""
+    max_cost_usd: Annotated[float, AtLeast(0)] | None = None
+    """No question is asked beyond this. What opinions that are already in the store have cost
+    counts, too, so a run that is killed and goes on spends no more."""
+    input_price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    """Price of questions in USD. null: OpenAI's list price, where the model has one."""
+    output_price_per_million_tokens: Annotated[float, AtLeast(0)] | None = None
+    """Price of answers in USD. null: OpenAI's list price, where the model has one."""
+    logprobs: bool = True
+    """Whether to ask for log-probabilities, which say how sure the model is, where there are some.
+    A few servers take long for them."""
+    answer_tokens: Count | None = None
+    """Tokens of an answer, at most. null: as many as the longest class takes; a model that thinks
+    before it answers needs more."""
+    concurrency: Count = 4
+    """Requests that are open at once."""
+    max_requests_per_minute: Count = 500
+    """Limit of the service."""
+    max_tokens_per_minute: Count = 200_000
+    """Limit of the service."""
+    timeout_s: Annotated[float, AtLeast(0.1)] = 60.0
+    """Seconds to wait for an answer."""
+    max_retries: Annotated[int, AtLeast(0)] = 6
+    """How often a request is sent again after a failure that may be temporary."""
+    poll_s: Annotated[float, AtLeast(0.01)] = 30.0
+    """Mode batch: seconds between checks on a batch."""
+    seed: Annotated[int, Between(0, 2**32 - 1)] = 0
+    """Seed of the order of the classes, and of the answers, where the server takes one."""
+    store: WrittenPath | None = None
+    """Folder that keeps opinions, so that none is paid for twice; runs may share one. null:
+    WORKSPACE/opinion_store."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class OpinionsConfig:
     """Who else says which label a row has, beside the given label and `input.annotations`."""
 
     functions: tuple[str, ...] = ()
     """Labelling functions, each an annotator: import paths, [rules.says_refund], or of functions in
     a file, [./rules.py:says_refund]. One is given a text, and returns a class or None."""
+    llm: LLMConfig = field(default_factory=LLMConfig)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -687,6 +746,7 @@ class Config:
         has = {
             ANNOTATION: self.input.annotations.path is not None,
             FUNCTION: bool(self.opinions.functions),
+            LLM: self.opinions.llm.model is not None,
         }
         return tuple(kind for kind, is_on in has.items() if is_on)
 

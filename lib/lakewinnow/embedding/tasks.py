@@ -59,7 +59,7 @@ def embed(
     keys = chunk.column(c.TEXT_KEY).combine_chunks()
     n_made = {EMBEDDED: 0, REFUSED: 0}
     for made in requests.run(_texts(chunk)):
-        made_rows = rows(keys, made, config)
+        made_rows = rows(keys, made, is_half=config.precision == "float16")
         n_made[REFUSED if isinstance(made, RefusedText) else EMBEDDED] += len(made_rows)
         yield made_rows
     yield _row(
@@ -128,14 +128,19 @@ def _texts(rows: pa.RecordBatch | pa.Table) -> list[str]:
 
 
 def rows(
-    keys: pa.Array, made: EmbeddedTexts | RefusedText, config: EmbeddingConfig
+    keys: pa.Array, made: EmbeddedTexts | RefusedText, *, is_half: bool = False
 ) -> pa.RecordBatch:
-    """Return rows of `MADE`: what became of some of the texts with these keys."""
+    """Return rows of `MADE`: what became of some of the texts with these keys.
+
+    Parameters
+    ----------
+    is_half : whether vectors are rounded to half precision
+    """
     if isinstance(made, RefusedText):
         key = keys[made.position].as_py()
         return _row(text_key=key, error_code=made.code, error=made.reason)
     vectors = made.vectors
-    if config.precision == "float16":
+    if is_half:
         vectors = vectors.astype(np.float16).astype(np.float32)
     columns: dict[str, Any] = dict.fromkeys(MADE.fieldNames(), pa.nulls(len(vectors)))
     columns[c.TEXT_KEY] = keys.take(pa.array(made.positions))

@@ -11,6 +11,7 @@ from lakewinnow.figures.labels import (
     LabelIssueFigures,
     OwnVectors,
 )
+from lakewinnow.figures.llm import LanguageModel
 from lakewinnow.figures.models import Choice, Comparison, Detection, Finetuning, Variant
 from lakewinnow.figures.opinions import Annotations, Asked, Opinions
 from lakewinnow.figures.rows import Counts, Holdout, Promise, Rows, SoftLabels, Split, Unlabelled
@@ -35,6 +36,7 @@ class Summary:
     promise: Promise | None = None
     annotations: Annotations | None = None
     opinions: Opinions | None = None
+    language_model: LanguageModel | None = None
     ask: Asked | None = None
     unlabelled: Unlabelled | None = None
     candidates: CandidateFigures | None = None

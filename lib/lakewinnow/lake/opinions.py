@@ -13,13 +13,23 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import OPINION_TABLES
+from lakewinnow.config.sections import LLM, OPINION_TABLES
 from lakewinnow.core.text import label_form
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.portable.unions import union
 from lakewinnow.spark.schemas import schema
 
 OPINIONS: Final = schema({c.ROW_ID: "string", c.ANNOTATOR: "string", c.LABEL: "int"})
+
+
+# Of a language model, whose opinion of a text that gives it orders does not vote
+LLM_OPINIONS: Final = schema(
+    {
+        **{field.name: field.dataType for field in OPINIONS},
+        c.PROBS: "array<float>",
+        c.IS_SUSPICIOUS: "boolean",
+    }
+)
 
 
 def read_opinions(lake: Lake, kinds: Sequence[str]) -> DataFrame:
@@ -29,11 +39,13 @@ def read_opinions(lake: Lake, kinds: Sequence[str]) -> DataFrame:
     ----------
     kinds : of annotators, at least one: `Config.opinion_kinds`
     """
-    tables = (
-        lake.read(OPINION_TABLES[kind]).select(*OPINIONS.names, F.lit(kind).alias(c.ANNOTATOR_KIND))
-        for kind in kinds
-    )
-    return reduce(union, tables)
+    return reduce(union, (_of_kind(lake, kind) for kind in kinds))
+
+
+def _of_kind(lake: Lake, kind: str) -> DataFrame:
+    rows = lake.read(OPINION_TABLES[kind])
+    voting = rows.where(~F.col(c.IS_SUSPICIOUS)) if kind == LLM else rows
+    return voting.select(*OPINIONS.names, F.lit(kind).alias(c.ANNOTATOR_KIND))
 
 
 @dataclass(frozen=True)

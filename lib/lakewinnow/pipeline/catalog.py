@@ -12,6 +12,7 @@ from lakewinnow.config.sections import (
     ANNOTATION,
     FINETUNE,
     FUNCTION,
+    LLM,
     OPINION_TABLES,
     OWN_PARAMS,
     Config,
@@ -39,6 +40,13 @@ _HOW_TO_EMBED: Final = (
     ),
 )
 NEIGHBORS: Final = "checks/neighbors"
+_HOW_TO_ASK: Final = tuple(
+    f"opinions.llm.{key}"
+    for key in (
+        *("mode", "concurrency", "max_requests_per_minute", "max_tokens_per_minute"),
+        *("timeout_s", "max_retries", "poll_s"),
+    )
+)
 _CLASSIFIER: Final = tuple(
     f"crossval.{key}" for key in ("classifier", "params", "seed", "standardize")
 )
@@ -236,6 +244,20 @@ STAGES: Final = (
         version=2,
     ),
     _stage(
+        "llm",
+        "language model",
+        "asks a language model about the texts whose label is unsure (opinions.llm)",
+        reads=lambda config: (
+            *("accepted", "pred_probs", "noise_model.json"),
+            *(OPINION_TABLES[kind] for kind in config.opinion_kinds if kind != LLM),
+        ),
+        writes=(OPINION_TABLES[LLM],),
+        settings=("opinions.llm",),
+        how=_HOW_TO_ASK,
+        is_on=lambda config: LLM in config.opinion_kinds,
+        turned_on_by="opinions.llm.model",
+    ),
+    _stage(
         "annotators",
         "annotators",
         "estimates how often each annotator is right, and what it says of which class",
@@ -245,7 +267,7 @@ STAGES: Final = (
         ),
         writes=("annotators.json", "opinions_by_row"),
         is_on=lambda config: bool(config.opinion_kinds),
-        turned_on_by="input.annotations.path or opinions.functions",
+        turned_on_by="input.annotations.path, opinions.functions or opinions.llm.model",
         version=2,
     ),
     _stage(

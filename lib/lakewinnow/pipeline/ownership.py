@@ -29,6 +29,9 @@ FOLDERS: Final = (
         "embeddings",
         "to_embed",
         "batches",
+        "opinion_store",
+        "opinion_batches",
+        "opinions_so_far",
         "refused",
     ),
     *("rejected", "holdout", "candidates", "drift_reference", "near_duplicates", "finetune"),
@@ -36,7 +39,7 @@ FOLDERS: Final = (
     *("exports", "clean", "review", "dropped", "quarantine"),
 )
 _RECORD: Final = "_commits/_workspace.json"
-_STORE: Final = "embeddings"
+_STORES: Final = ("embeddings", "opinion_store")  # of what is paid for
 _SHOWN: Final = 3
 _URI: Final = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+):/+")
 _SAME_SCHEME: Final = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss"}
@@ -72,7 +75,7 @@ def check_workspace(lake: Lake, config: Config, graph: Graph) -> None:
         new = _tables(graph, config) - known if known else set()
         names = [name for name in names if name in new]
         expected = "no files of others where a stage of this run writes"
-    elif set(names) == {_STORE}:
+    elif names and set(names) <= {*_STORES}:
         return
     if names or files.is_file():
         more = f" and {len(names) - _SHOWN} more" * (len(names) > _SHOWN)
@@ -126,10 +129,10 @@ def _overlaps(config: Config, whole: Graph) -> Iterator[DataError]:
     tables = [name for where, name in written if where == "workspace"]
     for where, store in stores:
         in_way = [name for name in tables if _meet(_parts(store), _parts(name))]
-        if in_way and not in_way[0].endswith(f"/{_STORE}"):
-            hint = f"choose another folder, --set {where}=…; null is WORKSPACE/{_STORE}"
+        if in_way and not in_way[0].endswith(tuple(f"/{name}" for name in _STORES)):
+            hint = f"choose another folder, --set {where}=…; null is one in the workspace"
             got = Shown(f"{store}: a run writes {in_way[0]}")
-            expected = "a folder that holds vectors alone"
+            expected = "a folder that holds nothing else"
             yield DataError("would_be_overwritten", where, expected, got, hint)
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from lakewinnow.config.sections import FINETUNE, Config
+from lakewinnow.config.sections import FINETUNE, LLM, Config
 from lakewinnow.embedding import registry
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.files import Files
@@ -131,7 +131,7 @@ class _Planner:
         else:
             n_bytes = self._bytes(stage)
             takes["bytes"] = n_bytes and n_bytes * cost.passes
-        if stage.name in ("candidates", "embed", "finetune") or (
+        if stage.name in ("candidates", "embed", "llm", "finetune") or (
             stage.name == "crossval" and takes.get("seconds_by") != "earlier run"
         ):
             takes |= getattr(self, f"_{stage.name}")()
@@ -247,6 +247,26 @@ class _Planner:
         n_classes = self.sizes.classes or 2
         seconds = sum(by_finetuning.seconds_of(texts, n_rows, n_classes, of) for of in tuned)
         return {"seconds": round(seconds, 2), "seconds_by": "sample"}
+
+    def _llm(self) -> dict[str, Any]:
+        run = self._run
+        if not set(self.opened.graph.needs["llm"]) <= self.done:
+            self.notes.append(
+                "What asking a language model takes is not known before the noise model is;"
+                " `lakewinnow run CONFIG --until noise` asks nothing."
+            )
+            return {"seconds": None, "seconds_by": None}
+        from lakewinnow.stages import llm  # services' clients take long to import
+
+        others = [kind for kind in run.config.opinion_kinds if kind != LLM]
+        found = llm.estimate(run.lake, run.config.opinions.llm, others)
+        return {
+            "texts": found.texts,
+            "tokens": found.tokens,
+            "usd": found.cost_usd,
+            "seconds": found.seconds,
+            "seconds_by": None if found.seconds is None else "allowed rates",
+        }
 
     def _finetune(self) -> dict[str, Any]:
         run = self._run

@@ -21,6 +21,7 @@ from lakewinnow.figures.labels import (
     OwnVectors,
     PredProbs,
 )
+from lakewinnow.figures.llm import LanguageModel
 from lakewinnow.figures.manifest import Input, Manifest, NoiseModelFile, StageRecord
 from lakewinnow.figures.models import Choice, Evaluated, Finetuned
 from lakewinnow.figures.opinions import Annotations, Asked, Opinions
@@ -189,6 +190,7 @@ def summary_of(
         promise=decided.promise,
         annotations=of("annotations", Annotations),
         opinions=of("annotators", Opinions),
+        language_model=of("llm", LanguageModel),
         ask=of("ask", Asked),
         unlabelled=decided.unlabelled,
         candidates=of("candidates", CandidateFigures),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from lakewinnow.config.sections import Config
+from lakewinnow.config.sections import LLM, Config
 from lakewinnow.embedding import listed
 from lakewinnow.embedding import registry as embedders
 from lakewinnow.lake import access
@@ -123,6 +123,10 @@ def check(config: Config, *until: str) -> None:
     access.check(config)
     label_issues.checked_filter(config.label_issues)
     functions.check(config.opinions)
+    if LLM in config.opinion_kinds:
+        from lakewinnow.stages import llm  # services' clients take long to import
+
+        llm.check(config.opinions.llm)
     if "finetune" in until:
         from lakewinnow.stages import finetune
 

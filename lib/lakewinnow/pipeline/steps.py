@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, Final, cast
 
 from lakewinnow.checks.neighbors import stage as neighbors
-from lakewinnow.config.sections import CleanConfig, Config, EmbeddingConfig
+from lakewinnow.config.sections import LLM, CleanConfig, Config, EmbeddingConfig
 from lakewinnow.embedding import listed
 from lakewinnow.figures.labels import CandidateFigures
 from lakewinnow.figures.models import Choice
@@ -76,6 +76,10 @@ def check_classes(run: Run) -> None:
     label_issues.checked_filter(run.config.label_issues, classes)
     if run.config.opinion_kinds:
         annotators.check(len(classes))
+    if LLM in run.config.opinion_kinds:
+        from lakewinnow.stages import llm  # services' clients take long to import
+
+        llm.check_classes(run.config.opinions.llm, classes)
     if run.config.input.pred_probs is None:
         crossval.check_classes(run.config.crossval, classes)
         crossval.check_size(run.lake, run.config.crossval, len(classes))
@@ -121,6 +125,13 @@ def _evaluate(run: Run) -> StageReport[Any]:
     return evaluate.run(run.lake, config, reference=reference, trusted=run.trusted)
 
 
+def _llm(run: Run) -> StageReport[Any]:
+    from lakewinnow.stages import llm  # services' clients take long to import
+
+    others = [kind for kind in run.config.opinion_kinds if kind != LLM]
+    return llm.run(run.lake, run.config.opinions.llm, others, run.report_progress)
+
+
 def _finetune(run: Run) -> StageReport[Any]:
     """Fine-tune models; where some jobs failed, the next run begins those again."""
     from lakewinnow.stages import finetune  # services' clients take long to import
@@ -148,6 +159,7 @@ RUN: Final[Mapping[str, Callable[[Run], StageReport[Any]]]] = {
     ),
     "own_probs": lambda of: own_probs.run(of.lake, of.config.input),
     "noise": _noise,
+    "llm": _llm,
     "annotators": lambda of: annotators.run(of.lake, of.config.opinion_kinds),
     "label_issues": lambda of: label_issues.run(
         of.lake,

@@ -12,7 +12,7 @@ from lakewinnow.figures.summary import Summary
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import RunResult
 from lakewinnow.plan.words import counted
-from lakewinnow.report import findings, opinions, verdicts, words
+from lakewinnow.report import findings, language_model, opinions, verdicts, words
 from lakewinnow.terminal.command_line import CommandLine, program
 from lakewinnow.terminal.console import Console
 from lakewinnow.terminal.does_it_help import print_choice, print_models
@@ -162,6 +162,7 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
         f" (log loss {of.log_loss:.3f}, by class shares alone {of.prior_log_loss:.3f};"
         f" calibration error {of.ece:.3f})"
     )
+    yield from language_model.sentences(found.language_model)
     yield from opinions.sentences(found.opinions)
     if found.ask is not None and found.ask.rows:
         rows = counted(found.ask.rows, "row")

@@ -116,7 +116,7 @@ class Batches:
         return {"id": id_, "object": "file", "bytes": size, "created_at": 0, "purpose": "batch"}
 
     def _begun(self, asked):
-        assert (asked["endpoint"], asked["completion_window"]) == ("/v1/embeddings", "24h")
+        assert (asked["endpoint"], asked["completion_window"]) == (f"/v1{self.endpoint}", "24h")
         batch = {
             "id": self._id("batch"),
             "object": "batch",
@@ -142,7 +142,7 @@ class Batches:
         return self._shown(batch)
 
     def _size(self, batch):
-        return sum(self.n_tokens(text) for r in batch["_requests"] for text in r["body"]["input"])
+        return sum(self.billed(request["body"]) for request in batch["_requests"])
 
     def _page(self, query):
         batches = [self._shown(batch) for batch in reversed(self.batches.values())]
@@ -169,7 +169,7 @@ class Batches:
             return
         answers, errors = [], []
         for request in batch["_requests"]:
-            [text] = request["body"]["input"]
+            [text] = self.texts_of(request["body"])
             line = {"id": self._id("line"), "custom_id": request["custom_id"], "error": None}
             if status != "completed" and plan.skips(text):
                 error = {"code": f"batch_{status}", "message": "not got to in time"}

@@ -97,6 +97,7 @@ class FaultServer(Batches):
     n_tokens = staticmethod(n_tokens)
     no_fault = Fault()
     usage_of = staticmethod(lambda total: {"prompt_tokens": total, "total_tokens": total})
+    endpoint = "/embeddings"  # of what is paid for
 
     def __init__(self, n_dimensions=DIMENSIONS):
         super().__init__()
@@ -137,18 +138,27 @@ class FaultServer(Batches):
             most = (max(most[0], len(inside)), max(most[1], sum(r.tokens for r in inside)))
         return most
 
-    def embeddings(self, body, path):
+    @staticmethod
+    def texts_of(body):
+        """Return the texts of a request."""
+        return [body["input"]] if isinstance(body["input"], str) else body["input"]
+
+    def answered(self, body, path):
         """Return what to answer: (fault, status, content)."""
         at = time.monotonic()
-        texts = [body["input"]] if isinstance(body["input"], str) else body["input"]
+        texts = self.texts_of(body)
         with self.lock:
             fault = (self.script.pop(0) if self.script else self.always) or Fault()
             status, content = self._judge(body, texts, fault)
-            billed = sum(map(n_tokens, texts)) if status == 200 else 0
+            billed = self.billed(body) if status == 200 else 0
             self.log.append(Logged(at, texts, billed, status, body, path))
             if status == 200 and not fault.is_closed:
                 self.paid.update(texts)
         return fault, status, content
+
+    def billed(self, body):
+        """Return the tokens that a request takes."""
+        return sum(map(n_tokens, self.texts_of(body)))
 
     def _judge(self, body, texts, fault):
         if fault.status != 200:
@@ -176,8 +186,7 @@ class FaultServer(Batches):
             item["embedding"] = (
                 base64.b64encode(raw.tobytes()).decode() if as_text else raw.tolist()
             )
-        total = sum(map(n_tokens, texts))
-        usage = self.usage_of(total)
+        usage = self.usage_of(self.billed(body))
         return {"object": "list", "data": items, "model": body["model"], "usage": usage}
 
 
@@ -221,10 +230,10 @@ class _Handler(BaseHTTPRequestHandler):
                 self.service._at_once -= 1
 
     def _routed(self, method, path, query, raw):
-        if path.endswith("/embeddings"):
+        if path.endswith(self.service.endpoint):
             request = json.loads(raw)
-            fault, status, content = self.service.embeddings(request, self.path)
-            self._send(status, content, fault, _texts(request))
+            fault, status, content = self.service.answered(request, self.path)
+            self._send(status, content, fault, self.service.texts_of(request))
         else:
             status, content, fault = self.service.others(method, path, query, self.headers, raw)
             self._send(status, content, fault)
@@ -261,10 +270,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
         self.close_connection = True
-
-
-def _texts(request):
-    return [request["input"]] if isinstance(request["input"], str) else request["input"]
 
 
 def in_reverse(items):

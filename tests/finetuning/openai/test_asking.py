@@ -7,29 +7,9 @@ from finetuning.openai.job_server import JobServer
 from lakewinnow.embedding.base import FINE_TUNING
 from lakewinnow.embedding.openai.access import Access
 from lakewinnow.errors import ProviderError
-from lakewinnow.finetuning.openai.asking import Questions, class_of
+from lakewinnow.finetuning.openai.asking import Questions
 
 CLASSES = ["polite", "Not polite", "a.b", "A.B", "Ünklar"]
-
-
-@pytest.mark.parametrize(
-    ("answer", "expected"),
-    [
-        ("polite", 0),
-        (" Polite.\n", 0),
-        ('"not polite"', 1),
-        ("a.b", 2),  # as it is, before case is left out
-        ("A.B", 3),
-        ("a.B", 5),  # of two
-        ("ünklar", 4),
-        ("very polite", 5),
-        ("polite, not polite", 5),
-        ("", 5),
-        (None, 5),
-    ],
-)
-def test_an_answer_is_the_class_that_it_names(answer, expected):
-    assert class_of(answer, CLASSES) == expected
 
 
 class Fixed:

@@ -22,6 +22,11 @@ class NextOpinion:
     right: float  # share of right opinions; used where there are too many classes for `says`
 
     @classmethod
+    def of(cls, says: FloatArray, right: float) -> Self:
+        """Return somebody of that confusion, who is right that often."""
+        return cls(says if len(says) <= _FULL_UP_TO else None, right)
+
+    @classmethod
     def like_labels(cls, posterior: Posterior) -> Self:
         """Return somebody who is as often right as the given labels."""
         shares = np.bincount(posterior.true, posterior.weight, posterior.n_classes)
@@ -41,7 +46,7 @@ class NextOpinion:
         weight /= weight.sum()
         says = np.tensordot(weight, model.confusion, axes=1)
         right = float(weight @ model.quality().share)
-        return cls(says if len(says) <= _FULL_UP_TO else None, right)
+        return cls.of(says, right)
 
     def gain(self, probs: FloatArray) -> FloatArray:
         """Return by how much it raises the chance that the most probable class is right.

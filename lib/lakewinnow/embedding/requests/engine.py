@@ -79,6 +79,11 @@ class Requests:
         return self._sender.n_tokens
 
     @property
+    def n_lost(self) -> int:
+        """Of these, tokens of answers that did not arrive."""
+        return self._sender.n_lost
+
+    @property
     def debt_s(self) -> float:
         """Seconds until another task may follow with the same share; see `Pace.debt`."""
         return self._pace.debt()

@@ -1,8 +1,4 @@
-"""What a fine-tuned chat model calls a text: one question each, its answer mapped to a class.
-
-An answer is a class where it is the class's name, without regard to case, to white space at its
-ends, and to quotes and full stops around it. Any other answer is of no class.
-"""
+"""What a fine-tuned chat model calls a text: one question each."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +13,6 @@ from lakewinnow.embedding.requests.sending import gave_up
 from lakewinnow.errors import ProviderError
 from lakewinnow.plan.words import counted
 
-_AROUND: Final = " \t\r\n\"'“”‘’`."
 _SPARE_TOKENS: Final = 8  # beside the longest name, about two bytes a token
 
 
@@ -29,17 +24,6 @@ class Answer:
     text: str | None  # what it said; None, where it refused
     n_prompt_tokens: int
     n_answer_tokens: int
-
-
-def class_of(answer: str | None, classes: Sequence[str]) -> int:
-    """Return the index of the class that an answer names; K where it names none."""
-    if answer is None:
-        return len(classes)
-    if answer.strip() in classes:
-        return classes.index(answer.strip())
-    said = answer.strip(_AROUND).casefold()
-    named = [k for k, name in enumerate(classes) if name.strip(_AROUND).casefold() == said]
-    return named[0] if len(named) == 1 else len(classes)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -141,6 +141,29 @@ class EmbeddingStore:
                 self.files.move_file(f"{folder}/{name}", name)
             self.files.delete(folder)
 
+    def put(self, identity: EmbeddingIdentity, made: pa.RecordBatch) -> str:
+        """Add what this process has made, at once; return the name of its file.
+
+        Parameters
+        ----------
+        made : rows of text_key, vector, error_code and error
+        """
+        rows = pa.Table.from_batches([_filed(made, identity, to_arrow_schema(EMBEDDINGS))])
+        return self._put(rows)
+
+    def put_together(self, names: Sequence[str]) -> None:
+        """Make one file of several of `put`; it is whole before they go."""
+        if len(names) > 1:
+            self._put(self.files.read_parquet(names))
+            for name in names:
+                self.files.delete(name)
+
+    def _put(self, rows: pa.Table) -> str:
+        name = f"{uuid.uuid4().hex}.parquet"
+        self.files.write_parquet(f"_{name}", rows)
+        self.files.move_file(f"_{name}", name)
+        return name
+
     @property
     def takes_files(self) -> bool:
         """Whether tasks can put files into the store themselves, by `write_rows`."""
@@ -186,12 +209,7 @@ class _NewFile:
         self._writer: pq.ParquetWriter | None = None
 
     def add(self, made: pa.RecordBatch) -> None:
-        filed = {name: pa.repeat(value, len(made)) for name, value in vars(self._identity).items()}
-        columns = [
-            (filed[field.name] if field.name in filed else made.column(field.name)).cast(field.type)
-            for field in self._schema
-        ]
-        self._waiting.append(pa.RecordBatch.from_arrays(columns, schema=self._schema))
+        self._waiting.append(_filed(made, self._identity, self._schema))
         if sum(batch.nbytes for batch in self._waiting) > _ROW_GROUP_BYTES:
             self._write()
 
@@ -212,6 +230,16 @@ class _NewFile:
             )
         self._writer.write_table(pa.Table.from_batches(self._waiting, self._schema))
         self._waiting = []
+
+
+def _filed(made: pa.RecordBatch, identity: EmbeddingIdentity, schema: pa.Schema) -> pa.RecordBatch:
+    """Return rows of `EMBEDDINGS`, of what a provider has made."""
+    filed = {name: pa.repeat(value, len(made)) for name, value in vars(identity).items()}
+    columns = [
+        (filed[field.name] if field.name in filed else made.column(field.name)).cast(field.type)
+        for field in schema
+    ]
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
 
 
 def _repeats_numbers(identity: EmbeddingIdentity) -> bool:

@@ -76,16 +76,16 @@ def colocated_in_order(
 
 
 def first_of_group(
-    rows: DataFrame, by: Sequence[str], order: Sequence[str | Column] = ()
+    rows: DataFrame, by: Sequence[str], order: Sequence[str | Column] = (), n: int = 1
 ) -> DataFrame:
-    """Return the first row of each group, or any.
+    """Return the first row of each group, or the first n; any, without an order.
 
     Sail would aggregate, and count the memory of a batch of lists once for each of its rows: for
     2,400 vectors it asked for 6 GB.
     """
-    if not order and not is_sail(rows.sparkSession):
+    if not order and n == 1 and not is_sail(rows.sparkSession):
         return rows.dropDuplicates([*by])
-    return _numbered(rows, by, order or by).where(F.col(_NTH) == 1).drop(_NTH)
+    return _numbered(rows, by, order or by).where(F.col(_NTH) <= n).drop(_NTH)
 
 
 def _numbered(rows: DataFrame, by: Sequence[str], order: Sequence[str | Column]) -> DataFrame:

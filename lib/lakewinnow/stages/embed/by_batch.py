@@ -23,6 +23,7 @@ from lakewinnow.embedding.openai.batches import BatchRun, BatchState
 from lakewinnow.embedding.openai.embedder import OpenAIEmbedder
 from lakewinnow.embedding.requests.engine import Share
 from lakewinnow.lake.files import Files
+from lakewinnow.lake.json_records import JsonRecords
 from lakewinnow.plan.words import counted
 from lakewinnow.stages.embed.todo import ReportProgress, Spent, Todo
 
@@ -61,9 +62,10 @@ def embed(todo: Todo, report_progress: ReportProgress) -> Spent:
     chunks = [chunk for chunk in plan.chunks() if todo.counts.new[chunk[1] : chunk[2]].any()]
     for name, first, end in chunks:
         batches.submit(name, _texts(todo.of_buckets(first, end))[1])
+    is_half = todo.config.precision == "float16"
     for name, first, end in chunks:
         keys, texts = _texts(todo.of_buckets(first, end))
-        made = [tasks.rows(keys, outcome, todo.config) for outcome in batches.run(name, texts)]
+        made = [tasks.rows(keys, outcome, is_half=is_half) for outcome in batches.run(name, texts)]
         if made:
             _append(todo, pa.Table.from_batches(made), spent)
         if batches.stopped is not None:
@@ -76,7 +78,7 @@ def embed(todo: Todo, report_progress: ReportProgress) -> Spent:
 def cancel(config: EmbeddingConfig, files: Files) -> int:
     """Have the batches of a workspace that are under way cancelled; return how many there were."""
     batches = _batch_run(config, files, _Progress(files).save)
-    n = sum(state.is_under_way for state in _states(files))
+    n = sum(state.is_under_way for state in _records(files).all())
     batches.cancel()
     return n
 
@@ -107,7 +109,7 @@ def _batch_run(
 ) -> BatchRun:
     return BatchRun(
         embedder=OpenAIEmbedder(config),
-        states=_states(files),
+        states=_records(files).all(),
         save=save,
         long_texts=config.long_texts,
         share=share,
@@ -116,13 +118,8 @@ def _batch_run(
     )
 
 
-def _states(files: Files) -> list[BatchState]:
-    names = [entry.base_name for entry in files.entries(_FOLDER)]
-    return [
-        BatchState(**files.read_json(f"{_FOLDER}/{name}"))
-        for name in names
-        if name.endswith(".json") and not name.startswith("_")
-    ]
+def _records(files: Files) -> JsonRecords[BatchState]:
+    return JsonRecords(files, _FOLDER, BatchState)
 
 
 class _Progress:
@@ -131,11 +128,11 @@ class _Progress:
     def __init__(
         self, files: Files, todo: Todo | None = None, report_progress: ReportProgress | None = None
     ) -> None:
-        self._files, self._todo, self._report_progress = files, todo, report_progress
+        self._records, self._todo, self._report_progress = _records(files), todo, report_progress
         self._states: dict[str, BatchState] = {}
 
     def save(self, state: BatchState) -> None:
-        self._files.write_json(f"{_FOLDER}/{state.file_id}.json", asdict(state))
+        self._records.save(state.file_id, state)
         self._states[state.file_id] = state
         if self._todo is not None and self._report_progress is not None:
             n_done = sum(of.n_completed for of in self._states.values())

@@ -19,11 +19,12 @@ from lakewinnow.core.evaluation.paired_comparison import Outcome
 from lakewinnow.core.evaluation.variants import CONTROL, ORDER, SOFT
 from lakewinnow.errors import ConfigError, ProviderError, Shown
 from lakewinnow.figures.models import Job, Recipe
-from lakewinnow.finetuning.openai.asking import Answer, Questions, class_of
+from lakewinnow.finetuning.openai.asking import Answer, Questions
 from lakewinnow.finetuning.openai.jobs import SUCCEEDED, JobRun, JobState
 from lakewinnow.finetuning.openai.service import JobService
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.workspace import Lake
+from lakewinnow.opinions.llm.answers import class_of
 from lakewinnow.stages.finetune.plan import (
     FineTuningEstimate,
     FineTuningPlan,

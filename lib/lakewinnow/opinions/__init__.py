@@ -1,0 +1,4 @@
+"""Who says which label a text has, beside the given label and the classifier.
+
+`llm` asks a language model.
+"""
