@@ -128,3 +128,21 @@ def test_those_of_few_opinions_share_a_confusion(lake, monkeypatch):
     assert found["n_annotators"] == 3
     [row, *_] = read_rows(lake.files.root, "opinions_by_row")
     assert [number // 3 for number in row["opinions"]] == [0, 0, 1]  # others come first
+
+
+def test_rows_that_functions_alone_speak_of_are_flagged_as_ever(lake, rows):
+    label_issues.run(lake, LabelIssuesConfig())
+    before = read_rows(lake.files.root, "checks/label_issues")
+    echo = rows[2].argmax(axis=1).tolist()
+    said = [
+        {"row_id": f"{row:05}", "annotator": "echo", "label": label}
+        for row, label in enumerate(echo)
+    ]
+    make_table(lake, "opinions/functions", said, OPINIONS)
+    annotators.run(lake, ("function",))
+    label_issues.run(lake, LabelIssuesConfig(), has_opinions=True)
+    after = read_rows(lake.files.root, "checks/label_issues")
+    for name in ("is_label_issue", "label_score"):
+        assert [row[name] for row in after] == [row[name] for row in before]
+    assert {row["n_opinions"] for row in after} == {1}
+    assert max(row["gain"] for row in after) > 0.05

@@ -268,7 +268,7 @@ STAGES: Final = (
         writes=("annotators.json", "opinions_by_row"),
         is_on=lambda config: bool(config.opinion_kinds),
         turned_on_by="input.annotations.path, opinions.functions or opinions.llm.model",
-        version=2,
+        version=3,
     ),
     _stage(
         "label_issues",
@@ -280,7 +280,7 @@ STAGES: Final = (
         ),
         writes=("checks/label_issues", "checks/label_ranks"),
         settings=("label_issues", "clean.is_promised"),
-        version=3,
+        version=4,
     ),
     _stage(
         "neighbors",

@@ -103,7 +103,9 @@ class Report:
                 if found and how
             ],
             "noise": list(
-                verdicts.of_noise(summary.crossval.noise, has_opinions=summary.opinions is not None)
+                verdicts.of_noise(
+                    summary.crossval.noise, has_opinions=opinions.show_labels(summary.opinions)
+                )
             ),
             "opinions": list(opinions.sentences(summary.opinions)),
             "confusions": opinions.confusions(summary.opinions),

@@ -3,13 +3,19 @@
 from collections.abc import Iterator
 from typing import Final
 
+from lakewinnow.config.sections import ANNOTATION, FUNCTION, LLM
 from lakewinnow.figures.opinions import Annotator, Opinions
 from lakewinnow.plan.words import counted
 from lakewinnow.report import charts
 from lakewinnow.report.charts import Picture
 from lakewinnow.report.words import percent
 
-KINDS: Final = {"annotation": "person", "function": "function", "llm": "language model"}
+KINDS: Final = {ANNOTATION: "person", FUNCTION: "function", LLM: "language model"}
+
+
+def show_labels(found: Opinions | None) -> bool:
+    """Whether opinions show which labels are wrong: functions alone do not."""
+    return found is not None and any(of.kind != FUNCTION for of in found.annotators)
 
 
 def sentences(found: Opinions | None) -> Iterator[str]:

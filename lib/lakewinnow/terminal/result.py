@@ -35,7 +35,7 @@ def print_result(result: RunResult, typed: CommandLine) -> None:
         _print_so_far(out, files, result)
         return
     out.print()
-    has_opinions = found.opinions is not None
+    has_opinions = opinions.show_labels(found.opinions)
     for line in verdicts.of_noise(found.crossval.noise, has_opinions=has_opinions):
         out.print(Text(line), soft_wrap=True)
         out.print()

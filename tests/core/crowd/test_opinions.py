@@ -110,6 +110,16 @@ def test_where_labels_are_right_opinions_do_not_spread_the_doubts_of_a_weak_clas
     assert (model.suggestions(true, by_text, opinions).labels == true).mean() > 0.98
 
 
+def test_functions_have_no_say_in_how_far_labels_are_doubted():
+    _, labels, by_text, doubting = drawn()
+    start = Posterior.of_weights(Calibration.none(3), np.eye(3) / 3 + 1e-9)
+    rows = np.arange(0, len(labels), 2)
+    echo = Opinions.of(rows, np.zeros_like(rows), by_text.argmax(axis=1)[rows])
+    model = OpinionModel.fit(labels, by_text, echo, "f", [FUNCTION], start, doubting)
+    assert (model.doubt, model.has_others) == (0, False)
+    assert (model.suggestions(labels, by_text, echo).labels == labels).all()
+
+
 @pytest.mark.parametrize(
     "says",
     [

@@ -40,8 +40,8 @@ class NextOpinion:
     def like_annotators(cls, model: OpinionModel) -> Self:
         """Return somebody like the annotators that can be asked: functions have said it all."""
         can_be_asked = np.array([kind != FUNCTION for kind in model.kinds])
-        if not can_be_asked.any():
-            return cls.like_labels(model.posterior)
+        if not model.has_others:
+            return cls.like_labels(model.doubting)
         weight = np.where(can_be_asked, model.counts, 0).astype(np.float64)
         weight /= weight.sum()
         says = np.tensordot(weight, model.confusion, axes=1)

@@ -15,7 +15,9 @@ the rows were chosen by these; but of the rows that nobody has an opinion on, ch
 share tells little.
 
 A function is asked about every row, so where it says nothing, that says something too. Of others it
-is chance, or our choice, which rows they have an opinion on.
+is chance, or our choice, which rows they have an opinion on. And a function sees the text alone, as
+the classifier does, which foretells it whether it is right or not: so functions have no say in how
+far the posteriors are right, and the text none in how far functions are.
 
 `fit` works on a sample of the rows, in one task; the model then travels to where the rows are.
 """
@@ -28,7 +30,7 @@ import numpy as np
 
 from lakewinnow.core.crowd.confusion import FUNCTION, Habits
 from lakewinnow.core.noise.posterior import Posterior, Suggestions
-from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 _ROWS: Final = 1.0  # believed beforehand to be of each of the two posteriors
 _MOST_STEPS: Final = 100
@@ -141,9 +143,11 @@ class OpinionModel:
             heard, row = np.unique(opinions.row, return_inverse=True)
             labels, pred_probs = labels[heard], pred_probs[heard]
             opinions = replace(opinions, row=row)
-        is_heard = np.isin(np.arange(len(labels)), opinions.row)
+        is_function = np.array([kind == FUNCTION for kind in kinds])
+        is_heard = model.is_heard(opinions, len(labels))
         first, second = (of.probs(labels, pred_probs) for of in (posterior, doubting))
-        says, doubt, before = opinions.annotator * n_classes + opinions.label, 0.5, first
+        says, before = opinions.annotator * n_classes + opinions.label, first
+        doubt = 0.5 if is_heard.any() else 0.0
         for _ in range(_MOST_STEPS):
             likelihoods = model._likelihoods(opinions, len(labels))
             parts = np.stack([(1 - doubt) * first, doubt * second]) * likelihoods
@@ -152,9 +156,15 @@ class OpinionModel:
             doubted = (parts[1].sum(axis=1) / total)[is_heard]
             probs /= total[:, np.newaxis]
             said = _sums(said.size // n_classes, says, probs[opinions.row]).reshape(said.shape)
+            if is_function.any():
+                unread = model._by_label(labels) * likelihoods
+                unread /= unread.sum(axis=1, keepdims=True)
+                of_all = _sums(said.size // n_classes, says, unread[opinions.row])
+                said[is_function] = of_all.reshape(said.shape)[is_function]
             habits = habits.estimated(said, kinds, shares)
             by_habit = habits.confusion(said, kinds, probs.sum(axis=0))
-            doubt = float((doubted.sum() + _ROWS) / (len(doubted) + 2 * _ROWS))
+            if is_heard.any():
+                doubt = float((doubted.sum() + _ROWS) / (len(doubted) + 2 * _ROWS))
             model = replace(model, doubt=doubt, confusion=by_habit)
             if np.abs(probs - before).max() < _ENOUGH:
                 break
@@ -167,6 +177,16 @@ class OpinionModel:
         n_classes, nobody = posterior.n_classes, np.zeros(0, np.int64)
         says = np.zeros((0, n_classes, n_classes))
         return cls(posterior, posterior, 0.0, (), (), says, nobody)
+
+    def is_heard(self, opinions: Opinions, n_rows: int) -> BoolArray:
+        """Return which rows others than functions have an opinion on, shape (n,)."""
+        by_others = np.array([kind != FUNCTION for kind in self.kinds], bool)[opinions.annotator]
+        return np.bincount(opinions.row[by_others], minlength=n_rows) > 0
+
+    @property
+    def has_others(self) -> bool:
+        """Whether there are others than functions."""
+        return any(kind != FUNCTION for kind in self.kinds)
 
     def probs(self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions) -> FloatArray:
         """Return q, float64, shape (n, K), rows sum to 1.
@@ -182,6 +202,12 @@ class OpinionModel:
         probs *= self._likelihoods(opinions, len(labels))
         probs /= probs.sum(axis=1, keepdims=True)
         return probs
+
+    def _by_label(self, labels: IntArray) -> FloatArray:
+        """Return P(true class | given label), shape (n, K), up to a factor a row."""
+        first, second = (of.weights / of.weights.sum() for of in (self.posterior, self.doubting))
+        by_label: FloatArray = ((1 - self.doubt) * first + self.doubt * second)[labels]
+        return by_label
 
     def _likelihoods(self, opinions: Opinions, n_rows: int) -> FloatArray:
         """Return P(all opinions on the row | true class) up to a factor a row, shape (n, K)."""

@@ -1,7 +1,7 @@
 """Rows of pred_probs/ judged: doubtful or not, and which label is the likeliest."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -14,7 +14,7 @@ from lakewinnow import columns as c
 from lakewinnow.core.crowd.next_opinion import NextOpinion
 from lakewinnow.core.crowd.opinions import NONE, OpinionModel, Opinions
 from lakewinnow.core.noise.posterior import Posterior, Suggestions
-from lakewinnow.core.types import Block, FloatArray, IntArray
+from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.spark.passes.confident_learning import Judge, trusted_blocks
@@ -44,9 +44,15 @@ class Advice:
     """What says which label a row should have, and what one more opinion on it is worth."""
 
     posterior: Posterior  # for the suggested label of rows that no annotator has an opinion on
-    doubting: Posterior  # for the gain, where there are no annotators
+    doubting: Posterior  # for the gain, where there are no annotators but functions
     next_opinion: NextOpinion
     annotators: OpinionModel | None = None
+
+    def is_heard(self, opinions: Opinions, n_rows: int) -> BoolArray:
+        """Return which rows others than functions have an opinion on, shape (n,)."""
+        if self.annotators is None:
+            return np.zeros(n_rows, bool)
+        return self.annotators.is_heard(opinions, n_rows)
 
     def of_block(self, block: Block, opinions: Opinions) -> tuple[Suggestions, FloatArray]:
         """Return suggestions, and the gain of one more opinion, float64, shape (n,)."""
@@ -57,12 +63,15 @@ class Advice:
             rows = slice(start, start + step)
             labels, pred_probs = block.labels[rows], block.pred_probs[rows]
             probs = self.posterior.probs(labels, pred_probs)
-            if self.annotators is None:
-                doubting = self.doubting.probs(labels, pred_probs)
-            else:
+            doubting = self.doubting.probs(labels, pred_probs)
+            if self.annotators is not None:
                 said = opinions.of_rows(start, start + step)
-                doubting = self.annotators.probs(labels, pred_probs, said)
-                probs[said.row] = doubting[said.row]
+                by_all = self.annotators.probs(labels, pred_probs, said)
+                # Functions, which see the text alone, do not make it say more against a label
+                of_text = replace(self.annotators, doubt=0.0).probs(labels, pred_probs, said)
+                is_heard = self.is_heard(said, len(labels))
+                probs[said.row] = np.where(is_heard[:, np.newaxis], by_all, of_text)[said.row]
+                doubting = by_all if self.annotators.has_others else doubting
             found.append((*Suggestions.of(labels, probs), self.next_opinion.gain(doubting)))
         *suggested, gain = map(np.concatenate, zip(*found, strict=True))
         return Suggestions(*suggested), gain
@@ -85,8 +94,8 @@ def judged(
     advice : for the suggested label
     judge : what flags and scores; a posterior flags where it or the other suggests another label
         for a row that is not alone in its class, as `prune_by_noise_rate` leaves such rows, too.
-        A row with opinions is flagged where another label is suggested, and scored by the
-        probability of the given one: opinions know what no classifier does
+        A row with opinions, not of functions alone, is flagged where another label is suggested,
+        and scored by the probability of the given one: opinions know what no classifier does
     """
     judge_batches = partial(
         _judge_batches, classes=classes, counts=counts, advice=advice, judge=judge
@@ -132,16 +141,16 @@ def _judge_batches(
             }
         made = JUDGED
         if has_opinions:
-            n_opinions = np.bincount(said.row, minlength=len(labels))
-            has_some = n_opinions > 0
+            is_heard = advice.is_heard(said, len(labels))
             found[c.IS_LABEL_ISSUE] = np.where(
-                has_some, differs & ~is_alone, found[c.IS_LABEL_ISSUE]
+                is_heard, differs & ~is_alone, found[c.IS_LABEL_ISSUE]
             )
-            found[c.LABEL_SCORE] = np.where(has_some, suggested.given_probs, found[c.LABEL_SCORE])
+            found[c.LABEL_SCORE] = np.where(is_heard, suggested.given_probs, found[c.LABEL_SCORE])
+            n_opinions = np.bincount(said.row, minlength=len(labels))
             most_said, n_saying = said.most_said(suggested.labels)
             found |= {
                 c.N_OPINIONS: n_opinions,
-                c.MOST_SAID: names.take(pa.array(most_said, mask=~has_some)),
+                c.MOST_SAID: names.take(pa.array(most_said, mask=n_opinions == 0)),
                 c.N_SAYING: n_saying,
             }
             made = StructType([*JUDGED, *SAID])
