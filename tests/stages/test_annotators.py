@@ -73,7 +73,7 @@ def test_the_model_is_the_one_of_all_opinions(lake, rows, rated):
     assert amy["quality_low"] < amy["quality"] < amy["quality_high"]
     assert np.shape(amy["confusion"]) == (3, 3)
     assert (rated["rows"], rated["n"], rated["n_annotators"]) == (400, 601, 3)
-    assert 0.2 < rated["wrong_labels"] < 0.4
+    assert 0.25 < rated["wrong_labels"] < 0.45
 
 
 def test_rows_with_opinions_are_judged_by_them(rows, judged):
@@ -102,8 +102,17 @@ def test_rows_without_opinions_are_judged_as_ever(lake, judged):
 
 
 def test_one_more_opinion_gains_most_where_nobody_is_sure(judged):
-    gain = {n: [row["gain"] for row in judged if row["n_opinions"] == n] for n in (0, 1, 2)}
-    assert np.mean(gain[0]) > 2 * np.mean(gain[1]) > 0
+    def mean_gain(*, agrees):
+        return np.mean(
+            [
+                row["gain"]
+                for row in judged
+                if row["n_opinions"] == 1 and (row["most_said"] == row["given_label"]) == agrees
+            ]
+        )
+
+    without = np.mean([row["gain"] for row in judged if not row["n_opinions"]])
+    assert mean_gain(agrees=False) > without > mean_gain(agrees=True)
     assert all(0 <= row["gain"] < 1 for row in judged)
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from lakewinnow.config.sections import ANNOTATION, OPINION_TABLES
 from lakewinnow.core.crowd.opinions import OpinionModel
 from lakewinnow.core.noise.noise_model import NoiseModel
+from lakewinnow.core.noise.posterior import Posterior
 from lakewinnow.core.sparse import MOST_DENSE
 from lakewinnow.errors import DataError
 from lakewinnow.figures.opinions import Annotator
@@ -58,11 +59,12 @@ def run(lake: Lake, kinds: Sequence[str]) -> StageReport[Figures]:
         rows_out=n_rows,
         reads={"pred_probs": 1, **{OPINION_TABLES[kind]: 2 for kind in kinds}},
         writes=(RECORD, TABLE),
-        figures=_figures(model, noise_model.classes, counts, n_rows),
+        figures=_figures(model, noise_model, counts, n_rows),
     )
 
 
-def _figures(model: OpinionModel, classes: Sequence[str], counts: Counts, n_rows: int) -> Figures:
+def _figures(model: OpinionModel, noise_model: NoiseModel, counts: Counts, n_rows: int) -> Figures:
+    classes = noise_model.classes
     quality, has_matrix = model.quality(), len(classes) <= _MOST_IN_MATRIX
     n = dict(counts)
     apart = set(zip(model.kinds, model.annotators, strict=True))
@@ -86,11 +88,12 @@ def _figures(model: OpinionModel, classes: Sequence[str], counts: Counts, n_rows
                 confusion=says.round(4).tolist() if is_shown else None,
             )
         )
+    wrong, wrong_by_doubts = (of(noise_model).wrong for of in (Posterior.of, Posterior.doubting))
     return Figures(
         n=sum(counts.values()),
         rows=n_rows,
         n_annotators=len(counts),
-        wrong_labels=model.wrong_labels,
+        wrong_labels=(1 - model.doubt) * wrong + model.doubt * wrong_by_doubts,
         classes=[*classes],
         annotators=found,
     )

@@ -81,7 +81,6 @@ def test_labels_that_no_one_doubted_are_doubted_where_opinions_say_so():
     opinions = opinions_of(true, [symmetric(0.9)], 0.3)
     model = OpinionModel.fit(labels, by_text, opinions, "a", ["person"], start, doubting)
     assert model.doubt > 0.9
-    assert model.wrong_labels == pytest.approx(0.3, abs=0.03)
     heard = opinions.row
     suggested = model.suggestions(labels, by_text, opinions).labels
     assert (suggested == true)[heard].mean() > 0.9 > 0.72 > (labels == true)[heard].mean()

@@ -30,8 +30,7 @@ class NextOpinion:
     def like_labels(cls, posterior: Posterior) -> Self:
         """Return somebody who is as often right as the given labels."""
         shares = np.bincount(posterior.true, posterior.weight, posterior.n_classes)
-        is_right = posterior.given == posterior.true
-        right = float(posterior.weight[is_right].sum() / posterior.weight.sum())
+        right = 1 - posterior.wrong
         if posterior.n_classes > _FULL_UP_TO:
             return cls(None, right)
         return cls(posterior.weights / np.where(shares > 0, shares, 1.0), right)

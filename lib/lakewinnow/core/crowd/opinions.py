@@ -10,9 +10,10 @@ to blame for.
 
 Of text and given label there are two posteriors (`core.noise.posterior`): one changes few labels,
 the other doubts more than it should. Opinions tell how far each is right, by how often it foretells
-them, and P is the mixture. Opinions are foretold by text and label, so it makes no difference that
-the rows were chosen by these; but of the rows that nobody has an opinion on, chosen otherwise, the
-share tells little.
+them, and P is the mixture. That the rows were chosen by text and label makes no difference to it.
+What opinions cannot tell is who errs more, whoever gave the labels or whoever contradicts them: the
+given labels are believed to be as often right as the opinions, or as confident learning says if
+that is more. So where one opinion contradicts a label, the text decides.
 
 A function is asked about every row, so where it says nothing, that says something too. Of others it
 is chance, or our choice, which rows they have an opinion on. And a function sees the text alone, as
@@ -36,6 +37,7 @@ _ROWS: Final = 1.0  # believed beforehand to be of each of the two posteriors
 _MOST_STEPS: Final = 100
 _ENOUGH: Final = 1e-3  # the largest change of a probability that ends the search
 _INTERVAL: Final = 1.96  # standard errors
+_LEAST: Final = 1e-9  # share of wrong labels, to divide by
 _FURTHEST: Final = -600.0  # logarithm of a likelihood
 _CELLS: Final = 2**20  # numbers at once
 
@@ -145,10 +147,11 @@ class OpinionModel:
             opinions = replace(opinions, row=row)
         is_function = np.array([kind == FUNCTION for kind in kinds])
         is_heard = model.is_heard(opinions, len(labels))
-        first, second = (of.probs(labels, pred_probs) for of in (posterior, doubting))
-        says, before = opinions.annotator * n_classes + opinions.label, first
+        first = before = posterior.probs(labels, pred_probs)
+        says = opinions.annotator * n_classes + opinions.label
         doubt = 0.5 if is_heard.any() else 0.0
         for _ in range(_MOST_STEPS):
+            second = model.doubting.probs(labels, pred_probs)
             likelihoods = model._likelihoods(opinions, len(labels))
             parts = np.stack([(1 - doubt) * first, doubt * second]) * likelihoods
             probs = parts.sum(axis=0)
@@ -163,9 +166,12 @@ class OpinionModel:
                 said[is_function] = of_all.reshape(said.shape)[is_function]
             habits = habits.estimated(said, kinds, shares)
             by_habit = habits.confusion(said, kinds, probs.sum(axis=0))
+            model = replace(model, confusion=by_habit)
             if is_heard.any():
                 doubt = float((doubted.sum() + _ROWS) / (len(doubted) + 2 * _ROWS))
-            model = replace(model, doubt=doubt, confusion=by_habit)
+                weights = np.where(is_function, 0, counts)
+                right = float(np.average(model.quality().share, weights=weights))
+                model = replace(model, doubt=doubt, doubting=_at_least(doubting, right))
             if np.abs(probs - before).max() < _ENOUGH:
                 break
             before = probs
@@ -235,15 +241,6 @@ class OpinionModel:
         share = right / (self.confusion.sum(axis=1) @ shares)
         return Quality(share, *_wilson(share, self.counts))
 
-    @property
-    def wrong_labels(self) -> float:
-        """Share of the given labels that are wrong."""
-        first, second = (
-            float(1 - of.weights.trace() / of.weights.sum())
-            for of in (self.posterior, self.doubting)
-        )
-        return (1 - self.doubt) * first + self.doubt * second
-
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, for JSON; `from_dict` gives the same model back."""
         counts, says = self.counts.tolist(), self.confusion.tolist()
@@ -308,6 +305,17 @@ def _sums(n_cells: int, cell: IntArray, values: FloatArray) -> FloatArray:
     if len(cells):
         sums[cells] = np.add.reduceat(values[order], first, axis=0)
     return sums
+
+
+def _at_least(doubting: Posterior, right: float) -> Posterior:
+    """Return a posterior for which at least this share of the given labels is right.
+
+    The errors that it believes in become fewer, all in proportion.
+    """
+    fewer = min(1.0, (1 - right) / max(doubting.wrong, _LEAST)) * doubting.weights
+    np.fill_diagonal(fewer, 0.0)
+    np.fill_diagonal(fewer, doubting.weights.sum(axis=0) - fewer.sum(axis=0))
+    return Posterior.of_weights(doubting.calibration, fewer)
 
 
 def _wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:

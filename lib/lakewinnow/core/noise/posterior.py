@@ -98,6 +98,11 @@ class Posterior:
         """K."""
         return len(self.calibration.training_prior)
 
+    @property
+    def wrong(self) -> float:
+        """Share of the given labels that are wrong."""
+        return 1 - float(self.weight[self.given == self.true].sum() / self.weight.sum())
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, for JSON; `from_dict` gives the same posterior back."""
         return {
