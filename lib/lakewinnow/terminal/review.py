@@ -54,8 +54,8 @@ def print_queue(queue: Queue, files: Files, typed: CommandLine) -> None:
         "",
         f"1. Open {_address(files.path(QUEUE.page))} in a browser, answer, save",
         f"2. {decided.again('run')}",
-        "   Answers that need not all be right go to input.annotations instead: a table of row_id,",
-        "   annotator and label, which are weighed by how often each annotator is right",
+        "   Or, where answers may be wrong: input.annotations (annotator: by, label: chosen)",
+        "   weighs them by how often each person is right",
         "They are no sample: what share of the flags is right, `lakewinnow review draw` measures",
     ):
         out.print(Text(line), soft_wrap=True)

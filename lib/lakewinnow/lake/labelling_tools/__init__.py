@@ -38,8 +38,14 @@ def answers(tool: str, content: bytes, where: str, row: str, question: str) -> I
         found: Any = TOOLS[tool].answers(json.loads(content), row, question)
         yield from (Answer(*map(_as_text, said)) for said in found)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        expected, got = TOOLS[tool].EXPORT, Shown(f"{type(error).__name__}: {error}")
-        raise DataError("not_an_export", where, expected, got, TOOLS[tool].HINT) from error
+        expected, hint = TOOLS[tool].EXPORT, TOOLS[tool].HINT
+        raise DataError("not_an_export", where, expected, _what(error), hint) from error
+
+
+def _what(error: Exception) -> Shown:
+    if isinstance(error, KeyError):
+        return Shown(f"an entry without {error}")
+    return Shown(f"no JSON ({error})" if isinstance(error, ValueError) else "another structure")
 
 
 def _as_text(value: object) -> str | None:

@@ -8,7 +8,9 @@ from xml.etree import ElementTree as ET
 from lakewinnow import columns as c
 
 EXPORT: Final = "what Label Studio exports as JSON: a list of tasks with their annotations"
-HINT: Final = "choose JSON under Export, not JSON-MIN; of that or CSV, annotations.format is csv"
+HINT: Final = (
+    "choose JSON under Export, not JSON-MIN; or CSV, which input.annotations.format: csv reads"
+)
 _QUESTION, _TEXT = "label", "text"
 _MOST_BUTTONS: Final = 20  # classes; of more there is a list to search in
 _SHOWN: Final = (c.TEXT, c.ROW_ID, c.ASK_RANK, c.GIVEN_LABEL, c.WHY)
