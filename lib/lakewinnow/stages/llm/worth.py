@@ -51,10 +51,12 @@ class Belief:
         (block,) = trusted_blocks([batch], n_classes)
         probs = self.doubting.probs(block.labels, block.pred_probs)
         if self.model is not None:
-            # Of the others the model has learnt little: rows are asked about that are doubtful
+            # Of the others the model has learnt little: rows are asked about that are doubtful, and
+            # functions say nothing of how far they are
             said = opinions_of(batch.column(c.OPINIONS), n_classes)
-            heard = self.model.probs(block.labels, block.pred_probs, said)
-            probs[said.row] = heard[said.row]
+            by_all = self.model.probs(block.labels, block.pred_probs, said)
+            is_heard = self.model.is_heard(said, len(probs))
+            probs[is_heard] = by_all[is_heard]
         return probs
 
 
