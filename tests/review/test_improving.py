@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from builders import read_json, read_rows, sample_run
+from builders import lake_in, make_commit, make_table, read_json, read_rows, sample_run
 from lakewinnow import review
 from lakewinnow.cli import exit_code_of
 from lakewinnow.errors import LakewinnowError
@@ -81,6 +81,17 @@ def test_another_queue_does_not_take_the_place_of_one_unless_told(lake, drawn):
         review.draw_queue(lake, N - 1, SETS, SOURCES)
     assert caught.value.code == "another_sample"
     assert Path(lake.files.path("review_queue/review.html")).exists()
+
+
+def test_a_run_of_an_earlier_version_is_to_be_made_again(spark, tmp_path):
+    lake = lake_in(spark, tmp_path)
+    make_table(lake, "issues", [{"row_id": "a", "decided_by": "Ann"}])
+    make_table(lake, "checks/label_issues", [{"row_id": "a", "label_score": 0.5}])
+    for stage in ("ingest", "decide"):
+        make_commit(lake, stage)
+    with pytest.raises(LakewinnowError) as caught:
+        review.draw_queue(lake, N, {})
+    assert (caught.value.code, caught.value.where) == ("no_gain", "workspace")
 
 
 def test_what_to_do_with_the_answers_is_said(tmp_path, capsys):

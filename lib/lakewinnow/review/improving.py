@@ -57,7 +57,7 @@ def draw_queue(
 
     Raises
     ------
-    DataError : "no_issues": the workspace has no finished run; "nothing_to_review";
+    DataError : "no_issues": the workspace has no finished run; "no_gain"; "nothing_to_review";
         "another_sample" is there
     """
     files.check(lake.files, is_drawn=False)
@@ -65,6 +65,10 @@ def draw_queue(
     decided = lake.read("issues").where(F.col(c.DECIDED_BY).isNotNull()).select(c.ROW_ID)
     n_decided = decided.count()
     rows = lake.read("checks/label_issues").join(decided, c.ROW_ID, "left_anti")
+    if c.GAIN not in rows.columns:
+        got = Shown("one that an earlier version of the package made")
+        expected, hint = "a run that says what opinions are worth", "run `lakewinnow run` again"
+        raise DataError("no_gain", "workspace", expected, got, hint)
     ids = most_valuable(lake, rows, n, sets, has_neighbors=sources.has_neighbors)
     if not ids:
         hint = "every row is decided in clean.decisions"
