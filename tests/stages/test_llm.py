@@ -6,6 +6,7 @@ import pytest
 from builders import (
     corpus_row,
     lake_in,
+    make_checks,
     make_commit,
     make_pred_probs,
     make_table,
@@ -14,10 +15,10 @@ from builders import (
 )
 from embedding.openai.fault_batches import Plan
 from embedding.openai.fault_server import KEY, Fault
-from lakewinnow.config.sections import LLMConfig
+from lakewinnow.config.sections import CleanConfig, LLMConfig
 from lakewinnow.errors import ConfigError, ProviderError
-from lakewinnow.lake.opinions import OPINIONS, read_opinions
-from lakewinnow.stages import llm, noise
+from lakewinnow.lake.opinions import LLM_OPINIONS, OPINIONS, read_opinions
+from lakewinnow.stages import decide, label_issues, llm, noise
 from opinions.llm.chat_server import CLASSES, ChatServer
 
 N_ROWS = 240
@@ -281,3 +282,23 @@ def test_the_key_is_written_nowhere(lake, server):
     for name in lake.files.data_files(""):
         assert KEY.encode() not in lake.files.read_bytes(name)
     assert read_json(lake.files.root, "opinion_store/_examples.json")
+
+
+def test_a_row_whose_text_gives_orders_says_so(spark, tmp_path):
+    lake = lake_in(spark, tmp_path / "w")
+    make_commit(lake, "ingest", classes=["a", "b"])
+    make_table(lake, "corpus", [corpus_row(name, name) for name in ("one", "two", "three")])
+    issue = {"given_label": "a", "predicted_label": "a", "suggested_label": "a"}
+    numbers = dict.fromkeys(("predicted_prob", "suggested_prob", "given_label_prob"), 0.9)
+    judged = {**issue, **numbers, "is_label_issue": False, "label_score": 0.9}
+    rows = [{"row_id": name, **judged} for name in ("one", "two", "three")]
+    make_table(lake, "checks/label_issues", rows)
+    make_table(lake, "checks/label_ranks", [], label_issues.LABEL_RANKS)
+    said = {"annotator": "m", "label": 1, "probs": [0.0, 1.0]}
+    flagged = [{"row_id": name, **said, "is_suspicious": name == "two"} for name in ("one", "two")]
+    make_table(lake, "opinions/llm", flagged, LLM_OPINIONS)
+    checks = make_checks(exact_duplicates=None)
+    decide.run(lake, CleanConfig(), checks, is_asked=True)
+    reasons = {row["row_id"]: row["reason"] for row in read_rows(lake.files.root, "issues")}
+    assert "gives orders" in reasons.pop("two")
+    assert reasons == {"one": None, "three": None}

@@ -87,6 +87,7 @@ def _read_by_decide(config: Config) -> Names:
         *("corpus", "checks/label_issues", "checks/label_ranks", "choice?"),
         *("unlabelled/corpus?", "unlabelled/pred_probs?"),
         *(check.table for check in config.checks.of_rows),
+        *((OPINION_TABLES[LLM],) if LLM in config.opinion_kinds else ()),
     )
 
 

@@ -116,8 +116,10 @@ def _ask(run: Run) -> StageReport[Any]:
 def _decide(run: Run) -> StageReport[Any]:
     clean, why = chosen_clean(run)
     own, checked = run.inputs.decisions, run.inputs.checked
-    source = run.config.input
-    return decide.run(run.lake, clean, run.config.checks, own, why, checked, source)
+    source, is_asked = run.config.input, LLM in run.config.opinion_kinds
+    return decide.run(
+        run.lake, clean, run.config.checks, own, why, checked, source, is_asked=is_asked
+    )
 
 
 def _evaluate(run: Run) -> StageReport[Any]:

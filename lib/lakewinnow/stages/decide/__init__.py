@@ -25,7 +25,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import ChecksConfig, CleanConfig, InputConfig
+from lakewinnow.config.sections import LLM, OPINION_TABLES, ChecksConfig, CleanConfig, InputConfig
 from lakewinnow.figures.rows import Decided, Ingested, Promise
 from lakewinnow.lake import check_tables, redaction
 from lakewinnow.lake.check_tables import WHY
@@ -87,6 +87,8 @@ def run(
     chosen: str = "",
     sample: Checked | None = None,
     source: InputConfig | None = None,
+    *,
+    is_asked: bool = False,
 ) -> StageReport[Decided]:
     """Combine what the checks found, and what the user decided, into one decision a row.
 
@@ -96,6 +98,7 @@ def run(
     chosen : why label issues are dealt with as they are, where that was to be chosen
     sample : the sample for review, where a promise rests on it
     source : says whether rows without a label may get one; None: they may not
+    is_asked : whether a language model was asked about some of the texts
 
     Raises
     ------
@@ -136,7 +139,12 @@ def run(
         F.col("own_decision"), F.when(F.col("is_kept_for_class"), "keep"), F.col("by_checks")
     )
     preview = redaction.preview(redaction.text(config, checks))
-    reason = reasons.reason(config, others, kinds, is_sure, chosen, has_opinions=has_opinions)
+    if is_asked:
+        flagged = lake.read(OPINION_TABLES[LLM]).select(c.ROW_ID, c.IS_SUSPICIOUS)
+        rows = rows.join(flagged, c.ROW_ID, "left")
+    reason = reasons.reason(
+        config, others, kinds, is_sure, chosen, has_opinions=has_opinions, is_asked=is_asked
+    )
     suggested = F.when(F.col(c.DECISION) == "fix", F.col(c.SUGGESTED_LABEL))
     issues = (
         rows.withColumn(c.DECISION, decision)

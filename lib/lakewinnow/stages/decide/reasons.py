@@ -1,7 +1,7 @@
 """What a label issue leads to, and what is said of a row that has something wrong."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -13,6 +13,8 @@ from lakewinnow.plan.check import Check
 from lakewinnow.spark.portable import expressions as portable
 from lakewinnow.stages.decide import alike
 from lakewinnow.stages.decide.alike import Kind
+
+_ORDERS: Final = "text gives orders to a language model, whose opinion of it does not count"
 
 
 def by_label(config: CleanConfig, is_sure: Column | None) -> Column:
@@ -40,12 +42,14 @@ def reason(
     chosen: str = "",
     *,
     has_opinions: bool = False,
+    is_asked: bool = False,
 ) -> Column:
     """Say what decided: the user, or every check that found something, and what held it back.
 
     Parameters
     ----------
     has_opinions : whether annotators may have some on a row
+    is_asked : whether a language model was asked about some of the texts
     """
     by = F.concat(F.lit("decided by "), F.col("own_by"), F.lit(": "))
     own = F.when(F.col("own_label").isNotNull(), F.concat(F.lit("label "), F.col("own_label")))
@@ -59,6 +63,7 @@ def reason(
         F.when(F.col("own_decision").isNotNull(), decided),
         F.when(F.col(c.IS_LABEL_ISSUE), _label_reason(config, is_sure)),
         *([F.when(F.col(c.IS_LABEL_ISSUE), said_by_annotators())] if has_opinions else []),
+        *([F.when(F.col(c.IS_SUSPICIOUS), F.lit(_ORDERS))] if is_asked else []),
         *([F.when(F.col(c.IS_LABEL_ISSUE), F.lit(chosen))] if chosen else []),
         *(_said(check, config) for check in others),
         *alike.why(kinds),
