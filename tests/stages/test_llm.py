@@ -1,5 +1,9 @@
 """A language model asked about unsure rows: once, the most valuable first, within the budget."""
 
+import subprocess
+import sys
+import time
+
 import numpy as np
 import pytest
 
@@ -10,8 +14,10 @@ from builders import (
     make_commit,
     make_pred_probs,
     make_table,
+    messages,
     read_json,
     read_rows,
+    write_csv,
 )
 from embedding.openai.fault_batches import Plan
 from embedding.openai.fault_server import KEY, Fault
@@ -302,3 +308,36 @@ def test_a_row_whose_text_gives_orders_says_so(spark, tmp_path):
     reasons = {row["row_id"]: row["reason"] for row in read_rows(lake.files.root, "issues")}
     assert "gives orders" in reasons.pop("two")
     assert reasons == {"one": None, "three": None}
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_pays_for_what_was_under_way_alone(server, tmp_path):
+    path = write_csv(tmp_path / "in.csv", messages(300))
+    server.always = Fault(seconds=0.1)
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"""
+input: {{path: {path}, text: text, label: label}}
+workspace: {tmp_path / "w"}
+crossval: {{folds: 3}}
+opinions:
+  llm: {{model: m, base_url: "{server.url}", sure_at: 1.0, max_rows: 100, concurrency: 2,
+         max_cost_usd: 1.0, input_price_per_million_tokens: 1, output_price_per_million_tokens: 4}}
+"""
+    )
+    command = [sys.executable, "-m", "lakewinnow", "run", config, "--until", "llm", "--quiet"]
+    with subprocess.Popen(command, start_new_session=True) as process:
+        deadline = time.monotonic() + 240
+        while server.paid.total() < 40 and time.monotonic() < deadline:
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    n_paid = server.paid.total()
+    assert 40 <= n_paid < 100
+    subprocess.run(command, check=True)
+    found = read_json(tmp_path / "w", "_commits/llm.json")["figures"]
+    assert (found["asked"], found["stopped_by"]) == (100, "max_rows")
+    assert len(server.paid) <= 100 + 2
+    assert server.paid.total() <= len(server.paid) + 2  # under way, and its answer came to nobody
+    assert found["new"] >= 100 - n_paid
