@@ -122,7 +122,7 @@ def _text(name: str, source: Source) -> Column:
 
 def _check_columns(schema: t.StructType, config: AnnotationsConfig) -> None:
     named = list(_named(config))
-    check_columns(schema.names, named, "table of annotations")
+    check_columns(schema.names, named, "annotation table")
     SchemaError.raise_any(
         SchemaError(
             "wrong_column_type",
