@@ -114,11 +114,14 @@ class Place:
         assert self.tables() == before
         assert verify(self.root).faults == []
 
-    def check_the_same(self, undisturbed):
-        """Make sure that the last run came to what an undisturbed one did, to the byte."""
+    def check_the_same(self, undisturbed, *, to_the_byte=True):
+        """Make sure that the last run came to what an undisturbed one did.
+
+        Executors of a cluster hand rows over in any order, so there files may differ in that.
+        """
         assert self.tables() == undisturbed.tables()
         assert verify(self.root).faults == []
-        for name in ("clean", "review", "dropped"):
+        for name in ("clean", "review", "dropped") if to_the_byte else ():
             assert self.bytes_of(name) == undisturbed.bytes_of(name)
         assert self.exports() == undisturbed.exports()
         rows = Files(str(self.root)).read_json("manifest.json")["rows"]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from lakewinnow.config.sections import ANNOTATION, FUNCTION, LLM
-from lakewinnow.figures.opinions import Annotator, Opinions
+from lakewinnow.figures.opinions import Annotator, Asked, Opinions
 from lakewinnow.plan.words import counted
 from lakewinnow.report import charts
 from lakewinnow.report.charts import Picture
@@ -28,6 +28,15 @@ def sentences(found: Opinions | None) -> Iterator[str]:
     opinions, rows = counted(found.n, "opinion"), counted(found.rows, "row")
     annotators = counted(found.n_annotators, "annotator")
     yield f"Opinions: {annotators} gave {opinions} on {rows}. {_quality(found)}"
+
+
+def asking(found: Asked | None) -> Iterator[str]:
+    """Say what asking about the rows of ask/ is expected to gain, if that is a label at least."""
+    if found is not None and round(found.gain):
+        yield (
+            f"ask/: one more opinion on each of these {counted(found.rows, 'row')} would put about"
+            f" {found.gain:,.0f} more labels right; on as many at random, {found.by_chance:,.0f}"
+        )
 
 
 def _quality(found: Opinions) -> str:

@@ -164,12 +164,7 @@ def _figures(result: RunResult, found: Summary) -> Iterator[str]:
     )
     yield from language_model.sentences(found.language_model)
     yield from opinions.sentences(found.opinions)
-    if found.ask is not None and found.ask.rows:
-        rows = counted(found.ask.rows, "row")
-        yield (
-            f"ask/: the {rows} of which one more opinion is worth most; all of them would put about"
-            f" {found.ask.gain:,.0f} more labels right"
-        )
+    yield from opinions.asking(found.ask)
     for check in findings.of_checks(result.checks, found.checks, found.label_issues.rows):
         if check.is_any:
             yield f"{check.title}: {check.lines[0]}"
