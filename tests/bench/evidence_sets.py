@@ -80,6 +80,22 @@ class LabelledSet:
         return int(max(self.given.max(), self.right.max())) + 1
 
 
+@dataclass(frozen=True, eq=False)
+class Holdout:
+    """Rows with trusted labels that no model has seen."""
+
+    vectors: np.ndarray  # float32, shape (n, D)
+    right: np.ndarray  # int64, shape (n,)
+
+
+def holdout(keep: Path, source: str, kind: str) -> Holdout:
+    """Return the trusted rows of a source, with the classes of its other rows."""
+    of, rows = SOURCES[source], SOURCES[source].table()
+    names = sorted(set(rows["given"]) | set(rows["right"]))
+    right = _read(of.holdout)[of.label].map(names.index).to_numpy()
+    return Holdout(vectors(keep, source, kind, of_holdout=True), right)
+
+
 def tables() -> dict[str, tuple[str, Callable[[], pd.DataFrame]]]:
     """Return the given sets by name: the source, and how to make the table."""
     banking = SOURCES["banking77"]
@@ -271,12 +287,12 @@ def _texts(source: str) -> np.ndarray:
 
 
 @cache
-def vectors(keep: Path, source: str, kind: str) -> np.ndarray:
+def vectors(keep: Path, source: str, kind: str, *, of_holdout: bool = False) -> np.ndarray:
     """Return the vectors of a source's rows, shape (n, D); made where they are not kept yet."""
-    path = keep / f"{source}_{kind}.npy"
+    path = keep / f"{source}_{kind}{'_holdout' if of_holdout else ''}.npy"
     if not path.exists():
-        embedder = registry.load(EmbeddingConfig(**EMBEDDINGS[kind]))
-        texts = SOURCES[source].table()["text"].tolist()
+        embedder, of = registry.load(EmbeddingConfig(**EMBEDDINGS[kind])), SOURCES[source]
+        texts = _read(of.holdout if of_holdout else of.train)[of.text].tolist()
         parts = [embedder.embed(texts[i : i + _AT_ONCE]) for i in range(0, len(texts), _AT_ONCE)]
         np.save(path, np.concatenate(parts))
     return np.load(path)

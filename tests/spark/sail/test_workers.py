@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from lakewinnow.cli import _last_line, _lost
+from lakewinnow.cli import _in_plain_words, _last_line
 from lakewinnow.errors import DataError
 from lakewinnow.spark.sail import workers
 from lakewinnow.spark.sail.workers import Outsourced, Pool, PythonWorkerError
@@ -217,7 +217,7 @@ def test_a_killed_worker_is_told_and_replaced(pool):
 
     with pytest.raises(PythonWorkerError) as raised:
         list(of_batches(kill).on_batches(batches(1)))
-    assert _lost(raised.value) is not None
+    assert _in_plain_words(raised.value) is not None
     [here] = values(process_ids().on_batches(batches(1)))
     os.kill(here, signal.SIGKILL)  # while it is idle
     _wait_until(lambda: not pool._idle[0].channel.is_open())
