@@ -112,7 +112,8 @@ def pytest_collection_modifyitems(config, items):
 
 
 def _is_wanted(item, config):
-    if item.get_closest_marker("slow") and not config.getoption("slow"):
+    slow = ["slow"] if config.getoption("engine") == "sail" else ["slow", "slow_on_spark"]
+    if _has_any(item, *slow) and not config.getoption("slow"):
         return False
     if "spark" not in getattr(item, "fixturenames", ()):
         return not config.getoption("only_sessions")

@@ -13,7 +13,7 @@ ceiling   of the fifth of the rows that is asked about first, one opinion each: 
           wrong, opinions that are right, and how many wrong labels would be put right by ours, and
           by somebody who knows when the opinion is better than the given label
 models   trusted rows, in %, that logistic regression without class weights is right on: trained on
-         the labels as given, after `fix`, with the first 5% of `ask/` reviewed by somebody who
+         the labels as given, after `fix`, with the first 5 and 10% of `ask/` reviewed by who
          knows, with opinions on 10, 20, 30% in that order, by a person (a real vote) and by an
          annotator who is right in 80%, and on right labels. In brackets: 95% interval of what is
          gained on the labels as given, trusted rows resampled
@@ -381,8 +381,9 @@ def versions(case: Case, seed: int) -> Iterator[tuple[str, np.ndarray]]:
     fixed = nobody.labels()
     yield "as given", given
     yield "fixed", fixed
-    reviewed = nobody.with_next(by_gain(nobody), round(BATCH * len(given))).n_opinions > 0
-    yield "5% reviewed", np.where(reviewed, right, fixed)
+    for share in (BATCH, 2 * BATCH):
+        reviewed = nobody.with_next(by_gain(nobody), round(share * len(given))).n_opinions > 0
+        yield f"{100 * share:.0f}% reviewed", np.where(reviewed, right, fixed)
     for who, by_person in (("person", True), ("80%", False)):
         if by_person and case.name.split("-")[0] not in WITH_VOTES:
             continue

@@ -43,6 +43,7 @@ def change(workspace, name, columns):
     pq.write_table(table if columns else table.slice(1), path)
 
 
+@pytest.mark.slow_on_spark
 def test_a_run_says_what_the_published_rules_say(cases, tmp_path):
     found = suite.Suite(tmp_path)
     for case, name in cases:
@@ -64,6 +65,7 @@ def test_all_engines_say_the_same(tmp_path):
     assert found.failures == []
 
 
+@pytest.mark.slow_on_spark
 def test_the_reference_notices_what_it_is_for(cases):
     case, name_of_run = cases[0]
     issues = {

@@ -151,6 +151,7 @@ def test_verify_names_each_file_that_is_not_as_it_was(two, capsys):
 
 
 @pytest.mark.whole_run
+@pytest.mark.slow_on_spark
 def test_a_run_lists_what_it_wrote_and_the_last_one_stays_until_then(spark, tmp_path):
     path = write_csv(tmp_path / "rows.csv", messages(40))
     output = {"keep_versions": 1, "partition_by": ["label"]}

@@ -19,6 +19,8 @@ from lakewinnow.errors import ConfigError
 from lakewinnow.lake.files import Files
 from lakewinnow.pipeline import catalog, records
 
+pytestmark = pytest.mark.slow_on_spark
+
 CLASSIFIER = """
 from sklearn.linear_model import LogisticRegression
 def make(**params):

@@ -39,6 +39,7 @@ def runs(spark, tmp_path_factory):
     return workspaces
 
 
+@pytest.mark.slow_on_spark
 def test_rows_flags_decisions_and_settings(spark, runs):
     found = diff(*runs, spark)
     first, second = ({row["row_id"]: row for row in read_rows(ws, "issues")} for ws in runs)

@@ -54,6 +54,7 @@ def with_drift(config, **keys):
     return replace(config, checks=replace(config.checks, drift=DriftConfig(**keys)))
 
 
+@pytest.mark.slow_on_spark
 def test_what_was_planted_in_a_table_is_found(spark, copied, tmp_path):
     with (SAMPLE / "support.csv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file))[1:250]
