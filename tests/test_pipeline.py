@@ -258,6 +258,7 @@ def content_of(workspace):
     }
 
 
+@pytest.mark.slow_on_spark
 def test_a_second_run_does_nothing(again, finished):
     before = content_of(finished)
     assert again(finished) == ([], STAGES)
@@ -360,6 +361,7 @@ def test_a_killed_run_goes_on_at_the_stage_it_was_in(again, small, tmp_path, mon
     assert after["rows"] == before["rows"]
 
 
+@pytest.mark.slow_on_spark
 @pytest.mark.parametrize(
     "sections", [{"clean": {"label_issues": "keep"}}, {"crossval": {"folds": 3, "seed": 1}}]
 )

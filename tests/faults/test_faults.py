@@ -20,7 +20,7 @@ from lakewinnow.lake.files import Files
 from lakewinnow.spark.sail import embedded
 
 pytestmark = pytest.mark.skipif(embedded.why_not() is not None, reason="Sail does not run here")
-QUICK = [("crossval", "inside"), ("publish", "inside")]
+QUICK = [("publish", "inside")]
 RESUMES = "the same command resumes"
 DISK = "40m"
 

@@ -17,6 +17,8 @@ from lakewinnow.config.file import dump
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.workspace import Lake
 
+pytestmark = pytest.mark.slow_on_spark
+
 N = 80
 HEADER = ("row_id", "decision", "label", "by")
 

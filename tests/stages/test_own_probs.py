@@ -37,6 +37,7 @@ def config_of(tmp_path, table, **source):
     return parse_config({"input": keys, "workspace": str(tmp_path / "out"), "clean": clean})
 
 
+@pytest.mark.slow_on_spark
 def test_number_24_ids_labels_and_probabilities_alone_run(tmp_path, spark):
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", lakewinnow.LakewinnowWarning)
@@ -49,6 +50,7 @@ def test_number_24_ids_labels_and_probabilities_alone_run(tmp_path, spark):
     assert len(set(shown)) == N_ROWS  # so that a person can tell an image from the others
 
 
+@pytest.mark.slow_on_spark
 def test_number_24_equal_probabilities_do_not_make_two_rows_the_same(tmp_path, spark):
     table = images().drop_columns("file")
     with pytest.warns(lakewinnow.LakewinnowWarning, match="a little off"):

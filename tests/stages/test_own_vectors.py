@@ -90,6 +90,7 @@ def tabular(spark, tmp_path_factory):
     return run_over(spark, folder, table, reference, features=FEATURES)
 
 
+@pytest.mark.slow_on_spark
 def test_label_errors_of_a_table_of_numbers_and_categories_are_found(tabular):
     detection = tabular.summary["detection"]
     assert (detection["rows"], detection["errors"]) == (N_ROWS, N_WRONG)
@@ -194,6 +195,7 @@ def images(spark, tmp_path_factory):
     )
 
 
+@pytest.mark.slow_on_spark
 def test_label_errors_of_embeddings_are_found_without_a_text(images):
     detection = images.summary["detection"]
     assert detection["errors"] == N_WRONG

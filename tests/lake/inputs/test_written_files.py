@@ -77,6 +77,7 @@ def test_22_labels_of_any_kind_are_fixed_and_given_back(spark, tmp_path, kind):
     assert n_right > sum(given == label for given, label in zip(labels, right, strict=True))
 
 
+@pytest.mark.slow_on_spark
 @pytest.mark.whole_run
 def test_22_a_label_inside_a_column_is_fixed_there(spark, tmp_path):
     pairs = messages(60)

@@ -64,6 +64,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow_on_spark
 @pytest.mark.parametrize("most_held", [0, local_issues.MOST_HELD])
 @pytest.mark.parametrize(
     ("columns", "options"),
