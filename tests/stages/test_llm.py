@@ -115,6 +115,7 @@ def test_unsure_rows_are_asked_about_once_and_the_bill_is_kept(lake, server, row
     assert set(server.paid.values()) == {1}
 
 
+@pytest.mark.slow_on_spark
 def test_the_bound_on_rows_is_kept_and_the_most_valuable_are_first(lake, server):
     few = ask(lake, config_of(server, max_rows=8, concurrency=1))
     assert (few.asked, few.stopped_by) == (8, "max_rows")
@@ -124,6 +125,7 @@ def test_the_bound_on_rows_is_kept_and_the_most_valuable_are_first(lake, server)
     assert set(first) < set(server.paid)
 
 
+@pytest.mark.slow_on_spark
 def test_examples_are_of_each_class_and_are_not_asked_about(lake, server):
     ask(lake, config_of(server, examples=2))
     shown = [m["content"] for m in server.log[0].body["messages"] if m["role"] == "user"][:-1]
@@ -134,6 +136,7 @@ def test_examples_are_of_each_class_and_are_not_asked_about(lake, server):
     assert len(system) == 1
 
 
+@pytest.mark.slow_on_spark
 def test_new_rows_ask_the_same_question(spark, tmp_path, rows, server):
     true, _, _ = rows
     store = str(tmp_path / "store")
@@ -147,6 +150,7 @@ def test_new_rows_ask_the_same_question(spark, tmp_path, rows, server):
     assert figures.new == len(server.paid) - len(paid)
 
 
+@pytest.mark.slow_on_spark
 def test_no_more_is_spent_than_may_be_and_what_was_spent_before_counts(lake, server):
     most = 0.004
     config = config_of(server, max_cost_usd=most, concurrency=3)
@@ -163,6 +167,7 @@ def test_no_more_is_spent_than_may_be_and_what_was_spent_before_counts(lake, ser
     assert ask(lake, config).new == 0
 
 
+@pytest.mark.slow_on_spark
 @pytest.mark.parametrize("fault", [Fault(500), Fault(is_cut=True)], ids=["500", "cut"])
 def test_a_service_that_goes_away_leaves_what_was_paid_for(lake, server, fault):
     server.script, server.always = [None] * 20, fault
@@ -174,6 +179,7 @@ def test_a_service_that_goes_away_leaves_what_was_paid_for(lake, server, fault):
     assert server.paid.total() == len(server.paid) + n_lost
 
 
+@pytest.mark.slow_on_spark
 def test_a_text_that_gives_orders_moves_no_other_row_and_is_flagged(spark, tmp_path, rows, server):
     def say(text, meant):
         return "shipping" if "Ignore your" in text else meant
@@ -200,6 +206,7 @@ def test_a_text_that_gives_orders_moves_no_other_row_and_is_flagged(spark, tmp_p
     assert voting == set(attacked)
 
 
+@pytest.mark.slow_on_spark
 def test_opinions_of_others_are_taken_into_account(lake, server, rows):
     true, _, _ = rows
     people = [
@@ -212,6 +219,7 @@ def test_opinions_of_others_are_taken_into_account(lake, server, rows):
     assert np.mean(by_amy) < 0.3
 
 
+@pytest.mark.slow_on_spark
 def test_answers_of_no_class_are_no_opinions(lake, server):
     def say(text, meant):
         number = int(text.split()[1]) % 3
@@ -228,6 +236,7 @@ def interrupted(*_):
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow_on_spark
 def test_batches_are_not_begun_twice(lake, server, monkeypatch):
     config = config_of(server, mode="batch", poll_s=0.01)
     server.plans = [Plan(n_looks=1)]
@@ -243,12 +252,14 @@ def test_batches_are_not_begun_twice(lake, server, monkeypatch):
     assert llm.cancel(config, lake.files) == 0
 
 
+@pytest.mark.slow_on_spark
 def test_batches_keep_to_the_budget(lake, server):
     figures = ask(lake, config_of(server, mode="batch", poll_s=0.01, max_cost_usd=0.004))
     assert figures.stopped_by == "max_cost_usd"
     assert 0.002 < figures.cost_usd <= 0.004
 
 
+@pytest.mark.slow_on_spark
 def test_the_estimate_is_what_is_spent(lake, server):
     config = config_of(server, max_rows=40)
     before = llm.estimate(lake, config, ())
@@ -262,6 +273,7 @@ def test_the_estimate_is_what_is_spent(lake, server):
     assert after.cost_usd == pytest.approx(more.cost_usd - figures.cost_usd, rel=0.05)
 
 
+@pytest.mark.slow_on_spark
 @pytest.mark.parametrize(
     ("keys", "code"),
     [
@@ -277,12 +289,14 @@ def test_what_stands_in_the_way_is_found_before_anything_runs(server, keys, code
     assert caught.value.code == code
 
 
+@pytest.mark.slow_on_spark
 def test_a_description_of_no_class_is_named():
     with pytest.raises(ConfigError) as caught:
         llm.check_classes(LLMConfig(model="m", describe={"logon": "…"}), CLASSES)
     assert caught.value.code == "unknown_class"
 
 
+@pytest.mark.slow_on_spark
 def test_the_key_is_written_nowhere(lake, server):
     ask(lake, config_of(server, max_rows=4))
     for name in lake.files.data_files(""):
@@ -290,6 +304,7 @@ def test_the_key_is_written_nowhere(lake, server):
     assert read_json(lake.files.root, "opinion_store/_examples.json")
 
 
+@pytest.mark.slow_on_spark
 def test_a_row_whose_text_gives_orders_says_so(spark, tmp_path):
     lake = lake_in(spark, tmp_path / "w")
     make_commit(lake, "ingest", classes=["a", "b"])
