@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from lakewinnow.errors import DataError
 from lakewinnow.spark.sail import workers
 
 SCRIPT = """
 import json, os, time
-from lakewinnow.cli import _last_line, _lost
+from lakewinnow.cli import _in_plain_words, _last_line
 from lakewinnow.errors import DataError
 from lakewinnow.spark.arrow.functions import apply_to_groups, map_batches
 from lakewinnow.spark.sail import workers
@@ -59,7 +60,6 @@ end = time.monotonic() + 20
 while (n_idle := len(workers._pool._idle)) < 2 and time.monotonic() < end:
     time.sleep(0.01)
 error, lost = fault_of(raises), fault_of(dies)
-kind, line = _last_line(error)
 found = {
     "here": os.getpid(),
     "batches": batches,
@@ -68,8 +68,8 @@ found = {
     "first": first,
     "idle": n_idle,
     "after": map_batches(rows, ids, ID).count(),
-    "raised": [kind.__name__, line],
-    "lost": _lost(lost),
+    "raised": _last_line(error)[:2],
+    "lost": _in_plain_words(lost)[1],
 }
 print(json.dumps(found), flush=True)
 os._exit(0)
@@ -106,5 +106,5 @@ def test_a_query_that_wants_no_more_gets_its_worker_back(found):
 
 
 def test_faults_reach_the_client_as_on_spark(found):
-    assert found["raised"] == ["DataError", "column x: expected 3 numbers, got 2"]
+    assert found["raised"] == [DataError.exit_code, "column x: expected 3 numbers, got 2"]
     assert "was killed or crashed" in found["lost"]
