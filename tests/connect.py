@@ -2,15 +2,14 @@
 
 import contextlib
 import os
-import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pyspark
 
 from lakewinnow.spark.sessions.machine import usable_cores
 from lakewinnow.spark.sessions.session import local_environment, local_settings, scratch_folder
+from serving import free_port, is_up_within
 
 START_TIMEOUT_S = 120
 
@@ -19,7 +18,7 @@ START_TIMEOUT_S = 120
 def connect_server():
     """Yield the ``sc://`` address of a server that stops at the end."""
     scratch = scratch_folder()
-    port = _free_port()
+    port = free_port()
     settings = local_settings(scratch) | {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
@@ -41,24 +40,8 @@ def connect_server():
         ) as server,
     ):
         try:
-            _wait_until_up(server, port, log)
+            if not is_up_within(START_TIMEOUT_S, server, port):
+                raise RuntimeError(f"the Connect server did not start: {log.read_text()}")
             yield f"sc://127.0.0.1:{port}"
         finally:
             server.terminate()
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
-
-
-def _wait_until_up(server, port, log) -> None:
-    deadline = time.monotonic() + START_TIMEOUT_S
-    while server.poll() is None and time.monotonic() < deadline:
-        with (
-            contextlib.suppress(ConnectionRefusedError),
-            socket.create_connection(("127.0.0.1", port)),
-        ):
-            return
-        time.sleep(0.1)
-    raise RuntimeError(f"the Connect server did not start: {log.read_text()}")

@@ -5,7 +5,6 @@ Spark makes a second attempt at a slow task on another machine alone, and knows 
 
 import contextlib
 import os
-import socket
 import subprocess
 import time
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pyspark
 
 from lakewinnow.spark.sessions.session import local_environment, scratch_folder
+from serving import free_port
 
 MASTER = "127.0.0.1"
 WORKERS = ("127.0.0.2", "127.0.0.3")
@@ -23,8 +23,7 @@ TIMEOUT_S = 600
 def cluster():
     """Yield the ``spark://`` address of a cluster that ends at the end."""
     scratch = scratch_folder()
-    with socket.create_server((MASTER, 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     address, log = f"spark://{MASTER}:{port}", scratch / "log"
     environment = os.environ | local_environment(scratch)
     environment |= {

@@ -36,6 +36,7 @@ from fuzz.tables import tables
 from lakewinnow.cli import exit_code_of
 from lakewinnow.config.file import to_dict
 from lakewinnow.spark.sessions.session import running
+from plain_values import plain
 
 # Of 100 inputs: a configuration takes milliseconds, a whole run a second or two.
 TEXTS = {"text": "text", "label": "label"}
@@ -109,14 +110,14 @@ class Suite:
         if n_found != len(given):
             yield f"{len(given)} rows in, {n_found} out"
             return
-        left = Counter(map(_plain, given.to_pylist()))
+        left = Counter(map(plain, given.to_pylist()))
         for name, table in found.items():
             rows = table.to_pylist()
             if name == "corpus":
                 keys = yaml.safe_load((folder / "config.yaml").read_text())["input"]
                 rows = [{**row["source"], keys["text"]: row["text"]} for row in rows]
             for row in rows:
-                left[_plain({key: row.get(key, "(none)") for key in given.column_names})] -= 1
+                left[plain({key: row.get(key, "(none)") for key in given.column_names})] -= 1
         wrong = [row for row, n in left.items() if n]
         if wrong:
             yield f"rows are not as they came: {wrong[0][:300]}"
@@ -149,15 +150,6 @@ def _wrong_with(code, out, err):
     said = out + err
     if any(ord(c) < 32 and c not in "\n\t\r" for c in said) or "\x9b" in said:
         yield f"control characters: {said[:300]!r}"
-
-
-def _plain(value):
-    """Return a value as text that tells what differs: NaN is NaN, and -0.0 is not 0.0."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {_plain(of)}" for key, of in sorted(value.items())) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_plain, value)) + "]"
-    return repr(value)
 
 
 def _numbers(kind, n_inputs, seed):

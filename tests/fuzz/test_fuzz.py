@@ -5,6 +5,7 @@ import random
 
 from fuzz import suite
 from lakewinnow.spark.sessions.engines import is_sail
+from plain_values import plain
 
 
 def test_bad_input_ends_in_no_traceback_and_loses_no_row(spark, tmp_path):
@@ -28,4 +29,4 @@ def test_the_suite_notices_what_it_is_for():
     ):
         assert list(suite._wrong_with(code, "", err))
     rows = [{"a": 0.0}, {"a": -0.0}, {"a": float("nan")}, {"a": None}]
-    assert len(set(map(suite._plain, rows))) == 4
+    assert len(set(map(plain, rows))) == 4

@@ -1,12 +1,9 @@
 """Whole runs with input, workspace and store on S3: a server of moto's, in a process of its own."""
 
-import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
 from itertools import chain
 
 import pyarrow as pa
@@ -29,6 +26,7 @@ from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions.engines import is_sail
 from lakewinnow.spark.sessions.packages import coordinates
+from serving import free_port, is_up_within
 
 pytest.importorskip("moto")
 deltalake = pytest.importorskip("deltalake")
@@ -54,8 +52,7 @@ on_sail = pytest.mark.skipif(embedded.why_not() is not None, reason="Sail does n
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory):
     """The address of a server with an empty bucket."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("moto") / "log"
     command = [sys.executable, "-c", SERVE, "-H", "127.0.0.1", "-p", str(port)]
     with (
@@ -63,12 +60,7 @@ def endpoint(tmp_path_factory):
         subprocess.Popen(command, stdout=output, stderr=output) as server,
     ):
         try:
-            deadline = time.monotonic() + START_TIMEOUT_S
-            while server.poll() is None and time.monotonic() < deadline:
-                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
-                    break
-                time.sleep(0.1)
-            else:
+            if not is_up_within(START_TIMEOUT_S, server, port):
                 raise RuntimeError(log.read_text())
             yield f"http://127.0.0.1:{port}"
         finally:

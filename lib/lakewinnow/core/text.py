@@ -9,6 +9,11 @@ from unicodedata import normalize
 BYTES_PER_TOKEN: Final = 3
 
 
+def most_tokens(text: str) -> int:
+    """Return as many tokens as a text hardly has more of: a third of its bytes, rounded up."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+
+
 def normal_form(text: str) -> str:
     """Return the NFC form of a text. By Python: Arrow up to 23 gives NFD when asked for NFC."""
     return normalize("NFC", text)

@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from lakewinnow.core.text import BYTES_PER_TOKEN
+from lakewinnow.core.text import BYTES_PER_TOKEN, most_tokens
 from lakewinnow.errors import ProviderError
 
 
@@ -136,7 +136,7 @@ class Embedder(ABC):
 
         Default: a third of its UTF-8 bytes, rounded up; see `core.text`.
         """
-        return [-(-len(text.encode()) // BYTES_PER_TOKEN) for text in texts]
+        return [*map(most_tokens, texts)]
 
     def split(self, text: str, n_tokens: int) -> list[str]:
         """Return the text in pieces of at most `n_tokens` tokens.

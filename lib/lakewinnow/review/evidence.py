@@ -112,7 +112,8 @@ def _likely(
     probs = Posterior.of(noise_model).probs(labels, pred_probs)
     if model is not None:
         opinions = opinions_of(rows[c.OPINIONS].combine_chunks(), len(classes))
-        probs[opinions.row] = model.probs(labels, pred_probs, opinions)[opinions.row]
+        _, suggesting = model.both_probs(labels, pred_probs, opinions)
+        probs[opinions.row] = suggesting[opinions.row]
     best = np.argsort(-probs, axis=1, kind="stable")[:, :_N_LIKELY]
     for row_id, own, places in zip(rows[c.ROW_ID].to_pylist(), probs, best, strict=True):
         yield row_id, [{"label": classes[k], "prob": float(own[k])} for k in places]

@@ -1,7 +1,9 @@
 """Rows for review on disk: a table twice, a page, and a record that is written last."""
 
 import csv
+import hashlib
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple, Self
@@ -40,6 +42,16 @@ class Place(NamedTuple):
         return f"{self.folder}/{self.name}.{ending}"
 
 
+# Of a row, whatever it is drawn for
+SAID: Final = (
+    c.ROW_ID,
+    c.GIVEN_LABEL,
+    c.PREDICTED_LABEL,
+    c.PREDICTED_PROB,
+    c.SUGGESTED_LABEL,
+    c.SUGGESTED_PROB,
+    c.GIVEN_LABEL_PROB,
+)
 SAMPLE: Final = Place(FOLDER, "sample", page.SAMPLE)
 QUEUE: Final = Place("review_queue", "queue", page.QUEUE)
 PAGE: Final = SAMPLE.page
@@ -59,6 +71,12 @@ def check(files: Files, *, is_drawn: bool) -> None:
     if not is_drawn and not files.exists("_commits/decide.json"):
         expected, hint = "a workspace with issues/", "run `lakewinnow run` first"
         raise DataError("no_issues", "workspace", expected, Shown(files.root), hint)
+
+
+def id_of(classes: Sequence[str], rows: pa.Table) -> str:
+    """Return a hash of rows that were drawn."""
+    content = [[*classes], *rows.to_pydict().values()]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def agreed(id_: str) -> str:
@@ -137,13 +155,19 @@ class Stratum:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sample:
-    """What is known of a sample beside its rows; the content of sample.json."""
+class Drawn:
+    """What is known of rows that were drawn, beside their table."""
 
-    id: str  # a hash of its rows
+    id: str  # a hash of the rows
     rows: int
     decided: int  # rows that were left out, since the user had decided them
     classes: Sequence[str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample(Drawn):
+    """What is known of a sample; the content of sample.json."""
+
     strata: Sequence[Stratum]
     # [edge, rows] of the flagged rows by label score, and of those that have another label
     # suggested by the probability of that
@@ -157,11 +181,7 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Queue:
-    """What is known of rows that an answer helps most, beside their table: queue.json."""
+class Queue(Drawn):
+    """What is known of rows that an answer helps most; the content of queue.json."""
 
-    id: str  # a hash of its rows
-    rows: int
-    decided: int  # rows that were left out, since the user had decided them
-    classes: Sequence[str]
     gain: float  # labels more that would be right, if each row got one more opinion

@@ -7,8 +7,6 @@ Passes   2 over the label issues and the issues (the rows worth most; what is sa
 Shuffle  the ranking of the label issues
 """
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -23,18 +21,7 @@ from lakewinnow.lake.queue import most_valuable
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.review import files
 from lakewinnow.review.evidence import TEXTS_ALONE, Sources, evidence
-from lakewinnow.review.files import QUEUE, Queue
-
-_COLUMNS = (
-    c.ROW_ID,
-    c.GIVEN_LABEL,
-    c.PREDICTED_LABEL,
-    c.PREDICTED_PROB,
-    c.SUGGESTED_LABEL,
-    c.SUGGESTED_PROB,
-    c.GIVEN_LABEL_PROB,
-    c.GAIN,
-)
+from lakewinnow.review.files import QUEUE, SAID, Queue
 
 
 def draw_queue(
@@ -76,7 +63,7 @@ def draw_queue(
     order = lake.spark.createDataFrame(
         pa.table({c.ROW_ID: ids, c.REVIEW_ORDER: [*range(1, len(ids) + 1)]})
     )
-    chosen = rows.select(*_COLUMNS).join(F.broadcast(order), c.ROW_ID)
+    chosen = rows.select(*SAID, c.GAIN).join(F.broadcast(order), c.ROW_ID)
     own = chosen.toArrow().sort_by(c.REVIEW_ORDER)
     seen = evidence(lake, own, classes, sources)
     table = pa.table(
@@ -84,13 +71,12 @@ def draw_queue(
             c.REVIEW_ORDER: own[c.REVIEW_ORDER],
             c.ROW_ID: own[c.ROW_ID],
             **{name: seen[name] for name in (c.TEXT, c.TEXT_LENGTH)},
-            **{name: own[name] for name in _COLUMNS[1:]},
+            **{name: own[name] for name in (*SAID[1:], c.GAIN)},
             **{name: seen[name] for name in (c.LIKELY_LABELS, c.OPINIONS, c.NEAREST)},
         }
     )
-    content = [list(classes), *own.select(_COLUMNS[:-1]).to_pydict().values()]
     found = Queue(
-        id=hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16],
+        id=files.id_of(classes, own.select(SAID)),
         rows=table.num_rows,
         decided=n_decided,
         classes=classes,

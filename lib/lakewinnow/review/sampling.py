@@ -8,8 +8,6 @@ Shuffle  none but of the rows that are candidates for the sample; the sample its
 Memory   the driver: the sample, and 811 x 101 counts twice at the most, and K x bands
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import reduce
@@ -32,21 +30,12 @@ from lakewinnow.lake.workspace import Lake
 from lakewinnow.plan.words import counted
 from lakewinnow.review import files
 from lakewinnow.review.evidence import TEXTS_ALONE, Sources, evidence
-from lakewinnow.review.files import SAMPLE, Sample, Stratum
+from lakewinnow.review.files import SAID, SAMPLE, Sample, Stratum
 from lakewinnow.spark.arrow import udf
 
+# What makes it another sample
+_DECIDES: Final = [c.ROW_ID, c.GIVEN_LABEL, c.SUGGESTED_LABEL, c.STRATUM, c.STRATUM_ROWS]
 MAX_ROWS: Final = 2000  # that the page takes, with 300 characters of each at the least
-_ISSUE_COLUMNS: Final = (
-    c.ROW_ID,
-    c.GIVEN_LABEL,
-    c.PREDICTED_LABEL,
-    c.PREDICTED_PROB,
-    c.SUGGESTED_LABEL,
-    c.SUGGESTED_PROB,
-    c.GIVEN_LABEL_PROB,
-    c.IS_LABEL_ISSUE,
-    c.LABEL_SCORE,
-)
 _HASH, _BAND, _SCORE_BIN, _PROB_BIN, _IS_FIX = "hash", "band", "score_bin", "prob_bin", "is_fix"
 
 
@@ -91,7 +80,7 @@ def draw(
     all_strata = list(_strata(sides, classes))
     rows = _with_evidence(drawn, all_strata, evidence(lake, drawn, classes, sources))
     found = Sample(
-        id=_id(rows, classes),
+        id=files.id_of(classes, rows.select(_DECIDES)),
         rows=rows.num_rows,
         decided=lake.rows("issues") - sum(n_rows),
         classes=classes,
@@ -177,7 +166,8 @@ def _drawn(frame: DataFrame, sides: Sequence[StrataOfRows], classes: Sequence[st
         .cast("int")
     )
     hash_ = F.xxhash64(c.ROW_ID, F.lit("review"))
-    rows = frame.select(*_ISSUE_COLUMNS, stratum.alias(c.STRATUM), hash_.alias(_HASH))
+    said = (*SAID, c.IS_LABEL_ISSUE, c.LABEL_SCORE)
+    rows = frame.select(*said, stratum.alias(c.STRATUM), hash_.alias(_HASH))
     counts, wanted = (
         np.concatenate([getattr(side, name).reshape(-1) for side in sides])
         for name in ("rows", "drawn")
@@ -228,12 +218,6 @@ def _with_evidence(drawn: pa.Table, all_strata: Sequence[Stratum], seen: pa.Tabl
             **after,
         }
     )
-
-
-def _id(rows: pa.Table, classes: Sequence[str]) -> str:
-    names = [c.ROW_ID, c.GIVEN_LABEL, c.SUGGESTED_LABEL, c.STRATUM, c.STRATUM_ROWS]
-    content = [list(classes), *rows.select(names).to_pydict().values()]
-    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
 def _histogram_of(edges: Sequence[float], counts: IntArray) -> list[tuple[float, int]]:

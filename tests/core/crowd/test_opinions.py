@@ -119,6 +119,23 @@ def test_functions_have_no_say_in_how_far_labels_are_doubted():
     assert (model.suggestions(labels, by_text, echo).labels == labels).all()
 
 
+def test_where_functions_alone_speak_the_text_says_no_more_against_a_label():
+    true, labels, by_text, doubting = drawn()
+    start = Posterior.of_weights(Calibration.none(3), np.eye(3) / 3 + 1e-9)
+    good = [0.8 * np.eye(3) + 0.2 / 3] * 2
+    opinions = opinions_of(true, good, 0.5)
+    kinds = ["person", FUNCTION]
+    model = OpinionModel.fit(labels, by_text, opinions, "pf", kinds, start, doubting)
+    by_all, suggesting = model.both_probs(labels, by_text, opinions)
+    heard = np.isin(np.arange(len(labels)), opinions.row[opinions.annotator == 0])
+    assert model.doubt > 0.1
+    assert (by_all == model.probs(labels, by_text, opinions)).all()
+    assert (suggesting[heard] == by_all[heard]).all()
+    given = suggesting[~heard][np.arange((~heard).sum()), labels[~heard]]
+    doubted = by_all[~heard][np.arange((~heard).sum()), labels[~heard]]
+    assert (given >= doubted - 1e-12).all()
+
+
 @pytest.mark.parametrize(
     "says",
     [

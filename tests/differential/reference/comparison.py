@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 import yaml
 
+from plain_values import plain
+
 SCORES = 1e-9
 _FEW = 3
 
@@ -64,12 +66,4 @@ def _is_same(left, right, tolerance):
 
 def content(values, names):
     """Return a row as text that tells what differs: NaN is NaN, and -0.0 is not 0.0."""
-    return "; ".join(f"{name}={_plain(values[name])}" for name in names)
-
-
-def _plain(value):
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {_plain(of)}" for key, of in sorted(value.items())) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ", ".join(map(_plain, value)) + "]"
-    return repr(value)
+    return "; ".join(f"{name}={plain(values[name])}" for name in names)

@@ -20,9 +20,8 @@ from lakewinnow.core.types import FloatArray
 FUNCTION: Final = "function"  # the kind that is asked about every row
 _KNOWS: Final = 0.5  # share of opinions that are known, before any is seen
 _OPINIONS: Final = 10.0  # that this is worth to a kind, and what is known of its kind to one of it
-_OF_CLASS: Final = (
-    4.0  # opinions on a class, or as many as there are classes, that habits are worth
-)
+# Opinions on a class that habits are worth, or as many as there are classes
+_OF_CLASS: Final = 4.0
 _KEPT: Final = 0.5  # share that habits keep however many opinions there are
 _LEAST: Final = 1e-3  # share of opinions that are guessed; of rows with an opinion, and without
 

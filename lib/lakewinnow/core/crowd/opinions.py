@@ -30,6 +30,7 @@ from typing import Any, Final, NamedTuple, Self
 import numpy as np
 
 from lakewinnow.core.crowd.confusion import FUNCTION, Habits
+from lakewinnow.core.intervals import wilson
 from lakewinnow.core.noise.posterior import Posterior, Suggestions
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
@@ -209,6 +210,19 @@ class OpinionModel:
         probs /= probs.sum(axis=1, keepdims=True)
         return probs
 
+    def both_probs(
+        self, labels: IntArray, pred_probs: FloatArray, opinions: Opinions
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return q, and q as labels are suggested by it; as `probs`.
+
+        Where functions alone speak, these see the text as the classifier does, and do not make it
+        say more against a label: the first posterior is believed there.
+        """
+        by_all = self.probs(labels, pred_probs, opinions)
+        of_text = replace(self, doubt=0.0).probs(labels, pred_probs, opinions)
+        is_heard = self.is_heard(opinions, len(labels))
+        return by_all, np.where(is_heard[:, np.newaxis], by_all, of_text)
+
     def _by_label(self, labels: IntArray) -> FloatArray:
         """Return P(true class | given label), shape (n, K), up to a factor a row."""
         first, second = (of.weights / of.weights.sum() for of in (self.posterior, self.doubting))
@@ -239,7 +253,7 @@ class OpinionModel:
         shares = self.doubting.weights.sum(axis=0)
         right = np.diagonal(self.confusion, axis1=1, axis2=2) @ shares
         share = right / (self.confusion.sum(axis=1) @ shares)
-        return Quality(share, *_wilson(share, self.counts))
+        return Quality(share, *wilson(share, self.counts, _INTERVAL))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain numbers and lists, for JSON; `from_dict` gives the same model back."""
@@ -316,11 +330,3 @@ def _at_least(doubting: Posterior, right: float) -> Posterior:
     np.fill_diagonal(fewer, 0.0)
     np.fill_diagonal(fewer, doubting.weights.sum(axis=0) - fewer.sum(axis=0))
     return Posterior.of_weights(doubting.calibration, fewer)
-
-
-def _wilson(share: FloatArray, n: IntArray) -> tuple[FloatArray, FloatArray]:
-    """Return the bounds of Wilson's interval; 0 and 1 where there is no opinion."""
-    wide = _INTERVAL**2
-    middle = (n * share + wide / 2) / (n + wide)
-    half = _INTERVAL * np.sqrt(n * share * (1 - share) + wide / 4) / (n + wide)
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)

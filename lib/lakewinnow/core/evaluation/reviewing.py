@@ -16,6 +16,7 @@ from typing import Final, Self
 import numpy as np
 
 from lakewinnow.core.evaluation.paired_comparison import CONFIDENCE, Interval
+from lakewinnow.core.intervals import wilson
 from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 
 FEWEST: Final = 10  # answers that a figure of a part of the rows is given for
@@ -137,10 +138,9 @@ def _stratified(rows: FloatArray, answered: IntArray, hits: IntArray, z: float) 
 
 
 def _wilson(value: float, n: float, z: float) -> Interval:
-    """Wilson's interval of a share of n independent rows (Wilson 1927)."""
-    middle = (value + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(value * (1 - value) / n + z * z / (4 * n * n)))
-    return Interval(value, max(0.0, min(value, middle - half)), min(1.0, max(value, middle + half)))
+    """Return Wilson's interval; that of a share of 0 or 1 reaches it, whatever rounding says."""
+    low, high = map(float, wilson(value, n, z))
+    return Interval(value, min(value, low), max(value, high))
 
 
 def _z(confidence: float) -> float:

@@ -20,13 +20,14 @@ import openai
 from numpy.typing import NDArray
 
 from lakewinnow.config.sections import LLMConfig
+from lakewinnow.core.text import most_tokens
 from lakewinnow.embedding.base import OPINIONS, Limits, RefusedInput, TryLater
 from lakewinnow.embedding.openai.access import Access, outcome_of
 from lakewinnow.embedding.openai.service import ServiceEmbedder
 from lakewinnow.opinions.llm.answers import FILTERED, NOT_CLASSES, vector
 from lakewinnow.opinions.llm.prices import Prices
 from lakewinnow.opinions.llm.question import Question, answer
-from lakewinnow.opinions.llm.tokens import estimated, most
+from lakewinnow.opinions.llm.tokens import estimated
 
 _MOST_LISTED: Final = 20  # tokens that might have stood in one's place
 # Around each message, by models' templates
@@ -100,11 +101,11 @@ class ChatAnnotator(ServiceEmbedder):
         self._first = self._wishes = Wishes(logprobs=config.logprobs)
         self._begun: dict[str, _Said] = {}  # by texts that have too few answers yet
         self._changing = threading.Lock()  # guards the wishes
-        longest = max(most(answer(name)) for name in question.classes)
+        longest = max(most_tokens(answer(name)) for name in question.classes)
         self._answer_tokens = config.answer_tokens or longest + _SPARE_TOKENS
         whole = question.messages("")
         around = _MESSAGE_TOKENS * len(whole)
-        self._head_most = around + sum(most(message["content"]) for message in whole)
+        self._head_most = around + sum(most_tokens(message["content"]) for message in whole)
         self._head_expected = _AROUND * len(whole) + sum(
             estimated(message["content"]) for message in whole
         )
@@ -180,7 +181,7 @@ class ChatAnnotator(ServiceEmbedder):
     def count_tokens(self, texts: Sequence[str]) -> list[int]:
         """Return how many units a question about each text takes, at most."""
         n_answer = self.question.samples * self._answer_tokens
-        return [self.prices.units(self._head_most + most(text), n_answer) for text in texts]
+        return [self.prices.units(self._head_most + most_tokens(text), n_answer) for text in texts]
 
     def expected(self, text: str) -> tuple[int, int]:
         """Return about how many tokens a question about a text takes, and its answers."""

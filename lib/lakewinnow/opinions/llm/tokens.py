@@ -3,18 +3,11 @@
 import re
 from typing import Final
 
-from lakewinnow.core.text import BYTES_PER_TOKEN
-
 _PIECE: Final = re.compile(r"(?P<word>[^\W\d_]+)|(?P<number>\d+)|(?P<marks>(?:[^\w\s]|_)+)|\n+")
 # Characters of a token in vocabularies of 200,000 tokens and more: of words, by the last letter of
 # their script, and of the rest
 _OF_WORDS: Final = (("\u024f", 7.0), ("\u2e7f", 4.0), ("\U0010ffff", 1.3))
 _OF_OTHERS: Final = {"number": 2.0, "marks": 1.8}
-
-
-def most(text: str) -> int:
-    """Return as many as it hardly has more of: a third of its UTF-8 bytes, rounded up."""
-    return -(-len(text.encode()) // BYTES_PER_TOKEN)
 
 
 def estimated(text: str) -> int:

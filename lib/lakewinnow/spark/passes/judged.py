@@ -1,7 +1,7 @@
 """Rows of pred_probs/ judged: doubtful or not, and which label is the likeliest."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -66,11 +66,8 @@ class Advice:
             doubting = self.doubting.probs(labels, pred_probs)
             if self.annotators is not None:
                 said = opinions.of_rows(start, start + step)
-                by_all = self.annotators.probs(labels, pred_probs, said)
-                # Functions, which see the text alone, do not make it say more against a label
-                of_text = replace(self.annotators, doubt=0.0).probs(labels, pred_probs, said)
-                is_heard = self.is_heard(said, len(labels))
-                probs[said.row] = np.where(is_heard[:, np.newaxis], by_all, of_text)[said.row]
+                by_all, suggesting = self.annotators.both_probs(labels, pred_probs, said)
+                probs[said.row] = suggesting[said.row]
                 doubting = by_all if self.annotators.has_others else doubting
             found.append((*Suggestions.of(labels, probs), self.next_opinion.gain(doubting)))
         *suggested, gain = map(np.concatenate, zip(*found, strict=True))

@@ -154,10 +154,10 @@ class Asker:
         for made in requests.run(texts):
             waiting.append(_rows(keys, made))
             if time.monotonic() - written >= waits:
-                yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+                yield _together(waiting)
                 waiting, written = [], time.monotonic()
         if waiting:
-            yield pa.Table.from_batches(waiting).combine_chunks().to_batches()[0]
+            yield _together(waiting)
         self.n_requests += requests.n_requests
         self._n_lost += requests.n_lost
         self._debt_s, self._stopped = requests.debt_s, requests.stopped
@@ -174,7 +174,7 @@ class Asker:
         batches = batch_run(self.annotator, self._config, self._files, share)
         made = [_rows(keys, of) for of in batches.run(named, texts[:n])]
         if made:
-            yield pa.Table.from_batches(made).combine_chunks().to_batches()[0]
+            yield _together(made)
         self.n_requests += batches.n_requests
         self._stopped = batches.stopped
 
@@ -205,6 +205,11 @@ def batch_run(
 def _rows(keys: Sequence[bytes], made: EmbeddedTexts | RefusedText) -> pa.RecordBatch:
     columns = [c.TEXT_KEY, c.VECTOR, c.ERROR_CODE, c.ERROR]
     return tasks.rows(pa.array(keys, pa.binary()), made).select(columns)
+
+
+def _together(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    (both,) = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return both
 
 
 def _n_within(tokens: Sequence[int], most: int | None) -> int:
