@@ -14,14 +14,16 @@ from pyarrow import dataset, fs
 
 from builders import make_config, messages
 from contending import contend
-from killing import kill_everywhere
+from killing import kill_everywhere, publish
 from lakewinnow.errors import BusyError, EngineError
 from lakewinnow.lake import lock
+from lakewinnow.lake.conditional_put import ReplacedError, look_at
 from lakewinnow.lake.files import Files
 from lakewinnow.lake.inputs import fingerprints
 from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.lake.inputs.text_files.listing import list_files
 from lakewinnow.lake.lock import Lock, alone_in
+from lakewinnow.lake.workspace import Lake
 from lakewinnow.pipeline.inputs import open_inputs
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions.engines import is_sail
@@ -37,6 +39,21 @@ RUN = """
 import json, sys
 from lakewinnow.cli import main
 sys.exit(any(main(arguments) for arguments in json.loads(sys.argv[1])))
+"""
+OVERTAKEN = """
+import sys
+from lakewinnow.cli import main
+from lakewinnow.lake.files import Files
+from lakewinnow.lake.lock import Lock
+
+def check_and_pause(self, check=Lock.check, n=iter(range(1000))):
+    check(self)
+    manifest = Files(self._files.root).read_json("manifest.json")
+    manifest["warnings"] = ["of another run", str(next(n))]
+    self._files.write_json("manifest.json", manifest)
+
+Lock.check = check_and_pause
+sys.exit(main(sys.argv[1:]))
 """
 SERVE = "import sys; from moto.server import main; main(sys.argv[1:])"
 TABLE = pa.table(
@@ -203,6 +220,42 @@ def test_of_two_commands_at_once_in_a_store_one_ends_with_a_clear_error(store, t
     [refused] = [line for line in "".join(said).splitlines() if "error: " in line]
     assert "workspace: expected no other run in it, got process" in refused
     assert accounted(store)["rows"]["in"] == len(TABLE)
+
+
+@pytest.mark.sail_only  # and not even of Sail is anything asked
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_manifest_is_put_only_in_the_place_of_the_one_that_was_seen(spark, store, is_first):
+    one, other = (Lake(spark, f"{store.replace('s3:', scheme)}/run") for scheme in ("s3a:", "s3:"))
+    if not is_first:
+        publish(one, 1)
+    seen = one.versions.look_at_manifest()
+    assert other.versions.look_at_manifest().mode == seen.mode
+    publish(other, 2)
+    theirs = other.files.read_json("manifest.json")
+    ours = theirs | {"warnings": ["ours"]}
+    with pytest.raises(ReplacedError):
+        one.versions.commit(ours, 0, seen)
+    assert one.files.read_json("manifest.json") == theirs
+    one.versions.commit(ours, 0, one.versions.look_at_manifest())
+    assert one.files.read_json("manifest.json") == ours
+
+
+def test_a_store_that_lets_no_condition_in_is_written_to_without(store, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
+    assert look_at(store, "manifest.json") is None
+
+
+@pytest.mark.slow
+@on_sail
+def test_a_run_that_paused_after_its_last_check_does_not_commit_over_another(store, tmp_path):
+    write_parquet(store)
+    config = write_config(tmp_path, store)
+    lakewinnow(config)
+    command = [sys.executable, "-c", OVERTAKEN, "run", str(config), "--set=crossval.seed=1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 8, done.stderr
+    assert "workspace: expected no other run in it, got another run that has" in done.stderr
+    assert accounted(store)["warnings"][0] == "of another run"
 
 
 def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):

@@ -111,9 +111,13 @@ class Lock:
         BusyError : "workspace_taken_over"
         """
         if not self._files.is_file(self._name):
-            hint = "this process was silent too long; run the same command again to resume"
-            got = Shown(f"another run that has taken it over ({self._files.root})")
-            raise BusyError("workspace_taken_over", "workspace", "no other run in it", got, hint)
+            raise self.taken_over()
+
+    def taken_over(self) -> BusyError:
+        """Return the error of a run whose workspace another run has by now."""
+        hint = "this process was silent too long; run the same command again to resume"
+        got = Shown(f"another run that has taken it over ({self._files.root})")
+        return BusyError("workspace_taken_over", "workspace", "no other run in it", got, hint)
 
     def release(self) -> None:
         """Let others work there."""

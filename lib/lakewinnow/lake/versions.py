@@ -21,7 +21,8 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lakewinnow.figures.manifest import DataFile, TableFiles
-from lakewinnow.lake.files import LIST, Files
+from lakewinnow.lake.conditional_put import Seen, look_at
+from lakewinnow.lake.files import LIST, Files, as_json
 from lakewinnow.spark.arrow.functions import map_batches
 from lakewinnow.typed_json import from_json, to_json
 
@@ -105,18 +106,28 @@ class Versions:
 
     # --- to commit a run ------------------------------------------------------------------------
 
-    def commit(self, manifest: Mapping[str, Any], keep: int) -> None:
+    def look_at_manifest(self) -> Seen | None:
+        """Return the manifest as it is now, for `commit` to replace that and no other."""
+        return None if self.files.renames_folders else look_at(self.files.root, MANIFEST)
+
+    def commit(self, manifest: Mapping[str, Any], keep: int, seen: Seen | None = None) -> None:
         """Replace the manifest, and delete what neither it nor one that is kept lists.
 
         Parameters
         ----------
         keep : how many earlier versions stay
+        seen : the manifest to be replaced
+
+        Raises
+        ------
+        ReplacedError : it is another one by now, and stays
         """
         before = self.files.read_json(MANIFEST)
         if keep and before is not None and before.get("version", 0) < manifest["version"]:
             name = f"{OLDER}/{before.get('version', 0)}.json"
             self.files.write_json(name, before)
-        self.files.write_json(MANIFEST, manifest)
+        if seen is None or not seen.replace(as_json(manifest)):
+            self.files.write_json(MANIFEST, manifest)
         oldest = manifest["version"] - keep
         for number in self._kept():
             if not oldest <= number < manifest["version"]:

@@ -27,6 +27,7 @@ from lakewinnow.figures.models import Choice, Evaluated, Finetuned
 from lakewinnow.figures.opinions import Annotations, Asked, Opinions
 from lakewinnow.figures.rows import Decided, Exported, Holdout, Ingested, Published, Rows
 from lakewinnow.figures.summary import Summary
+from lakewinnow.lake.conditional_put import ReplacedError
 from lakewinnow.lake.inputs.acceptance import LABEL_NULL
 from lakewinnow.lake.inputs.noise_models import EarlierNoiseModel
 from lakewinnow.lake.inputs.source import Source
@@ -144,9 +145,13 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
         examples = from_json(Examples, found["report"])
         shown = Report(summary, manifest, noise_model, examples, checks)
         lake.versions.put_record("report.html", shown.html().encode())
-    lock.check()
     manifest_json = to_json(replace(manifest, files=lake.other_files(_FILES)))
-    lake.versions.commit(manifest_json, keep=run.config.output.keep_versions)
+    seen = lake.versions.look_at_manifest()  # before the claim is: nobody commits in between
+    lock.check()
+    try:
+        lake.versions.commit(manifest_json, run.config.output.keep_versions, seen)
+    except ReplacedError as error:
+        raise lock.taken_over() from error
     return RunResult(workspace, rows, summary_json, manifest_json, shown, summary, checks)
 
 

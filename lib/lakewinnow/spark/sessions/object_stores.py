@@ -27,9 +27,14 @@ def is_s3(path: str) -> bool:
     return _S3.match(path) is not None
 
 
+def endpoint_of(given: Mapping[str, str]) -> str | None:
+    """Return the address of the S3 server that environment variables name; None: Amazon's own."""
+    return next((given[name] for name in _ENDPOINTS if given.get(name)), None)
+
+
 def server_environment(given: Mapping[str, str]) -> dict[str, str]:
     """Return what Sail's server wants said besides: it takes no plain HTTP unless told to."""
-    endpoint = _endpoint(given)
+    endpoint = endpoint_of(given)
     if endpoint is None:
         return {}
     http = {"AWS_ALLOW_HTTP": "true"} if endpoint.startswith("http://") else {}
@@ -38,13 +43,9 @@ def server_environment(given: Mapping[str, str]) -> dict[str, str]:
 
 def arrow_uri(path: str, given: Mapping[str, str]) -> str:
     """Return the URI of an S3 path for pyarrow, with the endpoint in it if there is one."""
-    endpoint = _endpoint(given)
+    endpoint = endpoint_of(given)
     if endpoint is None:
         return path
     scheme, _, host = endpoint.rpartition("://")
     override = quote(host.rstrip("/"), safe="")
     return f"{path}?scheme={scheme or 'https'}&endpoint_override={override}"
-
-
-def _endpoint(given: Mapping[str, str]) -> str | None:
-    return next((given[name] for name in _ENDPOINTS if given.get(name)), None)
