@@ -5,6 +5,9 @@
 # B says holds. Does nothing when that was done before. NEWEST is the newest Python 3 to make it with
 # (default 13). The extra `browser` also gets a Chromium from Debian, where this runs as root.
 
+# Modules are compiled when they are first imported, and that once: many images have this set.
+unset PYTHONDONTWRITEBYTECODE
+
 set_up() {
   local browser=
   case ,$2, in
@@ -62,7 +65,7 @@ install_project() {
   fi
   if [ "$extras" != sail ] || ! install_listed "$venv"; then
     merged "$constraints" >"$venv/constraints.txt"
-    pip_of "$venv" install --constraint "$venv/constraints.txt" --editable ".[$extras]"
+    pip_of "$venv" install --no-compile --constraint "$venv/constraints.txt" --editable ".[$extras]"
   fi
   printf '%s' "$wanted" >"$stamp"
 }

@@ -5,6 +5,7 @@ import functools
 import importlib.util
 import json
 import os
+import re
 import time
 import zlib
 from pathlib import Path
@@ -31,7 +32,7 @@ if os.environ.get("CI"):
 FIGURES = Path(figures.__file__).parent
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
-_SHARES = 2  # of files dealt between Spark's two: one for classic
+_SHARES = 2  # of the files, of which one has its turn on Spark
 
 
 def _also_by_the_schema(parse):
@@ -87,14 +88,19 @@ def pytest_addoption(parser):
         help="what is behind the fixture `spark` (default: Sail, where it is installed)",
     )
     parser.addoption(
-        "--dealt",
-        action="store_true",
-        help="on Spark, run the tests of those files alone whose turn it is on this kind of it",
+        "--turn",
+        type=int,
+        help="on Spark, run the tests of those files alone whose turn it is: of this number's",
     )
     parser.addoption(
         "--only-sessions",
         action="store_true",
         help="run the tests that ask for `spark`, and no others",
+    )
+    parser.addoption(
+        "--no-sessions",
+        action="store_true",
+        help="run the tests that do not ask for `spark`",
     )
     parser.addoption(
         "--slow",
@@ -111,30 +117,48 @@ def pytest_collection_modifyitems(config, items):
     items[:] = chosen
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Leave out files without tests that ask for `spark` where no others run: imports take long."""
+    is_test = collection_path.match("test_*.py")
+    if is_test and config.getoption("only_sessions") and not _names_a_session(collection_path):
+        return True
+    return None
+
+
+@functools.cache
+def _names_a_session(path):
+    return re.search(r"\b(spark|sample|lake)\b", path.read_text()) is not None  # fixtures
+
+
 def _is_wanted(item, config):
     slow = ["slow"] if config.getoption("engine") == "sail" else ["slow", "slow_on_spark"]
     if _has_any(item, *slow) and not config.getoption("slow"):
         return False
     if "spark" not in getattr(item, "fixturenames", ()):
         return not config.getoption("only_sessions")
+    if not _names_a_session(item.path):
+        raise pytest.UsageError(f"{item.nodeid}: a fixture that leads to a session has a new name")
+    if config.getoption("no_sessions"):
+        return False
     engine = config.getoption("engine")
     if engine == "sail":
         return not _has_any(item, "spark_only", "classic_only")
     if _has_any(item, "sail_only"):
         return False
-    if _has_any(item, "whole_run", "classic_only"):
-        return engine == "classic"
-    return not config.getoption("dealt") or engine == _turn(item, config)
+    if _has_any(item, "whole_run", "classic_only") and engine != "classic":
+        return False
+    return _has_turn(item, config)
 
 
 def _has_any(item, *marks):
     return any(item.get_closest_marker(name) for name in marks)
 
 
-def _turn(item, config):
-    """Which kind of Spark a test's file is dealt to."""
+def _has_turn(item, config):
+    """Whether it is the turn of a test's file: in four numbers, once on each kind of Spark."""
+    turn = config.getoption("turn")
     of_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
-    return SPARK[of_file % _SHARES > 0]
+    return turn is None or (of_file + turn // len(SPARK)) % _SHARES == 0
 
 
 def pytest_report_header(config):
@@ -173,8 +197,9 @@ def spark(request):
         remote = stack.enter_context(connect_server()) if engine == "connect" else None
         started = session("tests", engine="sail" if engine == "sail" else "spark", remote=remote)
         if engine != "sail":
-            # Small tables: compiling a stage of a query takes longer than running it.
+            # Small tables: compiling a query takes longer than running it.
             started.conf.set("spark.sql.codegen.wholeStage", "false")
+            started.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         yield started
         stop(started)
 

@@ -324,9 +324,20 @@ def _start(app_name: str, input_bytes: int) -> SparkSession:
             java.kill_launched(Path(environment["JAVA_HOME"]))
         raise
     _end_on_interrupt()
+    _keep_accumulators_quiet(started)
     _started[started] = None
     _javas[started] = found
     return started
+
+
+def _keep_accumulators_quiet(started: SparkSession) -> None:
+    """Have PySpark's thread for accumulators print no traceback when the Java process is gone.
+
+    What goes on in this process then ends in an error that says so.
+    """
+    server = getattr(started.sparkContext, "_accumulatorServer", None)
+    if server is not None:
+        server.handle_error = lambda *_: None
 
 
 def _end_on_interrupt() -> None:
