@@ -22,6 +22,7 @@ from lakewinnow.spark.sessions.session import session, stop
 
 ENGINES = ("classic", "connect", "sail")
 ERROR = "error.txt"
+_COMPILED_OF = 4  # so many cases is one whose queries Spark compiles
 
 
 @contextlib.contextmanager
@@ -45,7 +46,6 @@ def started(engine, n_partitions):
             settings = {
                 "spark.sql.shuffle.partitions": n_partitions,
                 "spark.sql.adaptive.coalescePartitions.enabled": "false",
-                "spark.sql.codegen.wholeStage": "false",  # compiling takes longer than running
             }
             for key, value in settings.items():
                 spark.conf.set(key, str(value))
@@ -78,8 +78,16 @@ def run_case(spark, case, engine, n_partitions):
     sys.stdout.flush()
 
 
+def compile_queries(spark, *, compiled):
+    """Have Spark compile its queries, as it does for users: that takes longer than to run them."""
+    spark.conf.set("spark.sql.codegen.wholeStage", str(compiled).lower())
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if compiled else "NO_CODEGEN")
+
+
 if __name__ == "__main__":
     kind, n = sys.argv[1], int(sys.argv[2])
     with started(kind, n) as running:
-        for path in map(Path, sys.argv[3:]):
+        for at, path in enumerate(map(Path, sys.argv[3:])):
+            if kind != "sail":
+                compile_queries(running, compiled=at % _COMPILED_OF == 0)
             run_case(running, path, kind, n)
