@@ -93,14 +93,9 @@ def pytest_addoption(parser):
         help="on Spark, run the tests of those files alone whose turn it is: of this number's",
     )
     parser.addoption(
-        "--only-sessions",
-        action="store_true",
-        help="run the tests that ask for `spark`, and no others",
-    )
-    parser.addoption(
-        "--no-sessions",
-        action="store_true",
-        help="run the tests that do not ask for `spark`",
+        "--part",
+        choices=("sessions", "core", "others"),
+        help="run the tests that ask for `spark`, or of the others those of core, or the rest",
     )
     parser.addoption(
         "--slow",
@@ -118,11 +113,19 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave out files without tests that ask for `spark` where no others run: imports take long."""
-    is_test = collection_path.match("test_*.py")
-    if is_test and config.getoption("only_sessions") and not _names_a_session(collection_path):
-        return True
-    return None
+    """Leave out files of other parts of the tests: imports take long."""
+    part = config.getoption("part")
+    if part is None or not collection_path.match("test_*.py"):
+        return None
+    if part == "sessions":
+        return None if _names_a_session(collection_path) else True
+    return None if part == _part_of(collection_path, config) else True
+
+
+def _part_of(path, config):
+    """Return the part that a file's tests are which do not ask for a session."""
+    of_core = config.rootpath / "tests" / "core"
+    return "core" if path.is_relative_to(of_core) else "others"
 
 
 @functools.cache
@@ -134,12 +137,13 @@ def _is_wanted(item, config):
     slow = ["slow"] if config.getoption("engine") == "sail" else ["slow", "slow_on_spark"]
     if _has_any(item, *slow) and not config.getoption("slow"):
         return False
+    part = config.getoption("part")
     if "spark" not in getattr(item, "fixturenames", ()):
-        return not config.getoption("only_sessions")
+        return part in (None, _part_of(item.path, config))
+    if part not in (None, "sessions"):
+        return False
     if not _names_a_session(item.path):
         raise pytest.UsageError(f"{item.nodeid}: a fixture that leads to a session has a new name")
-    if config.getoption("no_sessions"):
-        return False
     engine = config.getoption("engine")
     if engine == "sail":
         return not _has_any(item, "spark_only", "classic_only")
