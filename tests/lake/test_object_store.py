@@ -96,7 +96,9 @@ def store(endpoint, monkeypatch, request):
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     opened, _ = fs.FileSystem.from_uri(f"s3://{BUCKET}?allow_bucket_creation=true")
     opened.create_dir(BUCKET)
-    return f"s3://{BUCKET}/{request.node.name.replace('[', '-').strip(']')}"
+    name = request.node.name.replace("[", "-").strip("]")
+    # Sail looks for tables of Delta and Iceberg under names whose blanks it has made %20.
+    return f"s3://{BUCKET}/{name}" if "goes_in_and_out" in name else f"s3://{BUCKET}/a {name}"
 
 
 def lakewinnow(path, *runs):
@@ -124,12 +126,12 @@ def write_config(tmp_path, store, **sections):
 
 
 def write_parquet(store, table=TABLE):
-    opened, base = fs.FileSystem.from_uri(store)
+    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
     pq.write_table(table, f"{base}/in/part.parquet", filesystem=opened)
 
 
 def rows_of(store, name):
-    opened, base = fs.FileSystem.from_uri(store)
+    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
     found = dataset.dataset(f"{base}/run/{name}", filesystem=opened, format="parquet").to_table()
     return sorted(found.select(TABLE.column_names).to_pylist(), key=str)
 
@@ -259,7 +261,7 @@ def test_a_run_that_paused_after_its_last_check_does_not_commit_over_another(sto
 
 
 def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):
-    opened, base = fs.FileSystem.from_uri(store)
+    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
 
     def written(content, path):
         with opened.open_output_stream(f"{base}/in/x.csv") as stream:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from pyarrow import RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
@@ -327,7 +328,8 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root, flags=re.IGNORECASE)
     if scheme == "dbfs":
         return fs.LocalFileSystem(), _mounted(root)
-    uri = _SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root)
+    # Names of folders may hold what has a meaning in a URI; Spark and Sail take them as they are.
+    uri = quote(_SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root), safe=":/@%")
     try:
         opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
     except (OSError, ValueError, NotImplementedError) as error:
