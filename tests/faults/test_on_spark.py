@@ -72,7 +72,7 @@ def test_a_process_of_a_cluster_that_is_killed_at_every_stage(
     n_killed = done.stderr.count(f"done: {fault}")
     assert n_killed > 1
     counts[f"{fault.replace('_', ' ')} of a cluster"] += n_killed
-    place.check_the_same(undisturbed, to_the_byte=False)
+    place.check_the_same(undisturbed)
 
 
 @pytest.mark.parametrize("fault", TRIED_AGAIN)
@@ -82,7 +82,7 @@ def test_tasks_that_are_tried_again_after_they_wrote(
     place = new_place(tmp_path / "place", spark_cluster)
     place.succeed(fault)
     counts[fault.replace("_", " ")] += 1
-    place.check_the_same(undisturbed, to_the_byte=False)
+    place.check_the_same(undisturbed)
 
 
 @pytest.mark.parametrize("fault", TRIED_AGAIN)

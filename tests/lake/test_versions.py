@@ -55,6 +55,32 @@ def two(spark, tmp_path):
     return lake.files.root
 
 
+@pytest.mark.sail_only  # and not even of Sail is anything asked
+@pytest.mark.parametrize("how", [as_it_is, without_rename])
+def test_files_of_a_folder_that_is_replaced_are_kept_until_the_commit(spark, tmp_path, how):
+    lake = lake_in(spark, str(tmp_path / "out"), how)
+    publish(lake, 1)
+
+    def commit():
+        files = to_json(lake.other_files(["summary.json", "exports"]))
+        lake.versions.commit(lake.files.read_json("manifest.json") | {"files": files}, keep=0)
+
+    names = ("exports/train.jsonl", "exports/counts.json")
+    for content in ("old", "new"):
+        lake.versions.keep_files("exports")
+        lake.files.delete("exports")
+        if content == "new":
+            assert verify(lake.files.root).faults == []
+        for name in names:
+            lake.files.write_text(name, content)
+        lake.versions.sweep()  # of a run that was killed here
+        if content == "new":
+            assert verify(lake.files.root).faults == []
+        commit()
+        assert verify(lake.files.root).faults == []
+    assert lake.files.entries("_versions") == []
+
+
 def test_a_version_is_read_in_each_form(spark, two):
     expected = table_of(2, "clean")
     assert read(two).equals(expected)

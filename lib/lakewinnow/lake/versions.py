@@ -9,7 +9,6 @@ in their places or below ``_versions/``. So a file is where its name is found, a
 killed anywhere leaves the last one readable.
 """
 
-import hashlib
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -99,10 +98,15 @@ class Versions:
         before = self.files.read_bytes(place)
         if before == content:
             return
-        if before is not None and self._is_wanted(place, place):
-            sha = hashlib.sha256(before).hexdigest()
-            self.files.copy_file(place, f"{OLDER}/{_flat(place)}.{sha[:_OF_NAME]}")
+        if before is not None:
+            self._keep_file(place)
         self.files.write_bytes(place, content)
+
+    def keep_files(self, name: str) -> None:
+        """Keep elsewhere, too, what a manifest lists of a folder of files: that is about to go."""
+        place = self.within + name
+        for path in self.files.data_files(place):
+            self._keep_file(f"{place}/{path}")
 
     # --- to commit a run ------------------------------------------------------------------------
 
@@ -194,6 +198,11 @@ class Versions:
         return next((name for name in names if self.files.sha256(name) == record.sha256), None)
 
     # --------------------------------------------------------------------------------------------
+
+    def _keep_file(self, place: str) -> None:
+        if self._is_wanted(place, place):
+            sha = self.files.sha256(place)
+            self.files.copy_file(place, f"{OLDER}/{_flat(place)}.{sha[:_OF_NAME]}")
 
     def _aside(self, name: str) -> str:
         return f"{OLDER}/{_flat(self.within + name)}.{uuid.uuid4().hex}"

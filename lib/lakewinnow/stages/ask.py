@@ -87,6 +87,7 @@ def run(
     rows = rows.withColumn(c.WHY, _why(has_opinions=bool(kinds)))
     lake.publish(TABLE, _with_opinions(lake, rows, kinds), schema=ASK)
     gains = lake.read(TABLE).select(c.GAIN).toArrow()[c.GAIN].to_pylist()
+    lake.versions.keep_files(FILES)
     lake.files.delete(FILES)
     if config.format is not None:
         _write_files(lake, config.format)

@@ -71,6 +71,7 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
         raise DataError("too_few_examples", "export", expected, counts["train"].rows, hint)
     examples = examples.where(F.col("tokens") <= config.max_tokens)
     target = _STAGING if lake.files.renames_folders else EXPORTS
+    lake.versions.keep_files(EXPORTS)
     lake.files.delete(target)
     for split, of in counts.items():
         chosen = examples.where(F.col(_SPLIT) == split)
