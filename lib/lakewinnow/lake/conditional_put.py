@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
-from urllib.parse import quote
 
+from lakewinnow.lake.files import as_uri
 from lakewinnow.spark.sessions.object_stores import endpoint_of, is_s3
 
 _S3A: Final = re.compile(r"^s3[an]:", re.IGNORECASE)
@@ -73,7 +73,7 @@ def look_at(folder: str, name: str) -> Seen | None:
     from obstore.store import from_url
 
     try:
-        store = from_url(quote(_S3A.sub("s3:", folder), safe=":/@%"), **_options(folder))
+        store = from_url(as_uri(_S3A.sub("s3:", folder)), **_options(folder))
         found = obstore.head(store, name)
     except FileNotFoundError:
         return Seen(store, name, "create")

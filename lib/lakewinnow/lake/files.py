@@ -24,6 +24,7 @@ from lakewinnow.spark.sessions.object_stores import arrow_uri
 
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]+):/")
 _ARROW_SCHEME = {"s3a": "s3", "s3n": "s3", "wasbs": "abfss"}
+_OF_URIS: Final = "%:/?#[]@!$&'()*+,;="
 _DBFS: Final = "/dbfs"  # where Databricks mounts what Spark calls dbfs:/
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"  # of a footer, as JSON
 _ROWS_AT_ONCE: Final = 65_536  # read to be written elsewhere
@@ -51,6 +52,11 @@ def is_local(path: str) -> bool:
 def absolute(path: str) -> str:
     """Return a local path as an absolute one; leave another as it is."""
     return path if not is_local(path) else str(Path(path).expanduser().absolute())
+
+
+def as_uri(path: str) -> str:
+    """Return a path with a scheme as a URI: Spark and Sail take blanks and the like as they are."""
+    return quote(path, safe=_OF_URIS)
 
 
 def content_of(path: str) -> bytes | None:
@@ -328,8 +334,7 @@ def _open(root: str, scheme: str) -> tuple[fs.FileSystem, str]:
         return fs.LocalFileSystem(), re.sub(r"^file:/+", "/", root, flags=re.IGNORECASE)
     if scheme == "dbfs":
         return fs.LocalFileSystem(), _mounted(root)
-    # Names of folders may hold what has a meaning in a URI; Spark and Sail take them as they are.
-    uri = quote(_SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root), safe=":/@%")
+    uri = as_uri(_SCHEME.sub(f"{_ARROW_SCHEME.get(scheme, scheme)}:/", root))
     try:
         opened, base = fs.FileSystem.from_uri(_with_endpoint(uri))
     except (OSError, ValueError, NotImplementedError) as error:
