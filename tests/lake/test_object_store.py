@@ -242,6 +242,14 @@ def test_a_manifest_is_put_only_in_the_place_of_the_one_that_was_seen(spark, sto
     assert one.files.read_json("manifest.json") == ours
 
 
+def test_a_put_whose_answer_was_lost_is_no_other_s(store):
+    seen = look_at(store, "manifest.json")
+    Files(store).write_bytes("manifest.json", b"ours")
+    assert seen.replace(b"ours")
+    with pytest.raises(ReplacedError):
+        seen.replace(b"of another")
+
+
 def test_a_store_that_lets_no_condition_in_is_written_to_without(store, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{free_port()}")
     assert look_at(store, "manifest.json") is None

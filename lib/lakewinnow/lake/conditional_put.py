@@ -54,7 +54,9 @@ class Seen:
         try:
             obstore.put(self.store, self.name, content, mode=self.mode)
         except (AlreadyExistsError, PreconditionError) as error:
-            raise ReplacedError(self.name) from error
+            # The answer to a first try may have been lost, and ours be what is there.
+            if bytes(obstore.get(self.store, self.name).bytes()) != content:
+                raise ReplacedError(self.name) from error
         except (BaseError, OSError) as error:
             _LOG.debug("put without a condition: %s", error)
             return False
