@@ -5,7 +5,7 @@
 # B says holds. Does nothing when that was done before. NEWEST is the newest Python 3 to make it with
 # (default 13). The extra `browser` also gets a Chromium from Debian, where this runs as root.
 
-# Modules are compiled when they are first imported, and that once: many images have this set.
+# Many images set this: every process would compile every module anew.
 unset PYTHONDONTWRITEBYTECODE
 
 set_up() {

@@ -14,7 +14,7 @@ import hypothesis
 import pytest
 
 from builders import USERS_CODE, assert_keeps_the_contracts, lake_in, sample_run
-from connect import connect_server
+from connect import connect_server, set_compiling
 from lakewinnow import figures
 from lakewinnow.config import file, schema
 from lakewinnow.lake.files import Files
@@ -201,9 +201,7 @@ def spark(request):
         remote = stack.enter_context(connect_server()) if engine == "connect" else None
         started = session("tests", engine="sail" if engine == "sail" else "spark", remote=remote)
         if engine != "sail":
-            # Small tables: compiling a query takes longer than running it.
-            started.conf.set("spark.sql.codegen.wholeStage", "false")
-            started.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            set_compiling(started, compiles=False)
         yield started
         stop(started)
 

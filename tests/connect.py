@@ -1,4 +1,4 @@
-"""A real Spark Connect server on this machine, in a process of its own."""
+"""Spark in tests: a real Connect server in a process of its own; sessions that do not compile."""
 
 import contextlib
 import os
@@ -12,6 +12,12 @@ from lakewinnow.spark.sessions.session import local_environment, local_settings,
 from serving import free_port, is_up_within
 
 START_TIMEOUT_S = 120
+
+
+def set_compiling(spark, *, compiles):
+    """Have Spark compile its queries or not: of small tables that takes longer than a run."""
+    spark.conf.set("spark.sql.codegen.wholeStage", str(compiles).lower())
+    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if compiles else "NO_CODEGEN")
 
 
 @contextlib.contextmanager

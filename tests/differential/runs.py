@@ -15,7 +15,7 @@ import yaml
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import lakewinnow
-from connect import connect_server
+from connect import connect_server, set_compiling
 from lakewinnow.config.file import parse_config
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.spark.sessions.session import session, stop
@@ -78,16 +78,10 @@ def run_case(spark, case, engine, n_partitions):
     sys.stdout.flush()
 
 
-def compile_queries(spark, *, compiled):
-    """Have Spark compile its queries, as it does for users: that takes longer than to run them."""
-    spark.conf.set("spark.sql.codegen.wholeStage", str(compiled).lower())
-    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK" if compiled else "NO_CODEGEN")
-
-
 if __name__ == "__main__":
     kind, n = sys.argv[1], int(sys.argv[2])
     with started(kind, n) as running:
         for at, path in enumerate(map(Path, sys.argv[3:])):
             if kind != "sail":
-                compile_queries(running, compiled=at % _COMPILED_OF == 0)
+                set_compiling(running, compiles=at % _COMPILED_OF == 0)
             run_case(running, path, kind, n)

@@ -18,7 +18,7 @@ from killing import kill_everywhere, publish
 from lakewinnow.errors import BusyError, EngineError
 from lakewinnow.lake import lock
 from lakewinnow.lake.conditional_put import ReplacedError, look_at
-from lakewinnow.lake.files import Files
+from lakewinnow.lake.files import Files, as_uri
 from lakewinnow.lake.inputs import fingerprints
 from lakewinnow.lake.inputs.source import read_source
 from lakewinnow.lake.inputs.text_files.listing import list_files
@@ -43,7 +43,7 @@ sys.exit(any(main(arguments) for arguments in json.loads(sys.argv[1])))
 OVERTAKEN = """
 import sys
 from lakewinnow.cli import main
-from lakewinnow.lake.files import Files
+from lakewinnow.lake.files import Files, as_uri
 from lakewinnow.lake.lock import Lock
 
 def check_and_pause(self, check=Lock.check, n=iter(range(1000))):
@@ -126,12 +126,12 @@ def write_config(tmp_path, store, **sections):
 
 
 def write_parquet(store, table=TABLE):
-    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
+    opened, base = fs.FileSystem.from_uri(as_uri(store))
     pq.write_table(table, f"{base}/in/part.parquet", filesystem=opened)
 
 
 def rows_of(store, name):
-    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
+    opened, base = fs.FileSystem.from_uri(as_uri(store))
     found = dataset.dataset(f"{base}/run/{name}", filesystem=opened, format="parquet").to_table()
     return sorted(found.select(TABLE.column_names).to_pylist(), key=str)
 
@@ -269,7 +269,7 @@ def test_a_run_that_paused_after_its_last_check_does_not_commit_over_another(sto
 
 
 def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):
-    opened, base = fs.FileSystem.from_uri(store.replace(" ", "%20"))
+    opened, base = fs.FileSystem.from_uri(as_uri(store))
 
     def written(content, path):
         with opened.open_output_stream(f"{base}/in/x.csv") as stream:

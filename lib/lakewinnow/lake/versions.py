@@ -99,14 +99,13 @@ class Versions:
         if before == content:
             return
         if before is not None:
-            self._keep_file(place)
+            self._keep([place])
         self.files.write_bytes(place, content)
 
     def keep_files(self, name: str) -> None:
         """Keep elsewhere, too, what a manifest lists of a folder of files: that is about to go."""
         place = self.within + name
-        for path in self.files.data_files(place):
-            self._keep_file(f"{place}/{path}")
+        self._keep([f"{place}/{path}" for path in self.files.data_files(place)])
 
     # --- to commit a run ------------------------------------------------------------------------
 
@@ -199,10 +198,12 @@ class Versions:
 
     # --------------------------------------------------------------------------------------------
 
-    def _keep_file(self, place: str) -> None:
-        if self._is_wanted(place, place):
-            sha = self.files.sha256(place)
-            self.files.copy_file(place, f"{OLDER}/{_flat(place)}.{sha[:_OF_NAME]}")
+    def _keep(self, files: Sequence[str]) -> None:
+        """Copy those of some files that a manifest lists as they are."""
+        wanted = self._wanted(self.manifests()) if files else {}
+        for place in files:
+            if place in wanted and (place, sha := self.files.sha256(place)) in wanted[place]:
+                self.files.copy_file(place, f"{OLDER}/{_flat(place)}.{sha[:_OF_NAME]}")
 
     def _aside(self, name: str) -> str:
         return f"{OLDER}/{_flat(self.within + name)}.{uuid.uuid4().hex}"
