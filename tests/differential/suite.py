@@ -7,8 +7,8 @@ Of every corpus: all runs write the same, bit for bit, with files in another ord
 what they write is what `reference` says by the published rules: flags, decisions and reasons,
 scores within 1e-9; no row is lost. A failure's files are kept. The seed of a corpus is its number.
 
-A corpus is run in each number of partitions on Sail, and on Spark in one of them, by its seed: what
-is equal to one of equal things is equal to all. ``--each`` runs it there in each, too, for hours.
+A corpus is run in each number of partitions, but in one of them an engine, by its seed: what is
+equal to one of equal things is equal to all. ``--each`` runs it on each engine in each, for hours.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from differential.reference.against import compare
 
 ENGINES = ("sail", "classic", "connect")
 ERROR = "error.txt"
-_AT_ONCE = 20  # corpora that a process is started for: each start takes seconds
+_AT_ONCE = 60  # corpora that a process is started for: each start takes seconds
 _SHOWN = 5  # differences of a corpus
 
 
@@ -105,9 +105,9 @@ def run_cases(engine, n_partitions, cases):
 
 def planned(seed, engines, partitions, *, each):
     """Return the engines and numbers of partitions that a corpus is run with."""
-    one = [partitions[seed % len(partitions)]]
-    numbers = {of: partitions if each or of == "sail" else one for of in engines}
-    return [(engine, n) for engine in engines for n in numbers[engine]]
+    if each or len(engines) == 1:
+        return [(engine, n) for engine in engines for n in partitions]
+    return [(of, partitions[(seed + at) % len(partitions)]) for at, of in enumerate(engines)]
 
 
 def run_on(engine, runs):
