@@ -14,7 +14,7 @@ from builders import messages
 from lake.inputs.written_files import FILES, csv_bytes
 from lakewinnow.cli import init as starter
 from lakewinnow.config import schema
-from lakewinnow.config.file import load_config
+from lakewinnow.config.file import load_config, parse_config
 from lakewinnow.errors import ConfigError, DataError
 
 N_ROWS = 60
@@ -89,6 +89,13 @@ def test_a_table_without_a_label_or_without_content_is_an_error(guess, columns):
     with pytest.raises(DataError) as caught:
         guess(**columns)
     assert caught.value.code == "no_such_column"
+
+
+def test_but_for_the_input_the_configuration_is_one_of_defaults(guess, tmp_path):
+    guess(message=TEXTS, queue=LABELS)
+    written = yaml.safe_load((tmp_path / "lakewinnow.yaml").read_text(encoding="utf-8"))
+    least = parse_config({key: written[key] for key in ("input", "workspace")})
+    assert parse_config(written) == least
 
 
 def test_an_older_schema_is_replaced_and_a_configuration_is_not(tmp_path):

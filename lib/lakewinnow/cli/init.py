@@ -35,7 +35,7 @@ crossval:
   folds: 10
   params: {{C: auto, class_weight: balanced}}
 clean:
-  label_issues: drop            # drop | fix | review | keep | auto
+  label_issues: safe            # safe | drop | fix | review | keep | auto
   exact_duplicates: drop        # keeps one row of each set
   max_drop_fraction: 0.5        # a run that would drop more stops before it writes
 """
