@@ -29,6 +29,7 @@ from builders import (
 )
 from lakewinnow.config.file import load_config
 from lakewinnow.errors import DataError, EngineError, LakewinnowError, SchemaError
+from lakewinnow.lake.reading import verify
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.stages import label_issues, publish
 
@@ -270,6 +271,36 @@ def test_a_stage_that_lost_its_record_is_redone(again, finished, small):
     redone = ["label_issues", *STAGES[-3:]]  # and not the duplicates
     assert again(finished) == (redone, [name for name in STAGES if name not in redone])
     assert read_rows(finished, "issues") == read_rows(small[1], "issues")
+
+
+MORE_FILES = {"export": {"format": "openai-chat"}, "ask": {"format": "label-studio"}}
+
+
+@pytest.mark.slow_on_spark
+def test_18_files_that_got_lost_are_made_again(again, finished):
+    again(finished, **MORE_FILES)
+    before = content_of(finished)
+    for stage, name in [
+        ("noise", "noise_model.json"),
+        ("ask", "labelling/tasks.json"),
+        ("export", "exports/train.jsonl"),
+    ]:
+        (finished / name).unlink()
+        assert stage in again(finished, **MORE_FILES)[0]
+        assert (finished / name).read_bytes() == before[Path(name)]
+
+
+@pytest.mark.slow_on_spark
+def test_18_what_is_asked_for_no_more_leaves_no_stale_files(again, finished):
+    again(finished, **MORE_FILES)
+    assert {"exports", "labelling"} <= {path.name for path in finished.iterdir()}
+    again(finished, clean={"label_issues": "review"})
+    assert not {"exports", "labelling"} & {path.name for path in finished.iterdir()}
+    assert verify(finished).faults == []
+    listed = {file["path"] for file in read_json(finished, "manifest.json")["files"]}
+    assert listed == {"noise_model.json", "report.html", "summary.json"}
+    assert again(finished, **MORE_FILES)[0][-1] == "export"
+    assert (finished / "exports" / "train.jsonl").exists()
 
 
 def test_another_decision_redoes_only_what_comes_after(again, finished):

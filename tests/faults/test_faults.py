@@ -72,13 +72,14 @@ def test_a_process_of_the_engine_that_is_killed_or_without_memory_at_any_stage(
 def test_a_workspace_that_lost_any_of_its_files(before, tmp_path, counts):
     place = before[1].copy_to(tmp_path / "place")
     files = Files(str(place.root))
-    tables = files.read_json("manifest.json")["tables"]
-    for name in tables:
+    manifest = files.read_json("manifest.json")
+    for name in manifest["tables"]:
         Path(place.root, name, files.listed(name)[0]).unlink()
         counts["table without a file"] += 1
         place.succeed()
         place.check_the_same(before[1])
-    for name in ("clean", "_commits/decide.json", "manifest.json", "summary.json"):
+    others = [file["path"] for file in manifest["files"]]
+    for name in ("clean", "exports", "_commits/decide.json", "manifest.json", *others):
         files.delete(name)
         counts["folder or file lost"] += 1
         place.succeed()

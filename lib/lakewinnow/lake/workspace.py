@@ -73,6 +73,7 @@ class Commit:
     needs: Mapping[str, str]
     # for each setting and input from outside that decides the result, a hash
     decided_by: Mapping[str, str]
+    files: Mapping[str, int]  # bytes by name, of what is no table
 
 
 _FIELDS = {field.name for field in fields(Commit)}
@@ -196,17 +197,11 @@ class Lake:
         return {name: table for name, table in found.items() if table is not None}
 
     def other_files(self, names: Iterable[str]) -> list[DataFile]:
-        """Return what a manifest says of files that are no tables', and of those in folders."""
-        paths: dict[str, int] = {}
-        for name in names:
-            if self.files.is_file(name):
-                paths[name] = self.files.size(name)
-            else:
-                inside = self.files.data_files(name)
-                paths |= {f"{name}/{path}": size for path, size in inside.items()}
+        """Return what a manifest says of files that are no tables', of those that are there."""
         return [
-            DataFile(path=path, bytes=size, sha256=self.files.sha256(path))
-            for path, size in sorted(paths.items())
+            DataFile(path=name, bytes=self.files.size(name), sha256=self.files.sha256(name))
+            for name in sorted(names)
+            if self.files.is_file(name)
         ]
 
     def _listing(self, name: str) -> TableFiles | None:
@@ -243,26 +238,29 @@ class Lake:
             passes=max(report.reads.values(), default=0),
             bytes_read=report.bytes_in + sum(size[t] * n for t, n in report.reads.items()),
             bytes_written=sum(size[table] for table in report.writes),
-            tables={table: self.rows(table) for table in report.writes if "." not in table},
+            tables={name: self.rows(name) for name in report.writes if not _is_a_file(name)},
             figures={} if report.figures is None else to_json(report.figures),
             warnings=[masked_text(warning) for warning in report.warnings],
             id=uuid.uuid4().hex,
             needs=dict(needs),
             decided_by=dict(decided_by),
+            files={name: size[name] for name in report.writes if _is_a_file(name)},
         )
         if report.is_complete:
             self.files.write_json(f"{_COMMITS}/{name}.json", asdict(commit))
         return commit
 
     def committed(self, name: str) -> Commit | None:
-        """Return a stage's record if its tables are still there."""
+        """Return a stage's record if its tables and files are still there."""
         record = self.files.read_json(f"{_COMMITS}/{name}.json")
-        if (
-            record is None or not record.keys() >= _FIELDS
-        ):  # or of an earlier version of the package
+        if record is None or not record.keys() >= _FIELDS:  # of an earlier version of the package
             return None
         commit = Commit(**{name: record[name] for name in _FIELDS})  # others: of a later version
-        return commit if all(map(self._is_whole, commit.tables)) else None
+        is_whole = all(map(self._is_whole, commit.tables)) and all(
+            self.files.is_file(name) and self.files.size(name) == n_bytes
+            for name, n_bytes in commit.files.items()
+        )
+        return commit if is_whole else None
 
     def revoke(self, name: str) -> None:
         """Delete a stage's record, before its tables are touched."""
@@ -310,6 +308,11 @@ class Lake:
     def is_ours(self) -> bool:
         """Whether an earlier run has used this workspace."""
         return self.files.exists(_COMMITS)
+
+
+def _is_a_file(name: str) -> bool:
+    """Tell a file's name from a table's, as a stage says what it writes."""
+    return "." in name
 
 
 def _file_name() -> str:

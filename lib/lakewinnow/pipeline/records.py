@@ -34,7 +34,7 @@ from lakewinnow.lake.inputs.source import Source
 from lakewinnow.lake.lock import Lock
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.tables import OUTPUTS
-from lakewinnow.lake.workspace import Commit
+from lakewinnow.lake.workspace import Commit, Lake
 from lakewinnow.masking import masked, masked_text
 from lakewinnow.plan.check import Check
 from lakewinnow.plan.registry import own_checks
@@ -45,15 +45,9 @@ from lakewinnow.typed_json import from_json, to_json
 
 F = TypeVar("F")
 _WRITTEN_BESIDE: Final = ("refused", "rejected")  # tables that embed adds to what it declares
-# What the manifest lists besides tables.
-_FILES: Final = (
-    "noise_model.json",
-    "annotators.json",
-    "summary.json",
-    "report.html",
-    "exports",
-    "labelling",
-)
+# What the manifest lists besides tables and files of stages.
+_RECORDS: Final = ("summary.json", "report.html")
+_FOLDERS: Final = ("exports", "labelling")  # of files of stages that need not be turned on
 
 
 @dataclass(frozen=True, repr=False)
@@ -145,7 +139,9 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
         examples = from_json(Examples, found["report"])
         shown = Report(summary, manifest, noise_model, examples, checks)
         lake.versions.put_record("report.html", shown.html().encode())
-    manifest_json = to_json(replace(manifest, files=lake.other_files(_FILES)))
+    _drop_stale_files(lake, commits)
+    files = [*_RECORDS, *(name for commit in commits for name in commit.files)]
+    manifest_json = to_json(replace(manifest, files=lake.other_files(files)))
     seen = lake.versions.look_at_manifest()  # before the claim is: nobody commits in between
     lock.check()
     try:
@@ -153,6 +149,15 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
     except ReplacedError as error:
         raise lock.taken_over() from error
     return RunResult(workspace, rows, summary_json, manifest_json, shown, summary, checks)
+
+
+def _drop_stale_files(lake: Lake, commits: Sequence[Commit]) -> None:
+    """Delete folders that no stage has written anything in: they were made of other rows."""
+    written = {name.partition("/")[0] for commit in commits for name in commit.files}
+    for folder in _FOLDERS:
+        if folder not in written and lake.files.exists(folder):
+            lake.versions.keep_files(folder)
+            lake.files.delete(folder)
 
 
 def _summary_so_far(

@@ -89,14 +89,13 @@ def run(
     gains = lake.read(TABLE).select(c.GAIN).toArrow()[c.GAIN].to_pylist()
     lake.versions.keep_files(FILES)
     lake.files.delete(FILES)
-    if config.format is not None:
-        _write_files(lake, config.format)
+    files = () if config.format is None else _write_files(lake, config.format)
     n_all = lake.rows("checks/label_issues")
     return StageReport(
         rows_in=n_all,
         rows_out=len(gains),
         reads={"checks/label_issues": 3, "corpus": 2, **dict.fromkeys(sets, 1)},
-        writes=(TABLE,),
+        writes=(TABLE, *files),
         figures=_figures(sorted(gains, reverse=True), judged, n_all),
     )
 
@@ -121,12 +120,14 @@ def _figures(gains: Sequence[float], judged: DataFrame, n_all: int) -> Asked:
     )
 
 
-def _write_files(lake: Lake, tool: str) -> None:
-    """Write the rows as a tool for labelling imports them."""
+def _write_files(lake: Lake, tool: str) -> Sequence[str]:
+    """Write the rows as a tool for labelling imports them; return the names of the files."""
     rows = lake.read(TABLE).toArrow().sort_by(c.ASK_RANK).to_pylist()
     classes = lake.figures("ingest", Ingested).classes
-    for name, text in TOOLS[tool].files(rows, classes).items():
-        lake.files.write_text(f"{FILES}/{name}", text)
+    files = {f"{FILES}/{name}": of for name, of in TOOLS[tool].files(rows, classes).items()}
+    for name, text in files.items():
+        lake.files.write_text(name, text)
+    return tuple(files)
 
 
 def _why(*, has_opinions: bool) -> Column:

@@ -84,6 +84,7 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     lake.files.write_json(f"{target}/counts.json", {**to_json(counts), "too_long": n_too_long})
     if target != EXPORTS:
         lake.files.move(target, EXPORTS)
+        lake.files.delete(_STAGING.partition("/")[0])
     n_rows = sum(of.rows for of in counts.values())
     soft = () if config.soft_copies is None else ("pred_probs",)
     left_out = counted(n_too_long, "example", "is")
@@ -92,7 +93,7 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
         rows_in=n_rows + n_too_long,
         rows_out=n_rows,
         reads={name: 1 + len(counts) for name in ("corpus", "issues", *soft)},
-        writes=(f"{EXPORTS}/counts.json",),
+        writes=tuple(f"{EXPORTS}/{path}" for path in sorted(lake.files.data_files(EXPORTS))),
         figures=Exported(exports=counts),
         warnings=[too_long] if n_too_long else [],
     )
