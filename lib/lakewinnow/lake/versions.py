@@ -80,7 +80,8 @@ class Versions:
             self.files.delete(aside)
 
     def drop(self, name: str) -> None:
-        """Delete a table; its files stay elsewhere as long as a manifest lists them."""
+        """Delete a table or other files; they stay elsewhere as long as a manifest lists them."""
+        self.keep_files(name)
         place = self.within + name
         wanted = self._wanted(self.manifests()).get(place, set())
         if self.files.renames_folders and self._is_wanted(place, place):
@@ -103,9 +104,10 @@ class Versions:
         self.files.write_bytes(place, content)
 
     def keep_files(self, name: str) -> None:
-        """Keep elsewhere, too, what a manifest lists of a folder of files: that is about to go."""
+        """Keep elsewhere, too, what a manifest lists of a folder of files, or one: it is to go."""
         place = self.within + name
-        self._keep([f"{place}/{path}" for path in self.files.data_files(place)])
+        is_one = self.files.is_file(place)
+        self._keep([place] if is_one else [f"{place}/{of}" for of in self.files.data_files(place)])
 
     # --- to commit a run ------------------------------------------------------------------------
 

@@ -168,7 +168,7 @@ class Lake:
         self.versions.put_record(name, as_json(content))
 
     def drop(self, name: str) -> None:
-        """Delete a table, if it is there."""
+        """Delete a table or other files, if they are there."""
         self.versions.drop(name)
 
     def _put(

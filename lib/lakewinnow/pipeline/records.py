@@ -47,7 +47,8 @@ F = TypeVar("F")
 _WRITTEN_BESIDE: Final = ("refused", "rejected")  # tables that embed adds to what it declares
 # What the manifest lists besides tables and files of stages.
 _RECORDS: Final = ("summary.json", "report.html")
-_FOLDERS: Final = ("exports", "labelling")  # of files of stages that need not be turned on
+# What people take from the workspace, of stages that need not be turned on.
+_OPTIONAL: Final = ("ask", "annotators.json", "exports", "labelling")
 
 
 @dataclass(frozen=True, repr=False)
@@ -139,7 +140,7 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
         examples = from_json(Examples, found["report"])
         shown = Report(summary, manifest, noise_model, examples, checks)
         lake.versions.put_record("report.html", shown.html().encode())
-    _drop_stale_files(lake, commits)
+    _drop_stale(lake, commits)
     files = [*_RECORDS, *(name for commit in commits for name in commit.files)]
     manifest_json = to_json(replace(manifest, files=lake.other_files(files)))
     seen = lake.versions.look_at_manifest()  # before the claim is: nobody commits in between
@@ -151,13 +152,12 @@ def account_for_every_row(run: Run, commits: Sequence[Commit], lock: Lock) -> Ru
     return RunResult(workspace, rows, summary_json, manifest_json, shown, summary, checks)
 
 
-def _drop_stale_files(lake: Lake, commits: Sequence[Commit]) -> None:
-    """Delete folders that no stage has written anything in: they were made of other rows."""
-    written = {name.partition("/")[0] for commit in commits for name in commit.files}
-    for folder in _FOLDERS:
-        if folder not in written and lake.files.exists(folder):
-            lake.versions.keep_files(folder)
-            lake.files.delete(folder)
+def _drop_stale(lake: Lake, commits: Sequence[Commit]) -> None:
+    """Delete what no stage that stands has written: it was made of other rows."""
+    written = {name.partition("/")[0] for of in commits for name in (*of.tables, *of.files)}
+    for name in _OPTIONAL:
+        if name not in written and lake.files.exists(name):
+            lake.drop(name)
 
 
 def _summary_so_far(

@@ -87,8 +87,7 @@ def run(
     rows = rows.withColumn(c.WHY, _why(has_opinions=bool(kinds)))
     lake.publish(TABLE, _with_opinions(lake, rows, kinds), schema=ASK)
     gains = lake.read(TABLE).select(c.GAIN).toArrow()[c.GAIN].to_pylist()
-    lake.versions.keep_files(FILES)
-    lake.files.delete(FILES)
+    lake.drop(FILES)
     files = () if config.format is None else _write_files(lake, config.format)
     n_all = lake.rows("checks/label_issues")
     return StageReport(
