@@ -224,7 +224,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.has_vectors,
         turned_on_by="an input without input.pred_probs",
-        version=2,
+        version=3,
     ),
     _stage(
         "own_probs",

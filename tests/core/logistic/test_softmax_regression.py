@@ -113,3 +113,14 @@ def test_scores_of_any_size_have_a_softmax():
     np.testing.assert_allclose(
         softmax(scores), [[0.7310586, 0, 0.5], [0.2689414, 1, 0.5]], rtol=1e-6
     )
+
+
+@pytest.mark.parametrize("n_classes", [1, 2, 7, 8, 9, 50, 1000])
+def test_18_a_row_has_the_same_probabilities_whatever_batch_it_comes_in(n_classes):
+    scores = np.random.default_rng(n_classes).normal(0, 3, (n_classes, 100)).astype(np.float32)
+    found = softmax(scores.copy())
+    np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
+    for n_rows in (1, 2, 3, 8, 17, 64):
+        for start in range(0, 100 - n_rows, n_rows):
+            rows = slice(start, start + n_rows)
+            np.testing.assert_array_equal(softmax(scores[:, rows].copy()), found[:, rows])

@@ -108,8 +108,10 @@ class Objective:
 
 
 def softmax(scores: Float32Array) -> Float32Array:
-    """Probabilities over the first axis; overwrites its argument."""
+    """Probabilities over the first axis, to the same bit in any batch; overwrites its argument."""
     scores -= scores.max(axis=0)
     np.exp(scores, out=scores)
-    scores /= scores.sum(axis=0)
+    # NumPy adds a single row's numbers up in another order than those of rows side by side.
+    is_one = scores.size == len(scores)
+    scores /= np.add.accumulate(scores)[-1] if is_one else scores.sum(axis=0)
     return scores
