@@ -39,9 +39,10 @@ _GIB: Final = 2**30
 # GiB for 118 MB (tests/bench/engines.py). Beyond, ``auto`` takes Spark where it can.
 _SAIL_BYTES: Final = 2 * _GIB
 _SAIL_BYTES_PER_BYTE: Final = 24
-# Java's heap for local Spark: 3 GiB do for a million texts, which are 118 MB.
+# Java's heap for local Spark: 2 GiB do for a million texts, which are 118 MB; with 3 GiB less is
+# collected and spilled. All processes take 2 GiB more.
 _LEAST_HEAP: Final = 3 * _GIB
-_HEAP_BYTES_PER_BYTE: Final = 24
+_HEAP_BYTES_PER_BYTE: Final = 18
 _GONE_S: Final = 5.0  # in which a server ends whose connections have ended
 _OUT_OF_MEMORY: Final = "Failed to allocate additional"  # what a query of Sail's says that cannot
 _LESS_MEMORY: Final = (
