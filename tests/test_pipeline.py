@@ -277,7 +277,7 @@ MORE_FILES = {"export": {"format": "openai-chat"}, "ask": {"format": "label-stud
 
 
 @pytest.mark.slow_on_spark
-def test_18_files_that_got_lost_are_made_again(again, finished):
+def test_files_that_got_lost_are_made_again(again, finished):
     again(finished, **MORE_FILES)
     before = content_of(finished)
     for stage, name in [
@@ -291,7 +291,7 @@ def test_18_files_that_got_lost_are_made_again(again, finished):
 
 
 @pytest.mark.slow_on_spark
-def test_18_what_is_asked_for_no_more_leaves_no_stale_files(again, finished):
+def test_what_is_asked_for_no_more_leaves_no_stale_files(again, finished):
     again(finished, **MORE_FILES)
     optional = {"ask", "exports", "labelling"}
     assert optional <= {path.name for path in finished.iterdir()}

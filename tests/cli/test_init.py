@@ -117,7 +117,7 @@ def test_a_folder_that_is_not_there_is_said(tmp_path):
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_23_what_other_tools_write_is_recognised(tmp_path, name):
+def test_number_23_what_other_tools_write_is_recognised(tmp_path, name):
     if name.endswith(".xlsx") and not importlib.util.find_spec("openpyxl"):
         pytest.skip("needs openpyxl")
     write, keys, columns, _ = FILES[name]
@@ -139,13 +139,13 @@ def test_23_what_other_tools_write_is_recognised(tmp_path, name):
 @pytest.mark.parametrize(
     "pattern", ["{:032x}", "00000000-0000-0000-0000-{:012}", "https://example.org/a/ticket/{}"]
 )
-def test_23_an_id_is_never_offered_as_text(guess, pattern, other):
+def test_number_23_an_id_is_never_offered_as_text(guess, pattern, other):
     ids = list(map(pattern.format, range(N_ROWS)))
     found = guess(ticket_id=ids, other=other, label=LABELS)
     assert (found.text, found.id) == ("other" if other is TEXTS else None, "ticket_id")
 
 
-def test_23_a_file_of_windows_with_ids_keeps_its_text(tmp_path):
+def test_number_23_a_file_of_windows_with_ids_keeps_its_text(tmp_path):
     ids = [f"T-{i}" for i in range(N_ROWS)]
     texts = [f"caf\u00e9 \u201c{text}\u201d" for text in TEXTS]
     (tmp_path / "x.csv").write_bytes(csv_bytes("cp1252", id=ids, text=texts, label=LABELS))
@@ -155,13 +155,13 @@ def test_23_a_file_of_windows_with_ids_keeps_its_text(tmp_path):
     assert found.options == {"encoding": "cp1252"}
 
 
-def test_23_a_file_whose_name_says_nothing_is_recognised(tmp_path):
+def test_number_23_a_file_whose_name_says_nothing_is_recognised(tmp_path):
     pq.write_table(pa.table({"message": TEXTS, "label": LABELS}), tmp_path / "rows")
     starter.write(str(tmp_path / "rows"), tmp_path / "x.yaml")
     assert load_config(tmp_path / "x.yaml").input.format == "parquet"
 
 
-def test_23_a_label_may_be_the_names_of_folders(tmp_path):
+def test_number_23_a_label_may_be_the_names_of_folders(tmp_path):
     for label in ("a", "b"):
         (tmp_path / "rows" / f"queue={label}").mkdir(parents=True)
         pq.write_table(pa.table({"message": TEXTS}), tmp_path / f"rows/queue={label}/x.parquet")

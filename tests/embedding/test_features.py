@@ -77,7 +77,7 @@ def test_text_that_is_no_number_is_missing_where_the_others_are():
     assert seen[0] == seen[1] == seen[2]
 
 
-def test_22_a_decimal_comma_is_one():
+def test_number_22_a_decimal_comma_is_one():
     points, commas = (pa.array(x) for x in (["1.5", "2.25", "-3"], ["1,5", "2,25", "-3"]))
     fitted = [features.fit([of], text_may_be_numbers=True) for of in (points, commas)]
     np.testing.assert_array_equal(fitted[0].transform([points]), fitted[1].transform([commas]))

@@ -148,7 +148,7 @@ def test_files_of_more_rows_are_split(files, monkeypatch, most, sizes, batch):
 
 
 @pytest.mark.parametrize("path", ["dbfs:/out/x", "dbfs:///out/x", "DBFS:/out/x"])
-def test_records_of_a_dbfs_path_are_where_its_tables_are(tmp_path, monkeypatch, path):
+def test_number_18_records_of_a_dbfs_path_are_where_its_tables_are(tmp_path, monkeypatch, path):
     monkeypatch.setattr("lakewinnow.lake.files._DBFS", str(tmp_path))
     files = Files(path)
     files.write_json("_commits/x.json", 1)

@@ -268,7 +268,7 @@ def test_a_run_that_paused_after_its_last_check_does_not_commit_over_another(sto
     assert accounted(store)["warnings"][0] == "of another run"
 
 
-def test_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):
+def test_number_3_a_file_that_is_replaced_is_noticed_even_within_a_second(store):
     opened, base = fs.FileSystem.from_uri(as_uri(store))
 
     def written(content, path):

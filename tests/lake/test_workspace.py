@@ -128,7 +128,7 @@ def by_partition(spark):
 
 @pytest.mark.usefixtures("by_partition")
 @pytest.mark.parametrize("renames_folders", [True, False])
-def test_no_partition_of_an_earlier_table_stays(lake, monkeypatch, renames_folders):
+def test_number_9_no_partition_of_an_earlier_table_stays(lake, monkeypatch, renames_folders):
     monkeypatch.setattr(lake.files, "renames_folders", renames_folders)
 
     def rows(kind):

@@ -220,7 +220,7 @@ def test_a_stage_is_restarted_with_what_depends_on_it(place):
     assert caught.value.where == "restart"
 
 
-def test_nothing_stands_that_read_what_was_done_again(place):
+def test_number_2_nothing_stands_that_read_what_was_done_again(place):
     assert place.run(restart=True, until="ingest") == ["ingest"]
     assert place.planned(until="pii") == place.run(until="pii") == ["pii"]
     assert place.run() == [name for name in ALL if name not in ("ingest", "pii")]

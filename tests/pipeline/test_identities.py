@@ -72,7 +72,7 @@ def test_a_file_that_a_key_names_counts_by_its_content(tmp_path):
 
 
 @pytest.mark.parametrize("path", ["builders:make_config", "json:loads", "json.loads"])
-def test_the_code_of_others_counts_and_ours_has_a_version(path):
+def test_number_4_the_code_of_others_counts_and_ours_has_a_version(path):
     code = (path, "lakewinnow.pipeline:run")
     stage = Stage(name="x", title="x", purpose="x", run=print, code=code)
     [(name, found)] = identities.outside_of(stage, make_config("unused.csv"), None).items()

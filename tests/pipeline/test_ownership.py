@@ -42,7 +42,7 @@ def ran(spark, tmp_path):
     return config
 
 
-def test_a_users_folder_stays_as_it_is(spark, tmp_path, monkeypatch):
+def test_number_1_a_users_folder_stays_as_it_is(spark, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_csv(tmp_path / "corpus" / "train.csv", messages(12))
     (tmp_path / "config.yaml").write_text("mine: true\n")
@@ -101,7 +101,7 @@ def test_the_half_workspace_of_a_killed_run_is_ours(spark, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("name", sorted({*ownership.FOLDERS, *ownership.RECORDS}))
-def test_nothing_is_read_where_a_run_writes(tmp_path, name):
+def test_number_1_nothing_is_read_where_a_run_writes(tmp_path, name):
     for inside in (name, f"{name}/part.csv", f"{name}/*.csv", f"../{tmp_path.name}/{name}"):
         config = make_config(tmp_path / inside, tmp_path, input={"format": "csv"})
         assert problems_of(config) == [("would_be_overwritten", "input.path")], inside
@@ -109,7 +109,7 @@ def test_nothing_is_read_where_a_run_writes(tmp_path, name):
 
 @pytest.mark.parametrize("key", ["evaluate.holdout", "evaluate.reference", "clean.decisions"])
 @pytest.mark.parametrize("path", ["out/clean", "out/checks/x.csv", "out", "."])
-def test_every_file_that_is_read_is_guarded(tmp_path, monkeypatch, key, path):
+def test_number_1_every_file_that_is_read_is_guarded(tmp_path, monkeypatch, key, path):
     monkeypatch.chdir(tmp_path)
     section, name = key.split(".")
     config = make_config("rows.csv", f"{tmp_path}/out", **{section: {name: path}})
@@ -167,7 +167,7 @@ def test_what_others_put_into_our_workspace_stays(spark, ran, name):
     lakewinnow.run(config, spark, until="ingest")  # which does not write there
 
 
-def test_all_that_a_run_leaves_is_guarded(ran):
+def test_number_1_all_that_a_run_leaves_is_guarded(ran):
     there = {path.name for path in Path(ran.workspace).iterdir()}
     for name in there:
         config = make_config(Path(ran.workspace) / name, ran.workspace, input={"format": "csv"})

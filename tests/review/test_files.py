@@ -38,7 +38,7 @@ def written(tmp_path, values):
 
 
 @pytest.mark.parametrize("value", FORMULAS)
-def test_no_cell_of_the_sample_is_a_formula(tmp_path, value):
+def test_number_17_no_cell_of_the_sample_is_a_formula(tmp_path, value):
     text = written(tmp_path, [value])
     [row] = csv.DictReader(text.splitlines(keepends=True))
     assert row["predicted_prob"] == "0.5"

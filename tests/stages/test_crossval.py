@@ -459,7 +459,7 @@ def test_why_a_mode_was_chosen_is_told(two_shards):
 
 @pytest.mark.parametrize("mode", ["shard", "global"])
 @pytest.mark.parametrize("seed", [2**31 - 1, 2**32 - 1])
-def test_any_seed_that_is_taken_can_be_used(spark, tmp_path, seed, mode):
+def test_number_21_any_seed_that_is_taken_can_be_used(spark, tmp_path, seed, mode):
     path = write_csv(tmp_path / "rows.csv", messages(40))
     crossval = {"folds": 3, "seed": seed, "mode": mode}
     if mode == "shard":

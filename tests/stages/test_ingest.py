@@ -212,7 +212,7 @@ def test_a_text_that_is_not_utf8_is_quarantined(ingest, tmp_path):
 
 @pytest.mark.spark_only  # as above
 @pytest.mark.parametrize("name", ["label", "id"])
-def test_a_label_or_an_id_that_is_not_utf8_is_quarantined(ingest, tmp_path, name):
+def test_number_11_a_label_or_an_id_that_is_not_utf8_is_quarantined(ingest, tmp_path, name):
     columns = {"text": list("wxyz"), "label": list("aabb"), "id": list("1234")}
     raw = pa.array([b"caf\xe9", *map(str.encode, columns[name][1:])], pa.binary())
     columns[name] = pa.Array.from_buffers(pa.string(), len(raw), raw.buffers())
@@ -256,7 +256,7 @@ def test_classes_of_few_rows_are_a_warning(ingest, tmp_path):
 SPELLED = ["Ham", "ham", " HAM\u00a0", "Caf\u00e9", "Cafe\u0301", "caf\u00e9 ", "\uff53pam", "spam"]
 
 
-def test_23_labels_that_are_written_differently_are_named_and_can_be_joined(spark, tmp_path):
+def test_number_23_labels_that_are_written_differently_are_named_and_can_be_joined(spark, tmp_path):
     rows = [(f"text {i} of many", SPELLED[i % 8]) for i in range(80)]
     path = write_csv(tmp_path / "x.csv", rows)
     [warning] = [w for w in Ingested(spark, path, tmp_path / "as").warnings if "differ only" in w]
@@ -271,7 +271,7 @@ def test_23_labels_that_are_written_differently_are_named_and_can_be_joined(spar
     assert {row["source"]["label"] for row in joined.corpus} == {"caf\u00e9", "ham", "spam"}
 
 
-def test_23_a_label_becomes_the_class_that_is_like_it():
+def test_number_23_a_label_becomes_the_class_that_is_like_it():
     names = {label_form(name): name for name in ("Ham", "Caf\u00e9")}
     found = _label_forms(pa.array(["ham ", "CAFE\u0301", None, "New"]), names).to_pylist()
     assert found == ["Ham", "Caf\u00e9", None, "new"]

@@ -167,7 +167,7 @@ def test_the_posterior_flags_where_it_suggests_another_label(given):
     assert ranks == {row["row_id"]: rank for rank, row in enumerate(worst_first, start=1)}
 
 
-def test_the_posterior_does_not_flag_the_only_row_of_a_class(given):
+def test_number_20_the_posterior_does_not_flag_the_only_row_of_a_class(given):
     lake, labels, _ = given
     assert np.bincount(labels)[1] == 1
     label_issues.run(lake, LabelIssuesConfig(method="posterior"))

@@ -116,7 +116,7 @@ def test_scores_of_any_size_have_a_softmax():
 
 
 @pytest.mark.parametrize("n_classes", [1, 2, 7, 8, 9, 50, 1000])
-def test_18_a_row_has_the_same_probabilities_whatever_batch_it_comes_in(n_classes):
+def test_a_row_has_the_same_probabilities_whatever_batch_it_comes_in(n_classes):
     scores = np.random.default_rng(n_classes).normal(0, 3, (n_classes, 100)).astype(np.float32)
     found = softmax(scores.copy())
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)

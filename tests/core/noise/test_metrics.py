@@ -69,7 +69,7 @@ def test_any_split_in_any_order_gives_the_same_state(n_blocks, random):
     np.testing.assert_array_equal(merged.losses, whole.losses)
 
 
-def test_a_billion_rows_do_not_overflow_the_log_loss():
+def test_number_14_a_billion_rows_do_not_overflow_the_log_loss():
     n_classes = 100
     pred_probs = np.full((n_classes, n_classes), 1e-9)
     state = CalibrationState.zero(n_classes).update(np.arange(n_classes), pred_probs)

@@ -126,7 +126,7 @@ def test_no_fault(server):
     ],
     ids=["no-total", "null-total", "text", "empty", "null", "number"],
 )
-def test_a_server_whose_usage_lacks_total_tokens_is_paid_once(server, usage_of):
+def test_number_15_a_server_whose_usage_lacks_total_tokens_is_paid_once(server, usage_of):
     server.usage_of = usage_of
     run = Run(server)
     run.assert_whole()

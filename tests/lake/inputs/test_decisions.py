@@ -48,7 +48,7 @@ def test_csv_is_read(read):
     assert by_row(read(ROWS)) == EXPECTED
 
 
-def test_ids_and_labels_are_not_trimmed(read):
+def test_number_12_ids_and_labels_are_not_trimmed(read):
     rows = [("r1", "", "b ", ""), ("r1 ", "", "b", ""), (" r1", " keep ", " ", " Ann ")]
     found = read(rows)
     assert by_row(found) == {

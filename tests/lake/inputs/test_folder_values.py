@@ -17,7 +17,7 @@ def check(spark, values, format_="parquet", **input_):
 
 
 @pytest.mark.parametrize("values", [["01", "1"], ["007", None], ["1.0", "1"], ["a", ""], ["1e3"]])
-def test_values_that_readers_would_change_are_refused(spark, values):
+def test_number_6_values_that_readers_would_change_are_refused(spark, values):
     with pytest.raises(DataError) as caught:
         check(spark, values)
     error = caught.value

@@ -54,7 +54,7 @@ def test_texts_of_one_normal_form_have_one_key(spark):
     assert len(one) == 32
 
 
-def test_names_of_folders_are_text_as_they_stand(spark, tmp_path):
+def test_number_6_names_of_folders_are_text_as_they_stand(spark, tmp_path):
     for label in ("01", "1", "1.0", "2026-01-01", "a%20b", "__HIVE_DEFAULT_PARTITION__"):
         (tmp_path / f"label={label}" / "day=1").mkdir(parents=True)
         texts = pa.table({"text": [f"of {label}"], "n": [7]})
@@ -77,7 +77,7 @@ def test_csv_values_are_not_guessed(spark, tmp_path):
     assert source.df.select("label").collect() == [("007",)]
 
 
-def test_csv_files_with_other_headers_are_refused(spark, tmp_path):
+def test_number_7_csv_files_with_other_headers_are_refused(spark, tmp_path):
     write_csv(tmp_path / "a.csv", [("one", "x"), ("two", "y")])
     write_csv(tmp_path / "b.csv", [("x", "three")], header=["label", "text"])
     error = opening_fails(spark, tmp_path, format="csv")
@@ -221,7 +221,7 @@ def test_the_fingerprint_is_of_the_present_content(spark, tmp_path):
     assert len({first.fingerprint, touched.fingerprint, open_source(spark, path).fingerprint}) == 3
 
 
-def test_3_a_view_whose_rows_change_is_another_input(spark):
+def test_number_3_a_view_whose_rows_change_is_another_input(spark):
     def fingerprint(rows):
         frame = spark.createDataFrame(rows, ["text", "label"])
         frame.createOrReplaceTempView("changing")
@@ -234,7 +234,7 @@ def test_3_a_view_whose_rows_change_is_another_input(spark):
     assert len({first, *map(fingerprint, others)}) == 5
 
 
-def test_3_a_view_of_files_is_told_by_its_rows_and_not_by_the_files(spark, tmp_path):
+def test_number_3_a_view_of_files_is_told_by_its_rows_and_not_by_the_files(spark, tmp_path):
     pq.write_table(pa.table({"text": ["a", "b"], "label": ["x", "y"]}), tmp_path / "x.parquet")
     found = []
     for rows in ("label = 'x'", "label = 'y'"):
@@ -244,7 +244,7 @@ def test_3_a_view_of_files_is_told_by_its_rows_and_not_by_the_files(spark, tmp_p
     assert found[0] != found[1]
 
 
-def test_3_what_only_an_engine_can_list_is_told_by_its_rows(spark, tmp_path, monkeypatch):
+def test_number_3_what_only_an_engine_can_list_is_told_by_its_rows(spark, tmp_path, monkeypatch):
     monkeypatch.setattr("lakewinnow.lake.inputs.source._listed", lambda *_: [])
     path, found = tmp_path / "x.parquet", []
     for label in ("x", "z", "x"):

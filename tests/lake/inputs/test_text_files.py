@@ -490,7 +490,7 @@ CELL = st.lists(
     header=st.booleans(),
     n_bytes=st.sampled_from([16, 1 << 14]),
 )
-def test_19_every_character_between_quotes_comes_back(rows, break_, sep, header, n_bytes):
+def test_number_19_every_character_between_quotes_comes_back(rows, break_, sep, header, n_bytes):
     out = io.StringIO(newline="")
     writer = csv.writer(out, delimiter=sep, lineterminator=break_, quoting=csv.QUOTE_ALL)
     writer.writerows([*([["a", "b"]] if header else []), *rows])
@@ -503,7 +503,7 @@ def test_19_every_character_between_quotes_comes_back(rows, break_, sep, header,
 
 
 @pytest.mark.parametrize("break_", [b"\n", b"\r\n"])
-def test_19_line_breaks_between_quotes_are_read_as_they_are(spark, tmp_path, break_):
+def test_number_19_line_breaks_between_quotes_are_read_as_they_are(spark, tmp_path, break_):
     lines = [b"text,label", b'"one\r\ntwo\nthree\rfour",x', b'"a ""b""",y']
     (tmp_path / "x.csv").write_bytes(break_.join(lines))
     source = read_source(spark, make_config(tmp_path / "x.csv").input, "csv")

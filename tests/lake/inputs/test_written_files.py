@@ -37,7 +37,7 @@ def written(request, tmp_path):
     return tmp_path / request.param, *rest
 
 
-def test_22_what_other_tools_write_is_read_as_it_is(spark, written):
+def test_number_22_what_other_tools_write_is_read_as_it_is(spark, written):
     path, keys, columns, changes = written
     no_header = keys.get("options", {}).get("header") is False
     names = ("_c0", "_c1") if no_header else ("message", "queue")
@@ -62,7 +62,7 @@ KINDS = {
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-def test_22_labels_of_any_kind_are_fixed_and_given_back(spark, tmp_path, kind):
+def test_number_22_labels_of_any_kind_are_fixed_and_given_back(spark, tmp_path, kind):
     texts, names = zip(*messages(60), strict=True)
     labels = list(map(KINDS[kind], names))
     pq.write_table(pa.table({"text": texts, "label": labels}), tmp_path / "x.parquet")
@@ -79,7 +79,7 @@ def test_22_labels_of_any_kind_are_fixed_and_given_back(spark, tmp_path, kind):
 
 @pytest.mark.slow_on_spark
 @pytest.mark.whole_run
-def test_22_a_label_inside_a_column_is_fixed_there(spark, tmp_path):
+def test_number_22_a_label_inside_a_column_is_fixed_there(spark, tmp_path):
     pairs = messages(60)
     rows = [{"data": {"text": x, "of": {"label": y, "n": 1}}, "more": "x"} for x, y in pairs]
     (tmp_path / "x.json").write_text(json.dumps(rows, indent=1))

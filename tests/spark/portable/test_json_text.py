@@ -84,7 +84,9 @@ COLUMNS = {
     st.randoms(use_true_random=False),
     st.integers(1, 7),
 )
-def test_ids_do_not_depend_on_the_order_of_rows_of_any_type(spark, changes, random, n_partitions):
+def test_number_5_ids_do_not_depend_on_the_order_of_rows_of_any_type(
+    spark, changes, random, n_partitions
+):
     # Rows that differ from each other in one column each
     rows = [
         tuple(value if name == changed else None for name in COLUMNS) for changed, value in changes
