@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import re
+import signal
 import time
 import zlib
 from pathlib import Path
@@ -23,6 +24,8 @@ from lakewinnow.spark.sessions.session import session, stop
 from lakewinnow.typed_json import to_json
 
 os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
+# What is started in the background of a shell ignores Ctrl-C, and so would the runs of tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A landing is not to depend on chance: elsewhere the examples are new ones in every run.
 hypothesis.settings.register_profile("ci", derandomize=True)
