@@ -81,13 +81,14 @@ class Versions:
 
     def drop(self, name: str) -> None:
         """Delete a table or other files; they stay elsewhere as long as a manifest lists them."""
-        self.keep_files(name)
         place = self.within + name
-        wanted = self._wanted(self.manifests()).get(place, set())
-        if self.files.renames_folders and self._is_wanted(place, place):
-            self.files.move_file(place, self._aside(name))
-        elif wanted and not self.files.renames_folders:
+        all_wanted = self._wanted(self.manifests())
+        self._keep(self._files_at(place), all_wanted)
+        wanted = all_wanted.get(place, set())
+        if not self.files.renames_folders:
             self._copy_aside(place, wanted)
+        elif wanted & (self._list_of(place) or set()):
+            self.files.move_file(place, self._aside(name))
         self.files.delete(place)
 
     def put_record(self, name: str, content: bytes) -> None:
@@ -100,14 +101,13 @@ class Versions:
         if before == content:
             return
         if before is not None:
-            self._keep([place])
+            self._keep([place], self._wanted(self.manifests()))
         self.files.write_bytes(place, content)
 
     def keep_files(self, name: str) -> None:
         """Keep elsewhere, too, what a manifest lists of a folder of files, or one: it is to go."""
-        place = self.within + name
-        is_one = self.files.is_file(place)
-        self._keep([place] if is_one else [f"{place}/{of}" for of in self.files.data_files(place)])
+        if files := self._files_at(self.within + name):
+            self._keep(files, self._wanted(self.manifests()))
 
     # --- to commit a run ------------------------------------------------------------------------
 
@@ -200,9 +200,14 @@ class Versions:
 
     # --------------------------------------------------------------------------------------------
 
-    def _keep(self, files: Sequence[str]) -> None:
-        """Copy those of some files that a manifest lists as they are."""
-        wanted = self._wanted(self.manifests()) if files else {}
+    def _files_at(self, place: str) -> list[str]:
+        """Return the file there, or those in the folder there."""
+        if self.files.is_file(place):
+            return [place]
+        return [f"{place}/{path}" for path in self.files.data_files(place)]
+
+    def _keep(self, files: Sequence[str], wanted: Mapping[str, Listed]) -> None:
+        """Copy those of some files that are as manifests list them."""
         for place in files:
             if place in wanted and (place, sha := self.files.sha256(place)) in wanted[place]:
                 self.files.copy_file(place, f"{OLDER}/{_flat(place)}.{sha[:_OF_NAME]}")

@@ -41,7 +41,7 @@ from lakewinnow.spark.schemas import schema
 from lakewinnow.typed_json import to_json
 
 EXPORTS: Final = "exports"
-_STAGING: Final = "_staging/exports"
+_STAGING: Final = "_staging"
 _BYTES_PER_FILE: Final = 256 * 2**20  # on average; OpenAI takes 512 MB
 _FEWEST: Final = 10  # examples that OpenAI trains on
 _SPLITS: Final = ("train", "validation")
@@ -84,7 +84,6 @@ def run(lake: Lake, config: ExportConfig, text: Column | None = None) -> StageRe
     lake.files.write_json(f"{target}/counts.json", {**to_json(counts), "too_long": n_too_long})
     if target != EXPORTS:
         lake.files.move(target, EXPORTS)
-        lake.files.delete(_STAGING.partition("/")[0])
     n_rows = sum(of.rows for of in counts.values())
     soft = () if config.soft_copies is None else ("pred_probs",)
     left_out = counted(n_too_long, "example", "is")
