@@ -32,7 +32,7 @@ OURS = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from lakewinnow.core.crossval import cross_val_predict
+from lakewinnow.core.logistic.crossval import cross_val_predict
 source, out, threads, C, _ = sys.argv[1:]
 data = np.load(source)
 cross_val_predict(*(data[name][:200] for name in ("x", "y", "fold")), int(data["k"]))

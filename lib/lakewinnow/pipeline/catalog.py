@@ -224,7 +224,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.has_vectors,
         turned_on_by="an input without input.pred_probs",
-        version=3,
+        version=4,
     ),
     _stage(
         "own_probs",
@@ -381,7 +381,7 @@ STAGES: Final = (
         code=_classifiers,
         is_on=lambda config: config.evaluate.reference is not None or config.evaluate.has_holdout,
         turned_on_by="evaluate.reference, evaluate.holdout or evaluate.trusted",
-        version=2,
+        version=3,
     ),
     _stage(
         "finetune",

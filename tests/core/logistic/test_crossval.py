@@ -333,6 +333,36 @@ def test_columns_of_any_magnitude(standardize):
     assert found.fit.converged.all()
 
 
+@pytest.mark.parametrize("far", [10.0, 1e3, 1e5])
+@pytest.mark.parametrize("folds_of_outliers", [[2], [0, 1, 2, 3, 4]])
+@pytest.mark.parametrize(
+    ("n_rows", "n_features", "n_classes"), [(90, 5, 2), (90, 5, 3), (900, 8, 4)]
+)
+def test_outliers_mislead_no_model(n_rows, n_features, n_classes, folds_of_outliers, far):
+    features, labels, folds = clusters(n_rows, n_features, n_classes, unit_norm=False)
+    outliers = np.flatnonzero(np.isin(folds, folds_of_outliers))[:4]
+    features[outliers[0], 1] = far  # without it, the column hardly varies
+    features[outliers[1:], 3] = [-far, -far / 3, far / 20]
+    assert_optimal((features, labels, folds, n_classes), standardize=True)
+
+
+def test_heavy_tails():
+    features, labels, folds = clusters(800, 20, 3, unit_norm=False)
+    assert_optimal((np.exp(3 * features), labels, folds, 3), standardize=True)
+
+
+def test_rare_words():
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 4, 600)
+    often = 10 ** rng.uniform(-3, -1, 40) * np.exp(rng.standard_normal((4, 40)))
+    features = (rng.random((600, 40)) < often[labels]).astype(np.float64)
+    folds = rng.integers(0, 5, 600)
+    trained = [features[folds != fold] for fold in range(5)]
+    assert any((rows.std(axis=0) == 0).any() for rows in trained)
+    for standardize in (False, True):
+        assert_optimal((features, labels, folds, 4), standardize=standardize)
+
+
 def test_every_row_a_fold_of_its_own():
     features, labels, _ = clusters(40, 5, 3)
     assert_optimal((features, labels, np.arange(40), 3))

@@ -25,9 +25,22 @@ def test_rows_are_ordered_by_fold_and_columns_scaled():
     ]
     for fold, rows in zip([0, 5, 10], design.folds, strict=True):
         np.testing.assert_array_equal(design.order[rows], np.flatnonzero(folds == fold))
-    np.testing.assert_allclose(design.features[:, :-1].mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(design.features[:, :4].mean(axis=0), 0, atol=1e-6)
     np.testing.assert_allclose(design.features.std(axis=0), [1, 1, 1, 0, 1, 0], atol=1e-5)
     np.testing.assert_array_equal(design.features[:, -1], 1)
+
+
+@pytest.mark.parametrize("rest", [0, 1e-4])
+def test_a_column_that_hardly_varies_without_a_fold_is_centred_on_the_others(rest):
+    features, folds = columns()
+    features[folds != 10, 4] += rest * np.random.default_rng(1).standard_normal((folds != 10).sum())
+    design = make_design(features, folds, standardize=True)
+    assert design.is_uneven
+    assert design.spread[:4] == pytest.approx(1, abs=0.2)
+    others = np.delete(design.features[:, 4], design.folds[2])
+    np.testing.assert_allclose(others.mean(), 0, atol=1e-9)
+    np.testing.assert_allclose(others.std(), rest / features[:, 4].std(), rtol=0.2)
+    assert not make_design(features[:, :4], folds, standardize=True).is_uneven
 
 
 def test_the_penalty_is_that_of_the_columns_as_they_are():

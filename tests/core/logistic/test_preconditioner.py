@@ -77,6 +77,19 @@ def test_class_blocks_are_close_where_a_few_rows_are_taken():
     assert close.max() < 10 * close.min()
 
 
+def test_an_outlier_is_no_part_of_the_mean():
+    features, weights, coef, penalty = rows_and_weights(n_rows=300)
+    features = features.clip(-2, 2)
+    features[5, 2] = 100
+    weights[5] = 0  # held out
+    features[:, 2] /= features[:, 2].std()
+    subspace = Subspace.of(features, penalty, 4, 1.0)
+    assert subspace.far.tolist() == [5]
+    blocks = class_blocks(features, weights, coef, subspace, penalty, 18)
+    close = eigenvalues(blocks, true_blocks(features, weights, coef, penalty))
+    assert close.max() < 10 * close.min()
+
+
 @pytest.mark.parametrize("max_bytes", [1, 2000, 20_000])
 def test_beyond_their_memory_blocks_are_those_of_a_subspace(monkeypatch, max_bytes):
     monkeypatch.setattr("lakewinnow.core.logistic.subspace.MAX_BYTES", max_bytes)

@@ -2,9 +2,12 @@
 
 Columns are centred and scaled to unit variance over all rows, which keeps float32 accurate and the
 curvature even whatever the columns' units are. The intercept is not penalised, so that centring
-changes no model; scaling is made good by a penalty per column.
+changes no model; scaling is made good by a penalty per column. A column that hardly varies among
+the training rows of some fold, because an outlier is held out, is centred there: off centre it
+would be a second intercept to that fold's model.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,6 +20,7 @@ from lakewinnow.errors import DataError
 
 CHUNK_ROWS: Final = 256  # so that they stay in the cache
 ROUNDING: Final = 1e-13  # of a mean square: the variance of a column that is constant
+UNEVEN: Final = 0.01  # of a column's variance, among the training rows of a fold
 LARGEST: Final = float(np.finfo(np.float32).max)
 LEAST: Final = float(np.finfo(np.float32).tiny)
 MAX_PENALTY: Final = 1e30  # float32 holds it; a column so small has no effect long before
@@ -37,6 +41,8 @@ class Design:
     # float32, shape (F + 1, D + 1), of the squared coefficients in each fold's model and, last, in
     # the model of all rows; 0 for the intercept
     penalty: Float32Array
+    spread: FloatArray  # shape (D,), standard deviation of a column where it varies least
+    is_uneven: bool  # whether a column hardly varies among the training rows of some fold
 
     def work(self, n_classes: int) -> int:
         """Multiplications that the scores of all folds' models take."""
@@ -72,33 +78,31 @@ def make_design(
     ends = np.searchsorted(folds[order], numbers, side="right").tolist()
     slices = tuple(map(slice, [0, *ends[:-1]], ends))
     columns = np.ones((n_rows, n_features + 1), np.float32)
-    sums = np.zeros((len(slices), 2, n_features))
     with np.errstate(over="ignore", invalid="ignore"):
         centre = features.mean(axis=0).astype(np.float64)  # need not be exact
-        for fold, held in enumerate(slices):
-            for start in range(held.start, held.stop, CHUNK_ROWS):
-                rows = slice(start, min(start + CHUNK_ROWS, held.stop))
-                centred = features[order[rows]] - centre
-                columns[rows, :-1] = centred
-                sums[fold, 0] += centred.sum(axis=0)
-                sums[fold, 1] += np.einsum("nd,nd->d", centred, centred)
-        total = sums.sum(axis=0)
-        wrong = np.flatnonzero(~(total[1] < LARGEST**2))  # which a NaN is not, either
+        sums = _centred(features, centre, order, slices, columns[:, :-1])
+        wrong = np.flatnonzero(~(sums[-1, 2] < LARGEST**2))  # which a NaN is not, either
     if len(wrong):
         got = f"others in column {wrong[0]}"
         raise DataError("not_finite", "features", "finite numbers that float32 can hold", got)
-    scale = _scale(total, n_rows)
+    variance = _variance(sums)
+    uneven = np.flatnonzero(variance.min(axis=0) < UNEVEN * variance[-1])
+    if len(uneven):
+        least = variance[:, uneven].argmin(axis=0)
+        centre[uneven] += sums[least, 1, uneven] / np.maximum(sums[least, 0, uneven], 1)
+        again = np.empty((n_rows, len(uneven)), np.float32)
+        sums = _centred(features[:, uneven], centre[uneven], order, slices, again)
+        columns[:, uneven], variance[:, uneven] = again, _variance(sums)
+    deviation = np.sqrt(np.where(variance > 0, variance, 1))
+    scale = deviation[-1]
     columns[:, :-1] /= scale.astype(np.float32)
-    inside = np.ones((len(slices) + 1, n_features))
-    if standardize:
-        # a sum over the others, not the total less its own, which would leave a trace in rounding
-        others = np.tensordot(1 - np.eye(len(slices)), sums, axes=1)
-        for fold, rows in enumerate(slices):
-            inside[fold] = _scale(others[fold], n_rows - (rows.stop - rows.start))
-        inside[-1] = scale
+    inside = deviation if standardize else 1.0
     penalty = np.zeros((len(slices) + 1, n_features + 1), np.float32)
     penalty[:, :-1] = np.minimum((inside / scale) ** 2, MAX_PENALTY)
-    return Design(columns, centre, scale, order, numbers, slices, penalty)
+    spread = deviation.min(axis=0) / scale
+    return Design(
+        columns, centre, scale, order, numbers, slices, penalty, spread, is_uneven=len(uneven) > 0
+    )
 
 
 def scaled(
@@ -111,11 +115,42 @@ def scaled(
     return columns
 
 
-def _scale(sums: FloatArray, n_rows: int) -> FloatArray:
-    """Return the standard deviation of each column, or 1 if it is constant."""
-    offset, square = sums / max(n_rows, 1)
+def _centred(
+    features: npt.NDArray[np.floating],
+    centre: FloatArray,
+    order: npt.NDArray[np.intp],
+    folds: Sequence[slice],
+    out: Float32Array,
+) -> FloatArray:
+    """Write rows less a centre, ordered by fold, to `out`, shape (n, D).
+
+    Returns
+    -------
+    number, sum and sum of squares among each fold's training rows and, last, among all rows, shape
+    (F + 1, 3, D)
+    """
+    sums = np.zeros((len(folds), 3, len(centre)))
+    for fold, held in enumerate(folds):
+        for start in range(held.start, held.stop, CHUNK_ROWS):
+            rows = slice(start, min(start + CHUNK_ROWS, held.stop))
+            centred = features[order[rows]] - centre
+            out[rows] = centred
+            sums[fold, 0] += len(centred)
+            sums[fold, 1] += centred.sum(axis=0)
+            sums[fold, 2] += np.einsum("nd,nd->d", centred, centred)
+    # a sum over the others, not the total less its own, which would leave a trace in rounding
+    among = np.vstack([1 - np.eye(len(folds)), np.ones(len(folds))])
+    of_models: FloatArray = np.einsum("mf,fsd->msd", among, sums)
+    return of_models
+
+
+def _variance(sums: FloatArray) -> FloatArray:
+    """Return the variance of each column, 0 where it is constant, from what `_centred` returns."""
+    number, offset, square = sums.swapaxes(0, 1)
+    number = np.maximum(number, 1)
+    offset, square = offset / number, square / number
     variance = square - offset**2
-    return np.sqrt(np.where(variance <= np.maximum(ROUNDING * square, LEAST**2), 1.0, variance))
+    return np.where(variance <= np.maximum(ROUNDING * square, LEAST**2), 0.0, variance)
 
 
 def is_unit_norm(features: npt.NDArray[np.floating]) -> bool:

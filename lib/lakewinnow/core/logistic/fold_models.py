@@ -160,9 +160,9 @@ def fit_together(
     """Fit the models of some folds together, from the one on all rows.
 
     They share its curvature. Where that leads to no end soon, because classes all but lie apart,
-    each model gets its own, anew every so many steps. Where that costs next to nothing, it has its
-    own from the start, and one that is made where the models have converged has to agree. The
-    decrement found is per row.
+    each model gets its own, anew every so many steps. Where that costs next to nothing, or a column
+    hardly varies for some model, it has its own from the start, and one that is made where the
+    models have converged has to agree. The decrement found is per row.
     """
     objective, known = problem.objective(folds), problem.known[:, folds]
     if not known.all():
@@ -173,14 +173,14 @@ def fit_together(
         start[..., -1] += np.where(known, np.float32(0), UNKNOWN)
     n_features = start.shape[-1]
     own_fits = 4 * known.size * n_features**2 <= MAX_BYTES
-    small = own_fits and known.size * n_features**3 <= SMALL
+    own_first = own_fits and (known.size * n_features**3 <= SMALL or problem.design.is_uneven)
     precondition = same_for_every_model(inverse)
-    if small:
+    if own_first:
         whole = np.broadcast_to(start, (*known.shape, n_features))
-        precondition = _own_blocks(problem, objective, whole)
+        precondition = _own_blocks(problem, folds, objective, whole)
     # a decrement bounds both the loss, which grows with C, and the penalty, which does not
     rows = np.minimum(objective.mass, np.count_nonzero(objective.weights, axis=1))
-    own, n_steps = small, 0
+    own, solved, n_steps = own_first, False, 0
     while True:
         limit = min(max_steps - n_steps, OWN_STEPS if own_fits else max_steps)
         found = minimise(
@@ -194,24 +194,29 @@ def fit_together(
             limit,
         )
         n_steps += found.n_steps
-        solved = found.converged.all()
-        agreed = solved and (found.n_steps == 0 or not small)
+        made_near, solved = solved, bool(found.converged.all())
+        agreed = solved and (made_near or found.n_steps == 0 or not own_first)
         gave_up = own and found.n_steps < limit and not solved
         if agreed or gave_up or n_steps == max_steps or not own_fits:
             return replace(found, decrement=found.decrement / rows, n_steps=n_steps)
         start, own = found.coef, True
-        precondition = _own_blocks(problem, objective, start)
+        precondition = _own_blocks(problem, folds, objective, start)
 
 
-def _own_blocks(problem: Problem, objective: Objective, coef: Float32Array) -> Preconditioner:
+def _own_blocks(
+    problem: Problem, folds: npt.NDArray[np.intp], objective: Objective, coef: Float32Array
+) -> Preconditioner:
     """Curvature of each model for itself."""
-    features, subspace = objective.features, problem.subspace()
+    features, pool = objective.features, problem.pool
     n_exact = OWN_ROWS * features.shape[1]
-    models = enumerate(zip(objective.weights, objective.penalty, strict=True))
-    blocks = [
-        class_blocks(features, weights, coef[:, i], subspace, penalty, n_exact, problem.pool)
-        for i, (weights, penalty) in models
-    ]
+    same = None if problem.design.is_uneven else problem.subspace()
+
+    def block(i: int) -> Inverse:
+        weights, penalty = objective.weights[i], objective.penalty[i]
+        subspace = same or problem.subspace(folds[i])
+        return class_blocks(features, weights, coef[:, i], subspace, penalty, n_exact, pool)
+
+    blocks = [block(i) for i in range(len(folds))]
     return lambda gradient, models: np.concatenate(
         [blocks[model](gradient[:, i : i + 1]) for i, model in enumerate(models)], axis=1
     )

@@ -76,7 +76,7 @@ def class_blocks(
 ) -> Inverse:
     """One block a class, at a model's probabilities.
 
-    The rows of largest weight are taken exactly, the others by their mean weight.
+    Outliers and the rows of largest weight are taken exactly, the others by their mean weight.
 
     Parameters
     ----------
@@ -101,7 +101,10 @@ def class_blocks(
     def fill(classes: slice) -> None:
         blocks = inverses[classes]
         for block, weight in zip(blocks, curvature[classes], strict=True):
+            of_far = weight[subspace.far]
+            weight[subspace.far] = 0
             heavy, excess, rest = _heaviest(weight, n_exact)
+            heavy, excess = np.append(heavy, subspace.far), np.append(excess, of_far)
             rows = subspace.coordinates(features[heavy])
             rows *= np.sqrt(excess)[:, None]
             np.matmul(rows.T, rows, out=block)

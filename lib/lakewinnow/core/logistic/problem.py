@@ -92,17 +92,17 @@ class Problem:
         """Folds whose model has classes to tell apart."""
         return np.flatnonzero(self.known[:, :-1].sum(axis=0) > 1)
 
-    def subspace(self) -> Subspace:
-        """Return the directions that curvature is worth knowing in."""
-        return Subspace.of(*self._curvature(), self.pool)
+    def subspace(self, model: int = -1) -> Subspace:
+        """Return the directions that a model's curvature is worth knowing in."""
+        return Subspace.of(*self._curvature(model), self.pool, self.design.spread)
 
     def fits(self, subspace: Subspace) -> bool:
         """Whether this problem's own subspace would be such a one, all features or not."""
         return subspace.is_whole(*self._curvature()) == (subspace.vectors is None)
 
-    def _curvature(self) -> tuple[Float32Array, Float32Array, int, float]:
+    def _curvature(self, model: int = -1) -> tuple[Float32Array, Float32Array, int, float]:
         """Return what decides which directions those are."""
-        penalty, weights = self.design.penalty[-1], self.weights[-1]
+        penalty, weights = self.design.penalty[model], self.weights[model]
         return self.design.features, penalty, len(self.classes), float(weights.mean())
 
     def objective(self, models: npt.NDArray[np.intp] | list[int]) -> Objective:

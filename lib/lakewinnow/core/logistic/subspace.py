@@ -12,6 +12,7 @@ from functools import reduce
 from typing import Final, Self, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from lakewinnow.core.logistic.softmax_regression import Float32Array
 from lakewinnow.core.parallel import run_all
@@ -27,6 +28,11 @@ ROWS_PER_FEATURE: Final = 2  # the same, where all features are taken
 NORM_ROWS: Final = 256  # that the mean norm is estimated from
 HEAVY: Final = 3.0  # weight times squared norm of a row that is not to be left to a mean
 PARTS: Final = 4  # of the rows: for so many threads, and so many sums are held
+NONE: Final = np.zeros(0, np.intp)
+FAR: Final = 0.01  # of a column's sum of squares, beyond which a row is no part of a mean
+DEVIATIONS: Final = 3.0  # of the column, within which it is in any case
+MOST_FAR: Final = ROWS // 2  # such rows, so that a sample has others
+FAR_ROWS: Final = 4096  # looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +45,9 @@ class Subspace:
     # float32, shape (D, r), the last that of the intercept; None if z is a row as it is
     vectors: Float32Array | None
     rest: float  # mean square of a row along a direction that is left out
+    # outliers: their curvature can be anything and outweigh all others', so that moments, which
+    # stand for rows of about the mean weight, leave them out
+    far: npt.NDArray[np.intp]
 
     @classmethod
     def of(
@@ -48,6 +57,7 @@ class Subspace:
         n_classes: int,
         weight: float,
         pool: Executor | None = None,
+        spread: FloatArray | float = 1.0,
     ) -> Self:
         """Find the leading directions, by evenly spaced rows if there are many.
 
@@ -58,15 +68,17 @@ class Subspace:
         n_classes : matrices that are to be held at once
         weight : mean weight of a row
         pool : where rows are worked on; the result is the same without
+        spread : shape (D - 1,), standard deviation of a column without outliers
         """
         n_features = features.shape[1]
+        far = _far(features, spread, pool)
         if cls.is_whole(features, penalty, n_classes, weight):
-            sample = _evenly_spaced(features, max(ROWS, ROWS_PER_FEATURE * n_features))
+            sample = _evenly_spaced(features, max(ROWS, ROWS_PER_FEATURE * n_features), far)
             moments = _sum(lambda rows: rows.T @ rows, sample, pool) / np.float32(len(sample))
-            return cls(moments, np.ones(n_features, np.float32), None, 0.0)
+            return cls(moments, np.ones(n_features, np.float32), None, 0.0, far)
         root = np.sqrt(penalty)
         root[-1] = 1
-        sample = np.divide(_evenly_spaced(features, ROWS), root, dtype=np.float32)
+        sample = np.divide(_evenly_spaced(features, ROWS, far), root, dtype=np.float32)
         most = min(RANK, _most(n_classes), n_features)
         # power iteration from some of the rows, which lie where the others do
         start = _evenly_spaced(sample[:, :-1], most - 1)
@@ -78,7 +90,7 @@ class Subspace:
         moments = _sum(lambda rows: rows.T @ rows, coordinates, pool) / np.float32(len(sample))
         left_out = np.vdot(sample, sample) / len(sample) - np.trace(moments)
         n_left_out = max(1, n_features - vectors.shape[1])
-        return cls(moments, root, vectors, max(0.0, float(left_out)) / n_left_out)
+        return cls(moments, root, vectors, max(0.0, float(left_out)) / n_left_out, far)
 
     @staticmethod
     def is_whole(
@@ -144,10 +156,30 @@ def _most(n_classes: int) -> int:
     return max(2, int(np.sqrt(MAX_BYTES / (4 * n_classes))))
 
 
-def _evenly_spaced(rows: Float32Array, wanted: int) -> Float32Array:
-    if len(rows) <= wanted:
-        return rows
-    return rows[np.linspace(0, len(rows) - 1, wanted).astype(np.intp)]
+def _far(
+    features: Float32Array, spread: FloatArray | float, pool: Executor | None
+) -> npt.NDArray[np.intp]:
+    """Find the outliers: rows that are a good part of a column's sum of squares."""
+    inverse = np.zeros(features.shape[1], np.float32)  # nothing is far along the intercept
+    inverse[:-1] = 1 / np.asarray(spread)
+
+    def reach(start: int) -> Float32Array:
+        farthest: Float32Array = np.abs(features[start : start + FAR_ROWS] * inverse).max(axis=1)
+        return farthest
+
+    reached = np.concatenate(run_all(reach, range(0, len(features), FAR_ROWS), pool))
+    far = np.flatnonzero(reached > max(DEVIATIONS, np.sqrt(FAR * len(features))))
+    most = min(MOST_FAR, len(features) // 2)
+    return np.sort(far[np.argsort(-reached[far], kind="stable")[:most]])
+
+
+def _evenly_spaced(
+    rows: Float32Array, wanted: int, without: npt.NDArray[np.intp] = NONE
+) -> Float32Array:
+    if len(rows) > wanted:
+        chosen = np.linspace(0, len(rows) - 1, wanted).astype(np.intp)
+        return rows[np.setdiff1d(chosen, without)]
+    return np.delete(rows, without, axis=0) if len(without) else rows
 
 
 def _sum(
