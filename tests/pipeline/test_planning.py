@@ -66,6 +66,17 @@ def test_a_plan_says_why_and_knows_how_long_it_took(configure, spark):
     assert "✓ ingest " in plan.text()
 
 
+def test_a_plan_says_what_is_lost(configure, spark, tmp_path):
+    lakewinnow.run(configure(), spark)
+    next((tmp_path / "out" / "pred_probs").glob("*.parquet")).unlink()
+    (tmp_path / "out" / "noise_model.json").write_text("{")
+    found = stages_of(pipeline.plan(configure(), spark))
+    assert found["crossval"].why == ["pred_probs: gone, or not as written"]
+    assert found["noise"].why == ["noise_model.json: gone, or not as written"]
+    assert found["crossval"].seconds_by == "earlier run"
+    assert found["embed"].is_done
+
+
 def test_a_larger_input_takes_longer(configure, spark, tmp_path):
     lakewinnow.run(configure(), spark, until="ingest")
     write_csv(tmp_path / "rows.csv", messages(4 * N_ROWS))

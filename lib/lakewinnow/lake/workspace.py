@@ -252,15 +252,24 @@ class Lake:
 
     def committed(self, name: str) -> Commit | None:
         """Return a stage's record if its tables and files are still there."""
+        commit = self.record(name)
+        return None if commit is None or self.lost(commit) else commit
+
+    def record(self, name: str) -> Commit | None:
+        """Return a stage's record, whatever has become of what it wrote."""
         record = self.files.read_json(f"{_COMMITS}/{name}.json")
         if record is None or not record.keys() >= _FIELDS:  # of an earlier version of the package
             return None
-        commit = Commit(**{name: record[name] for name in _FIELDS})  # others: of a later version
-        is_whole = all(map(self._is_whole, commit.tables)) and all(
-            self.files.is_file(name) and self.files.size(name) == n_bytes
+        return Commit(**{name: record[name] for name in _FIELDS})  # others: of a later version
+
+    def lost(self, commit: Commit) -> list[str]:
+        """Return those tables and files of a stage that are not there as they were written."""
+        files = self.files
+        return [name for name in commit.tables if not self._is_whole(name)] + [
+            name
             for name, n_bytes in commit.files.items()
-        )
-        return commit if is_whole else None
+            if not files.is_file(name) or files.size(name) != n_bytes
+        ]
 
     def revoke(self, name: str) -> None:
         """Delete a stage's record, before its tables are touched."""

@@ -21,6 +21,7 @@ class Why:
 
     asked: bool = False  # it is to be done again
     missing: bool = False  # there is no record of it
+    lost: tuple[str, ...] = ()  # tables and files that it wrote, and that are not as they were
     version: bool = False  # its code is of another version
     changed: tuple[str, ...] = ()  # keys and inputs from outside that are not what they were
     # stages whose tables it reads, and which are to be done, or have been done again
@@ -48,11 +49,14 @@ class Commits:
 
     def examine(self, name: str) -> Commit | Why:
         """Return a stage's record, or why there is none that stands."""
-        commit = self._run.lake.committed(name)
+        commit = self._run.lake.record(name)
         if name in self._redo:
             return Why(asked=True, before=commit)
         if commit is None:
             return Why(missing=True)
+        lost = self._run.lake.lost(commit)
+        if lost:
+            return Why(lost=tuple(lost), before=commit)
         needs = self._graph.needs[name]
         stale = tuple(
             need

@@ -291,6 +291,8 @@ def _sentences(why: Why) -> Iterator[str]:
         yield "--restart asks for it"
     elif why.missing:
         yield "not run yet"
+    if why.lost:
+        yield f"{', '.join(why.lost)}: gone, or not as written"
     if why.changed:
         yield f"{', '.join(_OUTSIDE.get(key, key) for key in why.changed)} changed"
     if why.needs:
