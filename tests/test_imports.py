@@ -58,3 +58,17 @@ def is_there(library, name):
     homes = (path.parent.with_suffix(".py"), path.parent / "__init__.py")
     texts = [home.read_text(encoding="utf-8") for home in homes if home.is_file()]
     return any(re.search(rf"^(def |class )?{path.name}\b", text, re.MULTILINE) for text in texts)
+
+
+def test_benchmarks_import_what_there_is():
+    """Most of what they measure are programs in strings, which no linter looks into."""
+    library, benchmarks = Path(lakewinnow.__file__).parent, Path(__file__).parent / "bench"
+    named = {
+        (module, path.name)
+        for path in benchmarks.glob("*.py")
+        for module in re.findall(
+            r"^from lakewinnow\.(\S+) import", path.read_text(encoding="utf-8"), re.MULTILINE
+        )
+    }
+    assert len(named) > 20
+    assert [(module, path) for module, path in sorted(named) if not is_there(library, module)] == []
