@@ -1,6 +1,7 @@
 """Rows that threads read from Parquet files are those of the frame."""
 
 import warnings
+from dataclasses import replace
 from itertools import pairwise
 from threading import Event
 
@@ -100,6 +101,34 @@ def test_threads_read_each_row_once(spark, tmp_path):
     shares = rows.select("row_id").scan(lambda batches: [b.to_pydict()["row_id"] for b in batches])
     read = [row_id for share in shares for batch in share for row_id in batch]
     assert sorted(read) == columns["id"].to_pylist()
+
+
+@pytest.mark.parametrize("most_held", [0, 5000, 2**30])
+def test_probabilities_are_decoded_once_as_far_as_they_fit(most_held, spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_rows, "_MOST_HELD", most_held)
+    original, decoded = pq.ParquetFile.iter_batches, []
+
+    def iter_batches(file, *args, columns, **options):
+        for batch in original(file, *args, columns=columns, **options):
+            decoded.extend(columns * batch.num_rows)
+            yield batch
+
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    rows = rows_of(spark.read.parquet(write(tmp_path / "rows", table())))
+    rows = replace(rows, parts=rows.parts[:5])  # of 70, 30, 70, 30 and 70 rows
+    first, *others = (
+        pa.Table.from_batches([batch for share in rows.scan(list) for batch in share]).sort_by(
+            "row_id"
+        )
+        for _ in range(3)
+    )
+    assert all(other.equals(first) for other in others)
+    assert decoded.count("id") == 3 * 270
+    n_held = 270 - (decoded.count("probs") - 270) / 2
+    if most_held == 5000:  # bytes, of 36 a row; which of the parts are first is chance
+        assert 70 <= n_held <= 138
+    else:
+        assert n_held == (270 if most_held else 0)
 
 
 def test_threads_end_early_once_another_has_failed(spark, tmp_path):

@@ -6,9 +6,10 @@ would start workers and take every number of a list in its hands.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from threading import Event
+from threading import Event, Lock
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -23,12 +24,15 @@ from pyspark.sql import types as t
 from lakewinnow import columns as c
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.engines import is_sail
+from lakewinnow.spark.sessions.machine import memory_bytes
 
 Result = TypeVar("Result")
 
 _BATCH_ROWS: Final = 2**16
 _BATCH_NUMBERS: Final = 2**18  # 2 MiB, which the processor's cache holds
 _MOST_FILES: Final = 10_000  # whose footers this process reads
+_MOST_HELD: Final = 2**30  # bytes of probabilities between passes
+_SHARE_HELD: Final = 8  # of the machine's memory: no more than an eighth
 _MOST_ROWS: Final = 2**25  # whose issues this process holds, in some 60 bytes each
 
 _INTEGERS: Final[dict[t.DataType, pa.DataType]] = {
@@ -71,6 +75,42 @@ class _Reading:
         )
 
 
+class _Held:
+    """Probabilities that a pass has read, for the next one: decoding lists takes most of its time.
+
+    If those of all files would take too much memory, they are of some files alone.
+    """
+
+    def __init__(self) -> None:
+        self._batches: dict[_Part, list[pa.RecordBatch]] = {}
+        self._free = min(_MOST_HELD, memory_bytes() // _SHARE_HELD)
+        self._lock = Lock()
+
+    def batches(self, part: _Part, read: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        """Yield the batches of a part, as they are read or as they are held."""
+        if part in self._batches:
+            yield from self._batches[part]
+            return
+        batches: list[pa.RecordBatch] = []
+        fits = True
+        for batch in read:
+            fits = fits and self._takes(batch.nbytes)
+            if fits:
+                batches.append(batch)
+            else:
+                self._takes(-sum(batch.nbytes for batch in batches))
+                batches.clear()
+            yield batch
+        if fits:
+            self._batches[part] = batches
+
+    def _takes(self, n_bytes: int) -> bool:
+        with self._lock:
+            fits = n_bytes <= self._free
+            self._free -= n_bytes * fits
+        return fits
+
+
 @dataclass(frozen=True)
 class ParquetRows:
     """(row_id, label, pred_probs) of files on this machine."""
@@ -79,10 +119,12 @@ class ParquetRows:
     parts: tuple[_Part, ...]
     reading: _Reading
     columns: tuple[str, ...] = (c.ROW_ID, c.LABEL, c.PRED_PROBS)
+    held: _Held = field(default_factory=_Held, compare=False)
 
     def of_classes(self, classes: Sequence[str]) -> "ParquetRows":
         """Return the rows with the names of the positions 0 .. K-1, which reading labels takes."""
-        return replace(self, reading=replace(self.reading, classes=tuple(classes)))
+        reading = replace(self.reading, classes=tuple(classes))
+        return replace(self, reading=reading, held=_Held())
 
     def first_lengths(self, n: int) -> list[int]:
         """Return how many probabilities the first rows have, those that have any."""
@@ -117,21 +159,24 @@ class ParquetRows:
 
     def _batches(self, parts: Sequence[_Part], is_over: Event) -> Iterator[pa.RecordBatch]:
         reading = self.reading
-        theirs = [getattr(reading, name) for name in self.columns]
+        others = [name for name in self.columns if name != c.PRED_PROBS]
         n_classes = len(reading.classes)  # whose cells are not to cost more than a block's rows
         size = max(1, n_classes, min(_BATCH_ROWS, _BATCH_NUMBERS // n_classes))
         for part in parts:
             with pq.ParquetFile(part.path) as file:
-                for batch in file.iter_batches(
-                    size, row_groups=[part.row_group], columns=theirs, use_threads=False
-                ):
+                read = partial(
+                    file.iter_batches, size, row_groups=[part.row_group], use_threads=False
+                )
+                probs = self.held.batches(part, read(columns=[reading.pred_probs]))
+                rest = read(columns=[getattr(reading, name) for name in others])
+                for batch, values in zip(rest, probs, strict=True):
                     if is_over.is_set():
                         return
-                    columns = {
-                        name: _as_ours(name, batch.column(getattr(reading, name)), reading)
-                        for name in self.columns
-                    }
-                    yield pa.RecordBatch.from_pydict(columns)
+                    columns = {name: batch.column(getattr(reading, name)) for name in others}
+                    columns[c.PRED_PROBS] = values.column(0)
+                    yield pa.RecordBatch.from_pydict(
+                        {name: _as_ours(name, columns[name], reading) for name in self.columns}
+                    )
 
 
 def of(df: DataFrame, row_id: str | None, label: str, pred_probs: str) -> ParquetRows | None:
