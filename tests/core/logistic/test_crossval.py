@@ -346,6 +346,33 @@ def test_outliers_mislead_no_model(n_rows, n_features, n_classes, folds_of_outli
     assert_optimal((features, labels, folds, n_classes), standardize=True)
 
 
+SHAPES = (
+    lambda x, _: x,
+    lambda x, _: np.exp(4 * x),
+    lambda x, _: x**3 * np.abs(x) ** 3,
+    lambda x, _: x > 2,
+    lambda x, rng: np.where(rng.random(len(x)) < 0.02, 9_999_999, np.round(10 * x)),
+    lambda x, rng: x / np.abs(rng.standard_normal(len(x))),
+    lambda x, rng: 1e6 + x * 10 ** rng.uniform(-8, 3),
+    lambda x, rng: 0.3 + 1e-6 * (rng.random(len(x)) < 1 / len(x)),
+    lambda x, rng: np.where(rng.random(len(x)) < 2 / len(x), 1e9 * np.sign(x), x),
+)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_columns_of_any_shape(seed):
+    rng = np.random.default_rng(seed)
+    n_rows, n_classes = int(10 ** rng.uniform(1.5, 2.7)), int(rng.integers(2, 6))
+    features, labels, folds = clusters(n_rows, 12, n_classes, seed=seed, unit_norm=False)
+    shaped = [SHAPES[rng.integers(len(SHAPES))](x, rng) for x in features.T]
+    rows = (np.column_stack(shaped).astype(np.float64), labels, folds, n_classes)
+    strength = 10 ** rng.uniform(-1.5, 1.5)
+    found = cross_val_predict(*rows, C=strength, standardize=True)
+    assert found.fit.converged.all()
+    expected = optimum(*rows, C=strength, standardize=True)
+    np.testing.assert_allclose(found.pred_probs, expected, atol=1.5e-3)
+
+
 def test_heavy_tails():
     features, labels, folds = clusters(800, 20, 3, unit_norm=False)
     assert_optimal((np.exp(3 * features), labels, folds, 3), standardize=True)

@@ -36,6 +36,7 @@ def test_a_column_that_hardly_varies_without_a_fold_is_centred_on_the_others(res
     features[folds != 10, 4] += rest * np.random.default_rng(1).standard_normal((folds != 10).sum())
     design = make_design(features, folds, standardize=True)
     assert design.is_uneven
+    assert design.varies.all(axis=0).tolist() == [True, True, True, False, rest > 0, True]
     assert design.spread[:4] == pytest.approx(1, abs=0.2)
     others = np.delete(design.features[:, 4], design.folds[2])
     np.testing.assert_allclose(others.mean(), 0, atol=1e-9)

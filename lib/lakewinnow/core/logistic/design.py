@@ -15,12 +15,14 @@ import numpy as np
 import numpy.typing as npt
 
 from lakewinnow.core.logistic.softmax_regression import Float32Array
-from lakewinnow.core.types import FloatArray, IntArray
+from lakewinnow.core.types import BoolArray, FloatArray, IntArray
 from lakewinnow.errors import DataError
 
 CHUNK_ROWS: Final = 256  # so that they stay in the cache
 ROUNDING: Final = 1e-13  # of a mean square: the variance of a column that is constant
+EPSILON: Final = float(np.finfo(np.float64).eps)
 UNEVEN: Final = 0.01  # of a column's variance, among the training rows of a fold
+LEAST_SPREAD: Final = 1e-30  # float32 holds one over it, too
 LARGEST: Final = float(np.finfo(np.float32).max)
 LEAST: Final = float(np.finfo(np.float32).tiny)
 MAX_PENALTY: Final = 1e30  # float32 holds it; a column so small has no effect long before
@@ -41,6 +43,8 @@ class Design:
     # float32, shape (F + 1, D + 1), of the squared coefficients in each fold's model and, last, in
     # the model of all rows; 0 for the intercept
     penalty: Float32Array
+    # shape (F + 1, D + 1), whether a column has more than one value among the rows of a model
+    varies: BoolArray
     spread: FloatArray  # shape (D,), standard deviation of a column where it varies least
     is_uneven: bool  # whether a column hardly varies among the training rows of some fold
 
@@ -85,23 +89,26 @@ def make_design(
     if len(wrong):
         got = f"others in column {wrong[0]}"
         raise DataError("not_finite", "features", "finite numbers that float32 can hold", got)
-    variance = _variance(sums)
+    variance = _variance(sums, centre)
     uneven = np.flatnonzero(variance.min(axis=0) < UNEVEN * variance[-1])
     if len(uneven):
         least = variance[:, uneven].argmin(axis=0)
         centre[uneven] += sums[least, 1, uneven] / np.maximum(sums[least, 0, uneven], 1)
         again = np.empty((n_rows, len(uneven)), np.float32)
         sums = _centred(features[:, uneven], centre[uneven], order, slices, again)
-        columns[:, uneven], variance[:, uneven] = again, _variance(sums)
+        columns[:, uneven], variance[:, uneven] = again, _variance(sums, centre[uneven])
     deviation = np.sqrt(np.where(variance > 0, variance, 1))
     scale = deviation[-1]
     columns[:, :-1] /= scale.astype(np.float32)
     inside = deviation if standardize else 1.0
     penalty = np.zeros((len(slices) + 1, n_features + 1), np.float32)
     penalty[:, :-1] = np.minimum((inside / scale) ** 2, MAX_PENALTY)
-    spread = deviation.min(axis=0) / scale
+    spread = np.maximum(deviation.min(axis=0) / scale, LEAST_SPREAD)
+    varies = np.ones(penalty.shape, np.bool_)
+    varies[:, :-1] = variance > 0
+    is_uneven = len(uneven) > 0
     return Design(
-        columns, centre, scale, order, numbers, slices, penalty, spread, is_uneven=len(uneven) > 0
+        columns, centre, scale, order, numbers, slices, penalty, varies, spread, is_uneven
     )
 
 
@@ -144,13 +151,17 @@ def _centred(
     return of_models
 
 
-def _variance(sums: FloatArray) -> FloatArray:
-    """Return the variance of each column, 0 where it is constant, from what `_centred` returns."""
+def _variance(sums: FloatArray, centre: FloatArray) -> FloatArray:
+    """Return the variance of each column, 0 where it is constant, from what `_centred` returns.
+
+    As in scikit-learn's StandardScaler, a column whose variance may be all rounding is constant.
+    """
     number, offset, square = sums.swapaxes(0, 1)
     number = np.maximum(number, 1)
     offset, square = offset / number, square / number
     variance = square - offset**2
-    return np.where(variance <= np.maximum(ROUNDING * square, LEAST**2), 0.0, variance)
+    rounding = np.maximum(ROUNDING * square, (number * EPSILON * (centre + offset)) ** 2)
+    return np.where(variance <= np.maximum(rounding, LEAST**2), 0.0, variance)
 
 
 def is_unit_norm(features: npt.NDArray[np.floating]) -> bool:

@@ -171,6 +171,9 @@ def fit_together(
             start, np.arange(len(folds))
         )
         start[..., -1] += np.where(known, np.float32(0), UNKNOWN)
+    varies = problem.design.varies[folds]
+    if not varies.all():  # where a column does not, its coefficient is 0, to the last bit
+        start = start * varies
     n_features = start.shape[-1]
     own_fits = 4 * known.size * n_features**2 <= MAX_BYTES
     own_first = own_fits and (known.size * n_features**3 <= SMALL or problem.design.is_uneven)
