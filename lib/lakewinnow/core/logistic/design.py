@@ -23,6 +23,10 @@ ROUNDING: Final = 1e-13  # of a mean square: the variance of a column that is co
 EPSILON: Final = float(np.finfo(np.float64).eps)
 UNEVEN: Final = 0.01  # of a column's variance, among the training rows of a fold
 LEAST_SPREAD: Final = 1e-30  # float32 holds one over it, too
+FAR: Final = 0.01  # of a column's sum of squares, beyond which a row is an outlier
+DEVIATIONS: Final = 3.0  # of the column, within which it is none
+MOST_FAR: Final = 2048  # outliers, and half of the rows, so that a sample has others
+FAR_ROWS: Final = 4096  # looked at together
 LARGEST: Final = float(np.finfo(np.float32).max)
 LEAST: Final = float(np.finfo(np.float32).tiny)
 MAX_PENALTY: Final = 1e30  # float32 holds it; a column so small has no effect long before
@@ -45,7 +49,7 @@ class Design:
     penalty: Float32Array
     # shape (F + 1, D + 1), whether a column has more than one value among the rows of a model
     varies: BoolArray
-    spread: FloatArray  # shape (D,), standard deviation of a column where it varies least
+    far: npt.NDArray[np.intp]  # positions of outliers, ascending
     is_uneven: bool  # whether a column hardly varies among the training rows of some fold
 
     def work(self, n_classes: int) -> int:
@@ -103,13 +107,11 @@ def make_design(
     inside = deviation if standardize else 1.0
     penalty = np.zeros((len(slices) + 1, n_features + 1), np.float32)
     penalty[:, :-1] = np.minimum((inside / scale) ** 2, MAX_PENALTY)
-    spread = np.maximum(deviation.min(axis=0) / scale, LEAST_SPREAD)
+    far = _outliers(columns, np.maximum(deviation.min(axis=0) / scale, LEAST_SPREAD))
     varies = np.ones(penalty.shape, np.bool_)
     varies[:, :-1] = variance > 0
     is_uneven = len(uneven) > 0
-    return Design(
-        columns, centre, scale, order, numbers, slices, penalty, varies, spread, is_uneven
-    )
+    return Design(columns, centre, scale, order, numbers, slices, penalty, varies, far, is_uneven)
 
 
 def scaled(
@@ -162,6 +164,25 @@ def _variance(sums: FloatArray, centre: FloatArray) -> FloatArray:
     variance = square - offset**2
     rounding = np.maximum(ROUNDING * square, (number * EPSILON * (centre + offset)) ** 2)
     return np.where(variance <= np.maximum(rounding, LEAST**2), 0.0, variance)
+
+
+def _outliers(columns: Float32Array, spread: FloatArray) -> npt.NDArray[np.intp]:
+    """Find the rows that are a good part of a column's sum of squares.
+
+    Parameters
+    ----------
+    columns : float32, shape (n, D + 1), the last one 1
+    spread : shape (D,), standard deviation of a column where it varies least
+    """
+    inverse = np.zeros(columns.shape[1], np.float32)  # nothing is far along the intercept
+    inverse[:-1] = 1 / spread
+    reached = np.empty(len(columns), np.float32)
+    for start in range(0, len(columns), FAR_ROWS):
+        rows = slice(start, start + FAR_ROWS)
+        np.abs(columns[rows] * inverse).max(axis=1, out=reached[rows])
+    far = np.flatnonzero(reached > max(DEVIATIONS, np.sqrt(FAR * len(columns))))
+    most = min(MOST_FAR, len(columns) // 2)
+    return np.sort(far[np.argsort(-reached[far], kind="stable")[:most]])
 
 
 def is_unit_norm(features: npt.NDArray[np.floating]) -> bool:

@@ -94,7 +94,7 @@ class Problem:
 
     def subspace(self, model: int = -1) -> Subspace:
         """Return the directions that a model's curvature is worth knowing in."""
-        return Subspace.of(*self._curvature(model), self.pool, self.design.spread)
+        return Subspace.of(*self._curvature(model), self.pool, self.design.far)
 
     def fits(self, subspace: Subspace) -> bool:
         """Whether this problem's own subspace would be such a one, all features or not."""

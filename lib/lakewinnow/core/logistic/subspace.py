@@ -29,10 +29,6 @@ NORM_ROWS: Final = 256  # that the mean norm is estimated from
 HEAVY: Final = 3.0  # weight times squared norm of a row that is not to be left to a mean
 PARTS: Final = 4  # of the rows: for so many threads, and so many sums are held
 NONE: Final = np.zeros(0, np.intp)
-FAR: Final = 0.01  # of a column's sum of squares, beyond which a row is no part of a mean
-DEVIATIONS: Final = 3.0  # of the column, within which it is in any case
-MOST_FAR: Final = ROWS // 2  # such rows, so that a sample has others
-FAR_ROWS: Final = 4096  # looked at together
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +53,7 @@ class Subspace:
         n_classes: int,
         weight: float,
         pool: Executor | None = None,
-        spread: FloatArray | float = 1.0,
+        far: npt.NDArray[np.intp] = NONE,
     ) -> Self:
         """Find the leading directions, by evenly spaced rows if there are many.
 
@@ -68,10 +64,9 @@ class Subspace:
         n_classes : matrices that are to be held at once
         weight : mean weight of a row
         pool : where rows are worked on; the result is the same without
-        spread : shape (D - 1,), standard deviation of a column without outliers
+        far : positions of outliers, fewer than half of `ROWS` and of the rows
         """
         n_features = features.shape[1]
-        far = _far(features, spread, pool)
         if cls.is_whole(features, penalty, n_classes, weight):
             sample = _evenly_spaced(features, max(ROWS, ROWS_PER_FEATURE * n_features), far)
             moments = _sum(lambda rows: rows.T @ rows, sample, pool) / np.float32(len(sample))
@@ -154,23 +149,6 @@ class Subspace:
 def _most(n_classes: int) -> int:
     """Directions of which a matrix a class fits the memory."""
     return max(2, int(np.sqrt(MAX_BYTES / (4 * n_classes))))
-
-
-def _far(
-    features: Float32Array, spread: FloatArray | float, pool: Executor | None
-) -> npt.NDArray[np.intp]:
-    """Find the outliers: rows that are a good part of a column's sum of squares."""
-    inverse = np.zeros(features.shape[1], np.float32)  # nothing is far along the intercept
-    inverse[:-1] = 1 / np.asarray(spread)
-
-    def reach(start: int) -> Float32Array:
-        farthest: Float32Array = np.abs(features[start : start + FAR_ROWS] * inverse).max(axis=1)
-        return farthest
-
-    reached = np.concatenate(run_all(reach, range(0, len(features), FAR_ROWS), pool))
-    far = np.flatnonzero(reached > max(DEVIATIONS, np.sqrt(FAR * len(features))))
-    most = min(MOST_FAR, len(features) // 2)
-    return np.sort(far[np.argsort(-reached[far], kind="stable")[:most]])
 
 
 def _evenly_spaced(

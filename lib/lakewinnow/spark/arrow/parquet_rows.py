@@ -94,12 +94,12 @@ class _Held:
         batches: list[pa.RecordBatch] = []
         fits = True
         for batch in read:
-            fits = fits and self._takes(batch.nbytes)
+            if fits and not self._takes(batch.nbytes):
+                fits = False
+                self._takes(-sum(each.nbytes for each in batches))  # gives it back
+                batches.clear()
             if fits:
                 batches.append(batch)
-            else:
-                self._takes(-sum(batch.nbytes for batch in batches))
-                batches.clear()
             yield batch
         if fits:
             self._batches[part] = batches
