@@ -26,7 +26,6 @@ LEAST_SPREAD: Final = 1e-30  # float32 holds one over it, too
 FAR: Final = 0.01  # of a column's sum of squares, beyond which a row is an outlier
 DEVIATIONS: Final = 3.0  # of the column, within which it is none
 MOST_FAR: Final = 2048  # outliers, and half of the rows, so that a sample has others
-FAR_ROWS: Final = 4096  # looked at together
 LARGEST: Final = float(np.finfo(np.float32).max)
 LEAST: Final = float(np.finfo(np.float32).tiny)
 MAX_PENALTY: Final = 1e30  # float32 holds it; a column so small has no effect long before
@@ -177,8 +176,8 @@ def _outliers(columns: Float32Array, spread: FloatArray) -> npt.NDArray[np.intp]
     inverse = np.zeros(columns.shape[1], np.float32)  # nothing is far along the intercept
     inverse[:-1] = 1 / spread
     reached = np.empty(len(columns), np.float32)
-    for start in range(0, len(columns), FAR_ROWS):
-        rows = slice(start, start + FAR_ROWS)
+    for start in range(0, len(columns), CHUNK_ROWS):
+        rows = slice(start, start + CHUNK_ROWS)
         np.abs(columns[rows] * inverse).max(axis=1, out=reached[rows])
     far = np.flatnonzero(reached > max(DEVIATIONS, np.sqrt(FAR * len(columns))))
     most = min(MOST_FAR, len(columns) // 2)
