@@ -24,6 +24,13 @@ class Takeable(Protocol):
         """Return the ids of some rows."""
 
 
+def taken(row_ids: Sequence[str], rows: IntArray) -> Sequence[str]:
+    """Return the ids of some rows."""
+    if isinstance(row_ids, Takeable):
+        return row_ids.take(rows)
+    return [row_ids[row] for row in rows.tolist()]
+
+
 class Block(NamedTuple):
     """Some rows of the corpus: any number, in any order."""
 
@@ -43,6 +50,4 @@ class Block(NamedTuple):
 
     def take(self, rows: IntArray) -> "Block":
         """Return some of the rows."""
-        ids = self.row_ids
-        taken = ids.take(rows) if isinstance(ids, Takeable) else [ids[row] for row in rows.tolist()]
-        return Block(self.labels[rows], self.pred_probs[rows], taken)
+        return Block(self.labels[rows], self.pred_probs[rows], taken(self.row_ids, rows))

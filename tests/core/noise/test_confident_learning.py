@@ -169,6 +169,16 @@ def test_guesses():
     np.testing.assert_array_equal(guess, [2])
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_guesses_by_what_reaches_lower_bounds(seed):
+    rng = np.random.default_rng(seed)
+    pred_probs = rng.dirichlet(np.full(4, 0.7), 200).round(2)
+    thresholds = rng.choice([0.1, 0.25, 0.5, 0.9], 4)
+    reached = cl.Reached.of(pred_probs, thresholds * rng.random(4) - cl.EPSILON)
+    guesses = reached.above(thresholds - cl.EPSILON).guesses(pred_probs.argmax(axis=1))
+    np.testing.assert_array_equal(guesses, cl.confident_guesses(pred_probs, thresholds))
+
+
 @pytest.mark.parametrize("seed", range(0, 60, 2))
 def test_unflagged_is_cleanlabs(seed):
     labels, pred_probs, _ = corpus(seed)

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 import lakewinnow.core.selection.scan
-from lakewinnow.core.selection.cells import NONE, Cells, count_margins, margin_counters
+from lakewinnow.core.selection.cells import (
+    NONE,
+    Cells,
+    count_margins,
+    margin_counters,
+    margins_below_zero,
+)
 from lakewinnow.core.selection.n_lowest import Budget, Selection, Tally
 from lakewinnow.core.selection.scan import scan, selected, undecided
 from lakewinnow.core.selection.scores import SCORES
@@ -121,9 +127,9 @@ def scans_of_parts(block, rng, n_parts):
 
 def test_margins_have_as_many_counters_as_memory_allows():
     assert margin_counters(2).shape == (2, 2, 2048)
-    assert margin_counters(100).shape == (100, 100, 128)
-    assert margin_counters(512).shape == (512, 512, 8)
-    assert margin_counters(513) is None
+    assert margin_counters(100).shape == (100, 100, 256)
+    assert margin_counters(724).shape == (724, 724, 8)
+    assert margin_counters(725) is None
 
 
 @pytest.mark.parametrize("ids", IDS, ids=lambda ids: ids.__name__)
@@ -145,7 +151,7 @@ def test_each_cell_selects_the_rows_that_sorting_would(seed, ids):
     if rng.random() < 0.5:
         counters = np.zeros((n_classes, n_classes, rng.choice([8, 64])), np.int64)
         for part in np.array_split(rng.permutation(len(block.labels)), n_parts):
-            count_margins(counters, *block.take(part)[:2])
+            count_margins(counters, margins_below_zero(block.take(part)))
         plan = plan.narrowed_by(counters)
     for _ in range(rng.integers(0, 3)):
         if not plan.done:
@@ -164,6 +170,38 @@ def test_each_cell_selects_the_rows_that_sorting_would(seed, ids):
     assert of_held.row_id == cuts.row_id
     sure = selected(block, plan.sure_cuts)
     np.testing.assert_array_equal(sure[~is_open], expected.any(axis=0)[~is_open])
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 1.0])
+@pytest.mark.parametrize("seed", range(8))
+def test_margins_below_zero_are_all_that_a_selection_below_zero_takes(seed, share):
+    rng = np.random.default_rng([seed, 5])
+    n_classes = int(rng.integers(2, 6))
+    block = any_block(rng, 150, n_classes)
+    cells, populations = any_cells(rng, block, n_classes)
+    own = block.pred_probs[np.arange(150), block.labels]
+    is_cell = cells.true != NONE
+    below = [
+        np.count_nonzero((block.labels == given) & (own < block.pred_probs[:, true]))
+        for given, true in zip(cells.given[is_cell], cells.true[is_cell], strict=True)
+    ]
+    needs = np.ceil(share * np.array(below)).astype(np.int64)
+    some = needs > 0
+    cells, populations = cells.take(np.flatnonzero(is_cell)[some]), populations[is_cell][some]
+    counters = np.zeros((n_classes, n_classes, 64), np.int64)
+    margins = [margins_below_zero(block.take(part)) for part in np.array_split(range(150), 4)]
+    for each in margins:
+        count_margins(counters, each)
+    plan = Selection.start(cells, needs[some], populations, budget=NARROW).narrowed_by(counters)
+    is_below = (populations > needs[some]).all()
+    assert plan.looks_below_zero == is_below
+    if is_below:
+        expected, _ = passes(plan, lambda plan: [scan(plan, [block])])
+        cuts, _ = passes(plan, lambda plan: [scan(plan, margins[:1]), scan(plan, margins[1:])])
+        np.testing.assert_array_equal(cuts.score, expected.score)
+        assert cuts.row_id == expected.row_id
+        flags = np.concatenate([selected(each, cuts) for each in margins])
+        np.testing.assert_array_equal(flags, selected(block, cuts))
 
 
 @pytest.mark.parametrize("budget", [Budget(), Budget(2**10, 300), NARROW], ids=str)

@@ -1,8 +1,8 @@
 """Rows that threads read from Parquet files are those of the frame."""
 
 import warnings
-from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 from threading import Event
 
 import numpy as np
@@ -13,15 +13,17 @@ from pyspark.sql import functions as F
 
 from core.generate import corpus
 from lakewinnow import find_label_issues
+from lakewinnow.core.selection import label_issues as core
+from lakewinnow.frames import label_issues
 from lakewinnow.spark.arrow import parquet_rows
-from lakewinnow.spark.passes import local_issues
+from lakewinnow.spark.passes import held_rows, local_issues
 
 CLASSES = ["ant", "bee", "cat", "dog"]
 COLUMNS = {"label": "given", "pred_probs": "probs", "id": "id"}
 
 
-def table(n_rows=300, labels="names", number=None, kind="continuous", **columns):
-    given, pred_probs, _ = corpus(11, n_classes=len(CLASSES), n_rows=n_rows, kind=kind)
+def table(n_rows=300, labels="names", number=None, kind="continuous", seed=28, **columns):
+    given, pred_probs, _ = corpus(seed, n_classes=len(CLASSES), n_rows=n_rows, kind=kind)
     return {
         "id": pa.array([f"r{i:03}" for i in range(n_rows)]),
         "given": pa.array([CLASSES[k] for k in given] if labels == "names" else given.tolist()),
@@ -66,11 +68,11 @@ BAD = {
 
 
 @pytest.mark.slow_on_spark
-@pytest.mark.parametrize("most_held", [0, local_issues.MOST_HELD])
 @pytest.mark.parametrize(
     ("columns", "options"),
     [
         (table(), {}),
+        (table(seed=11), {}),  # more issues than margins below 0
         (table(), {"filter_by": "prune_by_class", "frac_noise": 0.5}),
         (table(), {"filter_by": "low_normalized_margin", "adjust_pred_probs": True}),
         (table(), {"filter_by": "confident_learning"}),
@@ -84,51 +86,74 @@ BAD = {
     ],
 )
 def test_what_is_found_is_what_is_found_in_any_other_frame(
-    columns, options, most_held, spark, tmp_path, monkeypatch
+    columns, options, spark, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(local_issues, "MOST_HELD", most_held)
     df = spark.read.parquet(write(tmp_path / "a folder", columns))
     assert rows_of(df) is not None
     other = df.where(F.rand() >= 0)  # the same rows, but no more the files themselves
     assert rows_of(other) is None
-    assert found_in(df, **options) == found_in(other, **options)
+    expected = found_in(other, **options)
+    assert found_in(df, **options) == expected
+    for limits in (
+        {(held_rows, "_SHARE"): 10.0},  # more than thresholds: they are counted in another pass
+        {(held_rows, "MOST_HELD"): 0},  # so the rows are not held
+        {(held_rows, "MOST_HELD"): 0, (local_issues, "MOST_HELD"): 0},  # the undecided neither
+        {(label_issues, "MOST_TO_JUDGE"): 0},  # verdicts are on issues alone
+    ):
+        with monkeypatch.context() as limited:
+            for (module, name), limit in limits.items():
+                limited.setattr(module, name, limit)
+            assert found_in(df, **options) == expected, limits
+
+
+@pytest.mark.parametrize("with_model", [False, True])
+def test_probabilities_are_read_once(with_model, spark, tmp_path, monkeypatch):
+    original, read = pq.ParquetFile.iter_batches, []
+
+    def iter_batches(file, *args, columns, **options):
+        for batch in original(file, *args, columns=columns, **options):
+            read.extend(["probs"] * batch.num_rows * ("probs" in columns))
+            yield batch
+
+    df = spark.read.parquet(write(tmp_path / "rows", table()))
+    options = {}
+    if with_model:
+        given, pred_probs, _ = corpus(28, n_classes=4, n_rows=300, kind="continuous")
+        found = core.find_label_issues(given, pred_probs, classes=CLASSES)
+        options["noise_model"] = found.noise_model
+    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
+    found_in(df, **options)
+    assert len(read) == 300
+
+
+@pytest.mark.spark_only
+def test_files_of_any_name_are_found_again(spark, tmp_path):
+    """Verdicts are joined by the names of files, as Spark has them."""
+    folder = write(tmp_path / "a %20 folder", table())
+    for i, name in enumerate(["a b", "a%20b", "a+b=ü"]):
+        Path(folder, f"part {i}.parquet").rename(Path(folder, f"{name}.parquet"))
+    df = spark.read.parquet(folder)
+    assert found_in(df) == found_in(df.where(F.rand() >= 0))
+
+
+def test_a_column_of_the_name_that_spark_gives_to_what_it_knows_of_files(spark, tmp_path):
+    df = spark.read.parquet(write(tmp_path / "rows", table(_Metadata=pa.array(["mine"] * 300))))
+    assert found_in(df) == found_in(df.where(F.rand() >= 0))
 
 
 def test_threads_read_each_row_once(spark, tmp_path):
     columns = table()
     rows = rows_of(spark.read.parquet(write(tmp_path / "a folder", columns)))
     assert rows.n_rows == 300
-    shares = rows.select("row_id").scan(lambda batches: [b.to_pydict()["row_id"] for b in batches])
-    read = [row_id for share in shares for batch in share for row_id in batch]
-    assert sorted(read) == columns["id"].to_pylist()
-
-
-@pytest.mark.parametrize("most_held", [0, 5000, 2**30])
-def test_probabilities_are_decoded_once_as_far_as_they_fit(most_held, spark, tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_rows, "_MOST_HELD", most_held)
-    original, decoded = pq.ParquetFile.iter_batches, []
-
-    def iter_batches(file, *args, columns, **options):
-        for batch in original(file, *args, columns=columns, **options):
-            decoded.extend(columns * batch.num_rows)
-            yield batch
-
-    monkeypatch.setattr(pq.ParquetFile, "iter_batches", iter_batches)
-    rows = rows_of(spark.read.parquet(write(tmp_path / "rows", table())))
-    rows = replace(rows, parts=rows.parts[:5])  # of 70, 30, 70, 30 and 70 rows
-    first, *others = (
-        pa.Table.from_batches([batch for share in rows.scan(list) for batch in share]).sort_by(
-            "row_id"
-        )
-        for _ in range(3)
-    )
-    assert all(other.equals(first) for other in others)
-    assert decoded.count("id") == 3 * 270
-    n_held = 270 - (decoded.count("probs") - 270) / 2
-    if most_held == 5000:  # bytes, of 36 a row; which of the parts are first is chance
-        assert 70 <= n_held <= 138
-    else:
-        assert n_held == (270 if most_held else 0)
+    shares = rows.select("row_id", parquet_rows.PLACE).scan(list)
+    read = pa.Table.from_batches([batch for share in shares for batch in share])
+    in_order = read.sort_by(parquet_rows.PLACE)
+    assert in_order.column(parquet_rows.PLACE).to_pylist() == list(range(300))
+    files = [pq.read_table(path, columns=["id"]) for path in rows.rows_by_file()]
+    assert list(rows.rows_by_file().values()) == [len(file) for file in files]
+    ids = pa.concat_tables(files).column("id")
+    assert in_order.column("row_id").to_pylist() == ids.to_pylist()
+    assert sorted(ids.to_pylist()) == columns["id"].to_pylist()
 
 
 def test_threads_end_early_once_another_has_failed(spark, tmp_path):

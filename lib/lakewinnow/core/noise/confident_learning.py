@@ -9,7 +9,7 @@ Matrices have rows = given label and columns = guessed true label unless a name 
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal, Self, TypeAlias, get_args
+from typing import Final, Literal, NamedTuple, Self, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,8 @@ NOT_COUNTED: Final = -1  # the guess for a row that is confidently in no class
 TINY: Final = 1e-100  # least denominator
 LIMB_BITS: Final = 31  # a limb of 2^31 leaves an int64 room for 2^32 rows a class
 N_LIMBS: Final = 3  # 93 bits: every double from 2^-40 up is held in full
+
+_NUMBERS_AT_ONCE: Final = 2**14  # 128 KiB
 
 PyMethod: TypeAlias = Literal["cnt", "eqn", "marginal", "marginal_ps"]
 
@@ -177,13 +179,20 @@ def guessed_cells(
     labels: IntArray, pred_probs: FloatArray, thresholds: FloatArray
 ) -> tuple[IntArray, int]:
     """Return where rows count in a `JointState`, guess * K + given label, and its label issues."""
-    predicted = pred_probs.argmax(axis=1)
-    guesses = _guesses(pred_probs, thresholds, predicted)
-    counted = guesses != NOT_COUNTED
-    cells = guesses[counted] * len(thresholds) + labels[counted]
-    off_diagonal = counted & (guesses != labels)
+    predicted = most_probable(pred_probs)
+    guesses = Reached.of(pred_probs, thresholds - EPSILON).guesses(predicted)
     largest = pred_probs[np.arange(len(labels)), predicted]
-    issues = off_diagonal & ~_unflagged(labels, pred_probs, largest)
+    is_unflagged = unflagged(labels, pred_probs, largest)
+    return cells_of_guesses(guesses, labels, is_unflagged, len(thresholds))
+
+
+def cells_of_guesses(
+    guesses: IntArray, labels: IntArray, is_unflagged: BoolArray, n_classes: int
+) -> tuple[IntArray, int]:
+    """Return what `guessed_cells` returns, of rows whose guesses are known."""
+    counted = guesses != NOT_COUNTED
+    cells = guesses[counted] * n_classes + labels[counted]
+    issues = counted & (guesses != labels) & ~is_unflagged
     return cells, int(np.count_nonzero(issues))
 
 
@@ -214,29 +223,72 @@ def confident_guesses(pred_probs: FloatArray, thresholds: FloatArray) -> IntArra
     -------
     int64, shape (n,)
     """
-    return _guesses(pred_probs, thresholds, pred_probs.argmax(axis=1))
+    reached = Reached.of(pred_probs, thresholds - EPSILON)
+    return reached.guesses(most_probable(pred_probs))
 
 
-def _guesses(pred_probs: FloatArray, thresholds: FloatArray, predicted: IntArray) -> IntArray:
-    at = np.flatnonzero(pred_probs >= thresholds - EPSILON)  # few
-    row, reached = np.divmod(at, len(thresholds))
-    n_reached = np.bincount(row, minlength=len(predicted))
-    is_only = n_reached[row] == 1
-    guesses = np.where(n_reached > 0, predicted, NOT_COUNTED)
-    guesses[row[is_only]] = reached[is_only]
-    return guesses
+def most_probable(pred_probs: FloatArray) -> IntArray:
+    """Return the most probable class of each row, the first of several, shape (n,)."""
+    # NumPy copies an array that is not to be written to, as those of Arrow are: a few rows at once
+    step = max(1, _NUMBERS_AT_ONCE // pred_probs.shape[1])
+    starts = range(0, len(pred_probs), step)
+    parts = [pred_probs[start : start + step].argmax(axis=1) for start in starts]
+    return np.concatenate([np.zeros(0, np.int64), *parts])
 
 
-def unflagged(labels: IntArray, pred_probs: FloatArray) -> BoolArray:
+class Reached(NamedTuple):
+    """The probabilities of a block that reach a bound, each array of shape (entries,)."""
+
+    row: IntArray
+    reached: IntArray  # the class
+    prob: FloatArray
+
+    @classmethod
+    def of(cls, pred_probs: FloatArray, bounds: FloatArray) -> Self:
+        """Find them; most often few.
+
+        Parameters
+        ----------
+        bounds : float64, shape (K,)
+        """
+        at = np.flatnonzero(pred_probs >= bounds)
+        row, reached = np.divmod(at, len(bounds))
+        return cls(row, reached, pred_probs.reshape(-1)[at])
+
+    def above(self, bounds: FloatArray) -> "Reached":
+        """Return those that reach other bounds."""
+        chosen = self.prob >= bounds[self.reached]
+        return Reached(self.row[chosen], self.reached[chosen], self.prob[chosen])
+
+    def guesses(self, predicted: IntArray) -> IntArray:
+        """Return what `confident_guesses` returns, where the bounds are its thresholds.
+
+        Parameters
+        ----------
+        predicted : int64, shape (n,), the most probable class of each row
+        """
+        n_reached = np.bincount(self.row, minlength=len(predicted))
+        is_only = n_reached[self.row] == 1
+        guesses = np.where(n_reached > 0, predicted, NOT_COUNTED)
+        guesses[self.row[is_only]] = self.reached[is_only]
+        return guesses
+
+
+def unflagged(
+    labels: IntArray, pred_probs: FloatArray, largest: FloatArray | None = None
+) -> BoolArray:
     """Rows that no filter but the two `low_*` may flag, shape (n,).
 
     They are those whose given label is the most probable class once 1e-6 is added to it.
+
+    Parameters
+    ----------
+    labels, pred_probs : of the rows
+    largest : float64, shape (n,), of each row's probabilities, where it is known
     """
-    return _unflagged(labels, pred_probs, pred_probs.max(axis=1))
-
-
-def _unflagged(labels: IntArray, pred_probs: FloatArray, largest: FloatArray) -> BoolArray:
     # Without copying pred_probs: when the sum only equals the maximum, the lower index wins.
+    if largest is None:
+        largest = pred_probs.max(axis=1)
     raised = pred_probs[np.arange(len(labels)), labels] + EPSILON
     wins: BoolArray = raised > largest
     level = np.flatnonzero(raised == largest)

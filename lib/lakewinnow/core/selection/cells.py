@@ -3,22 +3,23 @@
 A row with given label k belongs to the cells of k; the rows of lowest score in a cell are selected.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from lakewinnow.core.selection.intervals import steps
 from lakewinnow.core.selection.scores import SCORES
 from lakewinnow.core.sparse import MOST_DENSE
-from lakewinnow.core.types import BoolArray, FloatArray, IntArray
+from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
 
 NONE: Final = -1  # in `Cells.true`: the score is the row's own, no class is set against it
 ANY: Final = -1  # in `Cells.given`: the one cell, of all rows
 SCORES_AT_ONCE: Final = 2**16  # half a MiB each array, so that they stay in the cache
-MOST_COUNTERS: Final = 2**21  # of margins: 16 MiB
+MOST_COUNTERS: Final = 2**22  # of margins: 32 MiB
 LEAST_STEPS: Final = 8
 MOST_STEPS: Final = 2**11
 
@@ -35,6 +36,15 @@ class Pairs(NamedTuple):
         if chosen.all():
             return self
         return Pairs(self.row[chosen], self.cell[chosen], self.score[chosen])
+
+
+class Margins(NamedTuple):
+    """Some rows of the corpus, of which only margins below 0 are known, of most rows none."""
+
+    row_ids: Sequence[str]  # of all the rows
+    row: npt.NDArray[np.int32]  # shape (pairs,), position of the row
+    pair: npt.NDArray[np.int32]  # given label * K + the class set against it, K <= MOST_DENSE
+    score: FloatArray  # the given label's probability less that class's
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,15 +110,34 @@ class Cells:
         position: IntArray,
     ) -> Iterator[Pairs]:
         bounds = np.where(position >= 0, at_most[position], -np.inf)
+        # Most often a label's greatest bound is below 0, and most rows' least margin is not
+        least = own - pred_probs.max(axis=1)
+        (rows,) = np.nonzero(least <= bounds.max(axis=1)[labels])
         step = max(1, SCORES_AT_ONCE // self.n_classes)
-        for start in range(0, len(labels), step):
-            chunk = slice(start, start + step)
+        for start in range(0, len(rows), step):
+            chunk = rows[start : start + step]
             of_label = labels[chunk]
             score = own[chunk, np.newaxis] - pred_probs[chunk]
             at = np.flatnonzero(score <= bounds[of_label])
-            row = at // self.n_classes
-            cell = position[of_label[row], at - row * self.n_classes]
-            yield Pairs(row + start, cell, score.reshape(-1)[at])
+            nth = at // self.n_classes
+            cell = position[of_label[nth], at - nth * self.n_classes]
+            yield Pairs(chunk[nth], cell, score.reshape(-1)[at])
+
+    def pairs_among(self, margins: Margins, at_most: FloatArray) -> Pairs:
+        """List the pairs of `pairs`, of rows whose margins are known as far as below 0.
+
+        Parameters
+        ----------
+        at_most : float64, shape (A,), below 0
+        """
+        _, position = self._positions
+        if position is None:
+            nothing = np.zeros(0, np.int64)
+            return Pairs(nothing, nothing, np.zeros(0))
+        bounds = np.where(position >= 0, at_most[position], -np.inf).reshape(-1)
+        at = np.flatnonzero(margins.score <= bounds[margins.pair])
+        row, cell = margins.row[at].astype(np.int64), position.reshape(-1)[margins.pair[at]]
+        return Pairs(row, cell, margins.score[at])
 
     def _few_margins(
         self, labels: IntArray, pred_probs: FloatArray, own: FloatArray, at_most: FloatArray
@@ -147,24 +176,26 @@ def margin_counters(n_classes: int) -> IntArray | None:
     return np.zeros((n_classes, n_classes, 1 << (n_steps.bit_length() - 1)), np.int64)
 
 
-def count_margins(counters: IntArray, labels: IntArray, pred_probs: FloatArray) -> None:
+def margins_below_zero(block: Block) -> Margins:
+    """Return the margins of all rows of a block to all classes that are more probable."""
+    labels, pred_probs, row_ids = block
+    n_classes = pred_probs.shape[1]
+    own = pred_probs[np.arange(len(labels)), labels]
+    at = np.flatnonzero(pred_probs > own[:, np.newaxis])
+    row = at // n_classes
+    pair = at + (labels[row] - row) * n_classes
+    score = own[row] - pred_probs.reshape(-1)[at]
+    return Margins(row_ids, row.astype(np.int32), pair.astype(np.int32), score)
+
+
+def count_margins(counters: IntArray, margins: Margins) -> None:
     """Count, in place, the rows that are below a class's probability by so many steps.
 
     Parameters
     ----------
     counters : int64, shape (K, K, steps), rows = given label, columns = the class set against it,
         margins in equal steps from -1 to 0
-    labels : int64, shape (n,)
-    pred_probs : float64, shape (n, K)
     """
-    n_classes, n_steps = counters.shape[1:]
-    own = pred_probs[np.arange(len(labels)), labels]
-    chunk = max(1, SCORES_AT_ONCE // n_classes)
-    for start in range(0, len(labels), chunk):
-        rows = slice(start, start + chunk)
-        margins = (own[rows, np.newaxis] - pred_probs[rows]).reshape(-1)
-        at = np.flatnonzero(margins < 0)
-        row = at // n_classes
-        cell = at + (labels[rows][row] - row) * n_classes
-        step = steps(margins[at], n_steps.bit_length())
-        np.add.at(counters.reshape(-1), cell * n_steps + step, 1)
+    n_steps = counters.shape[2]
+    step = steps(margins.score, n_steps.bit_length())
+    np.add.at(counters.reshape(-1), margins.pair.astype(np.int64) * n_steps + step, 1)

@@ -52,6 +52,11 @@ class Cuts:
     # at the cut do not all fit
     row_id: Mapping[int, str]
 
+    @classmethod
+    def none(cls, n_classes: int) -> Self:
+        """Return the cuts of no cells."""
+        return cls(Cells.none(n_classes), np.zeros(0), {})
+
     def add(self, cells: IntArray, scores: FloatArray, row_ids: Mapping[int, str]) -> Self:
         """Return these cuts with those of some more cells, `row_ids` by position in `cells`."""
         score = self.score.copy()
@@ -129,6 +134,12 @@ class Selection:
     def done(self) -> bool:
         """Whether all cuts are known."""
         return not len(self.open)
+
+    @property
+    def looks_below_zero(self) -> bool:
+        """Whether no row of a score of 0 or more is selected, or may be."""
+        _, high = self.open.score_bounds
+        return bool((self.cuts.score < 0).all() and (high < 0).all())
 
     @property
     def n_undecided(self) -> int:

@@ -6,22 +6,22 @@ from typing import Final
 
 import numpy as np
 
-from lakewinnow.core.selection.cells import Pairs
+from lakewinnow.core.selection.cells import Cells, Margins, Pairs
 from lakewinnow.core.selection.lowest_rows import CandidateRows, score_cuts
 from lakewinnow.core.selection.n_lowest import Cuts, Selection, Tally
 from lakewinnow.core.selection.order import id_images
-from lakewinnow.core.types import Block, BoolArray, IntArray, ObjectArray
+from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray, ObjectArray, taken
 
 SPARE_CANDIDATES: Final = 2**17  # collected beyond twice the need before the highest are dropped
 MOST_HELD: Final = 2**20  # row ids held until it is known which of them are wanted
 
 
-def scan(plan: Selection, blocks: Iterable[Block]) -> Tally:
+def scan(plan: Selection, blocks: Iterable[Block | Margins]) -> Tally:
     """Count and collect the rows of some blocks as the plan's next pass asks for.
 
     Parameters
     ----------
-    plan : not done
+    plan : not done; of `Margins`, one that `looks_below_zero`
     blocks : any part of the corpus; together the scans of a pass see each row once
     """
     state = _Scan(plan)
@@ -44,18 +44,24 @@ def undecided(plan: Selection) -> Callable[[Block], BoolArray]:
     return of_block
 
 
-def selected(block: Block, cuts: Cuts) -> BoolArray:
+def selected(block: Block | Margins, cuts: Cuts) -> BoolArray:
     """Rows of a block that at least one cell selects, shape (n,)."""
-    mask = np.zeros(len(block.labels), bool)
+    mask = np.zeros(len(block.row_ids if isinstance(block, Margins) else block.labels), bool)
     by_id = np.zeros(len(cuts.cells), bool)
     by_id[list(cuts.row_id)] = True
-    for pairs in cuts.cells.pairs(block.labels, block.pred_probs, cuts.score):
+    for pairs in _pairs(cuts.cells, block, cuts.score):
         within = np.ones(len(pairs.row), bool)
         is_level = by_id[pairs.cell] & (pairs.score == cuts.score[pairs.cell])
         for at in np.flatnonzero(is_level).tolist():
             within[at] = block.row_ids[pairs.row[at]] <= cuts.row_id[int(pairs.cell[at])]
         mask[pairs.row[within]] = True
     return mask
+
+
+def _pairs(cells: Cells, block: Block | Margins, at_most: FloatArray) -> Iterable[Pairs]:
+    if isinstance(block, Margins):
+        return [cells.pairs_among(block, at_most)]
+    return cells.pairs(block.labels, block.pred_probs, at_most)
 
 
 class _Scan:
@@ -81,12 +87,12 @@ class _Scan:
         self.most_rows = 2 * int(self.open.need[self.collects].sum()) + SPARE_CANDIDATES
         self.id_bounds = CandidateRows.none()  # lowest and highest id of the cells that count ids
 
-    def add(self, block: Block) -> None:
+    def add(self, block: Block | Margins) -> None:
         if self.starts[-1] >= MOST_HELD:
             self._name_fresh()
         self.blocks.append(block.row_ids)
         self.starts.append(self.starts[-1] + len(block.row_ids))
-        for pairs in self.cells.pairs(block.labels, block.pred_probs, self.high):
+        for pairs in _pairs(self.cells, block, self.high):
             at_least = self.are_whole or pairs.score >= self.low[pairs.cell]
             self._add_pairs(pairs.take(np.broadcast_to(at_least, len(pairs.row))), block.row_ids)
 
@@ -148,10 +154,13 @@ class _Scan:
     def _name_fresh(self) -> None:
         """Look up the ids of the rows that may be among the lowest, and let the others go."""
         fresh = self._all_fresh()
-        block = np.searchsorted(self.starts, fresh.row, side="right") - 1
-        at = fresh.row - np.array(self.starts)[block]
-        ids = [self.blocks[i][k] for i, k in zip(block.tolist(), at.tolist(), strict=True)]
-        named = CandidateRows(fresh.cell, fresh.score, np.array(ids, object))
+        by_row = np.argsort(fresh.row, kind="stable")
+        rows = fresh.row[by_row]
+        ends = np.searchsorted(rows, self.starts[1:])
+        ids: list[str] = []
+        for row_ids, start, end in zip(self.blocks, self.starts, ends.tolist(), strict=False):
+            ids.extend(taken(row_ids, rows[len(ids) : end] - start))
+        named = CandidateRows(fresh.cell[by_row], fresh.score[by_row], np.array(ids, object))
         self.rows = CandidateRows.concat([self.rows, named]).lowest(self.open.need + 1).rows
         self.n_rows = len(self.rows)
         self.fresh, self.blocks = [], self.blocks[-1:]

@@ -6,10 +6,9 @@ would start workers and take every number of a list in its hands.
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from threading import Event, Lock
+from threading import Event
 from typing import Any, Final, TypeVar
 from urllib.parse import unquote, urlsplit
 
@@ -24,15 +23,14 @@ from pyspark.sql import types as t
 from lakewinnow import columns as c
 from lakewinnow.spark.sessions import cluster
 from lakewinnow.spark.sessions.engines import is_sail
-from lakewinnow.spark.sessions.machine import memory_bytes
 
 Result = TypeVar("Result")
 
+PLACE: Final = "__lw_place"  # of a row, among those of all files one after the other
+
 _BATCH_ROWS: Final = 2**16
-_BATCH_NUMBERS: Final = 2**18  # 2 MiB, which the processor's cache holds
+_BATCH_NUMBERS: Final = 2**19  # 4 MiB: less would be more calls than work
 _MOST_FILES: Final = 10_000  # whose footers this process reads
-_MOST_HELD: Final = 2**30  # bytes of probabilities between passes
-_SHARE_HELD: Final = 8  # of the machine's memory: no more than an eighth
 _MOST_ROWS: Final = 2**25  # whose issues this process holds, in some 60 bytes each
 
 _INTEGERS: Final[dict[t.DataType, pa.DataType]] = {
@@ -54,6 +52,7 @@ class _Part:
     path: str
     row_group: int
     n_rows: int
+    start: int = 0  # the first row's place
 
 
 @dataclass(frozen=True)
@@ -75,56 +74,18 @@ class _Reading:
         )
 
 
-class _Held:
-    """Probabilities that a pass has read, for the next one: decoding lists takes most of its time.
-
-    If those of all files would take too much memory, they are of some files alone.
-    """
-
-    def __init__(self) -> None:
-        self._batches: dict[_Part, list[pa.RecordBatch]] = {}
-        self._free = min(_MOST_HELD, memory_bytes() // _SHARE_HELD)
-        self._lock = Lock()
-
-    def batches(self, part: _Part, read: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield the batches of a part, as they are read or as they are held."""
-        if part in self._batches:
-            yield from self._batches[part]
-            return
-        batches: list[pa.RecordBatch] = []
-        fits = True
-        for batch in read:
-            if fits and not self._takes(batch.nbytes):
-                fits = False
-                self._takes(-sum(each.nbytes for each in batches))  # gives it back
-                batches.clear()
-            if fits:
-                batches.append(batch)
-            yield batch
-        if fits:
-            self._batches[part] = batches
-
-    def _takes(self, n_bytes: int) -> bool:
-        with self._lock:
-            fits = n_bytes <= self._free
-            self._free -= n_bytes * fits
-        return fits
-
-
 @dataclass(frozen=True)
 class ParquetRows:
-    """(row_id, label, pred_probs) of files on this machine."""
+    """(row_id, label, pred_probs, place) of files on this machine."""
 
     sparkSession: SparkSession  # noqa: N815 - as a DataFrame's
     parts: tuple[_Part, ...]
     reading: _Reading
-    columns: tuple[str, ...] = (c.ROW_ID, c.LABEL, c.PRED_PROBS)
-    held: _Held = field(default_factory=_Held, compare=False)
+    columns: tuple[str, ...] = (c.ROW_ID, c.LABEL, c.PRED_PROBS, PLACE)
 
     def of_classes(self, classes: Sequence[str]) -> "ParquetRows":
         """Return the rows with the names of the positions 0 .. K-1, which reading labels takes."""
-        reading = replace(self.reading, classes=tuple(classes))
-        return replace(self, reading=reading, held=_Held())
+        return replace(self, reading=replace(self.reading, classes=tuple(classes)))
 
     def first_lengths(self, n: int) -> list[int]:
         """Return how many probabilities the first rows have, those that have any."""
@@ -144,6 +105,13 @@ class ParquetRows:
         """Number of rows, good and bad."""
         return sum(part.n_rows for part in self.parts)
 
+    def rows_by_file(self) -> dict[str, int]:
+        """Return each file's path and number of rows, in the order of places."""
+        n_rows: dict[str, int] = {}
+        for part in self.parts:
+            n_rows[part.path] = n_rows.get(part.path, 0) + part.n_rows
+        return n_rows
+
     def scan(self, function: Callable[[Iterator[pa.RecordBatch]], Result]) -> list[Result]:
         """Give each thread's share of the rows to a function, and return what it returns of each.
 
@@ -159,24 +127,28 @@ class ParquetRows:
 
     def _batches(self, parts: Sequence[_Part], is_over: Event) -> Iterator[pa.RecordBatch]:
         reading = self.reading
-        others = [name for name in self.columns if name != c.PRED_PROBS]
+        theirs = {name: getattr(reading, name) for name in self.columns if name != PLACE}
         n_classes = len(reading.classes)  # whose cells are not to cost more than a block's rows
         size = max(1, n_classes, min(_BATCH_ROWS, _BATCH_NUMBERS // n_classes))
         for part in parts:
+            place = part.start
             with pq.ParquetFile(part.path) as file:
-                read = partial(
-                    file.iter_batches, size, row_groups=[part.row_group], use_threads=False
-                )
-                probs = self.held.batches(part, read(columns=[reading.pred_probs]))
-                rest = read(columns=[getattr(reading, name) for name in others])
-                for batch, values in zip(rest, probs, strict=True):
+                for batch in file.iter_batches(
+                    size,
+                    row_groups=[part.row_group],
+                    columns=list(theirs.values()),
+                    use_threads=False,
+                ):
                     if is_over.is_set():
                         return
-                    columns = {name: batch.column(getattr(reading, name)) for name in others}
-                    columns[c.PRED_PROBS] = values.column(0)
-                    yield pa.RecordBatch.from_pydict(
-                        {name: _as_ours(name, columns[name], reading) for name in self.columns}
-                    )
+                    columns = {
+                        name: _as_ours(name, batch.column(their_name), reading)
+                        for name, their_name in theirs.items()
+                    }
+                    if PLACE in self.columns:
+                        columns[PLACE] = pa.array(np.arange(place, place + len(batch)))
+                    place += len(batch)
+                    yield pa.RecordBatch.from_pydict(columns)
 
 
 def of(df: DataFrame, row_id: str | None, label: str, pred_probs: str) -> ParquetRows | None:
@@ -196,12 +168,15 @@ def of(df: DataFrame, row_id: str | None, label: str, pred_probs: str) -> Parque
     if files is None:
         return None
     parts: list[_Part] = []
+    n_rows = 0
     for file in files:
         found = _parts(file, row_id, expected)
         if found is None:
             return None
-        parts += found
-    if sum(part.n_rows for part in parts) > _MOST_ROWS:
+        for part in found:
+            parts.append(replace(part, start=n_rows))
+            n_rows += part.n_rows
+    if n_rows > _MOST_ROWS:
         return None
     reading = _Reading(
         row_id=row_id,

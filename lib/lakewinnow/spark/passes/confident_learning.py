@@ -24,6 +24,7 @@ from lakewinnow.core.noise.confident_learning import (
     N_LIMBS,
     JointState,
     ThresholdState,
+    most_probable,
 )
 from lakewinnow.core.noise.metrics import LEAST_PROB, LOW_BITS, N_BINS, TICK, CalibrationState
 from lakewinnow.core.noise.noise_model import NoiseModel
@@ -235,14 +236,14 @@ class Judge:
     classes: tuple[str, ...]  # names of the labels 0 .. K-1
     thresholds: FloatArray  # float64, shape (K,)
     issue_filter: IssueFilter
-    cuts: Cuts  # of the selection, done
+    cuts: Cuts  # of the selection, done; or none yet
     rank_by: str  # a name in `core.selection.scores.SCORES`
     adjust_pred_probs: bool  # whether scores take out how confident the model is of each class
 
     def of_block(self, block: Block) -> dict[str, pa.Array | npt.NDArray[np.generic]]:
         """Judge a block: predicted_label, predicted_prob, is_label_issue, label_score."""
         labels, pred_probs = block.labels, block.pred_probs
-        predicted = pred_probs.argmax(axis=1)
+        predicted = most_probable(pred_probs)
         adjust_by = self.thresholds if self.adjust_pred_probs else None
         return {
             c.PREDICTED_LABEL: pa.array(self.classes).take(pa.array(predicted)),

@@ -27,7 +27,7 @@ from lakewinnow.core.noise.confident_learning import (
     with_cells,
 )
 from lakewinnow.core.noise.probabilities import IMPRECISE_SUM, Fault, clipped, judge
-from lakewinnow.core.selection.cells import count_margins, margin_counters
+from lakewinnow.core.selection.cells import count_margins, margin_counters, margins_below_zero
 from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import Block, FloatArray, IntArray
 from lakewinnow.plan.words import counted
@@ -80,6 +80,12 @@ class Checked(Generic[Rows]):
     n_imprecise: int  # good rows of which `imprecise` warns
     n_clipped: int  # good rows of which values are clipped
     names: Sequence[str] = CODES  # of the codes
+
+    @classmethod
+    def sound(cls, block: Block) -> "Checked[Block]":
+        """Return rows that are known to be good."""
+        n_rows = len(block.labels)
+        return Checked(block, np.arange(n_rows), np.zeros(n_rows, np.int8), 0, 0)
 
     @property
     def n_by_code(self) -> IntArray:
@@ -231,7 +237,7 @@ def _scan_joint(batches: Iterable[pa.RecordBatch], thresholds: FloatArray, zeros
         sums["imprecise"] += checked.n_imprecise
         sums["clipped"] += checked.n_clipped
         if "below_zero" in sums:
-            count_margins(sums["below_zero"], labels, pred_probs)
+            count_margins(sums["below_zero"], margins_below_zero(checked.block))
     return sums
 
 

@@ -4,24 +4,28 @@ The frame's own columns never travel to Python. Workers import this module, so i
 pandas, which takes them a third of a second.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from lakewinnow import columns as c
 from lakewinnow.core.selection.label_issues import LOW, flag
 from lakewinnow.core.selection.scores import label_scores
-from lakewinnow.core.types import Block, BoolArray
+from lakewinnow.core.types import Block
 from lakewinnow.spark.arrow import arrays as arrow
 from lakewinnow.spark.arrow import udf
 from lakewinnow.spark.arrow.functions import map_batches
+from lakewinnow.spark.arrow.parquet_rows import PLACE
 from lakewinnow.spark.passes import confident_learning, valid_probs
 from lakewinnow.spark.passes.confident_learning import Judge
+from lakewinnow.spark.passes.valid_probs import Checked
 from lakewinnow.spark.schemas import schema
 
 VERDICT: Final = schema(
@@ -32,6 +36,9 @@ VERDICT: Final = schema(
         c.LABEL_SCORE: "double?",
         c.ERROR_CODE: "string?",
     }
+)
+JUDGED: Final = StructType(
+    [StructField(PLACE, LongType()), StructField(c.ROW_ID, StringType()), *VERDICT.fields]
 )
 ISSUE: Final = schema({c.ROW_ID: "string?", c.IS_LABEL_ISSUE: "boolean?", c.LABEL_SCORE: "double?"})
 
@@ -66,20 +73,12 @@ def _may_be_issue(judge: Judge) -> Column:
 def _issues(
     batches: Iterable[pa.RecordBatch], judge: Judge, *, is_sound: bool
 ) -> Iterator[pa.RecordBatch]:
-    to_blocks = confident_learning.trusted_blocks if is_sound else valid_probs.blocks
-    for block in to_blocks(batches, len(judge.classes)):
-        yield issues(block, judge)
+    for batch in batches:
+        yield _issues_of(checked(batch, len(judge.classes), is_sound=is_sound).block, judge)
 
 
-def issues(block: Block, judge: Judge, among: BoolArray | None = None) -> pa.RecordBatch:
-    """Return the issues of a block, a batch of the schema `ISSUE`.
-
-    Parameters
-    ----------
-    among : bool, shape (n,), rows to judge; None: all
-    """
-    is_issue = flag(block, judge.issue_filter, judge.thresholds, judge.cuts)
-    rows = np.flatnonzero(is_issue if among is None else is_issue & among)
+def _issues_of(block: Block, judge: Judge) -> pa.RecordBatch:
+    (rows,) = np.nonzero(flag(block, judge.issue_filter, judge.thresholds, judge.cuts))
     labels, pred_probs, row_ids = block.take(rows)
     adjust_by = judge.thresholds if judge.adjust_pred_probs else None
     columns = {
@@ -88,6 +87,27 @@ def issues(block: Block, judge: Judge, among: BoolArray | None = None) -> pa.Rec
         c.LABEL_SCORE: label_scores(labels, pred_probs, judge.rank_by, adjust_by),
     }
     return arrow.record_batch(ISSUE, columns)
+
+
+def checked(batch: pa.RecordBatch, n_classes: int, *, is_sound: bool) -> Checked[Block]:
+    """Judge whether the rows of a batch are good, where it is not known that all are."""
+    if not is_sound:
+        return valid_probs.check_batch(batch, n_classes)
+    (block,) = confident_learning.trusted_blocks([batch], n_classes)
+    return Checked.sound(block)
+
+
+def judged(
+    batch: pa.RecordBatch, rows: Checked[Block], found: Mapping[str, pa.Array | NDArray[np.generic]]
+) -> pa.RecordBatch:
+    """Return what there is to say of a batch of `ParquetRows`, a batch of the schema `JUDGED`.
+
+    Parameters
+    ----------
+    found : of the good rows
+    """
+    same = {name: batch.column(name) for name in (PLACE, c.ROW_ID)}
+    return arrow.record_batch(JUDGED, same | rows.of_all_rows(found))
 
 
 def is_plain(judge: Judge, *, is_sound: bool) -> bool:
@@ -124,10 +144,5 @@ def _verdicts(
     row_ids: pa.Array, labels: pa.Array, values: pa.Array, judge: Judge, *, is_sound: bool
 ) -> pa.StructArray:
     batch = pa.record_batch([row_ids, labels, values], names=[c.ROW_ID, c.LABEL, c.PRED_PROBS])
-    if is_sound:
-        (block,) = confident_learning.trusted_blocks([batch], len(judge.classes))
-        found = {name: pa.array(values) for name, values in judge.of_block(block).items()}
-        found[c.ERROR_CODE] = pa.nulls(len(batch), pa.string())
-        return udf.struct_array(VERDICT, found)
-    checked = valid_probs.check_batch(batch, len(judge.classes))
-    return udf.struct_array(VERDICT, checked.of_all_rows(judge.of_block(checked.block)))
+    rows = checked(batch, len(judge.classes), is_sound=is_sound)
+    return udf.struct_array(VERDICT, rows.of_all_rows(judge.of_block(rows.block)))
