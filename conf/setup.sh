@@ -40,7 +40,7 @@ install_chromium() {
 
 install_project() {
   local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
-  local stamp=$venv/.installed-$extras wanted python
+  local stamp=$venv/.installed-$extras wanted python listed=
   wanted="$(cat pyproject.toml ${constraints//,/ } | cksum) $PWD"
   if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
@@ -63,29 +63,42 @@ install_project() {
   elif has "$venv" pyspark_client && [ "$extras" != sail ]; then
     pip_of "$venv" uninstall --yes pyspark-client
   fi
-  if [ "$extras" != sail ] || ! install_listed "$venv"; then
+  if [ "$extras" = sail ]; then
+    install_listed "$venv" 1 --editable . && listed=yes
+  elif [ "$constraints" = conf/constraints.txt ] && has_extra dev "$extras" && ! has "$venv" pyspark; then
+    install_listed "$venv" "2$(has_extra sentence-transformers "$extras" && printf 3)" || true
+  fi
+  if [ -z "$listed" ]; then
     merged "$constraints" >"$venv/constraints.txt"
     pip_of "$venv" install --no-compile --constraint "$venv/constraints.txt" --editable ".[$extras]"
   fi
   printf '%s' "$wanted" >"$stamp"
 }
 
-# Install the project and the first part of constraints.txt, which is all that it needs, as two halves
-# at once: nothing need be looked for, and modules are compiled when they are first imported.
+# Install some parts of constraints.txt, as two halves at once: nothing need be looked for, and modules
+# are compiled when they are first imported.
+# install_listed VENV PARTS [ARGUMENT OF PIP]...: PARTS are numbers of paragraphs, 1 for quickstart's
+# and 2, 3 for what tests need besides; the rest is installed, too
 install_listed() {
-  local venv=$1 half halves='' failed=''
-  sed '/^$/q' conf/constraints.txt | grep -v '^#' >"$venv/listed.txt"
+  local venv=$1 parts=$2 half halves='' failed=''
+  shift 2
+  awk -v parts="$parts" 'BEGIN { RS = "" } NR == 1 || index(parts, NR)' conf/constraints.txt |
+    if [ "$parts" = 1 ]; then cat; else grep -v '^pyspark-client=='; fi >"$venv/listed.txt"
   # The project and what has no wheel, which take a build each; what is left, every other one.
   for half in 0 1; do
-    awk -v half=$half '/^[a-zA-Z]/ && NR % 2 == half' "$venv/listed.txt" >"$venv/half$half.txt"
+    awk -v half=$half '/^[a-zA-Z]/ && n++ % 2 == half' "$venv/listed.txt" >"$venv/half$half.txt"
     pip_of "$venv" install --no-deps --no-compile -r "$venv/half$half.txt" &
     halves+=" $!"
   done
-  pip_of "$venv" install --no-deps --no-compile --editable . || failed=yes
+  [ $# -eq 0 ] || pip_of "$venv" install --no-deps --no-compile "$@" || failed=yes
   for half in $halves; do
     wait "$half" || failed=yes
   done
   [ -z "$failed" ]
+}
+
+has_extra() {
+  case ,$2, in *,"$1",*) ;; *) return 1 ;; esac
 }
 
 # Print A, or of A,B what A says of packages that B says nothing of, and B.

@@ -92,7 +92,7 @@ def required(package):
 
 
 def test_the_quickstart_s_list_is_all_it_needs():
-    first, besides = versions("constraints.txt")
+    first, besides, *_ = versions("constraints.txt")
     if version("pyspark") != besides["pyspark"]:
         pytest.skip("what is installed here is of other versions")
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -108,10 +108,32 @@ def test_the_quickstart_s_list_is_all_it_needs():
 
 
 def test_the_newest_differ_from_what_is_tested_else():
-    first, besides = versions("constraints.txt")
+    pinned = {name: of for part in versions("constraints.txt") for name, of in part.items()}
     (newest,) = versions("constraints-newest.txt")
-    assert set(newest) <= set(first) | set(besides)
-    assert not set(newest.items()) & set((first | besides).items())
+    assert set(newest) <= set(pinned)
+    assert not set(newest.items()) & set(pinned.items())
+
+
+@pytest.mark.parametrize(
+    ("parts", "listed", "unlisted"),
+    [
+        ("1", {"pyspark-client", "pandas"}, {"pyspark", "torch"}),
+        ("2", {"pyspark", "pandas", "pytest"}, {"pyspark-client", "torch", "tiktoken"}),
+        ("23", {"pyspark", "pandas", "pytest", "torch"}, {"pyspark-client", "tiktoken"}),
+    ],
+)
+def test_what_is_listed_is_installed_in_two_halves(parts, listed, unlisted, tmp_path):
+    installed = bash(
+        "pip_of() { echo pip; cat ${@: -1} >>$1/asked; };"
+        f" install_listed {tmp_path} {parts}; cat {tmp_path}/asked"
+    )
+    names = [_normal(line.partition("==")[0]) for line in installed if "==" in line]
+    assert installed.count("pip") == 2
+    assert len(names) == len({*names}) + 1  # wordllama: of two kinds of machines
+    assert listed <= set(names)
+    assert not unlisted & set(names)
+    halves = [(tmp_path / f"half{half}.txt").read_text().splitlines() for half in (0, 1)]
+    assert abs(len(halves[0]) - len(halves[1])) <= 1
 
 
 def bash(line):
