@@ -2,55 +2,27 @@
 
 from __future__ import annotations  # help() shows ArrayLike, and not what it stands for
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from typing import Final, TypeGuard
+from collections.abc import Sequence
+from typing import TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, IntegerType
+from pyspark.sql import DataFrame
 
 from lakewinnow import columns as c
-from lakewinnow.core.noise.confident_learning import ThresholdState
-from lakewinnow.core.noise.noise_model import NoiseModel
 from lakewinnow.core.selection import label_issues as core
-from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter, plan_selection
-from lakewinnow.core.selection.n_lowest import Cuts
-from lakewinnow.core.types import FloatArray
+from lakewinnow.core.selection.label_issues import FilterBy, IssueFilter
 from lakewinnow.errors import ConfigError, DataError, Shown, check_columns
-from lakewinnow.frames import columns, pandas_columns
-from lakewinnow.frames.classes import FALSE_TRUE, class_names, class_names_in_memory, label_index
+from lakewinnow.frames import label_issues_on_spark, pandas_columns
+from lakewinnow.frames.classes import class_names_in_memory
 from lakewinnow.frames.options import Options, check_bad_rows
 from lakewinnow.frames.pandas_columns import as_name
 from lakewinnow.lake.inputs import noise_models
-from lakewinnow.lake.inputs.source import column, text_of
 from lakewinnow.plan.words import counted
-from lakewinnow.spark.arrow import parquet_rows
-from lakewinnow.spark.arrow.parquet_rows import ParquetRows
-from lakewinnow.spark.passes import (
-    confident_learning,
-    held_rows,
-    local_issues,
-    valid_probs,
-    verdict_joins,
-    verdicts,
-)
-from lakewinnow.spark.passes.confident_learning import Judge
-from lakewinnow.spark.passes.held_rows import HeldRows
-from lakewinnow.spark.passes.valid_probs import CheckedJoint
+from lakewinnow.spark.passes import valid_probs
 from lakewinnow.spark.sessions.session import explaining_lost_engine
-
-_ROW_ID, _LABEL, _PROBS = "__lw_row_id", "__lw_label", "__lw_pred_probs"
-_VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
-_SCORE, _RANK = "__lw_score", "__lw_rank"
-_NEW_COLUMNS: Final = (*verdicts.VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
-
-MOST_TO_JUDGE: Final = 2**21  # rows whose verdicts a driver holds, and sends, in 100 bytes each
-MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
 
 
 @explaining_lost_engine()
@@ -205,177 +177,11 @@ def _of_frame(
         ids = pandas_columns.row_ids(df, id_column)
         probs = pandas_columns.probabilities("pred_probs", df, names)
         return _in_memory(df, df[label], probs, ids, classes, options)
-    return _on_spark(df, label, names, id_column, classes, options)
+    return label_issues_on_spark.find(df, label, names, id_column, classes, options)
 
 
 def _are_names(values: object) -> TypeGuard[Sequence[str]]:
     return isinstance(values, (list, tuple)) and all(isinstance(of, str) for of in values)
-
-
-# --- Spark --------------------------------------------------------------------------------------
-
-
-def _on_spark(
-    df: DataFrame,
-    label: str,
-    pred_probs: str | Sequence[str],
-    id_column: str | None,
-    classes: Sequence[object] | None,
-    options: Options,
-) -> DataFrame:
-    given, label_type = columns.check_label(df.schema, label)
-    probs = columns.check_probabilities("pred_probs", df.schema, pred_probs)
-    if classes is None and isinstance(label_type, BooleanType):
-        classes = FALSE_TRUE
-    files = (
-        parquet_rows.of(df, id_column, label, pred_probs) if isinstance(pred_probs, str) else None
-    )
-    names = class_names(
-        df.select(given.alias("l")),
-        df.select(probs.alias("p")),
-        classes,
-        files.first_lengths if files else None,
-    )
-    of_probs = [pred_probs] if isinstance(pred_probs, str) else pred_probs
-    keyed = df.withColumns(
-        {
-            _ROW_ID: columns.row_id(df, id_column, [label, *of_probs]),
-            _LABEL: label_index(given, label_type, names),
-            _PROBS: probs,
-        }
-    )
-    selected = keyed.select(
-        F.col(_ROW_ID).alias(c.ROW_ID),
-        F.col(_LABEL).alias(c.LABEL),
-        F.col(_PROBS).alias(c.PRED_PROBS),
-    )
-    rows = files.of_classes(names) if files else selected
-    earlier, held = options.noise_model, _held(rows, names, options)
-    state, thresholds, checked = (
-        _of_held(held, options) if held else _of_passes(rows, len(names), options)
-    )
-    is_sound, joint = checked.is_sound, checked.joint
-    model = earlier.of_batch(state, joint) if earlier else NoiseModel.estimate(names, state, joint)
-    judge = Judge(
-        classes=model.classes,
-        thresholds=thresholds,
-        issue_filter=options.issue_filter,
-        cuts=Cuts.none(len(names)),
-        rank_by=options.rank_by,
-        adjust_pred_probs=options.adjust_pred_probs,
-    )
-    if isinstance(rows, ParquetRows):
-        plan = plan_selection(options.issue_filter, model, below_zero=checked.below_zero)
-        can_join = verdict_joins.can_join(df) and rows.n_rows <= MOST_TO_JUDGE
-        if held and plan.looks_below_zero:
-            cuts, judged = held.judge(plan)
-        else:
-            cuts, judged = local_issues.judge_rows(
-                rows, plan, judge, is_sound=is_sound, issues_only=not can_join
-            )
-        if can_join:
-            row_id = text_of(rows.reading.row_id)  # of these none is null
-            joined = verdict_joins.join(df, _numbered(df), row_id, rows, judged)
-            if joined:
-                return _beside(df, label, *joined)
-        ranks = verdict_joins.as_frame(df.sparkSession, verdict_joins.ranks(judged))
-    else:
-        to_blocks = confident_learning.trusted_blocks if is_sound else valid_probs.blocks
-        cuts, _ = confident_learning.cuts(rows, options.issue_filter, model, to_blocks)
-        ranks = verdicts.ranks(rows, replace(judge, cuts=cuts), is_sound=is_sound)
-    ranks = ranks.select(  # rows that share an id need not share a verdict, or a score
-        F.col(c.ROW_ID).alias(_ROW_ID),
-        F.col(c.LABEL_SCORE).alias(_SCORE),
-        F.col(c.LABEL_RANK).alias(_RANK),
-    )
-    if state.counts.sum() <= MOST_TO_BROADCAST:  # else Spark decides, by the ranks' size
-        ranks = F.broadcast(ranks)
-    return _ranked(keyed, df, label, replace(judge, cuts=cuts), ranks, is_sound=is_sound)
-
-
-def _held(rows: DataFrame | ParquetRows, names: Sequence[str], options: Options) -> HeldRows | None:
-    """Read the rows once and hold what later steps take of them, if that can be."""
-    if not isinstance(rows, ParquetRows) or rows.n_rows > MOST_TO_JUDGE:
-        return None
-    if not options.issue_filter.is_of_margins or options.adjust_pred_probs:
-        return None
-    thresholds = options.noise_model.thresholds if options.noise_model else None
-    return held_rows.read(rows, names, options.rank_by, thresholds)
-
-
-def _of_held(held: HeldRows, options: Options) -> tuple[ThresholdState, FloatArray, CheckedJoint]:
-    """Return self-confidence, the thresholds, and the confident joint by these."""
-    state, earlier = held.state, options.noise_model
-    thresholds = earlier.thresholds if earlier else state.thresholds()
-    checked = held.joint(thresholds)
-    check_bad_rows(checked, options.max_bad_fraction)
-    return state, thresholds, checked
-
-
-def _of_passes(
-    rows: DataFrame | ParquetRows, n_classes: int, options: Options
-) -> tuple[ThresholdState, FloatArray, CheckedJoint]:
-    """Return what `_of_held` returns, in a pass for the thresholds and one for the joint."""
-    # Most often no row is bad: then the second pass, which checks them all, finds that the first
-    # one, which did not, is right, and the others need not check again.
-    state, earlier = confident_learning.self_confidence(rows, n_classes), options.noise_model
-    thresholds = earlier.thresholds if earlier else state.thresholds()
-    with_margins = isinstance(rows, ParquetRows) and options.issue_filter.is_of_margins
-    checked = valid_probs.joint(rows, thresholds, with_margins=with_margins)
-    check_bad_rows(checked, options.max_bad_fraction)
-    if not checked.is_sound:
-        state = valid_probs.thresholds(rows, n_classes)
-        if not earlier:
-            thresholds = state.thresholds()
-            checked = valid_probs.joint(rows, thresholds, with_margins=with_margins)
-    return state, thresholds, checked
-
-
-def _ranked(
-    keyed: DataFrame, df: DataFrame, label: str, judge: Judge, ranks: DataFrame, *, is_sound: bool
-) -> DataFrame:
-    """Judge the rows where they stand and join the ranks of the issues; lazy."""
-    is_plain = verdicts.is_plain(judge, is_sound=is_sound)
-    if is_plain:
-        found = verdicts.plain(F.col(_LABEL), F.col(_PROBS), judge)
-    else:
-        row_id, given, probs = map(F.col, (_ROW_ID, _LABEL, _PROBS))
-        verdict = verdicts.by_python(row_id, given, probs, judge, is_sound=is_sound)
-        keyed = keyed.withColumn(_VERDICT_NAME, verdict)
-        found = {name: F.col(_VERDICT_NAME).getField(name) for name in verdicts.VERDICT.names}
-    whole = keyed.select(
-        _ROW_ID,
-        found[c.LABEL_SCORE].alias(_SCORE),
-        *(value.alias(f"{_VERDICT_NAME}_{name}") for name, value in found.items()),
-        *_numbered(df),
-    )
-    joined = whole.join(ranks, [_ROW_ID, _SCORE], "left")
-    found = {name: F.col(f"{_VERDICT_NAME}_{name}") for name in found}
-    found[c.LABEL_RANK] = F.col(_RANK).cast(IntegerType())
-    if is_plain:
-        found[c.IS_LABEL_ISSUE] = F.col(_RANK).isNotNull()
-    else:
-        found[c.LABEL_RANK] = F.when(found[c.IS_LABEL_ISSUE], found[c.LABEL_RANK])
-    return _beside(df, label, joined, found)
-
-
-def _numbered(df: DataFrame) -> list[Column]:
-    """Return the frame's columns, numbered so that they and ours are not taken for each other."""
-    return [column(name).alias(f"{_FRAME}_{i}") for i, name in enumerate(df.columns)]
-
-
-def _beside(df: DataFrame, label: str, joined: DataFrame, found: Mapping[str, Column]) -> DataFrame:
-    """Return the frame's columns under their names, and the new ones beside them."""
-    own = columns.own_names(_NEW_COLUMNS, df.columns)
-    predicted = found[c.PREDICTED_LABEL].cast(df.schema[label].dataType)
-    new = {**found, c.PREDICTED_LABEL: predicted}
-    return joined.select(
-        *(F.col(f"{_FRAME}_{i}").alias(name) for i, name in enumerate(df.columns)),
-        *(new[name].alias(own[name]) for name in _NEW_COLUMNS),
-    )
-
-
-# --- in memory ----------------------------------------------------------------------------------
 
 
 def _of_arrays(

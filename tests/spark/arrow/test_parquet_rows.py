@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 from core.generate import corpus
 from lakewinnow import find_label_issues
 from lakewinnow.core.selection import label_issues as core
-from lakewinnow.frames import label_issues
+from lakewinnow.frames import label_issues_on_spark
 from lakewinnow.spark.arrow import parquet_rows
 from lakewinnow.spark.passes import held_rows, local_issues
 
@@ -98,7 +98,7 @@ def test_what_is_found_is_what_is_found_in_any_other_frame(
         {(held_rows, "_SHARE"): 10.0},  # more than thresholds: they are counted in another pass
         {(held_rows, "MOST_HELD"): 0},  # so the rows are not held
         {(held_rows, "MOST_HELD"): 0, (local_issues, "MOST_HELD"): 0},  # the undecided neither
-        {(label_issues, "MOST_TO_JUDGE"): 0},  # verdicts are on issues alone
+        {(label_issues_on_spark, "MOST_TO_JUDGE"): 0},  # verdicts are on issues alone
     ):
         with monkeypatch.context() as limited:
             for (module, name), limit in limits.items():

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pyspark.sql.pandas.types import to_arrow_schema
 
 from lakewinnow import columns as c
 from lakewinnow.core import sparse
@@ -37,7 +38,7 @@ from lakewinnow.core.selection.n_lowest import Cuts, Selection, Tally
 from lakewinnow.core.selection.scan import scan, selected
 from lakewinnow.core.selection.scores import label_scores, self_confidence
 from lakewinnow.core.types import Block, BoolArray, FloatArray, IntArray
-from lakewinnow.spark.arrow.parquet_rows import ParquetRows
+from lakewinnow.spark.arrow.parquet_rows import PLACE, ParquetRows
 from lakewinnow.spark.passes import valid_probs, verdicts
 from lakewinnow.spark.passes.valid_probs import Checked, CheckedJoint
 from lakewinnow.spark.sessions import cluster
@@ -111,7 +112,9 @@ class HeldRows:
         while not plan.done:
             plan = plan.refine(Tally.merge(self._map(partial(_tally, plan=plan))))
         parts = self._map(partial(_judged, cuts=plan.cuts))
-        return plan.cuts, pa.Table.from_batches([batch for part in parts for batch in part])
+        judged = [batch for part in parts for batch in part if len(batch)]
+        judged.sort(key=lambda batch: batch.column(PLACE)[0].as_py())
+        return plan.cuts, pa.Table.from_batches(judged, to_arrow_schema(verdicts.JUDGED))
 
     def _map(self, function: Callable[[_Part], Result]) -> list[Result]:
         with ThreadPoolExecutor(len(self.parts)) as pool:

@@ -74,7 +74,10 @@ def join(
 
 
 def _by_place(df: DataFrame, theirs: list[Column], rows: ParquetRows, told: pa.Table) -> Joined:
-    in_order = told.take(np.argsort(told.column(PLACE))).drop_columns([PLACE, c.ROW_ID])
+    places = told.column(PLACE).to_numpy()
+    if (places[1:] < places[:-1]).any():
+        told = told.take(np.argsort(places))
+    in_order = told.drop_columns([PLACE, c.ROW_ID])
     n_rows = rows.rows_by_file()
     ends = pa.array(np.cumsum([0, *n_rows.values()]), pa.int32())
     uris = {unquote(path): path for path in (urlsplit(uri).path for uri in df.inputFiles())}
