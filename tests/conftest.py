@@ -101,6 +101,12 @@ def pytest_addoption(parser):
         help="run the tests that ask for `spark`, or of the others those of core, or the rest",
     )
     parser.addoption(
+        "--half",
+        type=int,
+        choices=(0, 1),
+        help="of the part, run the tests of every other file alone: these, or those",
+    )
+    parser.addoption(
         "--slow",
         action="store_true",
         help="run the tests marked as slow, too, which CI has no time for",
@@ -117,9 +123,11 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_ignore_collect(collection_path, config):
     """Leave out files of other parts of the tests: imports take long."""
-    part = config.getoption("part")
+    part, half = config.getoption("part"), config.getoption("half")
     if part is None or not collection_path.match("test_*.py"):
         return None
+    if half is not None and _checksum(collection_path, config) % 2 != half:
+        return True
     if part == "sessions":
         return None if _names_a_session(collection_path) else True
     return None if part == _part_of(collection_path, config) else True
@@ -164,8 +172,12 @@ def _has_any(item, *marks):
 def _has_turn(item, config):
     """Whether it is the turn of a test's file: in eight numbers, once on each kind of Spark."""
     turn = config.getoption("turn")
-    of_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
+    of_file = _checksum(item.path, config)
     return turn is None or (of_file + turn // len(SPARK)) % _SHARES == 0
+
+
+def _checksum(path, config):
+    return zlib.crc32(path.relative_to(config.rootpath).as_posix().encode())
 
 
 def pytest_report_header(config):
