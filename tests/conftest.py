@@ -123,10 +123,10 @@ def pytest_collection_modifyitems(config, items):
 
 def pytest_ignore_collect(collection_path, config):
     """Leave out files of other parts of the tests: imports take long."""
-    part, half = config.getoption("part"), config.getoption("half")
+    part = config.getoption("part")
     if part is None or not collection_path.match("test_*.py"):
         return None
-    if half is not None and _checksum(collection_path, config) % 2 != half:
+    if not _is_of_half(collection_path, config):
         return True
     if part == "sessions":
         return None if _names_a_session(collection_path) else True
@@ -149,6 +149,8 @@ def _is_wanted(item, config):
     if _has_any(item, *slow) and not config.getoption("slow"):
         return False
     part = config.getoption("part")
+    if not _is_of_half(item.path, config):
+        return False
     if "spark" not in getattr(item, "fixturenames", ()):
         return part in (None, _part_of(item.path, config))
     if part not in (None, "sessions"):
@@ -174,6 +176,11 @@ def _has_turn(item, config):
     turn = config.getoption("turn")
     of_file = _checksum(item.path, config)
     return turn is None or (of_file + turn // len(SPARK)) % _SHARES == 0
+
+
+def _is_of_half(path, config):
+    half = config.getoption("half")
+    return half is None or _checksum(path, config) % 2 == half
 
 
 def _checksum(path, config):
