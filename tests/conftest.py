@@ -101,12 +101,6 @@ def pytest_addoption(parser):
         help="run the tests that ask for `spark`, or of the others those of core, or the rest",
     )
     parser.addoption(
-        "--half",
-        type=int,
-        choices=(0, 1),
-        help="of the part, run the tests of every other file alone: these, or those",
-    )
-    parser.addoption(
         "--slow",
         action="store_true",
         help="run the tests marked as slow, too, which CI has no time for",
@@ -126,8 +120,6 @@ def pytest_ignore_collect(collection_path, config):
     part = config.getoption("part")
     if part is None or not collection_path.match("test_*.py"):
         return None
-    if not _is_of_half(collection_path, config):
-        return True
     if part == "sessions":
         return None if _names_a_session(collection_path) else True
     return None if part == _part_of(collection_path, config) else True
@@ -149,8 +141,6 @@ def _is_wanted(item, config):
     if _has_any(item, *slow) and not config.getoption("slow"):
         return False
     part = config.getoption("part")
-    if not _is_of_half(item.path, config):
-        return False
     if "spark" not in getattr(item, "fixturenames", ()):
         return part in (None, _part_of(item.path, config))
     if part not in (None, "sessions"):
@@ -174,17 +164,8 @@ def _has_any(item, *marks):
 def _has_turn(item, config):
     """Whether it is the turn of a test's file: in eight numbers, once on each kind of Spark."""
     turn = config.getoption("turn")
-    of_file = _checksum(item.path, config)
+    of_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
     return turn is None or (of_file + turn // len(SPARK)) % _SHARES == 0
-
-
-def _is_of_half(path, config):
-    half = config.getoption("half")
-    return half is None or _checksum(path, config) % 2 == half
-
-
-def _checksum(path, config):
-    return zlib.crc32(path.relative_to(config.rootpath).as_posix().encode())
 
 
 def pytest_report_header(config):

@@ -45,7 +45,7 @@ from lakewinnow.spark.sessions import cluster
 
 Result = TypeVar("Result")
 
-MOST_HELD: Final = 2**25  # probabilities and margins of all rows, each with its place: 512 MiB
+MOST_HELD: Final = 2**24  # probabilities and margins of all rows, in 16 to 24 bytes each
 _SHARE: Final = 0.5  # of the mean of the first rows: a threshold is hardly below that
 
 
