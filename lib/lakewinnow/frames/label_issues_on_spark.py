@@ -43,7 +43,7 @@ _VERDICT_NAME, _FRAME = "__lw_verdict", "__lw_frame"
 _SCORE, _RANK = "__lw_score", "__lw_rank"
 _NEW_COLUMNS: Final = (*verdicts.VERDICT.names[:-1], c.LABEL_RANK, c.ERROR_CODE)
 
-MOST_TO_JUDGE: Final = 2**21  # rows whose verdicts a driver holds, and sends, in 100 bytes each
+MOST_TO_JUDGE: Final = 2**22  # rows whose verdicts a driver holds, in 100 bytes each, and sends
 MOST_TO_BROADCAST: Final = 10_000_000  # rows; their issues, most often a tenth, take 100 bytes each
 
 
