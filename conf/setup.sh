@@ -77,8 +77,8 @@ install_project() {
 
 # Install some parts of constraints.txt, as two halves at once: nothing need be looked for, and modules
 # are compiled when they are first imported.
-# install_listed VENV PARTS [ARGUMENT OF PIP]...: PARTS are numbers of paragraphs, 1 for quickstart's
-# and 2, 3 for what tests need besides; the rest is installed, too
+# install_listed VENV PARTS [ARGUMENT OF PIP]...: PARTS are the paragraphs, 1 for quickstart, 2 or 23 for
+# tests, which need the first, too, but for PySpark's client; the arguments name what is not listed
 install_listed() {
   local venv=$1 parts=$2 half halves='' failed=''
   shift 2

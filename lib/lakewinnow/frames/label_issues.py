@@ -87,8 +87,8 @@ def find_label_issues(
         The columns of `df` and predicted_label, predicted_prob, is_label_issue, label_score (lower
         is worse), label_rank (1 = worst; null: no issue), error_code (null, or why a row was left
         out: its other new columns are null then). A Spark DataFrame is lazy: the noise model has
-        been estimated and the cuts are known; rows are judged when it is read, or have been where
-        they are those of Parquet files on this machine.
+        been estimated and the cuts are known; rows are judged when it is read, but up to four
+        million of Parquet files on this machine have been judged.
     array
         For labels: bool of shape (n,), whether each row is an issue; or the indices of those that
         are.
