@@ -5,13 +5,14 @@ since a file may say a part of a configuration only, over which others are laid.
 """
 
 import ast
+import functools
 import inspect
 import json
-import textwrap
+import sys
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import MISSING, Field, fields, is_dataclass
 from itertools import pairwise
+from types import ModuleType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 
 from lakewinnow.config.sections import (
@@ -80,10 +81,9 @@ def texts_of(section: type) -> dict[str, str]:
     """Return the text below each field of a section; of an inner section that has none, its own."""
     found: dict[str, str] = {}
     for cls in section.__mro__:
-        if is_dataclass(cls):
-            with suppress(OSError, TypeError):  # of a class that no source has: it has no texts
-                [body] = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
-                found.update(_texts_in(body))
+        module = sys.modules.get(cls.__module__)
+        if is_dataclass(cls) and module is not None:
+            found.update(_texts_in(module).get(cls.__qualname__, {}))
     for f in fields(section):
         if f.metadata.get("about"):
             found[f.name] = f.metadata["about"]
@@ -99,7 +99,28 @@ def text_of(section: type) -> str:
     return " ".join(inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _texts_in(body: Any) -> Iterator[tuple[str, str]]:
+@functools.cache
+def _texts_in(module: ModuleType) -> dict[str, dict[str, str]]:
+    """Return the texts below fields of all classes of a module, by their qualified names."""
+    try:
+        source = inspect.getsource(module)
+    except (OSError, TypeError):  # what is typed into a notebook has no source, and no texts
+        return {}
+    return {name: dict(_texts_below(body)) for name, body in _classes(ast.parse(source))}
+
+
+def _classes(inside: ast.AST, path: str = "") -> Iterator[tuple[str, ast.ClassDef]]:
+    for node in ast.iter_child_nodes(inside):
+        deeper = path
+        if isinstance(node, ast.ClassDef):
+            yield path + node.name, node
+            deeper = f"{path}{node.name}."
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            deeper = f"{path}{node.name}.<locals>."
+        yield from _classes(node, deeper)
+
+
+def _texts_below(body: ast.ClassDef) -> Iterator[tuple[str, str]]:
     for field, text in pairwise(body.body):
         match field, text:
             case (
