@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from pyarrow import RecordBatch, Table, dataset, fs, parquet
+from pyarrow import NativeFile, RecordBatch, Table, dataset, fs, parquet
 from pyspark.sql.types import StructType
 
 from lakewinnow.errors import ConfigError, Shown
@@ -136,28 +136,31 @@ class Files:
             return 0
         return int(self._dataset(name).count_rows())
 
-    def parquet_rows(self, name: str) -> int:
-        """Rows of a Parquet file, from its footer."""
-        return int(parquet.read_metadata(self._at(name), filesystem=self._fs).num_rows)
+    def parquet_rows(self, name: str) -> tuple[int, str]:
+        """Return the rows of a Parquet file, from its footer, and its checksum."""
+        with self._fs.open_input_file(self._at(name)) as file:
+            checksum = _sha256(file)
+            return int(parquet.read_metadata(file).num_rows), checksum
 
     def sha256(self, name: str) -> str:
         """Return a file's checksum."""
-        digest = hashlib.sha256()
         with self._fs.open_input_stream(self._at(name)) as stream:
-            while part := stream.read(_BYTES_AT_ONCE):
-                digest.update(part)
-        return digest.hexdigest()
+            return _sha256(stream)
 
     def count_true(self, name: str, column: str) -> int:
         """Rows of a Parquet folder that have true in a column; a bit a row is all that is read."""
         return int(self._dataset(name).count_rows(filter=dataset.field(column)))
 
-    def spark_schema(self, name: str) -> StructType | None:
+    def spark_schema(self, name: str, own: Sequence[str] | None = None) -> StructType | None:
         """Return the columns of a Parquet folder as the Spark that wrote it left them in a footer.
 
         To find them by itself is a job for Spark. None: some other writer's, or it is not there.
+
+        Parameters
+        ----------
+        own : the table's files, if it has a list of them
         """
-        files = sorted(self.data_files(name)) if (own := self.listed(name)) is None else own
+        files = sorted(self.data_files(name)) if own is None else own
         first = next((path for path in files if path.endswith(".parquet")), None)
         if first is None:
             return None
@@ -198,10 +201,13 @@ class Files:
 
     def read_bytes(self, name: str) -> bytes | None:
         """Read a file whole; None when it is not there."""
-        if self.info(name).type != fs.FileType.File:
+        try:
+            with self._fs.open_input_stream(self._at(name)) as stream:
+                return bytes(stream.read())
+        except OSError as error:  # a folder's, too; to look first would be one more request
+            if not isinstance(error, FileNotFoundError) and self.is_file(name):
+                raise
             return None
-        with self._fs.open_input_stream(self._at(name)) as stream:
-            return bytes(stream.read())
 
     def open(self, name: str) -> Any:
         """Open a file to be read bit by bit, in a ``with`` statement."""
@@ -362,6 +368,13 @@ def _mounted(root: str) -> str:
 
 def _with_endpoint(uri: str) -> str:
     return arrow_uri(uri, os.environ) if uri.startswith("s3:") else uri
+
+
+def _sha256(stream: NativeFile) -> str:
+    digest = hashlib.sha256()
+    while part := stream.read(_BYTES_AT_ONCE):
+        digest.update(part)
+    return digest.hexdigest()
 
 
 def _write_rows(

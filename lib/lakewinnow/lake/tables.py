@@ -39,9 +39,9 @@ class TableVersion:
 
 def format_of(files: Files, name: str) -> str:
     """Return the format of a published table."""
-    if files.exists(f"{name}/{_DELTA_LOG}"):
+    if files.entries(f"{name}/{_DELTA_LOG}"):
         return "delta"
-    return "iceberg" if files.exists(f"{name}/{_ICEBERG_LOG}") else "parquet"
+    return "iceberg" if files.entries(f"{name}/{_ICEBERG_LOG}") else "parquet"
 
 
 def whole(writer: DataFrameWriter) -> DataFrameWriter:

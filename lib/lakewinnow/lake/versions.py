@@ -152,7 +152,7 @@ class Versions:
         if not self.files.renames_folders:
             current = self._wanted(manifests[:1])
             for place in wanted:
-                own = None if self.files.is_file(place) else self._list_of(place)
+                own = self._list_in(place)
                 if own is not None:
                     self._copy_aside(place, wanted[place] - current.get(place, set()) - own)
                     self._clear(place, own, current.get(place, set()))
@@ -241,9 +241,13 @@ class Versions:
 
     def _list_of(self, place: str) -> Listed | None:
         """Return what a table consists of; of a file by itself, that; None: nothing says so."""
-        if self.files.is_file(place):
+        own = self._list_in(place)
+        if own is None and self.files.is_file(place):
             return {(place, self.files.sha256(place))}
-        content = self.files.read_json(f"{place}/{LIST}")
+        return own
+
+    def _list_in(self, folder: str) -> Listed | None:
+        content = self.files.read_json(f"{folder}/{LIST}")
         return None if content is None else _of(from_json(TableFiles, content))
 
     def _clear(self, place: str, own: Listed, wanted: Listed) -> None:
@@ -257,7 +261,7 @@ class Versions:
 
     def _copy_aside(self, place: str, wanted: Listed) -> None:
         """Copy those of a table's files that are there; the list comes last."""
-        found = self.files.data_files(place)
+        found = self.files.data_files(place) if wanted else {}
         here = sorted(of for of in wanted if of[0] in found)
         if not here:
             return
@@ -277,11 +281,12 @@ def describe(
     ----------
     paths : in the folder, with their bytes
     """
-    one = partial(_described, root=files.root, folder=folder)
+    one = partial(_described, folder=folder)
     if sum(paths.values()) <= _FEW_BYTES:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(partial(_described, root=files, folder=folder), sorted(paths)))
-    rows = spark.createDataFrame([(path,) for path in sorted(paths)], "path string")
+            return list(pool.map(partial(one, files), *zip(*sorted(paths.items()), strict=True)))
+    one = partial(_described, files.root, folder=folder)
+    rows = spark.createDataFrame(sorted(paths.items()), "path string, bytes bigint")
     found = map_batches(rows.repartition(len(paths)), partial(_describe_batches, one), _DESCRIBED)
     return [from_json(DataFile, row) for row in found.toArrow().sort_by("path").to_pylist()]
 
@@ -290,15 +295,15 @@ def _describe_batches(
     describe_file: "partial[DataFile]", batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        found = [to_json(describe_file(path)) for path in batch.column(0).to_pylist()]
+        of = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        found = [to_json(describe_file(path, n_bytes)) for path, n_bytes in of]
         yield pa.RecordBatch.from_pylist(found)
 
 
-def _described(path: str, root: Files | str, folder: str) -> DataFile:
+def _described(root: Files | str, path: str, n_bytes: int, *, folder: str) -> DataFile:
     files = Files(root) if isinstance(root, str) else root
-    name = f"{folder}/{path}"
-    size, rows = files.size(name), files.parquet_rows(name)
-    return DataFile(path=path, bytes=size, rows=rows, sha256=files.sha256(name))
+    rows, checksum = files.parquet_rows(f"{folder}/{path}")
+    return DataFile(path=path, bytes=n_bytes, rows=rows, sha256=checksum)
 
 
 def _of(table: TableFiles) -> Listed:

@@ -103,14 +103,14 @@ class Lake:
     def read(self, name: str) -> DataFrame:
         """Read a table of this workspace."""
         format_ = self._format_of(name)
-        reader = self.spark.read.format(format_)
-        if format_ == "parquet" and (schema := self.files.spark_schema(name)) is not None:
-            reader = reader.schema(schema)  # which Spark has a job of its own to find
-        paths = [name]
-        if not self.files.renames_folders and format_ == "parquet":
+        reader, paths = self.spark.read.format(format_), [name]
+        if format_ == "parquet":
             own = self.files.listed(name)
-            if own is not None and {*own} != self.files.data_files(name).keys():
-                paths = [f"{name}/{path}" for path in own]
+            if (schema := self.files.spark_schema(name, own)) is not None:
+                reader = reader.schema(schema)  # which Spark has a job of its own to find
+            if own is not None and not self.files.renames_folders:
+                has_others = {*own} != self.files.data_files(name).keys()
+                paths = [f"{name}/{path}" for path in own] if has_others else paths
         return reader.load([self.files.path(path) for path in paths])
 
     def publish(
@@ -175,11 +175,12 @@ class Lake:
         self, name: str, folder: str, older: Collection[str], schema: StructType | None = None
     ) -> None:
         files = self.versions.files
-        if not files.exists(folder):
+        found = files.data_files(folder)
+        if not found and not files.exists(folder):
             expected, got = "a folder that Spark and this process share", Shown(self.files.root)
             hint = "give a full URI, e.g. hdfs://… or s3a://…"
             raise EngineError("workspace_not_shared", "workspace", expected, got, hint)
-        paths = {path: n for path, n in files.data_files(folder).items() if path not in older}
+        paths = {path: n for path, n in found.items() if path not in older}
         written = self._described(folder, paths, schema)
         self.versions.put(name, folder, written)
 
@@ -193,7 +194,7 @@ class Lake:
 
     def listing(self, names: Iterable[str]) -> dict[str, TableFiles]:
         """Return what tables consist of, as a manifest has it; of no table, none."""
-        found = {name: self._listing(name) for name in sorted({*names}) if self.files.exists(name)}
+        found = {name: self._listing(name) for name in sorted({*names})}
         return {name: table for name, table in found.items() if table is not None}
 
     def other_files(self, names: Iterable[str]) -> list[DataFile]:
@@ -228,7 +229,9 @@ class Lake:
         decided_by: Mapping[str, str] = MappingProxyType({}),
     ) -> Commit:
         """Write the record that makes a stage's tables valid; none, where they are incomplete."""
-        size = {table: self._bytes(table) for table in {*report.reads, *report.writes}}
+        extents = {table: self._extent(table) for table in {*report.reads, *report.writes}}
+        size = {table: n_bytes for table, (_, n_bytes) in extents.items()}
+        written = [(name, extents[name][0]) for name in report.writes if not _is_a_file(name)]
         commit = Commit(
             name=name,
             fingerprint=fingerprint,
@@ -238,7 +241,7 @@ class Lake:
             passes=max(report.reads.values(), default=0),
             bytes_read=report.bytes_in + sum(size[t] * n for t, n in report.reads.items()),
             bytes_written=sum(size[table] for table in report.writes),
-            tables={name: self.rows(name) for name in report.writes if not _is_a_file(name)},
+            tables={name: self.rows(name) if n is None else n for name, n in written},
             figures={} if report.figures is None else to_json(report.figures),
             warnings=[masked_text(warning) for warning in report.warnings],
             id=uuid.uuid4().hex,
@@ -282,7 +285,7 @@ class Lake:
         ------
         EngineError : "no_commit"
         """
-        commit = self.committed(name)
+        commit = self.record(name)
         if commit is None:
             raise EngineError(
                 "no_commit", name, "a committed stage", None, "run it again with --restart"
@@ -296,12 +299,12 @@ class Lake:
         content = self.files.read_json(f"{name}/{LIST}")
         return self.files.count_rows(name) if content is None else int(content["rows"])
 
-    def _bytes(self, name: str) -> int:
-        """Bytes of a table or another file, without older files beside it."""
+    def _extent(self, name: str) -> tuple[int | None, int]:
+        """Rows by its list, and bytes of a table or another file, without older files beside it."""
         content = self.files.read_json(f"{name}/{LIST}")
         if content is None:
-            return self.files.size(name)
-        return sum(int(file["bytes"]) for file in content["files"])
+            return None, self.files.size(name)
+        return int(content["rows"]), sum(int(file["bytes"]) for file in content["files"])
 
     def _is_whole(self, name: str) -> bool:
         """Whether all files of a table are there, of their sizes."""

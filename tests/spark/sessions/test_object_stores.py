@@ -1,6 +1,7 @@
 """An object store has one name and one endpoint, whichever engine and library reads it."""
 
 import pytest
+from pyarrow import fs
 
 from lakewinnow.spark.sessions.engines import is_sail
 from lakewinnow.spark.sessions.object_stores import (
@@ -33,7 +34,9 @@ def test_any_of_the_endpoint_variables_will_do(name):
         "AWS_ALLOW_HTTP": "true",
     }
     uri = arrow_uri("s3://b/x", {name: PLAIN})
-    assert uri == "s3://b/x?scheme=http&endpoint_override=127.0.0.1%3A9000"
+    assert uri.startswith("s3://b/x?")
+    assert uri.endswith("scheme=http&endpoint_override=127.0.0.1%3A9000")
+    assert fs.FileSystem.from_uri(uri)[1] == "b/x"  # pyarrow refuses an option it does not know
 
 
 def test_an_endpoint_is_secure_unless_it_says_otherwise():
@@ -44,4 +47,6 @@ def test_an_endpoint_is_secure_unless_it_says_otherwise():
 
 def test_without_an_endpoint_it_is_amazon():
     assert server_environment({"AWS_REGION": "eu-central-1"}) == {}
-    assert arrow_uri("s3://b/x", {"AWS_ENDPOINT_URL": ""}) == "s3://b/x"
+    uri = arrow_uri("s3://b/x", {"AWS_ENDPOINT_URL": ""})
+    assert uri.partition("?")[0] == "s3://b/x"
+    assert "endpoint" not in uri

@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import quote
 
+import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from lakewinnow.spark.sessions.engines import is_sail
 
 _S3: Final = re.compile(r"^s3[an]?:/(?=/)", re.IGNORECASE)
+# A small object is written by one request, not three; pyarrow 21 is the first that knows this.
+_OPTIONS: Final = ["allow_delayed_open=true"] if int(pa.__version__.split(".")[0]) >= 21 else []
 _ENDPOINTS: Final = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 
 
@@ -43,9 +46,9 @@ def server_environment(given: Mapping[str, str]) -> dict[str, str]:
 
 def arrow_uri(path: str, given: Mapping[str, str]) -> str:
     """Return the URI of an S3 path for pyarrow, with the endpoint in it if there is one."""
-    endpoint = endpoint_of(given)
-    if endpoint is None:
-        return path
-    scheme, _, host = endpoint.rpartition("://")
-    override = quote(host.rstrip("/"), safe="")
-    return f"{path}?scheme={scheme or 'https'}&endpoint_override={override}"
+    options, endpoint = list(_OPTIONS), endpoint_of(given)
+    if endpoint is not None:
+        scheme, _, host = endpoint.rpartition("://")
+        override = quote(host.rstrip("/"), safe="")
+        options += [f"scheme={scheme or 'https'}", f"endpoint_override={override}"]
+    return "?".join([path, "&".join(options)]) if options else path
