@@ -20,6 +20,10 @@ with contextlib.suppress(ImportError):  # PySpark's client alone brings no py4j
 
     errors += (Py4JJavaError,)
 
+# PySpark notes for each column where in the code it was made, to say so in errors, none of which a
+# user of ours has written: 0.2 ms a column in its client, 3 ms in a JVM's.
+NO_CALL_SITES: Final = ("spark.python.sql.dataFrameDebugging.enabled", "false")
+
 SAIL: Final = "Sail"
 SPARK: Final = "Spark"
 
