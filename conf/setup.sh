@@ -40,7 +40,7 @@ install_chromium() {
 
 install_project() {
   local venv=$1 extras=$2 constraints=$3 newest=${4:-13}
-  local stamp=$venv/.installed-$extras wanted python listed=
+  local stamp=$venv/.installed-$extras wanted python project
   wanted="$(cat pyproject.toml ${constraints//,/ } | cksum) $PWD"
   if [ -x "$venv/bin/python" ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
     return
@@ -63,25 +63,26 @@ install_project() {
   elif has "$venv" pyspark_client && [ "$extras" != sail ]; then
     pip_of "$venv" uninstall --yes pyspark-client
   fi
+  project=(--editable ".[$extras]")
   if [ "$extras" = sail ]; then
-    install_listed "$venv" 1 --editable . && listed=yes
+    install_listed "$venv" 1 && project=()
   elif [ "$constraints" = conf/constraints.txt ] && has_extra dev "$extras" && ! has "$venv" pyspark; then
-    install_listed "$venv" "2$(has_extra sentence-transformers "$extras" && printf 3)" || true
+    install_listed "$venv" "2$(has_extra sentence-transformers "$extras" && printf 3)" &&
+      project=("lakewinnow[$extras]") # it is there; what of its extras is not listed is looked for
   fi
-  if [ -z "$listed" ]; then
+  if [ ${#project[@]} -gt 0 ]; then
     merged "$constraints" >"$venv/constraints.txt"
-    pip_of "$venv" install --no-compile --constraint "$venv/constraints.txt" --editable ".[$extras]"
+    pip_of "$venv" install --no-compile --constraint "$venv/constraints.txt" "${project[@]}"
   fi
   printf '%s' "$wanted" >"$stamp"
 }
 
-# Install some parts of constraints.txt, as two halves at once: nothing need be looked for, and modules
-# are compiled when they are first imported.
-# install_listed VENV PARTS [ARGUMENT OF PIP]...: PARTS are the paragraphs, 1 for quickstart, 2 or 23 for
-# tests, which need the first, too, but for PySpark's client; the arguments name what is not listed
+# Install the project and some parts of constraints.txt, those as two halves at once: nothing need be
+# looked for, and modules are compiled when they are first imported.
+# install_listed VENV PARTS: PARTS are the paragraphs, 1 for quickstart, 2 or 23 for tests, which need
+# the first, too, but for PySpark's client
 install_listed() {
   local venv=$1 parts=$2 half halves='' failed=''
-  shift 2
   awk -v parts="$parts" 'BEGIN { RS = "" } NR == 1 || index(parts, NR)' conf/constraints.txt |
     if [ "$parts" = 1 ]; then cat; else grep -v '^pyspark-client=='; fi >"$venv/listed.txt"
   # The project and what has no wheel, which take a build each; what is left, every other one.
@@ -90,7 +91,7 @@ install_listed() {
     pip_of "$venv" install --no-deps --no-compile -r "$venv/half$half.txt" &
     halves+=" $!"
   done
-  [ $# -eq 0 ] || pip_of "$venv" install --no-deps --no-compile "$@" || failed=yes
+  pip_of "$venv" install --no-deps --no-compile --editable . || failed=yes
   for half in $halves; do
     wait "$half" || failed=yes
   done

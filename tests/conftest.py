@@ -36,6 +36,7 @@ FIGURES = Path(figures.__file__).parent
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
 _SHARES = 4  # of the files, of which one has its turn on Spark
+_PARTS = {"core": ("core",), "servers": ("faults", "spark")}  # folders of tests without `spark`
 
 
 def _also_by_the_schema(parse):
@@ -97,8 +98,9 @@ def pytest_addoption(parser):
     )
     parser.addoption(
         "--part",
-        choices=("sessions", "core", "others"),
-        help="run the tests that ask for `spark`, or of the others those of core, or the rest",
+        choices=("sessions", *_PARTS, "others"),
+        help="run the tests that ask for `spark`, or of the others those of core, those that start "
+        "and kill servers and commands, or the rest",
     )
     parser.addoption(
         "--slow",
@@ -127,8 +129,8 @@ def pytest_ignore_collect(collection_path, config):
 
 def _part_of(path, config):
     """Return the part that a file's tests are which do not ask for a session."""
-    of_core = config.rootpath / "tests" / "core"
-    return "core" if path.is_relative_to(of_core) else "others"
+    area = path.relative_to(config.rootpath / "tests").parts[0]
+    return next((part for part, areas in _PARTS.items() if area in areas), "others")
 
 
 @functools.cache

@@ -5,12 +5,12 @@ since a file may say a part of a configuration only, over which others are laid.
 """
 
 import ast
-import functools
 import inspect
 import json
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
+from functools import cache
 from itertools import pairwise
 from types import ModuleType
 from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
@@ -99,7 +99,7 @@ def text_of(section: type) -> str:
     return " ".join(inspect.cleandoc(section.__doc__ or "").partition("\n\n")[0].split())
 
 
-@functools.cache
+@cache
 def _texts_in(module: ModuleType) -> dict[str, dict[str, str]]:
     """Return the texts below fields of all classes of a module, by their qualified names."""
     try:

@@ -4,9 +4,9 @@ Its figures are those of summary.json and manifest.json; its examples are of the
 size is bounded whatever the corpus: see `MOST_IN_MATRIX` and `stages.report`.
 """
 
-import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from typing import Any, Final
 
@@ -179,7 +179,7 @@ def _style() -> str:
     return files(__package__).joinpath("report.css").read_text(encoding="utf-8")
 
 
-@functools.cache  # with it the templates are: to compile them takes longer than to fill them in
+@cache  # with it the templates are: to compile them takes longer than to fill them in
 def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("lakewinnow.report", "."),
