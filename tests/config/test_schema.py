@@ -4,6 +4,7 @@ import json
 import re
 import runpy
 import sys
+from dataclasses import dataclass
 
 import jsonschema
 import pytest
@@ -115,6 +116,28 @@ def test_it_is_a_schema_and_every_key_says_what_it_is_for():
     assert all(
         path[0] == "clean" or path[-1] in ("filter_by", "rank_by", "epochs") for path in silent
     )
+
+
+def test_a_text_below_a_field_is_its_own_wherever_the_class_is():
+    @dataclass(frozen=True)
+    class Section:
+        """Keys of a check."""
+
+        most: int = 1
+        """How many
+        at most."""
+        other: int = 1
+
+    @dataclass(frozen=True)
+    class Same(Section):
+        other: int = 2
+        """Another."""
+
+    assert schema.texts_of(Section) == {"most": "How many at most."}
+    assert schema.texts_of(Same) == {"most": "How many at most.", "other": "Another."}
+    typed = "from dataclasses import dataclass\n@dataclass\nclass Typed:\n    most: int = 1"
+    exec(typed, named := {"__name__": "typed in"})  # noqa: S102 - as into a notebook
+    assert schema.texts_of(named["Typed"]) == {}
 
 
 def described(part, inside=()):

@@ -56,11 +56,19 @@ def test_a_write_that_fails_leaves_the_old_file(files, monkeypatch):
 
 def test_what_is_not_there_is_none_nothing_or_zero(files):
     assert files.read_json("x.json") is None
+    assert files.read_bytes("") is None
     assert not files.exists()
     assert not files.exists("x")
     assert files.entries("x") == []
     assert (files.size("x"), files.count_rows("x")) == (0, 0)
     files.delete("x")
+
+
+def test_a_folder_has_no_content_nor_has_what_is_below_a_file(files):
+    files.write_text("x/y", "content")
+    assert files.read_bytes("x/y") == b"content"
+    assert files.read_bytes("x") is None
+    assert files.read_bytes("x/y/z") is None
 
 
 def test_size_and_rows_are_those_of_the_data_files(files):

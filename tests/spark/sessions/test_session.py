@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 
 import pyspark
+import pyspark.errors.utils
 import pytest
+from pyspark.sql import functions
 
 from lakewinnow.errors import EngineError
 from lakewinnow.spark.sessions import session as sessions
@@ -186,6 +188,12 @@ def test_under_spark_submit_the_settings_are_the_users(machine, tmp_path):
         "spark.ui.enabled": None,
         "spark.sql.warehouse.dir": f"file:{work}/spark-warehouse".replace(" ", "%20"),
     }
+
+
+def test_no_stack_is_looked_through_for_a_column(spark, monkeypatch):
+    monkeypatch.setattr(pyspark.errors.utils, "_enable_debugging_cache", None)
+    monkeypatch.setattr(pyspark.errors.utils, "_capture_call_site", None)
+    assert spark.range(2).select(functions.col("id") + functions.lit(1)).count() == 2
 
 
 def test_a_session_that_is_there_is_used(spark):
