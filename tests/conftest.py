@@ -35,7 +35,7 @@ if os.environ.get("CI"):
 FIGURES = Path(figures.__file__).parent
 ENGINES = ("sail", "classic", "connect")
 SPARK = ENGINES[1:]
-_SHARES = 4  # of the files, of which one has its turn on Spark
+_SHARES = 6  # of the files, of which one has its turn on Spark
 _PARTS = {"core": ("core",), "servers": ("faults", "spark")}  # folders of tests without `spark`
 
 
@@ -164,7 +164,7 @@ def _has_any(item, *marks):
 
 
 def _has_turn(item, config):
-    """Whether it is the turn of a test's file: in eight numbers, once on each kind of Spark."""
+    """Whether it is the turn of a test's file: in twelve numbers, once on each kind of Spark."""
     turn = config.getoption("turn")
     of_file = zlib.crc32(item.path.relative_to(config.rootpath).as_posix().encode())
     return turn is None or (of_file + turn // len(SPARK)) % _SHARES == 0
