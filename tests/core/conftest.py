@@ -1,4 +1,4 @@
-"""Coverage counts what a test's first cases run: to trace all doubles the time that they take."""
+"""Coverage counts what a test's first cases run: to trace them all takes two thirds more time."""
 
 import sys
 from collections import Counter

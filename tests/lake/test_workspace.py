@@ -174,6 +174,14 @@ def test_a_revoked_record_is_gone(lake):
     assert lake.rows("t") == 3
 
 
+def test_figures_of_a_stage_whose_table_is_lost_are_an_engine_error(lake):
+    commit(lake, t=3)
+    lake.files.delete("t")
+    with pytest.raises(EngineError) as caught:
+        lake.figures("stage", Found)
+    assert (caught.value.code, caught.value.where) == ("no_commit", "stage")
+
+
 def test_figures_of_a_stage_that_did_not_run_are_an_engine_error(lake):
     with pytest.raises(EngineError) as caught:
         lake.figures("ingest", Found)

@@ -88,7 +88,7 @@ def find_label_issues(
         is worse), label_rank (1 = worst; null: no issue), error_code (null, or why a row was left
         out: its other new columns are null then). A Spark DataFrame is lazy: the noise model has
         been estimated and the cuts are known; rows are judged when it is read, but up to four
-        million of Parquet files on this machine have been judged.
+        million of Parquet files on this machine at once.
     array
         For labels: bool of shape (n,), whether each row is an issue; or the indices of those that
         are.

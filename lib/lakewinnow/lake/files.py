@@ -136,7 +136,7 @@ class Files:
             return 0
         return int(self._dataset(name).count_rows())
 
-    def parquet_rows(self, name: str) -> tuple[int, str]:
+    def rows_and_sha256(self, name: str) -> tuple[int, str]:
         """Return the rows of a Parquet file, from its footer, and its checksum."""
         with self._fs.open_input_file(self._at(name)) as file:
             checksum = _sha256(file)

@@ -241,10 +241,9 @@ class Versions:
 
     def _list_of(self, place: str) -> Listed | None:
         """Return what a table consists of; of a file by itself, that; None: nothing says so."""
-        own = self._list_in(place)
-        if own is None and self.files.is_file(place):
+        if self.files.is_file(place):
             return {(place, self.files.sha256(place))}
-        return own
+        return self._list_in(place)
 
     def _list_in(self, folder: str) -> Listed | None:
         content = self.files.read_json(f"{folder}/{LIST}")
@@ -281,11 +280,10 @@ def describe(
     ----------
     paths : in the folder, with their bytes
     """
-    one = partial(_described, folder=folder)
     if sum(paths.values()) <= _FEW_BYTES:
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return list(pool.map(partial(one, files), *zip(*sorted(paths.items()), strict=True)))
-    one = partial(_described, files.root, folder=folder)
+            return list(pool.map(partial(_described, files, folder), sorted(paths.items())))
+    one = partial(_described, files.root, folder)
     rows = spark.createDataFrame(sorted(paths.items()), "path string, bytes bigint")
     found = map_batches(rows.repartition(len(paths)), partial(_describe_batches, one), _DESCRIBED)
     return [from_json(DataFile, row) for row in found.toArrow().sort_by("path").to_pylist()]
@@ -295,14 +293,14 @@ def _describe_batches(
     describe_file: "partial[DataFile]", batches: Iterable[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     for batch in batches:
-        of = zip(*(column.to_pylist() for column in batch.columns), strict=True)
-        found = [to_json(describe_file(path, n_bytes)) for path, n_bytes in of]
+        files = zip(*(column.to_pylist() for column in batch.columns), strict=True)
+        found = [to_json(describe_file(file)) for file in files]
         yield pa.RecordBatch.from_pylist(found)
 
 
-def _described(root: Files | str, path: str, n_bytes: int, *, folder: str) -> DataFile:
-    files = Files(root) if isinstance(root, str) else root
-    rows, checksum = files.parquet_rows(f"{folder}/{path}")
+def _described(root: Files | str, folder: str, file: tuple[str, int]) -> DataFile:
+    files, (path, n_bytes) = Files(root) if isinstance(root, str) else root, file
+    rows, checksum = files.rows_and_sha256(f"{folder}/{path}")
     return DataFile(path=path, bytes=n_bytes, rows=rows, sha256=checksum)
 
 

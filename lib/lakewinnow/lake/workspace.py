@@ -108,9 +108,12 @@ class Lake:
             own = self.files.listed(name)
             if (schema := self.files.spark_schema(name, own)) is not None:
                 reader = reader.schema(schema)  # which Spark has a job of its own to find
-            if own is not None and not self.files.renames_folders:
-                has_others = {*own} != self.files.data_files(name).keys()
-                paths = [f"{name}/{path}" for path in own] if has_others else paths
+            if (
+                own is not None
+                and not self.files.renames_folders
+                and {*own} != self.files.data_files(name).keys()  # older ones are beside them
+            ):
+                paths = [f"{name}/{path}" for path in own]
         return reader.load([self.files.path(path) for path in paths])
 
     def publish(
@@ -285,7 +288,7 @@ class Lake:
         ------
         EngineError : "no_commit"
         """
-        commit = self.record(name)
+        commit = self.committed(name)
         if commit is None:
             raise EngineError(
                 "no_commit", name, "a committed stage", None, "run it again with --restart"

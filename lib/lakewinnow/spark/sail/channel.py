@@ -10,7 +10,7 @@ from typing import Any, Final
 from pyspark.sql.connect.client import ChannelBuilder
 from pyspark.sql.connect.session import SparkSession
 
-from lakewinnow.spark.sessions.engines import NO_CALL_SITES
+from lakewinnow.spark.sessions.engines import CALL_SITES
 
 _LONGEST_MESSAGE: Final = 2**31 - 1
 _CLOSE_TIMEOUT_S: Final = 2.0
@@ -54,7 +54,7 @@ def connect(target: str, app_name: str) -> Any:
         connected.client.disable_reattachable_execute()
         connected.conf.set("spark.app.name", app_name)
         connected.conf.set("spark.sql.session.timeZone", "UTC")
-        connected.conf.set(*NO_CALL_SITES)
+        connected.conf.set(CALL_SITES, "false")
     except BaseException:
         stop(connected, is_there=False)
         raise

@@ -51,4 +51,4 @@ def arrow_uri(path: str, given: Mapping[str, str]) -> str:
         scheme, _, host = endpoint.rpartition("://")
         override = quote(host.rstrip("/"), safe="")
         options += [f"scheme={scheme or 'https'}", f"endpoint_override={override}"]
-    return "?".join([path, "&".join(options)]) if options else path
+    return f"{path}?{'&'.join(options)}" if options else path

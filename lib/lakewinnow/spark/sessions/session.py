@@ -27,7 +27,7 @@ from lakewinnow.config.types import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.spark.sail import embedded
 from lakewinnow.spark.sessions import archive, java
-from lakewinnow.spark.sessions.engines import NO_CALL_SITES
+from lakewinnow.spark.sessions.engines import CALL_SITES
 from lakewinnow.spark.sessions.machine import memory_bytes, usable_cores
 
 _LOG = logging.getLogger(__name__)
@@ -253,7 +253,7 @@ def local_settings(scratch: Path, input_bytes: int = 0) -> dict[str, str]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.local.dir": str(scratch),
-        **dict([NO_CALL_SITES]),
+        CALL_SITES: "false",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         # It makes a job of every shuffle, and waits for it before it plans the rest. With as many
