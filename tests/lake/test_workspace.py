@@ -10,6 +10,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from builders import lake_in, read_rows, read_table
 from lakewinnow.errors import EngineError
+from lakewinnow.lake import versions
 from lakewinnow.lake.workspace import StageReport
 from lakewinnow.spark.sessions.engines import is_sail
 
@@ -172,6 +173,16 @@ def test_a_revoked_record_is_gone(lake):
     lake.revoke("stage")
     assert lake.committed("stage") is None
     assert lake.rows("t") == 3
+
+
+def test_many_bytes_are_described_by_tasks_as_few_are_here(lake, monkeypatch):
+    lake.publish("t", lake.spark.range(7).repartition(3), rows_per_file=2)
+    paths = lake.files.data_files("t")
+    here = versions.describe(lake.spark, lake.files, "t", paths)
+    assert sum(file.rows for file in here) == 7
+    assert {file.path: file.bytes for file in here} == paths
+    monkeypatch.setattr(versions, "_FEW_BYTES", 0)
+    assert versions.describe(lake.spark, lake.files, "t", paths) == here
 
 
 def test_figures_of_a_stage_whose_table_is_lost_are_an_engine_error(lake):
