@@ -1,10 +1,11 @@
-"""The text of a row as it leaves the workspace: rewritten, where the action of a check says so.
+"""Rewrite a row's text as it leaves the workspace, where the action of a check says so.
 
-It is the same function of the text wherever it is shown or written: in issues/, clean/, review/,
-dropped/ and exports/. The workspace's corpus/ keeps the text as it came, and what is in other
-columns of the input is not looked at.
+The text is the same wherever it is shown or written: in issues/, clean/, review/, dropped/ and
+exports/. So are the values that name groups of rows. The workspace's corpus/ keeps rows as they
+came; in clean/, review/ and dropped/ the input's other columns are as they came, too.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from functools import partial, reduce
 from typing import Final, TypeAlias
@@ -43,7 +44,21 @@ def text(clean: CleanConfig, checks: ChecksConfig) -> Column:
     functions = rewrites(clean, checks)
     if not functions:
         return F.col(c.TEXT)
-    return udf.on_arrow(partial(_rewritten, functions=functions), StringType())(F.col(c.TEXT))
+    return _mapped(F.col(c.TEXT), partial(rewritten, functions=functions))
+
+
+def group_name(value: str, functions: Sequence[Rewrite]) -> str:
+    """Return a value as others may see it; values that differ still do, by a part of a hash."""
+    shown = rewritten(value, functions)
+    if shown == value:
+        return value
+    return f"{shown} #{hashlib.sha256(value.encode()).hexdigest()[:8]}"
+
+
+def group_names(values: Column, clean: CleanConfig, checks: ChecksConfig) -> Column:
+    """Apply `group_name` to a column of strings."""
+    functions = rewrites(clean, checks)
+    return _mapped(values, partial(group_name, functions=functions)) if functions else values
 
 
 def preview(of: Column) -> Column:
@@ -51,5 +66,10 @@ def preview(of: Column) -> Column:
     return F.substring(of, 1, PREVIEW_LENGTH).alias(c.TEXT_PREVIEW)
 
 
-def _rewritten(texts: pa.Array, functions: Sequence[Rewrite]) -> pa.Array:
-    return pa.array([rewritten(text, functions) for text in texts.to_pylist()], pa.string())
+def _mapped(values: Column, function: Rewrite) -> Column:
+    return udf.on_arrow(partial(_map, function=function), StringType())(values)
+
+
+def _map(values: pa.Array, function: Rewrite) -> pa.Array:
+    found = (None if value is None else function(value) for value in values.to_pylist())
+    return pa.array(found, pa.string())

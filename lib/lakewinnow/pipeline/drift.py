@@ -10,6 +10,7 @@ from lakewinnow import columns as c
 from lakewinnow.checks.drift import CHECK, DriftConfig, DriftFigures
 from lakewinnow.config.sections import Config
 from lakewinnow.figures.rows import Ingested
+from lakewinnow.lake import redaction
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs.earlier_run import EarlierRun, is_workspace, open_run
 from lakewinnow.lake.inputs.source import Source
@@ -42,7 +43,9 @@ def compare(run: Run, wanted: DriftConfig) -> StageReport[DriftFigures]:
     from lakewinnow.checks.drift import stage as drift  # SciPy's functions take long to import
 
     lake, reference = run.lake, run.inputs.opened.get(CHECK.name)
-    to_compare = partial(drift.ToCompare, lake, run.config.input, chosen_embedding(run), wanted)
+    config, embedding = run.config, chosen_embedding(run)
+    shown = redaction.rewrites(config.clean, config.checks)
+    to_compare = partial(drift.ToCompare, lake, config.input, embedding, wanted, rewrites=shown)
     if not isinstance(reference, Source):
         return drift.run(to_compare(earlier=reference), run.text)
     taken_in = Lake(lake.spark, lake.files.path(FOLDER))

@@ -20,6 +20,7 @@ from lakewinnow.core.states import Arrays
 from lakewinnow.core.types import FloatArray, IntArray
 from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake.corpus import accepted
+from lakewinnow.lake.redaction import Rewrite, group_name
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.passes import states
 from lakewinnow.spark.portable import expressions as portable
@@ -75,7 +76,7 @@ def of_two(lake: Lake, reference: Lake, name: str) -> Groups:
     return Groups(rows[0].unionByName(rows[1]), 2, (Pair("this run", name, 0, (1,)),))
 
 
-def by_column(lake: Lake, name: str) -> Groups:
+def by_column(lake: Lake, name: str, rewrites: Sequence[Rewrite] = ()) -> Groups:
     """Split the rows by a column: each value is compared with all other rows.
 
     A value that begins with a date, 2026-02-21, is taken as its month. Of two values the second is
@@ -96,12 +97,13 @@ def by_column(lake: Lake, name: str) -> Groups:
     grouped = rows.select(c.ROW_ID, c.TEXT_KEY, c.TEXT, c.GIVEN_LABEL, group.alias(GROUP))
     n_others = sum(row[1] for row in some if row[0] not in names)
     everything = range(len(names) + 1)
+    shown = [group_name(value, rewrites) for value in names]
     pairs = [
         Pair(value, REST, i, tuple(j for j in everything if j != i))
-        for i, value in enumerate(names)
+        for i, value in enumerate(shown)
     ]
     if len(names) == 2 and not n_others:
-        pairs = [Pair(names[1], names[0], 1, (0,))]
+        pairs = [Pair(shown[1], shown[0], 1, (0,))]
     elif len(names) == 1 and n_others < LEAST_ROWS:
         pairs = []
     return Groups(grouped, len(everything), tuple(pairs), n_values - len(names))

@@ -51,7 +51,7 @@ from lakewinnow.figures.rows import Ingested
 from lakewinnow.lake import check_tables
 from lakewinnow.lake.corpus import accepted
 from lakewinnow.lake.inputs.earlier_run import EarlierRun
-from lakewinnow.lake.redaction import preview
+from lakewinnow.lake.redaction import Rewrite, preview
 from lakewinnow.lake.vectors.embedding_store import store_of
 from lakewinnow.lake.workspace import Lake, StageReport
 from lakewinnow.spark.schemas import schema
@@ -82,6 +82,7 @@ class ToCompare:
     # the workspace that the table of the reference was taken into, its vectors in this run's store
     taken_in: Lake | None = None
     earlier: EarlierRun | None = None  # the run that is the reference
+    rewrites: Sequence[Rewrite] = ()  # of the values of a column, as they may be shown
 
     @property
     def reference(self) -> Lake | None:
@@ -91,7 +92,7 @@ class ToCompare:
     def groups(self) -> Groups:
         """Return the groups of rows and which of them are what."""
         if self.reference is None:
-            return sides.by_column(self.lake, self.config.by or "")
+            return sides.by_column(self.lake, self.config.by or "", self.rewrites)
         return sides.of_two(self.lake, self.reference, self.config.reference or "")
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 from lakewinnow.config.types import AtLeast, ColumnName, Count, Fraction
 from lakewinnow.errors import ConfigError
-from lakewinnow.plan.check import Check, Column
+from lakewinnow.plan.check import Check, Column, rewriting_settings
 from lakewinnow.plan.stage import Names
 from lakewinnow.plan.words import counted
 
@@ -96,6 +96,7 @@ CHECK: Final = Check(
     problems=_problems,
     reads=_reads,
     writes=_writes,
+    settings=rewriting_settings,
     figures=GroupFigures,
     sentences=_sentences,
     nothing_found="the classifier does about as well on every group as on all rows",

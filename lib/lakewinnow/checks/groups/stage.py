@@ -36,9 +36,9 @@ from lakewinnow.checks.groups import (
     GroupsConfig,
     clusters,
 )
-from lakewinnow.config.sections import InputConfig
+from lakewinnow.config.sections import Config
 from lakewinnow.figures.rows import Ingested
-from lakewinnow.lake import check_tables
+from lakewinnow.lake import check_tables, redaction
 from lakewinnow.lake.corpus import accepted, accepted_probs, input_column
 from lakewinnow.lake.run import Run
 from lakewinnow.lake.workspace import Lake, StageReport
@@ -60,7 +60,7 @@ def run(run: Run, config: GroupsConfig) -> StageReport[GroupFigures]:
     if by_cluster:
         clusters.publish(lake, config.max_distance)
     lake.publish(
-        _MEMBERS, _members(lake, run.config.input, config, by_cluster=by_cluster), schema=_MEMBER
+        _MEMBERS, _members(lake, run.config, config, by_cluster=by_cluster), schema=_MEMBER
     )
     scored = _scored(lake.read(_MEMBERS), config.min_rows)
     worst = _worst(scored, config.threshold)
@@ -74,20 +74,18 @@ def run(run: Run, config: GroupsConfig) -> StageReport[GroupFigures]:
     return check_tables.report(lake, CHECK, reads, figures, _MEMBERS, clusters.TABLE)
 
 
-def _members(
-    lake: Lake, source: InputConfig, config: GroupsConfig, *, by_cluster: bool
-) -> DataFrame:
+def _members(lake: Lake, config: Config, groups: GroupsConfig, *, by_cluster: bool) -> DataFrame:
     """Return the groups that each row is in, and its self-confidence; a value of null is none."""
     own = F.get(c.PRED_PROBS, F.col(c.LABEL)).cast("double")
     ticks = portable.rint(own / F.lit(_TICK))
     confidence = accepted_probs(lake).select(c.ROW_ID, ticks.alias(_TICKS))
     kinds = [
-        F.struct(F.lit(name).alias(_KIND), _text(lake, source, name).alias(_GROUP))
-        for name in config.columns
+        F.struct(F.lit(name).alias(_KIND), _text(lake, config, name).alias(_GROUP))
+        for name in groups.columns
     ]
     rows = accepted(lake)
     if by_cluster:
-        rows = rows.join(clusters.of_rows(lake, config.max_distance), c.ROW_ID, "left")
+        rows = rows.join(clusters.of_rows(lake, groups.max_distance), c.ROW_ID, "left")
         kinds.append(F.struct(F.lit(clusters.KIND).alias(_KIND), F.col(_GROUP).alias(_GROUP)))
     return (
         rows.select(c.ROW_ID, F.inline(F.array(*kinds)))
@@ -96,9 +94,10 @@ def _members(
     )
 
 
-def _text(lake: Lake, source: InputConfig, name: str) -> Column:
+def _text(lake: Lake, config: Config, name: str) -> Column:
     schema = StructType.fromJson(lake.figures("ingest", Ingested).input_columns)
-    return portable.as_text(input_column(source, name), schema[name].dataType)
+    value = portable.as_text(input_column(config.input, name), schema[name].dataType)
+    return redaction.group_names(value, config.clean, config.checks)
 
 
 def _scored(members: DataFrame, min_rows: int) -> DataFrame:

@@ -18,6 +18,7 @@ SCORE: Final = "pii_score"  # 0 .. 1, lower is worse: 1 / (1 + places)
 KINDS: Final = "pii_kinds"
 FOUND: Final = "personal data: "  # begins what is said of a row
 TAG: Final = "pii_tag"
+REDACT: Final = "redact"
 Kind = Literal["email", "iban", "card", "ip", "phone"]
 
 
@@ -61,9 +62,9 @@ CHECK: Final = Check(
     is_issue=IS_ISSUE,
     score=SCORE,
     others=(Column(KINDS, "array<string?>"),),
-    actions=("drop", "review", "redact", "keep"),
+    actions=("drop", "review", REDACT, "keep"),
     rewriting={
-        "redact": Rewriting(
+        REDACT: Rewriting(
             text="lakewinnow.checks.pii.stage:redacting", found=FOUND, done="redacted: "
         )
     },
@@ -76,6 +77,7 @@ CHECK: Final = Check(
         ),
     ),
     is_for_models=False,
+    settings=("clean.pii", "input.id"),
     about_action="redact: the row stays, and a tag replaces what was found.",
     problems=_problems,
     cost=Cost(rows_per_second=50_000),
