@@ -91,13 +91,6 @@ def test_a_group_without_rows_is_none(spark):
     assert spark.range(0).groupBy().applyInArrow(count, "n long").collect() == []
 
 
-@bug("lake.store_care: no lambda in a condition")
-def test_a_condition_with_a_lambda_reaches_a_parquet_file(spark, tmp_path):
-    spark.createDataFrame([([1.0],)], "vector array<double>").write.parquet(f"{tmp_path}/rows")
-    rows = spark.read.parquet(f"{tmp_path}/rows")
-    assert rows.where(F.exists("vector", lambda x: x > 0)).count() == 1
-
-
 @bug("lake.source.text_of")
 def test_integers_of_a_parquet_file_become_text(spark, tmp_path):
     spark.createDataFrame([(3,), (20,)], "n long").coalesce(1).write.parquet(f"{tmp_path}/rows")

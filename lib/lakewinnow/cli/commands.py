@@ -27,7 +27,6 @@ from lakewinnow.cli.options import (
     takes_config,
 )
 from lakewinnow.cli.review import review
-from lakewinnow.cli.store import store
 from lakewinnow.errors import DataError, ProviderError
 from lakewinnow.plan.words import counted
 from lakewinnow.printable import printable
@@ -240,9 +239,6 @@ def merge(output: str, models: tuple[str, ...]) -> None:
     noise_models.write(merged, output)
     rows, classes = counted(merged.n_rows, "row"), counted(len(merged.classes), "class")
     click.echo(printable(f"{output}: {rows}, {classes}"))
-
-
-lakewinnow.add_command(store)
 
 
 @lakewinnow.command(**example("doctor"))

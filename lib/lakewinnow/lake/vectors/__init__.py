@@ -1,4 +1,1 @@
-"""The embedding store: a vector is paid for once.
-
-The way in is `embedding_store`; `store_care` looks after one.
-"""
+"""The embedding store: a vector is paid for once. The way in is `embedding_store`."""

@@ -24,8 +24,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 
 from lakewinnow import columns as c
-from lakewinnow.config.sections import HALF, Config, EmbeddingConfig, EmbeddingIdentity
-from lakewinnow.errors import DataError
+from lakewinnow.config.sections import HALF, EmbeddingConfig, EmbeddingIdentity
 from lakewinnow.lake.files import Files, absolute
 from lakewinnow.lake.workspace import Lake
 from lakewinnow.spark.schemas import schema
@@ -281,18 +280,3 @@ def store_of(lake: Lake, config: EmbeddingConfig) -> EmbeddingStore:
     if ingested is not None and ingested.figures.get("own_vectors"):
         return VectorsOfInput(lake)
     return EmbeddingStore(lake.spark, absolute(config.store or lake.files.path("embeddings")))
-
-
-def named_store(spark: SparkSession, config: Config) -> EmbeddingStore:
-    """Return the store that a configuration names, whether or not its workspace is there.
-
-    Raises
-    ------
-    DataError : "no_store": there is nothing in it
-    """
-    path = config.embedding.store or Files(config.workspace).path("embeddings")
-    store = EmbeddingStore(spark, absolute(path))
-    if not store.exists():
-        hint = "`lakewinnow run CONFIG --until embed` fills it; embedding.store names another"
-        raise DataError("no_store", "embedding.store", "a store with vectors", path, hint)
-    return store
