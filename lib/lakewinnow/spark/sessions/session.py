@@ -26,7 +26,7 @@ from pyspark.util import is_remote_only
 from lakewinnow.config.types import EngineName
 from lakewinnow.errors import ConfigError, EngineError, Shown, did_you_mean
 from lakewinnow.spark.sail import embedded
-from lakewinnow.spark.sessions import archive, java
+from lakewinnow.spark.sessions import java
 from lakewinnow.spark.sessions.engines import CALL_SITES
 from lakewinnow.spark.sessions.machine import memory_bytes, usable_cores
 
@@ -55,23 +55,10 @@ _CONNECT_MODE: Final = "SPARK_CONNECT_MODE_ENABLED"
 _CONNECT_PORT: Final = 15002  # of sc:// without a port
 _CONNECT_TIMEOUT_S: Final = 10.0
 
-# The optimising compiler starts ten times later than by default. Start-up code no longer takes the
-# cores from what is being started: on two cores a session and its first queries cost 11.4 s of CPU,
-# not 15.5 s, and hashing and shuffling 4 million rows took 28.6 s, not 30.3 s (Java 25, Spark 4.3).
-# Without that compiler (TieredStopAtLevel=1) they took 8.9 s and 51 s.
-_JVM_OPTIONS = (
-    "-XX:Tier4InvocationThreshold=50000",
-    "-XX:Tier4MinInvocationThreshold=6000",
-    "-XX:Tier4CompileThreshold=150000",
-    "-XX:Tier4BackEdgeThreshold=400000",
-    "-XX:-UsePerfData",  # no hsperfdata folder in /tmp
-)
-
 # What was started, and the embedded server behind it, if it has one.
 _started: WeakKeyDictionary[SparkSession, embedded.Server | None] = WeakKeyDictionary()
 # The server that `begin` has begun, until a session takes it: at most one.
 _begun: list[Future[embedded.Server]] = []
-_javas: WeakKeyDictionary[SparkSession, java.Java] = WeakKeyDictionary()  # of local Spark
 
 
 def session(
@@ -166,15 +153,12 @@ def running(
     """Give the session to work with, and stop it at the end if it was started for this."""
     earlier = list(_started)
     spark = session(engine=engine, remote=remote, input_bytes=input_bytes, wide_rows=wide_rows)
-    started = _javas.get(spark) if spark not in earlier else None
     try:
         with explaining_lost_engine():
             yield spark
     finally:
         if spark not in earlier:
             stop(spark)
-    if started is not None:  # and all went well
-        archive.make_later(started, _JVM_OPTIONS)
 
 
 @contextlib.contextmanager
@@ -243,7 +227,7 @@ def local_settings(scratch: Path, input_bytes: int = 0) -> dict[str, str]:
     heap = os.environ.get("SPARK_DRIVER_MEMORY") or f"{_heap_bytes(input_bytes) >> 20}m"
     log4j = Path(__file__).with_name("log4j2.properties").as_uri()  # a space is %20 in a URI
     options = (
-        *_JVM_OPTIONS,
+        "-XX:-UsePerfData",  # no hsperfdata folder in /tmp
         f"-Dlog4j2.configurationFile={log4j}",
         f'"-Djava.io.tmpdir={scratch}"',
     )
@@ -277,7 +261,7 @@ def local_environment(scratch: Path, found: java.Java | None = None) -> dict[str
     """
     home = scratch / "java"
     found = found or java.find()
-    java.write_launcher(found, home, archive.options(found, _JVM_OPTIONS))
+    java.write_launcher(found, home)
     return {
         "JAVA_HOME": str(home),
         "PYSPARK_PYTHON": sys.executable,
@@ -329,7 +313,6 @@ def _start(app_name: str, input_bytes: int) -> SparkSession:
     _end_on_interrupt()
     _keep_accumulators_quiet(started)
     _started[started] = None
-    _javas[started] = found
     return started
 
 
