@@ -298,11 +298,11 @@ def test_naming_one_classifier_parameter_keeps_the_others():
             "input.annotations.annotator",
         ),
         (
-            with_annotations(format="argilla", columns=["a"]),
+            with_annotations(format="label-studio", columns=["a"]),
             "unused_key",
             "input.annotations.columns",
         ),
-        (with_key("ask", {"rows": None, "format": "argilla"}), "unused_key", "ask.format"),
+        (with_key("ask", {"rows": None, "format": "label-studio"}), "unused_key", "ask.format"),
         (with_key("opinions.functions", ["a.b"] * 2), "repeated_function", "opinions.functions"),
         (
             {**without_text(embedding="v"), "opinions": {"functions": ["a.b"]}},

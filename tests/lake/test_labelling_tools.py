@@ -1,8 +1,6 @@
 """What tools for labelling import and export, by itself and by the tools' own packages."""
 
 import json
-import uuid
-from unittest import mock
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -92,57 +90,6 @@ def test_label_studio_takes_tasks_and_interface():
         loaded = interface.load_task(task["data"])
         assert loaded.get_object("text").value == task["data"]["text"]
     assert interface.get_control("label").labels == CLASSES
-
-
-# --- Argilla ------------------------------------------------------------------------------------
-
-
-def responded(records, *responses):
-    """Return records as Argilla writes them, each with the same responses."""
-    return [{**record, "responses": {"label": [*responses]}} for record in records]
-
-
-def test_argilla_gets_records_and_answers_come_back():
-    records = json.loads(TOOLS["argilla"].files(ROWS, CLASSES)["records.json"])
-    assert "suggestions" not in records[0]  # which it would show
-    exported = responded(
-        records,
-        {"user_id": "u1", "value": CLASSES[2]},
-        {"user_id": "u2", "value": CLASSES[0], "status": "submitted"},
-        {"user_id": "u3", "value": CLASSES[0], "status": "discarded"},
-    )
-    assert read("argilla", exported)[:3] == [
-        Answer("r,1", "u1", CLASSES[2]),
-        Answer("r,1", "u2", CLASSES[0]),
-        Answer("r,2", "u1", CLASSES[2]),
-    ]
-    assert read("argilla", [{**records[0], "responses": {}}]) == []
-
-
-@THEIRS
-def test_argilla_takes_the_folder_and_writes_what_is_read(tmp_path):
-    argilla = pytest.importorskip("argilla", reason=NEEDS)
-    from argilla._models import DatasetModel
-    from argilla.records._io import JsonIO
-
-    for name, text in TOOLS["argilla"].files(ROWS, CLASSES).items():
-        path = tmp_path / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert DatasetModel(**json.loads((tmp_path / ".argilla/dataset.json").read_text())).name
-    with mock.patch.object(argilla.Argilla, "_get_default", return_value=mock.MagicMock()):
-        settings = argilla.Settings.from_json(tmp_path / ".argilla/settings.json")
-        settings.validate()
-        assert settings.questions["label"].labels == CLASSES
-        records = JsonIO._records_from_json(tmp_path / "records.json")
-        user = uuid.UUID(int=7)
-        for record in records:
-            response = argilla.Response("label", CLASSES[1], user_id=user, status="submitted")
-            record.responses.add(response)
-        JsonIO.to_json(records, tmp_path / "answered.json")
-    assert read("argilla", json.loads((tmp_path / "answered.json").read_text())) == [
-        Answer(f"r,{n}", str(user), CLASSES[1]) for n in (1, 2)
-    ]
 
 
 # --- what is no export --------------------------------------------------------------------------

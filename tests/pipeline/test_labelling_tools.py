@@ -23,27 +23,16 @@ def by_label_studio(folder, right):
     return tasks, "ann@example.org"
 
 
-def by_argilla(folder, right):
-    """Answer all records, as Argilla writes them."""
-    records = json.loads((folder / "records.json").read_text())
-    for record in records:
-        record["responses"] = {"label": [{"user_id": "u1", "value": right[record["id"]]}]}
-    return records, "u1"
-
-
 @pytest.mark.slow
 @pytest.mark.whole_run
-@pytest.mark.parametrize(
-    ("tool", "answered"), [("label-studio", by_label_studio), ("argilla", by_argilla)]
-)
-def test_what_is_asked_comes_back_as_opinions(spark, tmp_path, tool, answered):
+def test_what_is_asked_comes_back_as_opinions(spark, tmp_path):
     rows = [(f"m{i}", *row) for i, row in enumerate(messages(90))]
     right = {key: ("billing", "login", "shipping")[i % 3] for i, (key, _, _) in enumerate(rows)}
     workspace, export = tmp_path / "out", tmp_path / "export.json"
     sections = {
         "crossval": {"folds": 3},
         "embedding": {"dimensions": 64},
-        "ask": {"rows": 20, "format": tool},
+        "ask": {"rows": 20, "format": "label-studio"},
     }
     source = {"id": "key"}
 
@@ -53,10 +42,10 @@ def test_what_is_asked_comes_back_as_opinions(spark, tmp_path, tool, answered):
 
     lakewinnow.run(config(), spark)
     asked = {row["row_id"] for row in read_rows(workspace, "ask")}
-    content, who = answered(Path(workspace, "labelling"), right)
+    content, who = by_label_studio(Path(workspace, "labelling"), right)
     export.write_text(json.dumps(content), encoding="utf-8")
 
-    annotated = config(annotations={"path": str(export), "format": tool})
+    annotated = config(annotations={"path": str(export), "format": "label-studio"})
     lakewinnow.run(annotated, spark)
     said = read_rows(workspace, "opinions/annotations")
     assert {row["row_id"] for row in said} == asked != set()

@@ -92,13 +92,11 @@ def test_what_the_user_has_decided_is_not_asked(lake):
     assert [row["row_id"] for row in rows] == ["r2", "r5", "r0"]
 
 
-def test_a_tool_for_labelling_gets_files_and_no_other_tools_stay(lake):
+def test_a_tool_for_labelling_gets_files_and_none_stay(lake):
     folder = Path(lake.files.path("labelling"))
     rows, _ = asked(lake, format_="label-studio")
     tasks = json.loads((folder / "tasks.json").read_text())
     assert [task["data"]["row_id"] for task in tasks] == [row["row_id"] for row in rows]
     assert tasks[0]["data"]["text"] == "ONE"
-    asked(lake, format_="argilla")
-    assert {path.name for path in folder.iterdir()} == {".argilla", "records.json"}
     asked(lake)
     assert not folder.exists()

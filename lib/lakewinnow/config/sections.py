@@ -49,13 +49,13 @@ class AnnotationsConfig:
     """File or folder: a line per row and annotator, or a line per row, as `columns` says. null:
     there is none."""
     format: AnnotationsFormat | None = None
-    """Format of the file. label-studio: what it exports as JSON. argilla: what
-    `Dataset.to_disk` writes. null: its ending says it."""
+    """Format of the file. label-studio: what it exports as JSON. null: its ending says
+    it."""
     options: Options = field(default_factory=dict)
     """Options of Spark's reader for the format."""
     row: str = "row_id"
     """Its column that says which row: what `input.id` has there, or the row_id of issues/. Of
-    label-studio a name in `data`, of argilla one in `metadata`."""
+    label-studio a name in `data`."""
     annotator: str = "annotator"
     """Its column of who says it. Tools for labelling have their own."""
     label: str = "label"
@@ -437,8 +437,8 @@ class AskConfig:
     rows: Count | None = 200
     """How many rows. null: there is no such table."""
     format: LabellingTool | None = None
-    """The rows also as files that a tool for labelling imports, in labelling/: label-studio |
-    argilla. `input.annotations.format` reads its answers. null: none."""
+    """The rows also as files that a tool for labelling imports, in labelling/:
+    label-studio. `input.annotations.format` reads its answers. null: none."""
 
 
 @dataclass(frozen=True, kw_only=True)

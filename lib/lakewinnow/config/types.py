@@ -101,7 +101,7 @@ class KeysOf:
 Action = Literal["drop", "review", "keep"]
 EngineName = Literal["auto", "sail", "spark"]
 FileFormat = Literal["parquet", "csv", "json", "arrow", "excel", "delta", "iceberg"]
-LabellingTool = Literal["label-studio", "argilla"]
+LabellingTool = Literal["label-studio"]
 AnnotationsFormat = Literal[FileFormat, LabellingTool]
 InputFormat = Literal[FileFormat, "table"]  # table: of the catalog, as input.table says already
 OutputFormat = Literal["parquet", "delta", "iceberg"]

@@ -8,17 +8,19 @@ from lakewinnow.config.sections import AnnotationsConfig
 from lakewinnow.errors import LakewinnowError
 from lakewinnow.lake.inputs.annotations import read_annotations
 
-RECORD = {
-    "id": "r1",
-    "metadata": {"row_id": "r1"},
-    "responses": {"label": [{"user_id": "u1", "value": "a"}, {"user_id": "u2", "value": "b"}]},
-}
+
+def annotation(user, label):
+    result = {"type": "choices", "from_name": "label", "value": {"choices": [label]}}
+    return {"completed_by": {"id": 1, "email": user}, "result": [result]}
+
+
+RECORD = {"data": {"row_id": "r1"}, "annotations": [annotation("u1", "a"), annotation("u2", "b")]}
 
 
 @pytest.fixture
 def read(spark, tmp_path):
     def of(name="", **keys):
-        config = AnnotationsConfig(path=str(tmp_path / name), format="argilla", **keys)
+        config = AnnotationsConfig(path=str(tmp_path / name), format="label-studio", **keys)
         found = read_annotations(spark, config)
         return sorted(map(tuple, found.rows.collect())), found.fingerprint
 
@@ -26,17 +28,18 @@ def read(spark, tmp_path):
 
 
 def test_a_folder_is_read_without_its_settings(read, tmp_path):
-    (tmp_path / ".argilla").mkdir()
-    (tmp_path / ".argilla" / "settings.json").write_text("{}")
+    (tmp_path / ".settings").mkdir()
+    (tmp_path / ".settings" / "settings.json").write_text("{}")
     (tmp_path / "records.json").write_text(json.dumps([RECORD]))
     expected = [("r1", "u1", "a", False), ("r1", "u2", "b", False)]
     assert read() == read("records.json")
     assert read()[0] == expected
-    (tmp_path / "more.json").write_text(json.dumps([{**RECORD, "id": "r2", "metadata": {}}]))
+    (tmp_path / "more.json").write_text(json.dumps([{**RECORD, "data": {"row_id": "r2"}}]))
     rows, fingerprint = read()
     assert rows[2:] == [("r2", "u1", "a", False), ("r2", "u2", "b", False)]
     assert fingerprint != read("records.json")[1]
-    assert read("more.json", label="another question")[0] == []
+    unanswered = [("r2", "u1", None, False), ("r2", "u2", None, False)]
+    assert read("more.json", label="another question")[0] == unanswered
 
 
 @pytest.mark.parametrize("name", ["none.json", "."])

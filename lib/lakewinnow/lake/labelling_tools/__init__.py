@@ -1,6 +1,6 @@
 """Files of tools for labelling: what they import of ask/, and what they export once it is answered.
 
-A module each, `label_studio` and `argilla`, with the same two functions: `files` and `answers`.
+Each tool is a module with two functions, `files` and `answers`.
 """
 
 import json
@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any, Final, NamedTuple
 
 from lakewinnow.errors import DataError, Shown
-from lakewinnow.lake.labelling_tools import argilla, label_studio
+from lakewinnow.lake.labelling_tools import label_studio
 
-TOOLS: Final = {"label-studio": label_studio, "argilla": argilla}
+TOOLS: Final = {"label-studio": label_studio}
 
 
 class Answer(NamedTuple):
